@@ -1,0 +1,8 @@
+"""``python -m xpgrad`` is ``xpgrad``."""
+
+import sys
+
+from xpgrad.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

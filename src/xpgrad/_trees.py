@@ -1,0 +1,67 @@
+"""Trees of arrays: tuples, lists, dicts, namedtuples, dataclasses; None is a tree without leaves.
+
+Dataclasses are taken apart by their fields, without registration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optree
+
+_NAMESPACE = "xpgrad"
+_leaf_types: set[type] = {float, int, complex, bool, np.ndarray, np.float64, np.float32}
+
+
+def flatten(tree: Any) -> tuple[list[Any], Any]:
+    """The leaves of ``tree`` in order, and its structure (None for a single leaf)."""
+    if type(tree) in _leaf_types:
+        return [tree], None
+    leaves, treedef = optree.tree_flatten(tree, namespace=_NAMESPACE)
+    if _register([type(leaf) for leaf in leaves]):
+        return flatten(tree)
+    return list(leaves), None if treedef.is_leaf() else treedef
+
+
+def unflatten(treedef: Any, leaves: Sequence[Any]) -> Any:
+    """The tree of structure ``treedef`` with ``leaves``."""
+    return leaves[0] if treedef is None else optree.tree_unflatten(treedef, leaves)
+
+
+def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """Apply ``f`` to each leaf, and to the leaves of ``rest`` at the same places."""
+    leaves, treedef = flatten(tree)
+    others = [flatten(t)[0] for t in rest]
+    return unflatten(treedef, [f(*xs) for xs in zip(leaves, *others, strict=True)])
+
+
+def paths(tree: Any) -> list[str]:
+    """How Python would write the way to each leaf: ``"[0]['W']"``, in the order of the leaves."""
+    flatten(tree)
+    return ["".join(f"[{part!r}]" for part in p) for p in optree.tree_paths(tree, namespace=_NAMESPACE)]
+
+
+def _register(kinds: Sequence[type]) -> bool:
+    """Register the dataclasses among ``kinds``; whether there were any."""
+    for kind in kinds:
+        if dataclasses.is_dataclass(kind):
+            names = [f.name for f in dataclasses.fields(kind)]
+            optree.register_pytree_node(
+                kind,
+                lambda x, names=names: ([getattr(x, n) for n in names], None, names),
+                lambda _, children, kind=kind, names=names: _rebuild(kind, names, children),
+                namespace=_NAMESPACE,
+            )
+            return True
+    return False
+
+
+def _rebuild(kind: type, names: Sequence[str], children: Sequence[Any]) -> Any:
+    """An instance with these fields, without running ``__init__`` (leaves may be of any type)."""
+    instance = object.__new__(kind)
+    for name, child in zip(names, children, strict=True):
+        object.__setattr__(instance, name, child)
+    return instance

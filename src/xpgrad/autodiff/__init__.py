@@ -1,0 +1,9 @@
+"""Derivatives of recorded programs: `pull` runs a tape backward, `Duals` carries tangents along.
+
+Un-broadcasting, the chain rule and the transpose of a linear program are written here, once.
+"""
+
+from xpgrad.autodiff.pullback import pull
+from xpgrad.autodiff.pushforward import Duals
+
+__all__ = ["Duals", "pull"]

@@ -1,0 +1,267 @@
+"""The backward sweep.
+
+In:  the Values of a tape in order, cotangents of some of them.
+Out: cotangents of the inputs.
+Holds: each Value is visited once, after all that use it; whatever a rule computes is carried out
+(or recorded) on the level below the tape; a cotangent may be smaller than its Value where it is
+constant along an axis, and is made whole only for a rule that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+
+from xpgrad._errors import NotDifferentiableError, message
+from xpgrad.core import SCALAR_TYPES, Value, aval_of
+from xpgrad.core.graph import operand_aval
+from xpgrad.ops.complex import real
+from xpgrad.ops.indexing import ScatterAdd, filled, scatter_add
+from xpgrad.ops.reductions import sum as sum_
+from xpgrad.ops.shape import astype, broadcast_to, full_like, reshape
+from xpgrad.trace import debugging
+from xpgrad.trace.traced import PICK, Symbols, Traced
+
+_EMPTY: dict[str, Any] = {}
+
+
+def pull(
+    nodes: Sequence[Value], seeds: Sequence[tuple[Value, Any]], inputs: Sequence[Value], *, like: Any, free: bool = False
+) -> list[Any]:
+    """Cotangents of ``inputs``, given those of some values.
+
+    Parameters
+    ----------
+    nodes : sequence of Value
+        A tape, in the order in which it was recorded.
+    seeds : sequence of (Value, cotangent)
+        A cotangent is an array of the Value's shape, or a scalar that stands for one.
+    inputs : sequence of Value
+    like : array
+        Any array on the device (and level) where the sweep is to compute.
+    free : bool
+        Drop what each node keeps as soon as it has been used; the tape can be swept once.
+
+    Returns
+    -------
+    list of arrays
+        Each with the shape and dtype of its input, each an array of its own; zeros where the
+        outputs do not depend on the input.
+    """
+    sweep = _Sweep(like)
+    for value, g in seeds:
+        sweep.add(value, g)
+    found = sweep.found
+    for node in reversed(nodes):
+        g = found.pop(node, None)
+        if g is not None:
+            sweep.visit(node, g)
+        if free:
+            node.saved = None
+    return sweep.results(inputs, [g for _, g in seeds])
+
+
+class _Sweep:
+    def __init__(self, like: Any) -> None:
+        self.like = like
+        self.found: dict[Value, Any] = {}
+        self.owned: set[int] = set()
+
+    def visit(self, node: Value, g: Any) -> None:
+        """Pass the cotangent of ``node`` on to its operands."""
+        op = node.op
+        assert op is not None
+        if op is PICK:
+            outs = self.found.setdefault(node.inputs[0], {})  # type: ignore[arg-type]
+            index = node.params["index"]
+            outs[index] = outs[index] + g if index in outs else g
+            return
+        if not op.is_elementwise and type(g) is not dict and _shape(g) != node.shape:
+            if not (op.takes_scalar and _shape(g) == ()):
+                g = self.whole(g, node)
+        pulls = op.pulls
+        if pulls is None:
+            self.transpose(node, g)
+            return
+        params, saved, inputs = node.params, node.saved, node.inputs
+        last = len(inputs) if op.operands is None else op.operands
+        for i in range(last):
+            value = inputs[i]
+            if value is None:
+                continue
+            rule = pulls[i]
+            if rule is None:
+                raise NotDifferentiableError(
+                    message(f"{op.name}: no derivative is known in operand {i}", _got(node), at=node.at)
+                )
+            c = rule(g, *saved, **params) if params else rule(g, *saved)  # type: ignore[misc]
+            if c is None:
+                continue
+            if debugging.nans:
+                debugging.check(f"derivative of {op.name}", getattr(c, "g", c), at=node.at)
+            if type(c) is not ScatterAdd:
+                c = fitted(c, value, node.shape if op.broadcasts else None)
+            self.add(value, c)
+
+    def add(self, value: Value, c: Any) -> None:
+        """Add ``c`` to the cotangent of ``value``, in place where the sum so far is the sweep's own."""
+        found = self.found
+        before = found.get(value)
+        if type(c) is ScatterAdd:
+            self._scatter(value, c, before)
+        elif before is None:
+            found[value] = c
+        elif id(before) in self.owned and before.shape == _shape(c) and type(c) is type(before):
+            before += c
+        else:
+            total = before + c
+            found[value] = total
+            self._own(total, before)
+
+    def _scatter(self, value: Value, c: ScatterAdd, before: Any) -> None:
+        plain = type(c.g) is not Traced and type(self.like) is not Traced and type(before) is not Traced
+        g = c.g
+        if not plain or any(type(a) is Traced for a in c.arrays):
+            g = self.whole_at(c, value)
+            out = scatter_add(g, *c.arrays, index=c.index, shape=value.shape)
+            self.found[value] = out if before is None else before + out
+            return
+        if before is None:
+            total = full_like(self.like, value=0, shape=value.shape, dtype=value.dtype)
+        elif id(before) in self.owned and before.shape == value.shape:
+            total = before
+        else:
+            total = full_like(self.like, value=0, shape=value.shape, dtype=value.dtype)
+            total += before
+        if value.dtype.kind != "c" and aval_of(g).dtype.kind == "c":
+            g = real(g)
+        if c.arrays:
+            total += scatter_add(self.whole_at(c, value), *c.arrays, index=c.index, shape=value.shape)
+        else:
+            total[filled(c.index, ())] += g
+        self.found[value] = total
+        self._own(total, before)
+
+    def whole_at(self, c: ScatterAdd, value: Value) -> Any:
+        g = c.g
+        if isinstance(g, SCALAR_TYPES):
+            g = full_like(self.like, value=g, shape=(), dtype=value.dtype)
+        return g
+
+    def _own(self, total: Any, before: Any) -> None:
+        """Remember that no one else holds ``total``; it is ours to add to."""
+        if before is not None:
+            self.owned.discard(id(before))
+        if type(total) is not Traced and not isinstance(total, SCALAR_TYPES):
+            self.owned.add(id(total))
+
+    def transpose(self, node: Value, g: Any) -> None:
+        """Pull ``g`` back through an op that states only how tangents go forward.
+
+        The rule is linear in the tangents: it is run on their shapes alone, and the program that
+        this records is swept backward in its turn.
+        """
+        op = node.op
+        assert op is not None and node.saved is not None
+        if op.push is None:
+            raise NotDifferentiableError(message(f"{op.name}: no derivative is known", _got(node), at=node.at))
+        symbols = Symbols()
+        last = len(node.inputs) if op.operands is None else op.operands
+        ts = [None if v is None or i >= last else symbols.enter(v) for i, v in enumerate(node.inputs)]
+        out = op.push(ts, *node.saved, **node.params)
+        outs = out if type(out) is tuple else (out,)
+        parts = g if type(g) is dict else {0: g}
+        seeds = [(o._node, parts[k]) for k, o in enumerate(outs) if k in parts and type(o) is Traced and o._trace is symbols]
+        targets = [(v, t._node) for v, t in zip(node.inputs, ts, strict=True) if t is not None and v is not None]
+        inner = _Sweep(self.like)
+        for value, part in seeds:
+            inner.add(value, inner.whole(part, value))
+        for linear in reversed(symbols.graph.nodes):
+            part = inner.found.pop(linear, None)
+            if part is not None:
+                inner.visit(linear, part)
+        for value, target in targets:
+            c = inner.found.get(target)
+            if c is not None:
+                if debugging.nans:
+                    debugging.check(f"derivative of {op.name}", c, at=node.at)
+                self.add(value, c)
+
+    def whole(self, g: Any, value: Any) -> Any:
+        """``g`` with the shape of ``value``."""
+        if _shape(g) == value.shape and not isinstance(g, SCALAR_TYPES):
+            return g
+        if isinstance(g, SCALAR_TYPES):
+            return full_like(self.like, value=g, shape=value.shape, dtype=value.dtype)
+        return broadcast_to(g, shape=value.shape)
+
+    def results(self, inputs: Sequence[Value], seeds: Sequence[Any]) -> list[Any]:
+        """What was found for each input, whole, and none sharing memory with another array."""
+        seen = set(map(id, seeds))
+        results = []
+        for value in inputs:
+            g = self.found.get(value)
+            if g is None:
+                g = full_like(self.like, value=0, shape=value.shape, dtype=value.dtype)
+            elif not value.shape:
+                pass
+            else:
+                if _shape(g) != value.shape or isinstance(g, SCALAR_TYPES):
+                    g = self.whole(g, value)
+                if type(g) is not Traced and (getattr(g, "base", None) is not None or id(g) in seen):
+                    g = g.copy()
+            seen.add(id(g))
+            results.append(g)
+        return results
+
+
+def _shape(g: Any) -> Any:
+    return getattr(g, "shape", ())
+
+
+def _got(node: Value) -> dict[str, Any]:
+    return {f"operand {i}": str(operand_aval(node, i)) for i in range(len(node.inputs))}
+
+
+def fitted(c: Any, value: Value, out: tuple[int, ...] | None) -> Any:
+    """Undo broadcasting and promotion: give ``c`` the shape and dtype that ``value`` calls for.
+
+    ``out`` is the shape that the op broadcast to; ``c`` may be smaller, standing for equal
+    entries. It stays smaller than ``value`` along an axis on which it is constant.
+    """
+    shape = getattr(c, "shape", ())
+    if shape != value.shape and out != value.shape:
+        c = _unbroadcast(c, shape, value.shape, shape if out is None else out)
+    dtype = getattr(c, "dtype", None)
+    if dtype is not value.dtype and dtype is not None and dtype != value.dtype:
+        if dtype.kind == "c" and value.dtype.kind != "c":
+            c = real(c)
+        if c.dtype != value.dtype and not value.weak:
+            c = astype(c, dtype=value.dtype)
+    elif dtype is None and type(c) is complex and value.dtype.kind != "c":
+        c = c.real
+    return c
+
+
+def _unbroadcast(c: Any, shape: Any, target: tuple[int, ...], out: tuple[int, ...]) -> Any:
+    n = max(len(out), len(target))
+    out = (1,) * (n - len(out)) + out
+    have = (1,) * (n - len(shape)) + tuple(shape)
+    want = (1,) * (n - len(target)) + tuple(target)
+    copies = prod(o for h, w, o in zip(have, want, out, strict=True) if w == 1 and h == 1)
+    extra = n - len(shape)
+    axes = tuple(a - extra for a, (h, w) in enumerate(zip(have, want, strict=True)) if w == 1 and h != 1)
+    if axes and not target:
+        c = sum_(c)
+    elif axes:
+        c = sum_(c, axis=axes, keepdims=True)
+    if copies != 1:
+        c = c * copies
+    rank = len(getattr(c, "shape", ()))
+    if rank > len(target):
+        c = reshape(c, shape=c.shape[rank - len(target) :])
+    return c
+
+

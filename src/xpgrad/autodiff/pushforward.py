@@ -1,0 +1,83 @@
+"""Forward mode: each op's tangent is computed along with its output.
+
+In:  ops applied to dual arrays.
+Out: dual arrays: data, and in `node` its tangent (None where it is zero).
+Holds: a tangent has the shape of its data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xpgrad._errors import NotDifferentiableError, describe, message
+from xpgrad.core import Op, aval_of
+from xpgrad.ops.shape import broadcast_to, full_like
+from xpgrad.trace import debugging
+from xpgrad.trace.traced import Trace, Traced, carry_out
+
+
+class Duals(Trace):
+    """A trace whose arrays carry their tangents along."""
+
+    __slots__ = ()
+
+    def enter(self, x: Any, t: Any) -> Traced:
+        """``x`` with tangent ``t``."""
+        return Traced(self, t, x)
+
+    def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        self.check_open(op)
+        datas = [self.operand(op, x) for x in operands]
+        ts = [x._node if type(x) is Traced and x._trace is self else None for x in operands]
+        z = carry_out(op, datas, params)
+        several = type(z) is tuple
+        if not several and type(z) is not float and z.dtype.kind not in "fc":
+            return z
+        if op.is_constant or all(t is None for t in ts):
+            return tuple(Traced(self, None, part) for part in z) if several else Traced(self, None, z)
+        tangent = push(op, ts, z, datas, params)
+        if debugging.nans:
+            debugging.check(f"derivative of {op.name}", tangent)
+        if several:
+            return tuple(
+                part if aval_of(part).dtype.kind not in "fc" else Traced(self, t, part)
+                for part, t in zip(z, tangent, strict=True)
+            )
+        return Traced(self, None if tangent is None else _whole(tangent, z), z)
+
+
+def push(op: Op, ts: Sequence[Any], z: Any, xs: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    """The tangent of ``z = op(*xs)``; None is a zero tangent."""
+    if op.push is not None:
+        return op.push(ts, z, *xs, **params)
+    if op.pushes is None:
+        raise NotDifferentiableError(
+            message(f"{op.name}: no derivative is known", {f"operand {i}": describe(x) for i, x in enumerate(xs)})
+        )
+    total = None
+    last = len(xs) if op.operands is None else op.operands
+    shaped = [_Facts(x) if not hasattr(x, "shape") and not op.keeps_operand(i) else x for i, x in enumerate(xs)]
+    for i, t in enumerate(ts[:last]):
+        if t is None:
+            continue
+        rule = op.pushes[i]
+        if rule is None:
+            raise NotDifferentiableError(
+                message(f"{op.name}: no derivative is known in operand {i}", {f"operand {i}": describe(xs[i])})
+            )
+        part = rule(t, z, *(xs if op.kind == "linear" else shaped), **params)
+        if part is not None:
+            total = part if total is None else total + part
+    return total
+
+
+_Facts = aval_of
+
+
+def _whole(t: Any, z: Any) -> Any:
+    """``t`` with the shape of ``z``."""
+    shape = getattr(z, "shape", ())
+    if getattr(t, "shape", ()) == shape:
+        return t
+    return broadcast_to(t, shape=shape) if hasattr(t, "shape") else full_like(z, value=t)

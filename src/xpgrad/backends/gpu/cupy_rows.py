@@ -1,0 +1,35 @@
+"""CuPy's rows where it lacks a function of NumPy's or takes it differently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpgrad.backends.rows import Row, rows
+from xpgrad.devices import cupy
+
+
+def cupy_rows() -> dict[str, Row]:
+    """The rows, by name of op."""
+    cp = cupy()
+    table = rows(_WithNumPysNames(cp))
+
+    def einsum(*xs: Any, subscripts: str) -> Any:
+        return cp.einsum(subscripts, *xs, optimize=len(xs) > 1)
+
+    table |= {"einsum": einsum}
+    return table
+
+
+class _WithNumPysNames:
+    """CuPy's module, with what it lacks written in what it has."""
+
+    def __init__(self, cp: Any) -> None:
+        self._cp = cp
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cp, name)
+
+    def float_power(self, x: Any, y: Any) -> Any:
+        cp = self._cp
+        kind = cp.complex128 if "c" in (cp.asarray(x).dtype.kind, cp.asarray(y).dtype.kind) else cp.float64
+        return cp.power(cp.asarray(x, dtype=kind), cp.asarray(y, dtype=kind))

@@ -1,0 +1,78 @@
+"""The backends, and their registration as carriers of ops.
+
+NumPy's is there from the start. CuPy's is made, and CuPy imported, when the first CuPy array is
+met; a GPU asked for by name and not there is an error that `devices` words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import XpgradError, message
+from xpgrad.backends.cpu.numpy_rows import numpy_rows
+from xpgrad.core import Carrier, Op, register_carrier
+
+Row = Callable[..., Any]
+
+
+class Backend:
+    """A table of rows for one array library.
+
+    Parameters
+    ----------
+    name : str
+    table : dict of str to callable
+        For each op that it carries out, by name.
+    declines : dict of str to str
+        For each op that it does not, why.
+    """
+
+    def __init__(self, name: str, table: dict[str, Row], declines: dict[str, str] | None = None) -> None:
+        self.name = name
+        self.table = table
+        self.declines = declines or {}
+
+    def row(self, op: Op) -> Row:
+        """The function that carries ``op`` out."""
+        row = self.table.get(op.name)
+        if row is None:
+            raise XpgradError(
+                message(f"{op.name}: not available on {self.name}: {self.declines.get(op.name, 'no row')}")
+            )
+        return row
+
+
+@cache
+def cpu_backend() -> Backend:
+    return Backend("numpy", numpy_rows())
+
+
+@cache
+def gpu_backend() -> Backend:
+    """CuPy's backend; imports CuPy.
+
+    Raises
+    ------
+    DeviceError
+        No CuPy, no driver or no GPU; the message says which.
+    """
+    from xpgrad.backends.gpu.cupy_rows import cupy_rows
+
+    return Backend("cupy", cupy_rows())
+
+
+def backends() -> tuple[str, ...]:
+    """The names of the backends, whether or not they can run here."""
+    return ("numpy", "cupy")
+
+
+def _is_cupy(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "cupy"
+
+
+register_carrier(Carrier("numpy", 1, lambda kind: issubclass(kind, np.ndarray), lambda op: cpu_backend().row(op)))
+register_carrier(Carrier("cupy", 2, _is_cupy, lambda op: gpu_backend().row(op)))

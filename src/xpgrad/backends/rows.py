@@ -1,0 +1,105 @@
+"""The rows that NumPy and CuPy share: for each op, a function of the array module's arrays.
+
+A row takes arrays positionally and parameters by keyword, as the op does, and writes to no
+operand. What one of the two does differently stands in ``backends/cpu`` or ``backends/gpu``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpgrad.ops.indexing import filled
+
+Row = Callable[..., Any]
+
+# Operators go by Python's, which is quicker for scalars and keeps Python scalars what they are.
+_OPERATORS: dict[str, Row] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "floor_divide": operator.floordiv,
+    "remainder": operator.mod,
+    "power": operator.pow,
+    "negative": operator.neg,
+    "positive": operator.pos,
+    "absolute": operator.abs,
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "matmul": operator.matmul,
+}
+
+_SAME_NAME = """
+    square reciprocal float_power fmod exp exp2 expm1 log log2 log10 log1p sqrt cbrt
+    logaddexp logaddexp2 sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh
+    degrees radians rad2deg deg2rad hypot arctan2 where maximum minimum fmax fmin clip fabs copysign
+    nan_to_num sinc ldexp floor ceil trunc rint sign heaviside logical_and logical_or logical_xor
+    logical_not bitwise_and bitwise_or bitwise_xor invert isnan isinf isfinite signbit
+    conjugate real imag angle max min prod argmax argmin any all count_nonzero mean
+    cumsum cumprod dot
+""".split()
+
+
+def rows(xp: Any) -> dict[str, Row]:
+    """The rows, by name of op, for the array module ``xp``."""
+    table: dict[str, Row] = {name: getattr(xp, name) for name in _SAME_NAME}
+    table |= _OPERATORS
+
+    def scatter_add(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
+        out = xp.zeros(shape, g.dtype)
+        if arrays:
+            xp.add.at(out, filled(index, arrays), g)
+        else:
+            out[index] = g
+        return out
+
+    def index_update(x: Any, v: Any, *arrays: Any, index: Any) -> Any:
+        out = xp.array(x, copy=True)
+        out[filled(index, arrays)] = v
+        return out
+
+    def last_writes(*arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
+        order = xp.zeros(shape, np.intp)
+        where = filled(index, arrays)
+        mine = xp.arange(order[where].size).reshape(order[where].shape)
+        xp.maximum.at(order, where, mine)
+        return order[where] == mine
+
+    def full_like(x: Any, *, value: Any, shape: Any = None, dtype: Any = None) -> Any:
+        shape = getattr(x, "shape", ()) if shape is None else shape
+        dtype = getattr(x, "dtype", None) if dtype is None else dtype
+        return xp.zeros(shape, dtype) if value == 0 else xp.full(shape, value, dtype)
+
+    def pad(x: Any, *, widths: tuple[tuple[int, int], ...]) -> Any:
+        out = xp.zeros(tuple(n + lo + hi for n, (lo, hi) in zip(x.shape, widths, strict=True)), x.dtype)
+        out[tuple(slice(lo, lo + n) for n, (lo, _) in zip(x.shape, widths, strict=True))] = x
+        return out
+
+    table |= {
+        "scatter_add": scatter_add,
+        "index_update": index_update,
+        "last_writes": last_writes,
+        "full_like": full_like,
+        "pad": pad,
+        "round": lambda x, *, decimals=0: xp.round(x, decimals),
+        "getitem": lambda x, *arrays, index: x[filled(index, arrays)],
+        "reshape": lambda x, *, shape: xp.reshape(x, shape),
+        "transpose": lambda x, *, axes: xp.transpose(x, axes),
+        "broadcast_to": lambda x, *, shape: xp.broadcast_to(x, shape),
+        "concatenate": lambda *xs, axis: xp.concatenate(xs, axis=axis),
+        "astype": lambda x, *, dtype: xp.asarray(x, dtype=dtype),
+        "sum": lambda x, *, axis=None, keepdims=False: xp.sum(x, axis=axis, keepdims=keepdims),
+        "einsum": lambda *xs, subscripts: xp.einsum(subscripts, *xs),
+        "argsort": lambda x, *, axis=-1, stable=False: xp.argsort(x, axis=axis, kind="stable" if stable else None),
+        "argpartition": lambda x, *, kth, axis=-1: xp.argpartition(x, kth, axis=axis),
+        "searchsorted": lambda x, v, *, side="left": xp.searchsorted(x, v, side=side),
+    }
+    return table

@@ -1,0 +1,162 @@
+"""The same step, written four ways: the loss of a logistic regression and its gradient.
+
+In:  X float32[n_x, m], Y float32[1, m] and a point (W float32[n_x, 1], b float32[1, 1]).
+Out: contenders, each a function of nothing that returns ``(loss, (dW, db))`` as its own arrays.
+Holds: every contender does all of the step on every call; nothing is kept from one call to the next.
+
+With samples in columns, as in the notes::
+
+    Z = W.T X + b,  A = 1 / (1 + exp(-Z)),  L = -mean(Y log A + (1 - Y) log(1 - A))
+    dZ = A - Y,  dW = X dZ.T / m,  db = sum(dZ) / m
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xpgrad import devices
+from xpgrad.cli.problem import Array, Problem
+from xpgrad.transforms import value_and_grad
+
+LOOP_ROWS = 2000  # a row of 185 columns takes the loop 17 us on 2 cores at 2.6 GHz: 4 s for all of them
+LARGEST_Z = 2.0  # at the point of the race: neither log(A) nor log(1 - A) saturates in float32
+
+Point = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to compute the step.
+
+    Attributes
+    ----------
+    key, label : str
+        For machines, for people.
+    device, dtype : str
+        Where it computes and in what.
+    rows : int
+        It is timed on the first ``rows`` samples.
+    step : callable
+        ``() -> (loss, (dW, db))``.
+    """
+
+    key: str
+    label: str
+    device: str
+    dtype: str
+    rows: int
+    step: Callable[[], tuple[Any, tuple[Any, Any]]]
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A contender that does not run, why, and what would change that."""
+
+    key: str
+    label: str
+    reason: str
+    remedy: str = ""
+
+
+def loss(params: Point, X: Array, Y: Array) -> Any:
+    """The notes' loss, as they write it: all that xpgrad is given."""
+    W, b = params
+    Z = np.dot(W.T, X) + b
+    A = 1 / (1 + np.exp(-Z))
+    return -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+
+
+def by_hand(params: Point, X: Array, Y: Array) -> tuple[Any, tuple[Array, Array]]:
+    """The notes' vectorized step: the loss, and the gradient derived with pencil and paper."""
+    W, b = params
+    m = X.shape[1]
+    Z = np.dot(W.T, X) + b
+    A = 1 / (1 + np.exp(-Z))
+    value = -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+    dz = A - Y
+    dw = np.dot(X, dz.T) / m
+    db = dz.sum() / m
+    return value, (dw, db)
+
+
+def loop(
+    w: list[float], b: float, samples: list[list[float]], labels: list[float]
+) -> tuple[float, tuple[list[float], float]]:
+    """The step one sample at a time, in plain Python and therefore in float64."""
+    value, dw, db = 0.0, [0.0] * len(w), 0.0
+    for x, y in zip(samples, labels, strict=True):
+        z = b
+        for w_j, x_j in zip(w, x, strict=True):
+            z += w_j * x_j
+        a = 1 / (1 + math.exp(-z))
+        value -= y * math.log(a) + (1 - y) * math.log(1 - a)
+        dz = a - y
+        for j, x_j in enumerate(x):
+            dw[j] += x_j * dz
+        db += dz
+    m = len(samples)
+    return value / m, ([d / m for d in dw], db / m)
+
+
+def starting_point(X: Array, seed: int = 0) -> Point:
+    """A random ``(W, b)`` at which the gradient is not trivial and no ``|W.T X|`` exceeds ``LARGEST_Z``."""
+    W = np.random.default_rng(seed).standard_normal((X.shape[0], 1)).astype(np.float32)
+    W *= np.float32(LARGEST_Z) / np.abs(np.dot(W.T, X)).max()
+    return W, np.full((1, 1), 0.1, np.float32)
+
+
+def line_up(problem: Problem, point: Point, device: str) -> list[Contender | Absent]:
+    """Everyone who can run here, in the order of the table.
+
+    Parameters
+    ----------
+    device : str
+        As asked for: with ``"cpu"`` no GPU takes part.
+    """
+    X, Y = problem.X, problem.Y
+    m = X.shape[1]
+    return [
+        _loop(point, X, Y),
+        Contender(
+            "numpy", "NumPy by hand, as in the notes", "cpu", "float32", m, lambda: by_hand(point, X, Y)
+        ),
+        _xpgrad(point, X, Y, "cpu"),
+        _on_gpu(point, X, Y, device),
+    ]
+
+
+def _loop(point: Point, X: Array, Y: Array) -> Contender:
+    rows = min(LOOP_ROWS, X.shape[1])
+    w, b = point[0][:, 0].tolist(), float(point[1][0, 0])
+    samples, labels = X[:, :rows].T.tolist(), Y[0, :rows].tolist()
+    label = "Python loop over the samples"
+    return Contender("loop", label, "cpu", "float64", rows, lambda: loop(w, b, samples, labels))
+
+
+def _xpgrad(point: Point, X: Array, Y: Array, device: str) -> Contender:
+    there, X_there, Y_there = devices.to_device((point, X, Y), device)
+    step = value_and_grad(loss)
+    where = "CPU" if device == "cpu" else "GPU"
+    return Contender(
+        f"xpgrad-{where.lower()}",
+        f"xpgrad from the loss alone, {where}",
+        device,
+        "float32",
+        X.shape[1],
+        lambda: step(there, X_there, Y_there),
+    )
+
+
+def _on_gpu(point: Point, X: Array, Y: Array, device: str) -> Contender | Absent:
+    status = devices.gpu_status()
+    if device != "cpu" and status.available:
+        return _xpgrad(point, X, Y, device if device.startswith("gpu") else "gpu")
+    label = "xpgrad from the loss alone, GPU"
+    if device == "cpu":
+        return Absent("xpgrad-gpu", label, "not asked for: --device cpu")
+    return Absent("xpgrad-gpu", label, status.reason, status.remedy)

@@ -1,0 +1,182 @@
+"""Op: what an operation means, and who can carry it out.
+
+An op holds its shape rule and its derivative; it computes nothing. What carries it out is found
+by the type of its operands: a Carrier is a backend for its arrays, or the tracer for traced
+arrays. Carriers are registered from outside, so that this stage knows no arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DeviceError, DTypeError, describe, message
+
+Rule = Callable[..., Any]
+
+OPS: dict[str, Op] = {}
+SCALAR_TYPES: tuple[type, ...] = (bool, int, float, complex, np.generic)
+
+_SCALAR, _NUMPY, _CUPY, _TRACED = range(4)
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Carries ops out for one kind of operand.
+
+    Attributes
+    ----------
+    name : str
+        ``"numpy"``, ``"cupy"`` or ``"traced"``.
+    rank : int
+        Where operands of several kinds meet, the highest rank carries the op out.
+    accepts : callable
+        ``accepts(type) -> bool``.
+    row : callable
+        ``row(op) -> function``, asked once for each op; raises if the op is declined.
+    """
+
+    name: str
+    rank: int
+    accepts: Callable[[type], bool]
+    row: Callable[[Op], Rule]
+
+
+_carriers: dict[int, Carrier] = {}
+_rank_of_type: dict[type, int] = {}
+
+
+def register_carrier(carrier: Carrier) -> None:
+    """Let ``carrier`` carry ops out for the types that it accepts."""
+    _carriers[carrier.rank] = carrier
+    _rank_of_type.clear()
+
+
+def carrier_of(x: Any) -> Carrier | None:
+    """The carrier for ``x``; None for a scalar, which combines with every carrier."""
+    rank = _rank_of_type.get(type(x))
+    return _carriers.get(_rank(x) if rank is None else rank)
+
+
+def _rank(x: Any) -> int:
+    kind = type(x)
+    if issubclass(kind, SCALAR_TYPES):
+        rank = _SCALAR
+    else:
+        for rank, carrier in sorted(_carriers.items(), reverse=True):
+            if carrier.accepts(kind):
+                break
+        else:
+            raise DTypeError(message(f"an operand of type {kind.__name__} is no array", {"operand": describe(x)}))
+    _rank_of_type[kind] = rank
+    return rank
+
+
+@dataclass(eq=False)
+class Op:
+    """One operation: a name, a shape rule, and its derivative.
+
+    Attributes
+    ----------
+    name : str
+        NumPy's or SciPy's name where there is one.
+    shape : callable
+        ``shape(*avals, **params) -> Aval`` (or a tuple of them); raises ShapeError or DTypeError.
+    pushes : sequence of callables or None
+        For each operand, ``push(t, z, *xs, **params)``: what its tangent adds to the output's.
+    pulls : sequence of callables or None
+        For each operand, ``pull(g, z, *xs, **params)``: its cotangent, before un-broadcasting.
+    push : callable or None
+        Instead of both: ``push(ts, z, *xs, **params)`` with None for absent tangents. The
+        pullback is its transpose.
+    keeps : sequence of bool
+        Whether the rules read the numbers of ``(z, *xs)``; for what they do not read they are
+        given the Value, which knows shape and dtype.
+    domain : (low, high), or one pair for each operand
+        Where tests draw the operands of an elementwise op.
+    holomorphic : bool
+        Whether tests draw complex operands too.
+    operands : int or None
+        How many operands, from the first, can be differentiated; None: all.
+    takes_scalar : bool
+        A pull accepts a scalar cotangent that stands for an array of equal entries.
+    broadcasts : bool
+        The output has the common shape of the operands, and a pull may give a cotangent of any
+        shape that broadcasts to it.
+    makes_view : bool
+        In NumPy the output may look into the first operand's memory.
+    """
+
+    name: str
+    shape: Rule
+    kind: str
+    pushes: Sequence[Rule | None] | None = None
+    pulls: Sequence[Rule | None] | None = None
+    push: Rule | None = None
+    keeps: Sequence[bool] = (True,)
+    domain: Any = None
+    holomorphic: bool = False
+    operands: int | None = None
+    takes_scalar: bool = False
+    broadcasts: bool = False
+    makes_view: bool = False
+    keep_out: bool = field(init=False, default=True)
+    is_elementwise: bool = field(init=False, default=False)
+    is_constant: bool = field(init=False, default=False)
+    rows: list[Rule | None] = field(init=False, default_factory=lambda: [None] * 4)
+
+    def __post_init__(self) -> None:
+        assert self.name not in OPS, f"op {self.name} is defined twice"
+        OPS[self.name] = self
+        self.keep_out = self.keeps[0]
+        self.is_elementwise = self.kind == "elementwise"
+        self.is_constant = self.kind == "constant"
+        self.broadcasts |= self.is_elementwise
+
+    def __repr__(self) -> str:
+        return f"Op({self.name})"
+
+    def keeps_operand(self, i: int) -> bool:
+        """Whether the rules read the numbers of operand ``i``."""
+        return self.keeps[i + 1] if i + 1 < len(self.keeps) else self.keeps[-1]
+
+    def __call__(self, *operands: Any, **params: Any) -> Any:
+        """Carry the op out, or record it, according to what the operands are."""
+        rank = 0
+        seen = 0
+        for x in operands:
+            r = _rank_of_type.get(type(x))
+            if r is None:
+                r = _rank(x)
+            seen |= 1 << r
+            if r > rank:
+                rank = r
+        if seen & 0b110 == 0b110:
+            raise two_devices(self.name, operands)
+        row = self.rows[rank]
+        if row is None:
+            row = self._find_row(rank)
+        return row(*operands, **params)
+
+    def _find_row(self, rank: int) -> Rule:
+        row = _carriers[rank or _NUMPY].row(self)
+        self.rows[rank] = row
+        return row
+
+
+def two_devices(name: str, operands: Sequence[Any]) -> DeviceError:
+    """The error for operands of one op that live on two devices."""
+    got = {}
+    for i, x in enumerate(operands):
+        carrier = carrier_of(x)
+        where = getattr(x, "xpgrad_device", None) or ("" if carrier is None else _PLACE[carrier.rank])
+        got[f"operand {i}"] = f"{describe(x)} on the {'GPU' if where.startswith('gpu') else 'CPU'}"
+    return DeviceError(
+        message(f"{name}: operands on two devices", got, remedy='move one with xg.to_device(x, "gpu") or "cpu"')
+    )
+
+
+_PLACE = {_SCALAR: "cpu", _NUMPY: "cpu", _CUPY: "gpu", _TRACED: "cpu"}

@@ -1,0 +1,9 @@
+"""What an op means: its shape rule and its derivative, side by side. Knows no backend.
+
+Every public name here is an `xpgrad.core.Op` (or a function of arrays written in ops). Arrays
+are positional, parameters keyword-only.
+"""
+
+from xpgrad.ops import complex, contraction, elementwise, indexing, reductions, shape
+
+__all__ = ["complex", "contraction", "elementwise", "indexing", "reductions", "shape"]

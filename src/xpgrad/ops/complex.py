@@ -1,0 +1,65 @@
+"""Complex parts. These maps are real-linear, not complex-linear, so each states its transpose.
+
+A cotangent of ``z = x + iy`` is ``dL/dx - i dL/dy`` (the convention of HIPS autograd and JAX), so
+that ``dL = Re(g dz)``; the transpose is taken under ``Re(g t)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpgrad.core import Aval, aval_of
+from xpgrad.ops._define import elementwise, floating, promote
+from xpgrad.ops.elementwise import sign, where
+
+
+def _real_dtype(x: Aval) -> np.dtype[Any]:
+    return np.empty((), promote(x)).real.dtype
+
+
+def _is_complex(x: Any) -> bool:
+    return aval_of(x).dtype.kind == "c"
+
+
+def _phase(x: Any, z: Any) -> Any:
+    """``conj(x) / |x|``, and 0 at 0; for real x its sign."""
+    if not _is_complex(x):
+        return sign(x)
+    return conjugate(x) / where(z == 0, 1, z)
+
+
+def _push_angle(t: Any, _z: Any, x: Any) -> Any:
+    return imag(t * conjugate(x)) / (real(x) ** 2 + imag(x) ** 2) if _is_complex(x) else 0 * t
+
+
+def _pull_angle(g: Any, _z: Any, x: Any) -> Any:
+    return -1j * g * conjugate(x) / (real(x) ** 2 + imag(x) ** 2) if _is_complex(x) else 0 * g
+
+
+conjugate = elementwise(
+    "conjugate", lambda t, _z, _x: conjugate(t), pulls=(lambda g, _z, _x: conjugate(g),)
+)
+real = elementwise(
+    "real", lambda t, _z, _x: real(t), pulls=(lambda g, _z, _x: real(g),), dtype=_real_dtype
+)
+imag = elementwise(
+    "imag",
+    lambda t, _z, _x: imag(t),
+    pulls=(lambda g, _z, _x: -1j * real(g) if _is_complex(_x) else 0 * real(g),),
+    dtype=_real_dtype,
+)
+absolute = elementwise(
+    "absolute",
+    lambda t, z, x: real(t * _phase(x, z)),
+    pulls=(lambda g, z, x: g * _phase(x, z),),
+    domain=(0.3, 3.0),
+)
+angle = elementwise(
+    "angle",
+    _push_angle,
+    pulls=(_pull_angle,),
+    dtype=lambda x: _real_dtype(Aval((), floating(x))),
+    domain=(0.3, 3.0),
+)

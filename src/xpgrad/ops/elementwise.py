@@ -1,0 +1,226 @@
+"""Elementwise operations: one statement each, serving both modes and every order.
+
+``t`` is a tangent on the way forward and a cotangent on the way back: multiplying by a partial
+is its own transpose. Constants meet ``t`` first, for it is often a scalar.
+"""
+
+from __future__ import annotations
+
+from math import log as ln
+from math import pi
+from typing import Any
+
+import numpy as np
+
+from xpgrad.core import Aval
+from xpgrad.ops._define import constant, elementwise, promote, zero
+
+_positive = (0.3, 3.0)
+
+# ── arithmetic ───────────────────────────────────────────────────────────────────────────────
+add = elementwise("add", lambda t, _z, _x, _y: t, lambda t, _z, _x, _y: t)
+subtract = elementwise("subtract", lambda t, _z, _x, _y: t, lambda t, _z, _x, _y: -t)
+multiply = elementwise("multiply", lambda t, _z, _x, y: t * y, lambda t, _z, x, _y: t * x)
+divide = elementwise(
+    "divide", lambda t, _z, _x, y: t / y, lambda t, z, _x, y: -t * z / y, domain=((-2.0, 2.0), (0.5, 2.0))
+)
+negative = elementwise("negative", lambda t, _z, _x: -t)
+positive = elementwise("positive", lambda t, _z, _x: t)
+square = elementwise("square", lambda t, _z, x: (2 * t) * x)
+reciprocal = elementwise("reciprocal", lambda t, z, _x: -t * z * z, domain=_positive)
+
+
+def _power_base(t: Any, _z: Any, x: Any, y: Any) -> Any:
+    if isinstance(y, (int, float)):
+        if y == 2:
+            return (2 * t) * x
+        return (y * t) * x ** (y - 1) if y != 0 else zero()
+    # 0 * x**-1 at x = 0 would be NaN where the derivative of x**0 is 0.
+    return t * (y * x ** where(y == 0, 1, y - 1))
+
+
+def _power_exponent(t: Any, z: Any, x: Any, _y: Any) -> Any:
+    return t * (z * log(where(x == 0, 1, x)))
+
+
+power = elementwise("power", _power_base, _power_exponent, domain=(_positive, (-2.0, 2.0)))
+float_power = elementwise("float_power", _power_base, _power_exponent, domain=(_positive, (-2.0, 2.0)))
+
+# remainder has the sign of the divisor, fmod that of the dividend.
+remainder = elementwise(
+    "remainder",
+    lambda t, _z, _x, _y: t,
+    lambda t, _z, x, y: -t * floor(x / y),
+    domain=((0.2, 0.9), (1.0, 2.0)),
+    holomorphic=False,
+)
+fmod = elementwise(
+    "fmod",
+    lambda t, _z, _x, _y: t,
+    lambda t, _z, x, y: -t * trunc(x / y),
+    domain=((0.2, 0.9), (1.0, 2.0)),
+    holomorphic=False,
+)
+
+# ── exponentials and logarithms ──────────────────────────────────────────────────────────────
+exp = elementwise("exp", lambda t, z, _x: t * z)
+exp2 = elementwise("exp2", lambda t, z, _x: (ln(2) * t) * z)
+expm1 = elementwise("expm1", lambda t, _z, x: t * exp(x))
+log = elementwise("log", lambda t, _z, x: t / x, domain=_positive)
+log2 = elementwise("log2", lambda t, _z, x: (t / ln(2)) / x, domain=_positive)
+log10 = elementwise("log10", lambda t, _z, x: (t / ln(10)) / x, domain=_positive)
+log1p = elementwise("log1p", lambda t, _z, x: t / (1 + x), domain=(-0.7, 2.0))
+sqrt = elementwise("sqrt", lambda t, z, _x: (0.5 * t) / z, domain=_positive)
+cbrt = elementwise("cbrt", lambda t, z, _x: (t / 3) / (z * z), domain=_positive, holomorphic=False)
+logaddexp = elementwise(
+    "logaddexp",
+    lambda t, z, x, _y: t * exp(_minus(x, z)),
+    lambda t, z, _x, y: t * exp(_minus(y, z)),
+    holomorphic=False,
+)
+logaddexp2 = elementwise(
+    "logaddexp2",
+    lambda t, z, x, _y: t * exp2(_minus(x, z)),
+    lambda t, z, _x, y: t * exp2(_minus(y, z)),
+    holomorphic=False,
+)
+
+
+def _minus(x: Any, z: Any) -> Any:
+    """``x - z`` for ``x <= z``, and 0 where both are the same infinity."""
+    same = x == z
+    return where(same, 0, x - where(same, 0, z))
+
+
+# ── trigonometric and hyperbolic ─────────────────────────────────────────────────────────────
+sin = elementwise("sin", lambda t, _z, x: t * cos(x))
+cos = elementwise("cos", lambda t, _z, x: -t * sin(x))
+tan = elementwise("tan", lambda t, z, _x: t * (1 + z * z), domain=(-1.0, 1.0))
+arcsin = elementwise("arcsin", lambda t, _z, x: t / sqrt((1 - x) * (1 + x)), domain=(-0.8, 0.8))
+arccos = elementwise("arccos", lambda t, _z, x: -t / sqrt((1 - x) * (1 + x)), domain=(-0.8, 0.8))
+arctan = elementwise("arctan", lambda t, _z, x: t / (1 + x * x), domain=(-0.8, 0.8))
+sinh = elementwise("sinh", lambda t, _z, x: t * cosh(x))
+cosh = elementwise("cosh", lambda t, _z, x: t * sinh(x))
+tanh = elementwise("tanh", lambda t, z, _x: t * (1 - z * z), domain=(-1.0, 1.0))
+arcsinh = elementwise("arcsinh", lambda t, _z, x: t / sqrt(x * x + 1), domain=(-0.8, 0.8))
+arccosh = elementwise("arccosh", lambda t, _z, x: t / (sqrt(x - 1) * sqrt(x + 1)), domain=(1.5, 3.0))
+arctanh = elementwise("arctanh", lambda t, _z, x: t / ((1 - x) * (1 + x)), domain=(-0.8, 0.8))
+degrees = elementwise("degrees", lambda t, _z, _x: t * (180 / pi), holomorphic=False)
+radians = elementwise("radians", lambda t, _z, _x: t * (pi / 180), holomorphic=False)
+rad2deg = elementwise("rad2deg", lambda t, _z, _x: t * (180 / pi), holomorphic=False)
+deg2rad = elementwise("deg2rad", lambda t, _z, _x: t * (pi / 180), holomorphic=False)
+hypot = elementwise(
+    "hypot", lambda t, z, x, _y: t * x / z, lambda t, z, _x, y: t * y / z, domain=_positive, holomorphic=False
+)
+arctan2 = elementwise(
+    "arctan2",
+    lambda t, _z, x, y: t * y / (x * x + y * y),
+    lambda t, _z, x, y: -t * x / (x * x + y * y),
+    domain=_positive,
+    holomorphic=False,
+)
+
+# ── choice: where two operands tie, each takes half ──────────────────────────────────────────
+where = elementwise(
+    "where",
+    zero,
+    lambda t, _z, c, _x, _y: where(c, t, 0),
+    lambda t, _z, c, _x, _y: where(c, 0, t),
+    dtype=lambda _c, x, y: promote(x, y),
+)
+
+
+def _wins(t: Any, mine: Any, other: Any) -> Any:
+    """``t`` where the output is ``mine``, half of it where ``mine`` and ``other`` tie."""
+    return where(mine, where(other, 0.5 * t, t), 0)
+
+
+maximum = elementwise(
+    "maximum",
+    lambda t, _z, x, y: _wins(t, x >= y, x == y),
+    lambda t, _z, x, y: _wins(t, y >= x, x == y),
+    holomorphic=False,
+)
+minimum = elementwise(
+    "minimum",
+    lambda t, _z, x, y: _wins(t, x <= y, x == y),
+    lambda t, _z, x, y: _wins(t, y <= x, x == y),
+    holomorphic=False,
+)
+# fmax and fmin ignore NaN: the other operand wins.
+fmax = elementwise(
+    "fmax",
+    lambda t, _z, x, y: _wins(t, (x >= y) | (y != y), x == y),
+    lambda t, _z, x, y: _wins(t, (y >= x) | (x != x), x == y),
+    holomorphic=False,
+)
+fmin = elementwise(
+    "fmin",
+    lambda t, _z, x, y: _wins(t, (x <= y) | (y != y), x == y),
+    lambda t, _z, x, y: _wins(t, (y <= x) | (x != x), x == y),
+    holomorphic=False,
+)
+# On its bounds clip lets the tangent of x through, as the one-sided derivative inside does.
+clip = elementwise(
+    "clip",
+    lambda t, _z, x, lo, hi: where((x >= lo) & (x <= hi), t, 0),
+    lambda t, _z, x, lo, _hi: where(x < lo, t, 0),
+    lambda t, _z, x, _lo, hi: where(x > hi, t, 0),
+    dtype=promote,
+    domain=((-2.0, 2.0), (-1.0, -0.9), (0.9, 1.0)),
+    holomorphic=False,
+)
+fabs = elementwise("fabs", lambda t, _z, x: t * sign(x), domain=_positive, holomorphic=False)
+copysign = elementwise(
+    "copysign", lambda t, _z, x, y: t * (sign(x) * copysign(1, y)), zero, domain=_positive, holomorphic=False
+)
+nan_to_num = elementwise(
+    "nan_to_num",
+    lambda t, _z, x, **_params: where(isfinite(x), t, 0),
+    dtype=promote,
+    holomorphic=False,
+)
+
+
+def _sinc(t: Any, z: Any, x: Any) -> Any:
+    """(cos(pi x) - sinc(x)) / x, by its series about 0, where the quotient cancels."""
+    near = abs(x) < 0.3
+    s = where(near, x, 0)
+    far = where(near, 1, x)
+    series: Any = 0
+    for k in range(9, 0, -1):
+        # sum over k of (-1)^k 2k pi^2k s^(2k-1) / (2k+1)!, by Horner's rule.
+        series = -(pi**2) / ((2 * k) * (2 * k + 1)) * (2 * k + s * s * series)
+    return t * where(near, s * series, (cos(pi * far) - sinc(far)) / far)
+
+
+sinc = elementwise("sinc", _sinc, dtype=lambda x: promote(x, Aval((), np.dtype(float), weak=True)), holomorphic=False)
+ldexp = elementwise("ldexp", lambda t, _z, _x, y: ldexp(t, y), None, holomorphic=False)
+
+# ── no derivative, or none but zero ──────────────────────────────────────────────────────────
+floor = constant("floor")
+ceil = constant("ceil")
+trunc = constant("trunc")
+rint = constant("rint")
+sign = constant("sign")
+heaviside = constant("heaviside")
+floor_divide = constant("floor_divide", domain=(0.5, 2.0))
+round = constant("round", lambda x, *, decimals=0: Aval(x.shape, x.dtype))
+equal = constant("equal")
+not_equal = constant("not_equal")
+less = constant("less")
+less_equal = constant("less_equal")
+greater = constant("greater")
+greater_equal = constant("greater_equal")
+logical_and = constant("logical_and")
+logical_or = constant("logical_or")
+logical_xor = constant("logical_xor")
+logical_not = constant("logical_not")
+bitwise_and = constant("bitwise_and")
+bitwise_or = constant("bitwise_or")
+bitwise_xor = constant("bitwise_xor")
+invert = constant("invert")
+isnan = constant("isnan")
+isinf = constant("isinf")
+isfinite = constant("isfinite")
+signbit = constant("signbit")

@@ -1,0 +1,180 @@
+"""Reading, writing and scattering at an index.
+
+An index is a tuple whose arrays stand apart as operands, so that a graph can hold it: in
+``index`` each is marked `ARRAY`, in order; the rest are ints, slices, None and Ellipsis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import ShapeError, TraceError, message
+from xpgrad.core import Aval
+from xpgrad.ops._define import constant, linear
+from xpgrad.ops.elementwise import where
+from xpgrad.ops.shape import full_like
+
+
+class _Array:
+    """The place of an array in an index."""
+
+    def __repr__(self) -> str:
+        return "ARRAY"
+
+
+ARRAY = _Array()
+
+
+class ScatterAdd:
+    """A cotangent that is zero but at an index: ``zeros[index] += g``, not yet carried out.
+
+    The sweep adds it to a cotangent that is there already without filling an array of zeros.
+    """
+
+    __slots__ = ("arrays", "g", "index", "shape")
+
+    def __init__(self, g: Any, arrays: Sequence[Any], index: Any, shape: tuple[int, ...]) -> None:
+        self.g, self.arrays, self.index, self.shape = g, arrays, index, shape
+
+
+def filled(index: Any, arrays: Sequence[Any]) -> Any:
+    """Put the arrays back into the index."""
+    if not arrays:
+        return index
+    rest = iter(arrays)
+    return tuple(next(rest) if part is ARRAY else part for part in index)
+
+
+def apart(index: Any) -> tuple[Any, list[Any]]:
+    """Take the arrays out of an index; lists of ints or bools count as arrays."""
+    if type(index) is slice or type(index) is int:
+        return index, []
+    parts = index if type(index) is tuple else (index,)
+    arrays: list[Any] = []
+    spec: list[Any] = []
+    for part in parts:
+        if part is None or part is Ellipsis or isinstance(part, slice):
+            spec.append(part)
+        elif isinstance(part, (int, np.integer)) and not isinstance(part, bool):
+            spec.append(int(part))
+        else:
+            spec.append(ARRAY)
+            arrays.append(part if hasattr(part, "shape") else _as_index(part))
+    return tuple(spec), arrays
+
+
+def _as_index(part: Any) -> Any:
+    array = np.asarray(part)
+    return array.astype(np.intp) if array.size == 0 else array
+
+
+def without_masks(index: Any, arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Put the indices at which a mask is true in place of the mask, if its numbers are known."""
+    if not any(a.dtype.kind == "b" and hasattr(a, "nonzero") for a in arrays):
+        return index, list(arrays)
+    spec: list[Any] = []
+    flat: list[Any] = []
+    rest = iter(arrays)
+    for part in index:
+        found = [part]
+        if part is ARRAY:
+            array = next(rest)
+            taken = array.nonzero() if array.dtype.kind == "b" and hasattr(array, "nonzero") else (array,)
+            flat += taken
+            found = [ARRAY] * len(taken)
+        spec += found
+    return tuple(spec), flat
+
+
+def _indexed(name: str, x: Aval, index: Any, arrays: Sequence[Aval]) -> tuple[int, ...]:
+    """The shape of ``x[index]``, asked of NumPy with arrays that take no memory of their own."""
+    if any(a.dtype.kind == "b" and a.ndim for a in arrays):
+        raise TraceError(
+            message(
+                f"{name}: the shape of a selection by a traced mask depends on the data",
+                {"operand": str(x), "mask": str(next(a for a in arrays if a.dtype.kind == "b"))},
+                remedy="keep the shape: np.where(mask, x, 0)",
+            )
+        )
+    dummy = np.broadcast_to(np.empty((), np.int8), x.shape)
+    probes = [np.broadcast_to(np.zeros((), np.intp), a.shape) for a in arrays]
+    try:
+        return tuple(dummy[filled(index, probes)].shape)
+    except (IndexError, ValueError) as error:
+        raise ShapeError(message(f"{name}: {error}", {"operand": str(x), "index": str(index)})) from None
+
+
+def _getitem(x: Aval, *arrays: Aval, index: Any) -> Aval:
+    return Aval(_indexed("getitem", x, index, arrays), x.dtype)
+
+
+def _pull_getitem(i: int, g: Any, _z: Any, *xs: Any, index: Any) -> Any:
+    return ScatterAdd(g, xs[1:], index, xs[0].shape)
+
+
+getitem = linear("getitem", _getitem, variadic=_pull_getitem, operands=1)
+getitem.makes_view = True
+
+
+def _scatter_add(g: Aval, *arrays: Aval, index: Any, shape: tuple[int, ...]) -> Aval:
+    return Aval(tuple(shape), g.dtype)
+
+
+def _pull_scatter_add(i: int, g: Any, _z: Any, *xs: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    return getitem(g, *xs[1:], index=index)
+
+
+# zeros(shape)[index] += g, repeated indices adding up.
+scatter_add = linear("scatter_add", _scatter_add, variadic=_pull_scatter_add, operands=1)
+
+
+def _index_update(x: Aval, v: Aval, *arrays: Aval, index: Any) -> Aval:
+    at = _indexed("setitem", x, index, arrays)
+    try:
+        fits = np.broadcast_shapes(v.shape, at) == at
+    except ValueError:
+        fits = False
+    if not fits and v.shape[v.ndim - len(at) :] != at:
+        raise ShapeError(
+            message(f"setitem: the value does not broadcast to {at}", {"array": str(x), "value": str(v)})
+        )
+    return Aval(x.shape, x.dtype)
+
+
+def _push_index_update(ts: Any, z: Any, x: Any, v: Any, *arrays: Any, index: Any) -> Any:
+    """Both tangents, written as their values were."""
+    t, u = ts[:2]
+    if t is None:
+        t = full_like(z, value=0)
+    return index_update(t, 0 if u is None else u, *arrays, index=index)
+
+
+def _pull_index_update(i: int, g: Any, z: Any, *xs: Any, index: Any) -> Any:
+    _, v, *arrays = xs
+    if i == 0:
+        return index_update(g, 0, *arrays, index=index)
+    at = getitem(g, *arrays, index=index)
+    if all(a.dtype.kind == "b" for a in arrays):
+        return at
+    return where(last_writes(*arrays, index=index, shape=g.shape), at, 0)
+
+
+def _last_writes(*arrays: Aval, index: Any, shape: tuple[int, ...]) -> Aval:
+    return Aval(_indexed("setitem", Aval(shape, np.dtype(bool)), index, arrays), np.dtype(bool))
+
+
+# Whether the write of each entry lasts: no later write to the same place hides it.
+last_writes = constant("last_writes", _last_writes)
+
+# x, with v written at the index; the last of repeated indices wins, as in NumPy.
+index_update = linear(
+    "index_update", _index_update, variadic=_pull_index_update, push=_push_index_update, operands=2
+)
+
+
+def flip(x: Any, axis: int) -> Any:
+    """``x`` in reverse order along ``axis``."""
+    return x[(*(slice(None),) * (axis % len(x.shape)), slice(None, None, -1))]

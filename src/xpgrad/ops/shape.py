@@ -1,0 +1,125 @@
+"""Operations that move entries and change none."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DTypeError, ShapeError, message
+from xpgrad.core import Aval
+from xpgrad.ops._define import constant, linear, promote
+
+Shape = tuple[int, ...]
+
+
+def _axes(g: Any) -> int:
+    """The number of axes; a cotangent without any stands for an array of equal entries."""
+    return len(getattr(g, "shape", ()))
+
+
+def _reshape(x: Aval, *, shape: Shape) -> Aval:
+    if -1 in shape:
+        known = prod(n for n in shape if n != -1)
+        if shape.count(-1) == 1 and known and x.size % known == 0:
+            shape = tuple(x.size // known if n == -1 else n for n in shape)
+    if prod(shape) != x.size or any(n < 0 for n in shape):
+        raise ShapeError(message(f"reshape: {x.size} entries do not fit shape {shape}", {"operand": str(x)}))
+    return Aval(tuple(shape), x.dtype)
+
+
+reshape = linear("reshape", _reshape, lambda g, _z, _x, *, shape: reshape(g, shape=_x.shape) if _axes(g) else g, takes_scalar=True)
+
+
+def _transpose(x: Aval, *, axes: tuple[int, ...]) -> Aval:
+    if sorted(axes) != list(range(x.ndim)):
+        raise ShapeError(message(f"transpose: {axes} is no permutation of {x.ndim} axes", {"operand": str(x)}))
+    return Aval(tuple(x.shape[a] for a in axes), x.dtype)
+
+
+def inverse_axes(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that undoes ``axes``."""
+    inverse = [0] * len(axes)
+    for k, a in enumerate(axes):
+        inverse[a] = k
+    return tuple(inverse)
+
+
+transpose = linear(
+    "transpose", _transpose, lambda g, _z, _x, *, axes: transpose(g, axes=inverse_axes(axes)) if _axes(g) else g, takes_scalar=True
+)
+
+
+def _broadcast_to(x: Aval, *, shape: Shape) -> Aval:
+    try:
+        fits = np.broadcast_shapes(x.shape, shape) == tuple(shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(message(f"broadcast_to: does not broadcast to shape {shape}", {"operand": str(x)}))
+    return Aval(tuple(shape), x.dtype)
+
+
+# The sweep sums the cotangent over the broadcast axes, as for every op.
+broadcast_to = linear("broadcast_to", _broadcast_to, lambda g, _z, _x, *, shape: g, takes_scalar=True)
+broadcast_to.broadcasts = True
+for _op in (reshape, transpose, broadcast_to):
+    _op.makes_view = True
+
+
+def _concatenate(*xs: Aval, axis: int) -> Aval:
+    if not xs:
+        raise ShapeError(message("concatenate: no arrays given"))
+    ndim = xs[0].ndim
+    got = {f"operand {i}": str(x) for i, x in enumerate(xs)}
+    if ndim == 0 or not 0 <= axis < ndim:
+        raise ShapeError(message(f"concatenate: axis {axis} does not fit arrays of {ndim} axes", got))
+    others = {(*x.shape[:axis], *x.shape[axis + 1 :]) for x in xs}
+    if len(others) > 1 or any(x.ndim != ndim for x in xs):
+        raise ShapeError(message(f"concatenate: shapes differ off axis {axis}", got))
+    shape = list(xs[0].shape)
+    shape[axis] = sum(x.shape[axis] for x in xs)
+    return Aval(tuple(shape), promote(*xs))
+
+
+def _pull_concatenate(i: int, g: Any, _z: Any, *_xs: Any, axis: int) -> Any:
+    start = sum(x.shape[axis] for x in _xs[:i])
+    return g[(*(slice(None),) * axis, slice(start, start + _xs[i].shape[axis]))]
+
+
+concatenate = linear("concatenate", _concatenate, variadic=_pull_concatenate, jointly=True)
+
+
+def _pad(x: Aval, *, widths: tuple[tuple[int, int], ...]) -> Aval:
+    if len(widths) != x.ndim or any(w < 0 for pair in widths for w in pair):
+        raise ShapeError(message(f"pad: widths {widths} do not fit {x.ndim} axes", {"operand": str(x)}))
+    return Aval(tuple(n + lo + hi for n, (lo, hi) in zip(x.shape, widths, strict=True)), x.dtype)
+
+
+# With zeros; other fills and modes are written in terms of it and of indexing.
+pad = linear(
+    "pad",
+    _pad,
+    lambda g, _z, _x, *, widths: g[
+        tuple(slice(lo, lo + n) for (lo, _), n in zip(widths, _x.shape, strict=True))
+    ],
+)
+
+
+def _astype(x: Aval, *, dtype: np.dtype[Any]) -> Aval:
+    if np.dtype(dtype).kind not in "biufc":
+        raise DTypeError(message(f"astype: no numbers in dtype {dtype}", {"operand": str(x)}))
+    return Aval(x.shape, np.dtype(dtype))
+
+
+# The sweep takes the cotangent back to the operand's dtype, as for every op.
+astype = linear("astype", _astype, lambda g, _z, _x, *, dtype: g, takes_scalar=True)
+
+
+def _full_like(x: Aval, *, value: Any, shape: Shape | None = None, dtype: Any = None) -> Aval:
+    return Aval(x.shape if shape is None else tuple(shape), x.dtype if dtype is None else np.dtype(dtype))
+
+
+# Of the operand it takes the device and, where not given, shape and dtype; no numbers.
+full_like = constant("full_like", _full_like)

@@ -1,0 +1,7 @@
+"""From a user's NumPy lines to ops: the traced array, NumPy's protocols, and the name tables."""
+
+from xpgrad.trace import operators, protocols  # noqa: F401 - they give Traced its methods
+from xpgrad.trace.debugging import debug
+from xpgrad.trace.traced import Symbols, Tape, Trace, Traced, strip
+
+__all__ = ["Symbols", "Tape", "Trace", "Traced", "debug", "strip"]

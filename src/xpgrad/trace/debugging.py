@@ -1,0 +1,57 @@
+"""The switch that `xg.debug(nans=True)` sets, and the check that it turns on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from xpgrad._errors import NumericsError, describe, message
+
+nans = False
+
+
+@contextmanager
+def debug(*, nans: bool = False) -> Iterator[None]:
+    """Within the context, stop at the first op that makes NaN or infinity, forward or backward.
+
+    Parameters
+    ----------
+    nans : bool
+        Check the output of every op; about one more pass over memory for each.
+
+    Raises
+    ------
+    NumericsError
+        Naming the op, its operands, and the user's line that called it; for an op of the
+        backward sweep, the line whose derivative it is.
+    """
+    before = globals()["nans"]
+    globals()["nans"] = nans
+    try:
+        yield
+    finally:
+        globals()["nans"] = before
+
+
+def check(what: str, out: Any, operands: Sequence[Any] = (), at: str | None = None) -> None:
+    """Raise if ``out`` has a NaN or an infinity."""
+    for x in out if isinstance(out, tuple) else (out,):
+        found = _found(x)
+        if found:
+            got = {f"operand {i}": _with_count(v) for i, v in enumerate(operands)} | {"output": _with_count(x)}
+            raise NumericsError(message(f"{what}: {found} in the output", got, at=at))
+
+
+def _found(x: Any) -> str:
+    if getattr(x, "_data", x) is None or not hasattr(x, "dtype") and not isinstance(x, (float, complex)):
+        return ""
+    bad = x - x
+    if not bool((bad != bad).any() if hasattr(bad, "any") else bad != bad):
+        return ""
+    return "NaN" if bool((x != x).any() if hasattr(x, "any") else x != x) else "infinity"
+
+
+def _with_count(x: Any) -> str:
+    found = _found(x)
+    return f"{describe(x)}, has {found}" if found else describe(x)

@@ -1,0 +1,91 @@
+"""The tables that the files beside this one fill, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import ShapeError, TraceError, message
+from xpgrad.core import SCALAR_TYPES, aval_of
+from xpgrad.ops.elementwise import where as where_
+from xpgrad.ops.shape import astype
+from xpgrad.trace.traced import Traced
+
+Function = Callable[..., Any]
+
+TABLE: dict[Any, Function] = {}
+METHODS: dict[str, Function] = {}
+PROPERTIES: dict[str, Function] = {}
+
+
+def implements(*functions: Any, method: str | None = None, prop: str | None = None) -> Callable[[Function], Function]:
+    """Register the decorated function for NumPy's, and as a method or property of traced arrays."""
+
+    def register(ours: Function) -> Function:
+        for function in functions:
+            if function is not None:  # a later NumPy's
+                TABLE[function] = ours
+        if method:
+            METHODS[method] = ours
+        if prop:
+            PROPERTIES[prop] = ours
+        return ours
+
+    return register
+
+
+def array(x: Any) -> Any:
+    """``x`` as an operand: lists become arrays; what has a shape, and a scalar, stay as they are."""
+    if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES):
+        return x
+    if any(type(leaf) is Traced for leaf in _leaves(x)):
+        from xpgrad.trace.functions.shapes import stack
+
+        return stack([array(part) for part in x])
+    return np.asarray(x)
+
+
+def _leaves(x: Any) -> Any:
+    for part in x if isinstance(x, (list, tuple)) else ():
+        yield from _leaves(part) if isinstance(part, (list, tuple)) else (part,)
+
+
+def ndim(x: Any) -> int:
+    return len(getattr(x, "shape", ()))
+
+
+def shape(x: Any) -> tuple[int, ...]:
+    return tuple(getattr(x, "shape", ()))
+
+
+def axis_of(name: str, x: Any, axis: Any) -> int:
+    """``axis`` of ``x``, counted from the front."""
+    n = ndim(x)
+    if not -n <= axis < n:
+        raise ShapeError(message(f"{name}: axis {axis} does not fit an array of {n} axes", {"operand": x}))
+    return int(axis) % n
+
+
+def refuse(name: str, **given: Any) -> None:
+    """Raise for keywords whose effect a traced array cannot have."""
+    for keyword, value in given.items():
+        if value is not None and value is not np._NoValue:
+            remedy = "write y[...] = result" if keyword == "out" else f"leave {keyword} out"
+            raise TraceError(message(f"{name}: {keyword}= is not possible on a traced array", remedy=remedy))
+
+
+def given(value: Any) -> bool:
+    """Whether a keyword was given (NumPy marks one that was not with ``np._NoValue`` or None)."""
+    return value is not None and value is not np._NoValue
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """``x`` with ``dtype``, if one was given."""
+    return x if dtype is None or np.dtype(dtype) == aval_of(x).dtype else astype(x, dtype=np.dtype(dtype))
+
+
+def masked(x: Any, where: Any, fill: Any) -> Any:
+    """``x`` where the mask holds and ``fill`` elsewhere; no mask, no change."""
+    return where_(where, x, fill) if given(where) and where is not True else x

@@ -1,0 +1,58 @@
+"""Arrays made in the likeness of a traced one, and copies. They are traced, so they can be written to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import message, TraceError
+from xpgrad.core import aval_of
+from xpgrad.ops import elementwise as ew
+from xpgrad.ops import shape as sh
+from xpgrad.trace.functions._table import array, cast, implements
+
+
+def _shape(shape: Any) -> Any:
+    return None if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+
+
+@implements(np.zeros_like)
+def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    return sh.full_like(a, value=0, shape=_shape(shape), dtype=dtype)
+
+
+@implements(np.ones_like)
+def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    return sh.full_like(a, value=1, shape=_shape(shape), dtype=dtype)
+
+
+@implements(np.empty_like)
+def empty_like(prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    """Zeros: what is not written yet has a value that does not change from run to run."""
+    return zeros_like(prototype, dtype, shape=shape)
+
+
+@implements(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    base = sh.full_like(a, value=0, shape=_shape(shape), dtype=dtype)
+    if isinstance(fill_value, (int, float, complex)):
+        return sh.full_like(a, value=fill_value, shape=_shape(shape), dtype=dtype)
+    wide = sh.broadcast_to(array(fill_value), shape=tuple(base.shape))
+    return cast(wide, aval_of(base).dtype)
+
+
+@implements(np.copy, method="copy")
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    """A traced array's value never changes; a copy is another handle on it."""
+    return ew.positive(a)
+
+
+@implements(method="view")
+def view(a: Any, *args: Any) -> Any:
+    raise TraceError(message("view: a traced array's memory cannot be read as another type", remedy="use astype"))
+
+
+@implements(np.array_repr, np.array_str, np.array2string)
+def array_repr(arr: Any, *args: Any, **kwargs: Any) -> str:
+    return repr(arr)

@@ -1,0 +1,469 @@
+"""Functions that move entries: reshaping, joining, splitting, repeating, padding."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import ShapeError, message
+from xpgrad.core import aval_of
+from xpgrad.ops import elementwise as ew
+from xpgrad.ops import shape as sh
+from xpgrad.ops.indexing import flip as flip_axis
+from xpgrad.trace.functions._table import PROPERTIES, array, axis_of, cast, implements, ndim, refuse, shape
+from xpgrad.trace.views import fresh
+
+
+@implements(np.reshape)
+def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None) -> Any:
+    return _reshape(a, shape, order)
+
+
+def _reshape(a: Any, new: Any, order: str = "C") -> Any:
+    new = (int(new),) if isinstance(new, (int, np.integer)) else tuple(int(n) for n in new)
+    if order == "F":
+        return transpose(sh.reshape(transpose(a), shape=new[::-1]))
+    if order != "C":
+        refuse("reshape", order=order)
+    return sh.reshape(a, shape=new)
+
+
+@implements(method="reshape")
+def reshape_method(a: Any, *new: Any, order: str = "C", copy: Any = None) -> Any:
+    return _reshape(a, new[0] if len(new) == 1 else new, order)
+
+
+@implements(np.ravel, method="ravel")
+def ravel(a: Any, order: str = "C") -> Any:
+    return _reshape(a, -1, order if order in "CF" else "C")
+
+
+@implements(method="flatten")
+def flatten(a: Any, order: str = "C") -> Any:
+    return fresh(ravel(a, order))
+
+
+@implements(np.transpose)
+def transpose(a: Any, axes: Any = None) -> Any:
+    a = array(a)
+    n = ndim(a)
+    if axes is None:
+        return sh.transpose(a, axes=tuple(range(n - 1, -1, -1))) if n > 1 else a
+    return sh.transpose(a, axes=tuple(int(k) % n if -n <= k < n else int(k) for k in axes))
+
+
+@implements(method="transpose")
+def transpose_method(a: Any, *axes: Any) -> Any:
+    return transpose(a, (axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes) or None)
+
+
+PROPERTIES["T"] = transpose
+
+
+@implements(np.matrix_transpose, np.linalg.matrix_transpose, prop="mT")
+def matrix_transpose(x: Any) -> Any:
+    return swapaxes(x, -1, -2)
+
+
+@implements(np.swapaxes, method="swapaxes")
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    i, j = axis_of("swapaxes", a, axis1), axis_of("swapaxes", a, axis2)
+    axes = list(range(ndim(a)))
+    axes[i], axes[j] = axes[j], axes[i]
+    return transpose(a, axes)
+
+
+@implements(np.moveaxis)
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    src = [axis_of("moveaxis", a, k) for k in ([source] if isinstance(source, int) else source)]
+    dst = [axis_of("moveaxis", a, k) for k in ([destination] if isinstance(destination, int) else destination)]
+    if len(src) != len(dst) or len(set(src)) != len(src) or len(set(dst)) != len(dst):
+        raise ShapeError(message(f"moveaxis: {source} and {destination} do not pair", {"operand": a}))
+    order = [k for k in range(ndim(a)) if k not in src]
+    for d, s in sorted(zip(dst, src, strict=True)):
+        order.insert(d, s)
+    return transpose(a, order)
+
+
+@implements(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    n = ndim(a)
+    k = axis_of("rollaxis", a, axis)
+    to = start + n if start < 0 else start
+    return moveaxis(a, k, to - 1 if k < to else to)
+
+
+@implements(np.squeeze, method="squeeze")
+def squeeze(a: Any, axis: Any = None) -> Any:
+    from xpgrad.ops.reductions import axes_of
+
+    if axis is None:
+        return sh.reshape(a, shape=tuple(n for n in shape(a) if n != 1))
+    axes = axes_of("squeeze", a, axis)
+    if any(shape(a)[k] != 1 for k in axes):
+        raise ShapeError(message(f"squeeze: axis {axis} does not have length 1", {"operand": a}))
+    return sh.reshape(a, shape=tuple(n for k, n in enumerate(shape(a)) if k not in axes))
+
+
+@implements(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Any:
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    n = ndim(a) + len(axes)
+    at = {k % n for k in axes if -n <= k < n}
+    if len(at) != len(axes):
+        raise ShapeError(message(f"expand_dims: axis {axis} does not fit {n} axes", {"operand": a}))
+    rest = iter(shape(a))
+    return sh.reshape(a, shape=tuple(1 if k in at else next(rest) for k in range(n)))
+
+
+@implements(np.broadcast_to)
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    return sh.broadcast_to(array, shape=(shape,) if isinstance(shape, int) else tuple(shape))
+
+
+@implements(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
+    xs = [array(a) for a in args]
+    common = np.broadcast_shapes(*map(shape, xs))
+    return tuple(x if shape(x) == common else broadcast_to(x, common) for x in xs)
+
+
+@implements(np.atleast_1d)
+def atleast_1d(*arys: Any) -> Any:
+    outs = tuple(sh.reshape(a, shape=(1,)) if ndim(a) == 0 else a for a in map(array, arys))
+    return outs[0] if len(outs) == 1 else outs
+
+
+@implements(np.atleast_2d)
+def atleast_2d(*arys: Any) -> Any:
+    outs = tuple(sh.reshape(a, shape=(1, *(shape(a) or (1,)))) if ndim(a) < 2 else a for a in map(array, arys))
+    return outs[0] if len(outs) == 1 else outs
+
+
+@implements(np.atleast_3d)
+def atleast_3d(*arys: Any) -> Any:
+    def one(a: Any) -> Any:
+        s = shape(a)
+        return a if len(s) > 2 else sh.reshape(a, shape={0: (1, 1, 1), 1: (1, *s, 1), 2: (*s, 1)}[len(s)])
+
+    outs = tuple(one(array(a)) for a in arys)
+    return outs[0] if len(outs) == 1 else outs
+
+
+# ── joining and splitting ────────────────────────────────────────────────────────────────────
+@implements(np.concatenate)
+def concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    refuse("concatenate", out=out)
+    xs = [cast(array(a), dtype) for a in arrays]
+    if axis is None:
+        xs, axis = [sh.reshape(x, shape=(-1,)) for x in xs], 0
+    if not xs:
+        raise ShapeError(message("concatenate: no arrays given"))
+    return sh.concatenate(*xs, axis=axis_of("concatenate", xs[0], axis))
+
+
+@implements(np.stack)
+def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    xs = [array(a) for a in arrays]
+    if not xs or len({shape(x) for x in xs}) != 1:
+        got = {f"operand {i}": x for i, x in enumerate(xs)}
+        raise ShapeError(message("stack: all arrays must have the same shape", got))
+    return concatenate([expand_dims(_array(x), axis) for x in xs], axis, out, dtype=dtype)
+
+
+def _array(x: Any) -> Any:
+    return x if hasattr(x, "shape") else np.asarray(x)
+
+
+@implements(np.vstack)
+def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    return concatenate([atleast_2d(_array(array(a))) for a in tup], 0, dtype=dtype)
+
+
+@implements(np.hstack)
+def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    xs = [atleast_1d(_array(array(a))) for a in tup]
+    return concatenate(xs, 0 if ndim(xs[0]) == 1 else 1, dtype=dtype)
+
+
+@implements(np.dstack)
+def dstack(tup: Any) -> Any:
+    return concatenate([atleast_3d(_array(array(a))) for a in tup], 2)
+
+
+@implements(np.column_stack)
+def column_stack(tup: Any) -> Any:
+    xs = [_array(array(a)) for a in tup]
+    return concatenate([sh.reshape(x, shape=(-1, 1)) if ndim(x) < 2 else x for x in xs], 1)
+
+
+@implements(np.append)
+def append(arr: Any, values: Any, axis: Any = None) -> Any:
+    return concatenate([_array(array(arr)), _array(array(values))], axis)
+
+
+@implements(np.block)
+def block(arrays: Any) -> Any:
+    def depth(x: Any) -> int:
+        return 1 + depth(x[0]) if isinstance(x, list) else 0
+
+    def joined(x: Any, level: int) -> Any:
+        if not isinstance(x, list):
+            return x
+        return concatenate([joined(part, level - 1) for part in x], -level)
+
+    def padded(x: Any, n: int) -> Any:
+        if isinstance(x, list):
+            return [padded(part, n) for part in x]
+        x = _array(array(x))
+        return sh.reshape(x, shape=(1,) * (n - ndim(x)) + shape(x))
+
+    def deepest(x: Any) -> int:
+        return max(map(deepest, x)) if isinstance(x, list) else ndim(array(x))
+
+    n = max(depth(arrays), deepest(arrays))
+    return joined(padded(arrays, n), depth(arrays)) if isinstance(arrays, list) else array(arrays)
+
+
+@implements(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    k = axis_of("array_split", ary, axis)
+    n = shape(ary)[k]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        each, extra = divmod(n, int(indices_or_sections))
+        sizes = [each + 1] * extra + [each] * (int(indices_or_sections) - extra)
+        cuts = [0, *np.cumsum(sizes).tolist()]
+    else:
+        cuts = [0, *[int(i) for i in indices_or_sections], n]
+    head = (slice(None),) * k
+    return [ary[(*head, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+@implements(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    if isinstance(indices_or_sections, int) and shape(ary)[axis] % indices_or_sections:
+        raise ShapeError(
+            message(f"split: axis {axis} does not divide into {indices_or_sections} equal parts", {"operand": ary})
+        )
+    return array_split(ary, indices_or_sections, axis)
+
+
+@implements(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    return split(ary, indices_or_sections, 0)
+
+
+@implements(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    return split(ary, indices_or_sections, 1 if ndim(ary) > 1 else 0)
+
+
+@implements(np.dsplit)
+def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    return split(ary, indices_or_sections, 2)
+
+
+@implements(getattr(np, "unstack", None))
+def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    return tuple(moveaxis(x, axis, 0)[i] for i in range(shape(x)[axis]))
+
+
+# ── turning and repeating ────────────────────────────────────────────────────────────────────
+@implements(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    axes = range(ndim(m)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    for k in axes:
+        m = flip_axis(m, axis_of("flip", m, k))
+    return m
+
+
+@implements(np.flipud)
+def flipud(m: Any) -> Any:
+    return flip(m, 0)
+
+
+@implements(np.fliplr)
+def fliplr(m: Any) -> Any:
+    return flip(m, 1)
+
+
+@implements(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    i, j = axis_of("rot90", m, axes[0]), axis_of("rot90", m, axes[1])
+    k %= 4
+    if k == 0:
+        return m
+    if k == 2:
+        return flip(flip(m, i), j)
+    return swapaxes(flip(m, j), i, j) if k == 1 else flip(swapaxes(m, i, j), j)
+
+
+@implements(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return sh.reshape(roll(sh.reshape(a, shape=(-1,)), shift, 0), shape=shape(a))
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    for s, k in zip(shifts, axes, strict=True):
+        k = axis_of("roll", a, k)
+        n = shape(a)[k]
+        s = s % n if n else 0
+        if s:
+            head = (slice(None),) * k
+            a = sh.concatenate(a[(*head, slice(n - s, None))], a[(*head, slice(None, n - s))], axis=k)
+    return a
+
+
+@implements(np.repeat, method="repeat")
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    a = array(a)
+    if axis is None:
+        a, axis = sh.reshape(a, shape=(-1,)), 0
+    k = axis_of("repeat", a, axis)
+    index = np.repeat(np.arange(shape(a)[k]), repeats)
+    return take_at(a, index, k)
+
+
+def take_at(a: Any, index: Any, axis: int) -> Any:
+    """``a[:, ..., index, ...]`` with the index array on ``axis``."""
+    return a[(*(slice(None),) * axis, index)]
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    A = array(A)
+    reps = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
+    n = max(ndim(A), len(reps))
+    old = (1,) * (n - ndim(A)) + shape(A)
+    reps = (1,) * (n - len(reps)) + reps
+    apart = sh.reshape(A, shape=tuple(m for size in old for m in (1, size)))
+    wide = sh.broadcast_to(apart, shape=tuple(m for r, size in zip(reps, old, strict=True) for m in (r, size)))
+    return fresh(sh.reshape(wide, shape=tuple(r * size for r, size in zip(reps, old, strict=True))))
+
+
+@implements(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    a, b = array(a), array(b)
+    n = max(ndim(a), ndim(b))
+    p, q = (1,) * (n - ndim(a)) + shape(a), (1,) * (n - ndim(b)) + shape(b)
+    left = sh.reshape(a, shape=tuple(m for size in p for m in (size, 1)))
+    right = sh.reshape(b, shape=tuple(m for size in q for m in (1, size)))
+    return fresh(sh.reshape(left * right, shape=tuple(i * j for i, j in zip(p, q, strict=True))))
+
+
+# ── padding and triangles ────────────────────────────────────────────────────────────────────
+@implements(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    """Constant padding adds a fill; every other mode repeats entries, found by padding their numbers."""
+    n = ndim(array)
+    widths = np.broadcast_to(np.asarray(_per_axis(pad_width, n)), (n, 2)).tolist()
+    if mode == "constant":
+        values = np.asarray(kwargs.pop("constant_values", 0))
+        refuse("pad", **kwargs)
+        out = sh.pad(array, widths=tuple((int(a), int(b)) for a, b in widths))
+        if not values.any():
+            return out
+        fill = np.pad(np.zeros(shape(array), aval_of(array).dtype), widths, constant_values=values)
+        return out + fill
+    if mode not in ("edge", "wrap", "reflect", "symmetric") or kwargs.get("reflect_type", "even") != "even":
+        refuse("pad", mode=mode, **kwargs)
+    for k, (lo, hi) in enumerate(widths):
+        if lo or hi:
+            array = take_at(array, np.pad(np.arange(shape(array)[k]), (lo, hi), mode=mode), k)
+    return array
+
+
+def _per_axis(pad_width: Any, n: int) -> Any:
+    if isinstance(pad_width, dict):
+        return [pad_width.get(k, pad_width.get(k - n, 0)) for k in range(n)]
+    return pad_width
+
+
+def _triangle(m: Any, k: int, keep: Any) -> Any:
+    return ew.where(keep(*shape(m)[-2:], k), m, 0)
+
+
+@implements(np.triu)
+def triu(m: Any, k: int = 0) -> Any:
+    return _triangle(m, k, lambda r, c, k: ~np.tri(r, c, k - 1, dtype=bool))
+
+
+@implements(np.tril)
+def tril(m: Any, k: int = 0) -> Any:
+    return _triangle(m, k, lambda r, c, k: np.tri(r, c, k, dtype=bool))
+
+
+@implements(np.diagonal, np.linalg.diagonal, method="diagonal")
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    i, j = axis_of("diagonal", a, axis1), axis_of("diagonal", a, axis2)
+    a = transpose(a, [k for k in range(ndim(a)) if k not in (i, j)] + [i, j])
+    r, c = _diagonal_index(shape(a)[-2:], offset)
+    return a[..., r, c]
+
+
+def _diagonal_index(size: tuple[int, ...], offset: int) -> tuple[Any, Any]:
+    rows, columns = size
+    n = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
+    k = np.arange(n)
+    return k + max(-offset, 0), k + max(offset, 0)
+
+
+@implements(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    if ndim(v) == 2:
+        return diagonal(v, k)
+    if ndim(v) != 1:
+        raise ShapeError(message("diag: needs one or two axes", {"operand": v}))
+    return embed_diagonal(v, k)
+
+
+@implements(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    return embed_diagonal(sh.reshape(v, shape=(-1,)), k)
+
+
+def embed_diagonal(v: Any, offset: int = 0) -> Any:
+    """Matrices with the last axis of ``v`` on their diagonal, zero elsewhere."""
+    from xpgrad.ops.indexing import ARRAY, scatter_add
+
+    n = shape(v)[-1] + abs(offset)
+    k = np.arange(shape(v)[-1])
+    index = (Ellipsis, ARRAY, ARRAY)
+    return scatter_add(v, k + max(-offset, 0), k + max(offset, 0), index=index, shape=(*shape(v)[:-1], n, n))
+
+
+@implements(np.trace, method="trace")
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    from xpgrad.ops.reductions import sum as sum_
+
+    refuse("trace", out=out)
+    return sum_(diagonal(cast(a, dtype), offset, axis1, axis2), axis=-1)
+
+
+@implements(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+    n = len(xi)
+    flat = [sh.reshape(array(x), shape=(-1,)) for x in xi]
+    outs = [sh.reshape(x, shape=(1,) * k + (-1,) + (1,) * (n - k - 1)) for k, x in enumerate(flat)]
+    if indexing == "xy" and n > 1:
+        outs = [swapaxes(x, 0, 1) for x in outs]
+    return tuple(outs) if sparse else tuple(map(fresh, broadcast_arrays(*outs)))
+
+
+@implements(np.shape)
+def shape_of(a: Any) -> tuple[int, ...]:
+    return shape(a)
+
+
+@implements(np.ndim)
+def ndim_of(a: Any) -> int:
+    return ndim(a)
+
+
+@implements(np.size)
+def size_of(a: Any, axis: Any = None) -> int:
+    return prod(shape(a)) if axis is None else shape(a)[axis]
+
+

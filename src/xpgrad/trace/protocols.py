@@ -1,0 +1,170 @@
+"""NumPy's protocols on traced arrays: ufuncs, functions, methods and the array namespace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import NotDifferentiableError, TraceError, message
+from xpgrad.core import OPS, SCALAR_TYPES
+from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
+from xpgrad.trace.functions._table import array, given
+from xpgrad.trace.operators import written
+from xpgrad.trace.traced import Traced, strip
+
+_NOTHING: dict[str, Any] = {}
+
+
+def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    if method == "__call__" and not kwargs:
+        ours = TABLE.get(ufunc)
+        if ours is not None:
+            return ours(*[x if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES) else array(x) for x in inputs])
+    out = kwargs.pop("out", None)
+    if out is not None:
+        out = out if isinstance(out, tuple) else (out,)
+        if not any(type(x) is Traced for x in out) and any(x is not None for x in out):
+            raise TraceError(
+                message(
+                    f"{ufunc.__name__}: out= is a plain array, which cannot hold a traced value",
+                    {"out": out[0]},
+                    remedy="assign to a new name: y = x + ...",
+                )
+            )
+    if method == "at":
+        return _at(ufunc, *inputs)
+    result = _ufunc(ufunc, method, inputs, kwargs)
+    if out is not None and out[0] is not None:
+        return written(out[0], result, ufunc.__name__)
+    return result
+
+
+def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
+    name = ufunc.__name__
+    if method == "__call__":
+        ours = TABLE.get(ufunc) or OPS.get(_SCIPY_NAMES.get(name, name))
+        if ours is None:
+            return _no_rule(name, inputs)
+        dtype, where = kwargs.pop("dtype", None), kwargs.pop("where", True)
+        if kwargs or where is not True:
+            keyword = next(iter(kwargs), "where")
+            raise TraceError(message(f"{name}: {keyword}= is not possible on a traced array"))
+        operands = [array(x) for x in inputs]
+        if dtype is not None:
+            operands = [TABLE["astype"](x, dtype) if type(x) is Traced else x for x in operands]
+        return ours(*operands)
+    if method == "outer":
+        left, right = (array(x) for x in inputs)
+        n = len(getattr(right, "shape", ()))
+        return ufunc(left[(...,) + (None,) * n] if n else left, right)
+    if method in ("reduce", "accumulate"):
+        ours = TABLE.get(getattr(ufunc, method)) or _REDUCTIONS.get((name, method))
+        if ours is not None:
+            kwargs.setdefault("axis", 0)
+            return ours(*inputs, **{k: v for k, v in kwargs.items() if given(v) or k == "axis"})
+    raise TraceError(message(f"{name}.{method}: not known for traced arrays", {"operand": inputs[0]}))
+
+
+# SciPy names one function by several ufuncs, and some as private ones.
+_SCIPY_NAMES = {"psi": "digamma", "_lgamma": "gammaln", "_log_ndtr": "log_ndtr"}
+_REDUCTIONS: dict[tuple[str, str], Any] = {
+    ("add", "reduce"): TABLE[np.sum],
+    ("multiply", "reduce"): TABLE[np.prod],
+    ("maximum", "reduce"): TABLE[np.max],
+    ("minimum", "reduce"): TABLE[np.min],
+    ("logical_and", "reduce"): TABLE[np.all],
+    ("logical_or", "reduce"): TABLE[np.any],
+    ("add", "accumulate"): TABLE[np.cumsum],
+    ("multiply", "accumulate"): TABLE[np.cumprod],
+}
+
+
+def _at(ufunc: Any, a: Any, index: Any, b: Any = None) -> None:
+    if ufunc not in (np.add, np.subtract) or type(a) is not Traced:
+        raise TraceError(
+            message(f"{ufunc.__name__}.at: known for np.add and np.subtract into a traced array", {"array": a})
+        )
+    from xpgrad.ops.indexing import apart, getitem, scatter_add
+    from xpgrad.ops.shape import broadcast_to
+
+    spec, arrays = apart(index)
+    at = getitem(a, *arrays, index=spec)
+    b = array(b)
+    wide = b if getattr(b, "shape", ()) == at.shape else broadcast_to(np.asarray(b) if not hasattr(b, "shape") else b, shape=at.shape)
+    change = scatter_add(wide, *arrays, index=spec, shape=a.shape)
+    written(a, a + change if ufunc is np.add else a - change, f"{ufunc.__name__}.at")
+
+
+def _no_rule(name: str, operands: Any) -> Any:
+    raise NotDifferentiableError(
+        message(
+            f"{name}: no derivative is known",
+            {f"operand {i}": x for i, x in enumerate(operands)},
+            remedy="state one with xg.custom_vjp, or cut it off with xg.stop_gradient",
+        )
+    )
+
+
+def _array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    ours = TABLE.get(func)
+    if ours is None:
+        return _no_rule(f"{func.__module__}.{func.__name__}", [a for a in args if type(a) is Traced])
+    return ours(*args, **kwargs)
+
+
+class Namespace:
+    """The array namespace of traced arrays: NumPy's (or CuPy's) names, ours where we have one."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        ours = TABLE.get(getattr(np, name, None)) if hasattr(np, name) else None
+        return ours if ours is not None else getattr(self._module, name)
+
+    def asarray(self, x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Any:
+        """A traced array as it is; anything else by the array module."""
+        if type(x) is not Traced:
+            x = array(x)
+            if type(x) is not Traced:
+                return self._module.asarray(x, dtype=dtype)
+        return x if dtype is None else TABLE["astype"](x, dtype)
+
+    def astype(self, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+        return TABLE["astype"](x, dtype) if type(x) is Traced else x.astype(dtype)
+
+
+def _array_namespace(self: Any, *, api_version: Any = None) -> Any:
+    from xpgrad.devices import namespace
+
+    return Namespace(namespace(self.xpgrad_device))
+
+
+TABLE["astype"] = METHODS["astype"]
+if hasattr(np, "astype"):  # NumPy 2.1
+    TABLE[np.astype] = lambda x, dtype, /, *, copy=True, device=None: METHODS["astype"](x, dtype)
+
+
+def install() -> None:
+    """Give `Traced` the protocols, and NumPy's methods and properties."""
+    methods = {
+        "__array_ufunc__": _array_ufunc,
+        "__array_function__": _array_function,
+        "__array_namespace__": _array_namespace,
+        **METHODS,
+    }
+    for name, method in methods.items():
+        setattr(Traced, name, _method(method) if name in METHODS else method)
+    for name, getter in PROPERTIES.items():
+        setattr(Traced, name, property(getter))
+    for name in ("nbytes", "itemsize", "flags", "strides"):
+        setattr(Traced, name, property(lambda self, name=name: getattr(strip(self), name)))
+    setattr(Traced, "device", property(lambda self: getattr(strip(self), "device", "cpu")))
+
+
+def _method(function: Any) -> Any:
+    return lambda self, *args, **kwargs: function(self, *args, **kwargs)
+
+
+install()

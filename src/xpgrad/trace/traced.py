@@ -1,0 +1,419 @@
+"""The traced array and the tape that records what happens to it.
+
+In:  ops applied to traced arrays.
+Out: Values on a Tape, in order.
+Holds: a traced array's `data` belongs to the level below its trace (a plain array, or an array
+traced further out), so that whatever a rule computes with it is recorded there or computed at
+once; a later trace is always further in; no array that the user holds is ever written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DTypeError, TraceError, XpgradError, describe, message, user_line
+from xpgrad.core import (
+    SCALAR_TYPES,
+    Aval,
+    Carrier,
+    Graph,
+    Op,
+    Value,
+    aval_of,
+    carrier_of,
+    register_carrier,
+)
+from xpgrad.core.graph import input_value
+from xpgrad.core.op import two_devices
+from xpgrad.ops.indexing import apart, getitem, index_update, without_masks
+from xpgrad.trace import debugging
+from xpgrad.trace.views import View, attach
+
+_levels = count(1)
+_NO_PARAMS: dict[str, Any] = {}
+
+
+class Trace:
+    """One level of tracing. Subclasses say what `record` keeps of an op."""
+
+    __slots__ = ("closed", "level")
+
+    def __init__(self) -> None:
+        self.level = next(_levels)
+        self.closed = False
+
+    def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        """Carry ``op`` out on the level below and keep what this level needs of it."""
+        raise AssertionError("a Trace subclass records")
+
+    def check_open(self, op: Op) -> None:
+        if self.closed:
+            raise TraceError(
+                message(
+                    f"{op.name}: a traced array has escaped the function that it was traced in",
+                    remedy="return it from the function, or keep xg.stop_gradient(x) instead",
+                )
+            )
+
+    def operand(self, op: Op, x: Any) -> Any:
+        """``x`` brought up to date, on the level below if it belongs to this one."""
+        if type(x) is Traced:
+            if x._view is not None:
+                x.refresh()
+            if x._trace is self:
+                return x._data
+        return x
+
+
+class Tape(Trace):
+    """Records every op, for a backward sweep. Its arrays carry their numbers.
+
+    Attributes
+    ----------
+    nodes : list of Value
+        In the order in which they were made.
+    """
+
+    __slots__ = ("nodes",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes: list[Value] = []
+
+    def enter(self, x: Any) -> Traced:
+        """``x`` as an input of this trace."""
+        return Traced(self, input_value(x), x)
+
+    def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        if self.closed:
+            self.check_open(op)
+        datas = []
+        inputs: list[Value | None] = []
+        active = False
+        for x in operands:
+            if type(x) is Traced:
+                if x._view is not None:
+                    x.refresh()
+                if x._trace is self:
+                    node = x._node
+                    active = active or node is not None
+                    inputs.append(node)
+                    datas.append(x._data)
+                    continue
+            inputs.append(None)
+            datas.append(x)
+        out = carry_out(op, datas, params)
+        if type(out) is tuple:
+            return self._several(op, inputs, params, datas, out) if active else out
+        if type(out) is not float and out.dtype.kind not in "fc":
+            return out
+        if not active or op.is_constant:
+            return Traced(self, None, out)
+        value = self._keep(op, inputs, params, out, datas)
+        return Traced(self, value, out)
+
+    def _keep(
+        self, op: Op, inputs: Sequence[Value | None], params: Mapping[str, Any], out: Any, datas: Sequence[Any]
+    ) -> Value:
+        aval = aval_of(out) if type(out) is not tuple else aval_of(out[0])
+        value = Value(op, inputs, params, aval.shape, aval.dtype, weak=aval.weak)
+        value.saved = (
+            out if op.keep_out or type(out) is tuple else value,
+            *[
+                x if v is None or op.keeps_operand(i) else v
+                for i, (x, v) in enumerate(zip(datas, inputs, strict=True))
+            ],
+        )
+        if op.pulls is None and op.push is None or debugging.nans:
+            value.at = user_line()
+        self.nodes.append(value)
+        return value
+
+    def _several(
+        self, op: Op, inputs: Sequence[Value | None], params: Mapping[str, Any], datas: Sequence[Any], outs: Any
+    ) -> tuple[Any, ...]:
+        parent = self._keep(op, inputs, params, outs, datas)
+        picked = []
+        for i, out in enumerate(outs):
+            aval = aval_of(out)
+            if aval.dtype.kind not in "fc":
+                picked.append(out)
+                continue
+            value = Value(PICK, (parent,), {"index": i}, aval.shape, aval.dtype)
+            value.saved = (value, parent)
+            self.nodes.append(value)
+            picked.append(Traced(self, value, out))
+        return tuple(picked)
+
+
+class Symbols(Trace):
+    """Records ops on shapes alone: its arrays carry no numbers.
+
+    Attributes
+    ----------
+    graph : Graph
+    """
+
+    __slots__ = ("graph",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graph = Graph()
+
+    def enter(self, x: Any) -> Traced:
+        """An input with the shape and dtype of ``x``."""
+        value = input_value(x)
+        self.graph.inputs.append(value)
+        return Traced(self, value, None)
+
+    def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        if self.closed:
+            self.check_open(op)
+        operands = [_as_operand(x) for x in operands]
+        for x in operands:
+            if type(x) is Traced and x._view is not None:
+                x.refresh()
+        inputs = [x._node if type(x) is Traced and x._trace is self else None for x in operands]
+        avals = [aval_of(x) for x in operands]
+        ruled = op.shape(*avals, **params)
+        aval = ruled[0] if type(ruled) is tuple else ruled
+        value = Value(op, inputs, params, aval.shape, aval.dtype, at=user_line())
+        value.saved = (value, *[x if v is None else v for x, v in zip(operands, inputs, strict=True)])
+        self.graph.nodes.append(value)
+        if type(ruled) is tuple:
+            picked = []
+            for i, aval in enumerate(ruled):
+                pick = Value(PICK, (value,), {"index": i}, aval.shape, aval.dtype)
+                pick.saved = (pick, value)
+                self.graph.nodes.append(pick)
+                picked.append(Traced(self, pick, None))
+            return tuple(picked)
+        return Traced(self, value, None)
+
+
+def _as_operand(x: Any) -> Any:
+    return x if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES) else np.asarray(x)
+
+
+def _pick_shape(*_: Any, **__: Any) -> tuple[Aval, ...]:
+    return ()
+
+
+# One of the outputs of an op that has several; the sweep gathers their cotangents.
+PICK = Op("pick", _pick_shape, "pick", keeps=(False,))
+
+
+def carry_out(op: Op, datas: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    """Apply ``op`` one level down; an error of the array library is told in our terms."""
+    try:
+        out = op(*datas, **params)
+    except XpgradError:
+        raise
+    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+        raise explained(op, datas, params, error) from error
+    if debugging.nans:
+        debugging.check(op.name, out, datas)
+    return out
+
+
+def explained(op: Op, datas: Sequence[Any], params: Mapping[str, Any], error: Exception) -> Exception:
+    """The shape rule's account of what is wrong, or else the library's, with the operands."""
+    if len({c.rank for c in map(carrier_of, datas) if c is not None and c.name != "traced"}) > 1:
+        return two_devices(op.name, datas)
+    try:
+        op.shape(*[aval_of(x) for x in datas], **params)
+    except XpgradError as ours:
+        return ours
+    except Exception:  # noqa: BLE001 - the library's own error is the better account
+        pass
+    got = {f"operand {i}": describe(x) for i, x in enumerate(datas)}
+    kind = type(error)
+    text = message(f"{op.name}: {error}", got)
+    if isinstance(error, np.linalg.LinAlgError):
+        return np.linalg.LinAlgError(text)
+    return DTypeError(text) if issubclass(kind, TypeError) else kind(text)
+
+
+def record(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    """Record ``op`` on the innermost trace among its operands."""
+    trace: Trace | None = None
+    for x in operands:
+        if type(x) is Traced and (trace is None or x._trace.level > trace.level):
+            trace = x._trace
+    assert trace is not None
+    out = trace.record(op, operands, params)
+    if op.makes_view and type(out) is Traced:
+        attach(out, op, operands, params)
+    return out
+
+
+def strip(x: Any) -> Any:
+    """The array under every level of tracing; a symbolic array stays as it is."""
+    while type(x) is Traced and x._data is not None:
+        if x._view is not None:
+            x.refresh()
+        x = x._data
+    return x
+
+
+class Traced:
+    """An array on its way through a traced function. It behaves as the array that it stands for.
+
+    Attributes
+    ----------
+    _trace : Trace
+        The level that records it.
+    _node : Value or None
+        Its place on the tape; None for a constant, which no input reaches.
+    _data : array or None
+        Its numbers, one level down; None when only shapes are traced.
+    _view : View or None
+        The array that it looks into, if writing to the one must show in the other.
+    _stamp : int
+        How often it has been written to.
+    """
+
+    __slots__ = ("__weakref__", "_data", "_node", "_stamp", "_trace", "_view")
+    __array_priority__ = 1000.0
+
+    def __init__(self, trace: Trace, node: Any, data: Any) -> None:
+        self._trace = trace
+        self._node = node
+        self._data = data
+        self._view: View | None = None
+        self._stamp = 0
+
+    # ── what it is ───────────────────────────────────────────────────────────────────────────
+    @property
+    def _facts(self) -> Any:
+        if self._view is not None:
+            self.refresh()
+        return self._node if self._data is None else self._data
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return getattr(self._facts, "shape", ())
+
+    @property
+    def dtype(self) -> Any:
+        facts = self._facts
+        return facts.dtype if hasattr(facts, "dtype") else aval_of(facts).dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return aval_of(self).size
+
+    @property
+    def xpgrad_device(self) -> str:
+        """``"cpu"`` or ``"gpu:0"``, ..."""
+        data = strip(self)
+        device = getattr(data, "device", "cpu")
+        return "cpu" if isinstance(device, str) or device is None else f"gpu:{device.id}"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an array without axes")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"Traced({describe(self)})" if self._data is None else f"Traced({strip(self)!r})"
+
+    def __format__(self, spec: str) -> str:
+        return repr(self) if self._data is None else format(strip(self), spec)
+
+    def __hash__(self) -> int:
+        raise TypeError("a traced array, like any array, is not hashable")
+
+    # ── views and writing ────────────────────────────────────────────────────────────────────
+    def refresh(self) -> None:
+        """See what was written to the array that this one looks into."""
+        view = self._view
+        if view is not None and view.stale():
+            again = view.read()
+            self._trace, self._node, self._data = again._trace, again._node, again._data
+            self._stamp += 1
+            view.seen = view.base._stamp
+
+    def become(self, new: Any) -> None:
+        """Take the value ``new``, as a write would leave it; arrays looked into see it too."""
+        self._trace, self._node, self._data = new._trace, new._node, new._data
+        self._stamp += 1
+        view = self._view
+        if view is not None:
+            view.write(self)
+            view.seen = view.base._stamp
+
+    def __getitem__(self, index: Any) -> Any:
+        spec, arrays = apart(index)
+        if arrays:
+            spec, arrays = without_masks(spec, arrays)
+        return record(getitem, (self, *arrays), {"index": spec})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if type(value) is Traced and value._view is not None and value._view.is_of(self, index):
+            return  # A[i] += v has written through the view A[i] already.
+        spec, arrays = apart(index)
+        if not isinstance(value, SCALAR_TYPES) and not hasattr(value, "shape"):
+            value = np.asarray(value)
+        if aval_of(value).dtype.kind == "c" and self.dtype.kind != "c":
+            raise DTypeError(
+                message("setitem: a complex value does not fit a real array", {"array": self, "value": value})
+            )
+        self.become(record(index_update, (self, value, *arrays), {"index": spec}))
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    # ── what leaves the trace ────────────────────────────────────────────────────────────────
+    def __bool__(self) -> bool:
+        if self._data is None:
+            raise _needs_value("bool()", "np.where(condition, x, y) chooses without Python's if")
+        return bool(strip(self))
+
+    def __float__(self) -> float:
+        raise _leaves("float()", "float(xg.stop_gradient(x))")
+
+    def __int__(self) -> int:
+        raise _leaves("int()", "int(xg.stop_gradient(x))")
+
+    def __complex__(self) -> complex:
+        raise _leaves("complex()", "complex(xg.stop_gradient(x))")
+
+    def __index__(self) -> int:
+        raise _leaves("an index", "int(xg.stop_gradient(x))")
+
+    def item(self, *_: Any) -> Any:
+        raise _leaves("item()", "xg.stop_gradient(x).item()")
+
+    def tolist(self) -> Any:
+        raise _leaves("tolist()", "xg.stop_gradient(x).tolist()")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise _leaves(
+            "conversion to a NumPy array",
+            "np.stack or np.where builds an array of traced parts; np.zeros_like(x, shape=...) makes "
+            "one to write into; xg.special has SciPy's functions; xg.stop_gradient(x) gives the plain array",
+        )
+
+
+def _leaves(what: str, remedy: str) -> TraceError:
+    return TraceError(message(f"{what} of a traced array would lose its derivative", remedy=remedy))
+
+
+def _needs_value(what: str, remedy: str) -> TraceError:
+    return TraceError(message(f"{what} of an array whose numbers are not known while tracing", remedy=remedy))
+
+
+def _row(op: Op) -> Callable[..., Any]:
+    return lambda *operands, **params: record(op, operands, params)
+
+
+register_carrier(Carrier("traced", 3, lambda kind: kind is Traced, _row))

@@ -1,0 +1,380 @@
+"""grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp: functions of functions.
+
+All nest, and all take any Python control flow. Arguments and results are trees: tuples, lists,
+dicts, namedtuples, dataclasses of arrays and scalars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any
+
+import numpy as np
+
+from xpgrad import backends  # noqa: F401 - registers NumPy
+from xpgrad._errors import DTypeError, ShapeError, TraceError, describe, message
+from xpgrad._trees import flatten, paths, tree_map, unflatten
+from xpgrad.autodiff import Duals, pull
+from xpgrad.core import aval_of
+from xpgrad.trace import Tape, Traced, strip
+
+Fun = Callable[..., Any]
+Argnums = int | Sequence[int]
+
+
+def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
+    """A function that returns ``f``'s value and its gradient.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a real scalar, or ``(scalar, aux)`` with ``has_aux``.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate; trees of float or complex arrays.
+    has_aux : bool
+        Whether ``f`` returns something beside the scalar, which is passed through.
+
+    Returns
+    -------
+    callable
+        With the arguments of ``f``; gives ``(value, gradient)``, or ``((value, aux), gradient)``.
+        The gradient has the structure, shapes and dtypes of the argument (a tuple of them where
+        ``argnums`` is a sequence). For a complex ``z = x + iy`` it is ``dL/dx - i dL/dy``.
+
+    Raises
+    ------
+    DTypeError
+        An argument to differentiate has integers or booleans; ``f`` is complex.
+    ShapeError
+        ``f`` returns no scalar.
+
+    Notes
+    -----
+    Reverse mode: the cost is a small multiple of that of ``f``, whatever the number of
+    parameters, and the memory that of its intermediate arrays.
+    """
+
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        tape = Tape()
+        leaves, rebuild, traced = _enter(tape, args, argnums, "grad")
+        out = f(*traced, **kwargs)
+        aux = None
+        if has_aux:
+            out, aux = _pair(out)
+        value, node = _scalar(tape, out)
+        aux = tree_map(lambda x: _leave(tape, x), aux) if has_aux else None
+        tape.closed = True
+        seeds = [] if node is None else [(node, 1.0)]
+        gradient = rebuild(pull(tape.nodes, seeds, [x._node for x in leaves], like=_like(leaves), free=True))
+        return ((value, aux) if has_aux else value), gradient
+
+    return _named(value_and_gradient, f, "value_and_grad")
+
+
+def grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
+    """A function that returns the gradient of ``f``; with ``has_aux`` ``(gradient, aux)``.
+
+    Parameters, errors and notes are those of `value_and_grad`.
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, g = both(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return _named(gradient, f, "grad")
+
+
+def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
+    """``f``'s output and its pullback, which takes a cotangent of it to cotangents of ``args``.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a tree of arrays.
+    args : trees of float or complex arrays
+
+    Returns
+    -------
+    out : tree
+        ``f(*args)``.
+    pullback : callable
+        ``pullback(g)`` with the structure and shapes of ``out``; gives a tuple with one tree for
+        each argument. May be called more than once.
+
+    Raises
+    ------
+    ShapeError
+        In the pullback: the cotangent does not have the structure or the shapes of the output.
+    """
+    tape = Tape()
+    leaves, rebuild, traced = _enter(tape, args, tuple(range(len(args))), "vjp")
+    outs, structure = flatten(f(*traced))
+    nodes = [x._node if type(x) is Traced and x._trace is tape else None for x in map(_fresh, outs)]
+    values = [_leave(tape, x) for x in outs]
+    tape.closed = True
+
+    def pullback(g: Any) -> Any:
+        gs, given = flatten(g)
+        if given != structure or [_shape(a) for a in gs] != [_shape(v) for v in values]:
+            raise ShapeError(
+                message(
+                    "pullback: the cotangent does not match the output",
+                    {"cotangent": ", ".join(map(describe, gs)), "output": ", ".join(map(describe, values))},
+                )
+            )
+        seeds = [(node, part) for node, part in zip(nodes, gs, strict=True) if node is not None]
+        return rebuild(pull(tape.nodes, seeds, [x._node for x in leaves], like=_like(leaves)))
+
+    return unflatten(structure, values), pullback
+
+
+def jvp(f: Fun, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """``f``'s output at ``primals`` and its tangent along ``tangents`` (forward mode).
+
+    Parameters
+    ----------
+    primals, tangents : sequences of trees
+        One of each for each argument of ``f``, with equal structure and shapes.
+
+    Returns
+    -------
+    (out, tangent)
+        Trees of the structure of ``f``'s result.
+
+    Raises
+    ------
+    ShapeError
+        Tangents and primals differ in structure or shapes.
+    """
+    xs, structure = flatten(tuple(primals))
+    ts, given = flatten(tuple(tangents))
+    if structure != given or [_shape(x) for x in xs] != [_shape(t) for t in ts]:
+        raise ShapeError(
+            message(
+                "jvp: the tangents do not match the primals",
+                {"primals": ", ".join(map(describe, xs)), "tangents": ", ".join(map(describe, ts))},
+            )
+        )
+    duals = Duals()
+    _check_floating(xs, [f"primals{p}" for p in paths(tuple(primals))], "jvp")
+    traced = [duals.enter(x, t) for x, t in zip(xs, ts, strict=True)]
+    outs, out_structure = flatten(f(*unflatten(structure, traced)))
+    values, pushed = [], []
+    for x in map(_fresh, outs):
+        ours = type(x) is Traced and x._trace is duals
+        values.append(x._data if ours else x)
+        pushed.append(x._node if ours and x._node is not None else _zeros(values[-1]))
+    duals.closed = True
+    return unflatten(out_structure, values), unflatten(out_structure, pushed)
+
+
+def jacobian(f: Fun, argnums: int = 0) -> Fun:
+    """A function that returns the Jacobian of ``f`` in one argument.
+
+    Returns
+    -------
+    callable
+        For an output of shape ``s`` and an argument of shape ``t``: an array of shape
+        ``(*s, *t)``; for an argument that is a tree, a tree of such.
+
+    Notes
+    -----
+    One forward pass and one pullback for each entry of the output. For complex arguments the
+    entries follow the convention of `value_and_grad`.
+    """
+
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        def partial(x: Any) -> Any:
+            return f(*args[:argnums], x, *args[argnums + 1 :], **kwargs)
+
+        out, pullback = vjp(partial, args[argnums])
+        shape = _shape(out)
+        rows = [pullback(basis)[0] for basis in _basis(out)]
+        if not rows:
+            return tree_map(lambda x: np.zeros((*shape, *_shape(x))), args[argnums])
+        return tree_map(
+            lambda *parts: np.reshape(np.stack([_array(p) for p in parts]), (*shape, *_shape(parts[0]))), *rows
+        )
+
+    return _named(jacobian_of, f, "jacobian")
+
+
+def hessian(f: Fun, argnums: int = 0) -> Fun:
+    """A function that returns the matrix of second derivatives of the scalar ``f``.
+
+    For an argument of shape ``t`` (an array, not a tree) it has shape ``(*t, *t)``. Costs one
+    gradient and one pullback through it for each entry of the argument; `hvp` gives products
+    with it without forming it.
+    """
+    return _named(jacobian(grad(f, argnums), argnums), f, "hessian")
+
+
+def hvp(f: Fun, argnums: int = 0) -> Fun:
+    """A function ``g(*args, v)``: the Hessian of the scalar ``f``, times ``v``.
+
+    ``v`` has the structure and shapes of the argument. Forward over reverse: the cost is a small
+    multiple of that of a gradient, in time and in memory.
+    """
+
+    def product(*args: Any) -> Any:
+        *rest, v = args
+
+        def gradient(x: Any) -> Any:
+            return grad(f, argnums)(*rest[:argnums], x, *rest[argnums + 1 :])
+
+        return jvp(gradient, (rest[argnums],), (v,))[1]
+
+    return _named(product, f, "hvp")
+
+
+def stop_gradient(x: Any) -> Any:
+    """``x`` (a tree) as a constant: its derivative is zero, in every mode and order."""
+    return tree_map(lambda leaf: strip(leaf) if type(leaf) is Traced else leaf, x)
+
+
+# ── entering and leaving a trace ─────────────────────────────────────────────────────────────
+def _enter(tape: Tape, args: Sequence[Any], argnums: Argnums, what: str) -> tuple[list[Traced], Fun, list[Any]]:
+    """Trace the leaves of the chosen arguments; how to rebuild trees like theirs; the new args."""
+    traced = list(args)
+    if isinstance(argnums, int):
+        where = _argnum(argnums, args, what)
+        leaves, structure = flatten(args[where])
+        _check_floating(leaves, None, what, args[where], where)
+        entered = [tape.enter(x) for x in leaves]
+        traced[where] = unflatten(structure, entered)
+        return entered, lambda gs: unflatten(structure, gs), traced
+    wheres = [_argnum(k, args, what) for k in argnums]
+    chosen = tuple(args[k] for k in wheres)
+    leaves, structure = flatten(chosen)
+    _check_floating(leaves, None, what, chosen, None)
+    entered = [tape.enter(x) for x in leaves]
+    for k, part in zip(wheres, unflatten(structure, entered), strict=True):
+        traced[k] = part
+    return entered, lambda gs: unflatten(structure, gs), traced
+
+
+def _argnum(k: int, args: Sequence[Any], what: str) -> int:
+    if not -len(args) <= k < len(args):
+        raise TraceError(message(f"{what}: argnums {k}, but {len(args)} positional arguments were given"))
+    return k % len(args)
+
+
+def _check_floating(
+    leaves: Sequence[Any], names: Sequence[str] | None, what: str, tree: Any = None, where: int | None = None
+) -> None:
+    for i, leaf in enumerate(leaves):
+        if type(leaf) is np.ndarray or type(leaf) is Traced:
+            kind = leaf.dtype.kind
+        elif type(leaf) is float:
+            continue
+        else:
+            try:
+                kind = aval_of(leaf).dtype.kind
+            except (AttributeError, TypeError):
+                kind = "O"
+        if kind not in "fc":
+            if names is None:
+                path = paths(tree)[i]
+                name = f"argument {where}{path}" if where is not None else f"arguments{path}"
+            else:
+                name = names[i]
+            scalar = isinstance(leaf, (int, np.integer))
+            raise DTypeError(
+                message(
+                    f"{what}: only float and complex arrays can be differentiated",
+                    {name: leaf},
+                    remedy=f"write {float(leaf)!r}" if scalar else "convert it: np.asarray(x, dtype=float)",
+                )
+            )
+
+
+def _fresh(x: Any) -> Any:
+    if type(x) is Traced and x._view is not None:
+        x.refresh()
+    return x
+
+
+def _leave(trace: Any, x: Any) -> Any:
+    """``x`` one level down, if it belongs to ``trace``."""
+    x = _fresh(x)
+    return x._data if type(x) is Traced and x._trace is trace else x
+
+
+def _scalar(tape: Tape, out: Any) -> tuple[Any, Any]:
+    """The value of the function's result and its node; the result must be a real scalar."""
+    if type(out) is Traced:
+        value = _leave(tape, out)
+        if out.shape == () and out.dtype.kind != "c":
+            return value, out._node if out._trace is tape else None
+    else:
+        value = out
+        if isinstance(out, (int, float, np.generic)) or getattr(out, "shape", None) == ():
+            if aval_of(out).dtype.kind != "c":
+                return out, None
+    if isinstance(out, (tuple, list, dict)) or out is None:
+        raise ShapeError(
+            message(
+                f"grad: the function must return a scalar, not {describe(out)}",
+                remedy="return (value, aux) with has_aux=True" if isinstance(out, tuple) else None,
+            )
+        )
+    if getattr(out, "shape", None) == () or isinstance(out, complex):
+        raise DTypeError(
+            message("grad: the function must return a real scalar", {"output": value}, remedy="take np.real or np.abs")
+        )
+    raise ShapeError(
+        message(
+            "grad: the function must return a scalar", {"output": value}, remedy="sum it, or use xg.jacobian or xg.vjp"
+        )
+    )
+
+
+def _pair(out: Any) -> tuple[Any, Any]:
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise TraceError(message(f"has_aux: the function must return (value, aux), not {describe(out)}"))
+    return out
+
+
+def _like(leaves: Sequence[Traced]) -> Any:
+    """An array to take the device from: the first that is one."""
+    for x in leaves:
+        if hasattr(x._data, "shape") and not isinstance(x._data, np.generic):
+            return x._data
+    return leaves[0]._data if leaves else 0.0
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return tuple(getattr(x, "shape", ()))
+
+
+def _zeros(x: Any) -> Any:
+    from xpgrad.ops.shape import full_like
+
+    return full_like(x, value=0)
+
+
+def _array(x: Any) -> Any:
+    return x if hasattr(x, "shape") else np.asarray(x)
+
+
+def _basis(out: Any) -> Any:
+    """Arrays like ``out``, each with a single 1."""
+    from xpgrad.ops.shape import full_like, reshape
+
+    shape = _shape(out)
+    n = int(np.prod(shape, dtype=np.intp))
+    for k in range(n):
+        flat = full_like(strip(out), value=0, shape=(n,), dtype=aval_of(out).dtype)
+        flat[k] = 1
+        yield reshape(flat, shape=shape)
+
+
+def _named(wrapper: Fun, f: Fun, what: str) -> Fun:
+    try:
+        update_wrapper(wrapper, f)
+    except AttributeError:
+        pass
+    wrapper.__qualname__ = f"{what}({getattr(f, '__qualname__', 'f')})"
+    return wrapper
