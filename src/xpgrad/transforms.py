@@ -15,7 +15,7 @@ import numpy as np
 from xpgrad import backends  # noqa: F401 - registers NumPy
 from xpgrad._errors import DTypeError, ShapeError, TraceError, describe, message
 from xpgrad._trees import flatten, paths, tree_map, unflatten
-from xpgrad.autodiff import Duals, pull
+from xpgrad.autodiff import Duals, call_with_rule, pull
 from xpgrad.core import aval_of
 from xpgrad.trace import Tape, Traced, strip
 
@@ -232,6 +232,45 @@ def hvp(f: Fun, argnums: int = 0) -> Fun:
 def stop_gradient(x: Any) -> Any:
     """``x`` (a tree) as a constant: its derivative is zero, in every mode and order."""
     return tree_map(lambda leaf: strip(leaf) if type(leaf) is Traced else leaf, x)
+
+
+def checkpoint(f: Fun) -> Fun:
+    """``f``, keeping only its arguments for the backward sweep, which runs it again.
+
+    Memory for time: nothing inside ``f`` is kept, and one more forward pass is made. ``f`` takes
+    and returns trees of arrays; what it differentiates must reach it as an argument.
+
+    Raises
+    ------
+    TraceError
+        A traced array reaches ``f`` from an enclosing function.
+    """
+
+    def fwd(*args: Any) -> Any:
+        return f(*args), args
+
+    def bwd(args: Any, g: Any) -> Any:
+        leaves, structure = flatten(args)
+        floating = [i for i, x in enumerate(leaves) if aval_of(x).dtype.kind in "fc"]
+
+        def of_floating(*xs: Any) -> Any:
+            full = list(leaves)
+            for i, x in zip(floating, xs, strict=True):
+                full[i] = x
+            return f(*unflatten(structure, full))
+
+        cs = vjp(of_floating, *[leaves[i] for i in floating])[1](g)
+        found = [_zeros(x) for x in leaves]
+        for i, c in zip(floating, cs, strict=True):
+            found[i] = c
+        return tuple(unflatten(structure, found))
+
+    def checkpointed(*args: Any) -> Any:
+        if any(type(x) is Traced and isinstance(x._trace, Duals) for x in flatten(args)[0]):
+            return f(*args)  # forward mode keeps nothing anyway
+        return call_with_rule(f, fwd, bwd, args, "checkpoint")
+
+    return _named(checkpointed, f, "checkpoint")
 
 
 # ── entering and leaving a trace ─────────────────────────────────────────────────────────────

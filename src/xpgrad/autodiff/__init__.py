@@ -3,7 +3,8 @@
 Un-broadcasting, the chain rule and the transpose of a linear program are written here, once.
 """
 
+from xpgrad.autodiff.custom import call_with_rule, custom_vjp
 from xpgrad.autodiff.pullback import pull
 from xpgrad.autodiff.pushforward import Duals
 
-__all__ = ["Duals", "pull"]
+__all__ = ["Duals", "call_with_rule", "custom_vjp", "pull"]

@@ -9,7 +9,7 @@ constant along an axis, and is made whole only for a rule that needs it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -77,6 +77,9 @@ class _Sweep:
             outs = self.found.setdefault(node.inputs[0], {})  # type: ignore[arg-type]
             index = node.params["index"]
             outs[index] = outs[index] + g if index in outs else g
+            return
+        if "pull" in node.params:
+            self.custom(node, g)
             return
         if not op.is_elementwise and type(g) is not dict and _shape(g) != node.shape:
             if not (op.takes_scalar and _shape(g) == ()):
@@ -157,6 +160,16 @@ class _Sweep:
         if type(total) is not Traced and not isinstance(total, SCALAR_TYPES):
             self.owned.add(id(total))
 
+    def custom(self, node: Value, parts: dict[int, Any]) -> None:
+        """Pull back by the rule that came with the call."""
+        outs = node.params["outs"]
+        gs = [self.whole(parts[k], aval_of(z)) if k in parts else full_like(z, value=0) for k, z in enumerate(outs)]
+        for value, c in zip(node.inputs, node.params["pull"](gs), strict=True):
+            if value is not None and c is not None:
+                if debugging.nans:
+                    debugging.check("bwd of custom_vjp", c, at=node.at)
+                self.add(value, fitted(c, value, None))
+
     def transpose(self, node: Value, g: Any) -> None:
         """Pull ``g`` back through an op that states only how tangents go forward.
 
@@ -215,6 +228,26 @@ class _Sweep:
             seen.add(id(g))
             results.append(g)
         return results
+
+
+def transposed(pull_: Callable[[list[Any]], list[Any]], outs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
+    """Tangents of ``outs`` from those of the operands, by the transpose of their pullback.
+
+    ``pull_`` takes cotangents of the outputs to those of the operands (None: none); it is run on
+    shapes alone, and the program that this records is swept backward.
+    """
+    symbols = Symbols()
+    gs = [symbols.enter(z) for z in outs]
+    cs = pull_(list(gs))
+    sweep = _Sweep(next((z for z in outs if hasattr(z, "shape")), 0.0))
+    for c, t in zip(cs, ts, strict=True):
+        if t is not None and type(c) is Traced and c._trace is symbols:
+            sweep.add(c._node, t)
+    for node in reversed(symbols.graph.nodes):
+        g = sweep.found.pop(node, None)
+        if g is not None:
+            sweep.visit(node, g)
+    return sweep.results([g._node for g in gs], ts)
 
 
 def _shape(g: Any) -> Any:

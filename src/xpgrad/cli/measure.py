@@ -14,9 +14,9 @@ from statistics import median
 
 import numpy as np
 
-from xpgrad import devices
 from xpgrad.cli.contenders import Contender, Point
 from xpgrad.cli.problem import Array
+from xpgrad.devices import asnumpy, synchronize
 
 # The largest difference from float64 that counts as rounding, relative to the size of the summed terms.
 # float32: eps is 1.2e-7 and sums over 262,000 samples; the worst contender seen is at 6e-7.
@@ -80,7 +80,7 @@ def measure(
         rows = contender.rows
         if rows not in truths:
             truths[rows] = in_float64(point, X[:, :rows], Y[:, :rows])
-        value, (dW, db) = devices.asnumpy(contender.step())
+        value, (dW, db) = asnumpy(contender.step())
         checked.append((float(value), truths[rows].difference(value, dW, db)))
 
     seconds: list[list[float]] = [[] for _ in contenders]
@@ -98,10 +98,10 @@ def measure(
 
 def _seconds(contender: Contender) -> float:
     contender.step()  # untimed: whose turn comes after the loop's would else find the caches cold
-    devices.synchronize(contender.device)
+    synchronize(contender.device)
     start = time.perf_counter()
     contender.step()
-    devices.synchronize(contender.device)
+    synchronize(contender.device)
     return time.perf_counter() - start
 
 

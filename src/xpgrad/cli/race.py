@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from xpgrad import devices
 from xpgrad._errors import DataError, message
 from xpgrad.cli import flights, info, report, summary, tables
 from xpgrad.cli.contenders import Absent, Contender, line_up, starting_point
@@ -24,6 +23,7 @@ from xpgrad.cli.measure import Result, measure
 from xpgrad.cli.output import check_writable, progress, say, write
 from xpgrad.cli.problem import Problem
 from xpgrad.cli.train import judge, train
+from xpgrad.devices import resolve
 
 REPEATS = 7
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Race, train, report."""
     _refuse_odd_options(args)
-    device = devices.resolve(args.device)
+    device = resolve(args.device)
     if args.html is not None:
         require("matplotlib", "--html")
     for path, option in ((args.json, "--json"), (args.html, "--html")):

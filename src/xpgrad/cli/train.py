@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad import devices
 from xpgrad.cli import metrics
 from xpgrad.cli.contenders import Point
 from xpgrad.cli.problem import Array, Problem
+from xpgrad.devices import asnumpy, synchronize
 from xpgrad.losses import binary_cross_entropy
 from xpgrad.optim import minimize
 
@@ -48,9 +48,9 @@ def train(problem: Problem, device: str) -> tuple[Point, dict[str, Any]]:
     fit = minimize(
         stable_loss, start, (problem.X, problem.Y), method=METHOD, device=device, max_iter=MAX_ITER
     )
-    devices.synchronize(device)
+    synchronize(device)
     seconds = time.perf_counter() - clock
-    W, b = devices.asnumpy(fit.params)
+    W, b = asnumpy(fit.params)
     record = {
         "method": METHOD,
         "device": device,

@@ -1,0 +1,145 @@
+"""Derivatives that the user states: `custom_vjp`, and the call that a rule is attached to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any
+
+from xpgrad._errors import ShapeError, TraceError, describe, message, user_line
+from xpgrad._trees import flatten, unflatten
+from xpgrad.autodiff.pullback import transposed
+from xpgrad.autodiff.pushforward import Duals
+from xpgrad.core import Op, Value, aval_of
+from xpgrad.trace.traced import PICK, Symbols, Tape, Trace, Traced
+
+Fun = Callable[..., Any]
+
+
+class custom_vjp:  # noqa: N801 - a decorator
+    """A function whose derivative is stated by hand.
+
+    Parameters
+    ----------
+    f : callable
+        Takes and returns trees of arrays.
+
+    Notes
+    -----
+    State the derivative with `defvjp`. Forward mode transposes ``bwd``, which must then be
+    linear in the cotangent and free of control flow on it. Derivatives of higher order
+    differentiate ``fwd`` and ``bwd`` themselves.
+
+    Examples
+    --------
+    >>> @xg.custom_vjp
+    ... def safe_sqrt(x):
+    ...     return np.sqrt(x)
+    >>> safe_sqrt.defvjp(lambda x: (np.sqrt(x), x), lambda x, g: (g * 0.5 / np.sqrt(np.maximum(x, 1e-12)),))
+    """
+
+    def __init__(self, f: Fun) -> None:
+        self._f = f
+        self._rules: tuple[Fun, Fun] | None = None
+        update_wrapper(self, f)
+
+    def defvjp(self, fwd: Fun, bwd: Fun) -> None:
+        """State the derivative.
+
+        Parameters
+        ----------
+        fwd : callable
+            ``fwd(*args) -> (out, residuals)`` with the ``out`` of the function itself.
+        bwd : callable
+            ``bwd(residuals, g) -> cotangents``: a tuple with one tree for each argument, None
+            for one that has no derivative. ``g`` has the structure and shapes of ``out``.
+        """
+        self._rules = (fwd, bwd)
+
+    def __call__(self, *args: Any) -> Any:
+        if self._rules is None:
+            raise TraceError(
+                message(f"custom_vjp: no derivative is stated for {self.__name__}", remedy="call .defvjp(fwd, bwd)")
+            )
+        return call_with_rule(self._f, *self._rules, args, self.__name__)
+
+    __name__: str = "f"
+
+
+def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str) -> Any:
+    """``f(*args)``, differentiated by ``bwd``, at the innermost trace among the arguments."""
+    leaves, structure = flatten(tuple(args))
+    traced = [x for x in leaves if type(x) is Traced]
+    if not traced:
+        return f(*args)
+    trace = max((x._trace for x in traced), key=lambda t: t.level)
+    if isinstance(trace, Symbols):
+        return f(*args)
+    trace.check_open(_CUSTOM)
+    lower = [trace.operand(_CUSTOM, x) for x in leaves]
+    out, residuals = fwd(*unflatten(structure, lower))
+    outs, out_structure = flatten(out)
+    if any(type(x) is Traced and x._trace is trace for x in outs):
+        raise TraceError(
+            message(f"{name}: a traced array reaches it from outside", remedy="pass it as an argument")
+        )
+
+    def pull(gs: Sequence[Any]) -> list[Any]:
+        """Cotangents of the leaves, None where there is none."""
+        cs = bwd(residuals, unflatten(out_structure, gs))
+        cs = cs if isinstance(cs, tuple) else (cs,)
+        if len(cs) != len(args):
+            raise ShapeError(message(f"{name}: bwd gave {len(cs)} cotangents for {len(args)} arguments"))
+        return _leaves_like(args, cs, name)
+
+    nodes = [x._node if type(x) is Traced and x._trace is trace else None for x in leaves]
+    wrapped = _with_pull(trace, nodes, lower, outs, pull)
+    return unflatten(out_structure, wrapped)
+
+
+def _with_pull(trace: Trace, nodes: Sequence[Any], xs: Sequence[Any], outs: Sequence[Any], pull: Fun) -> list[Any]:
+    floats = [aval_of(z).dtype.kind in "fc" for z in outs]
+    if isinstance(trace, Duals):
+        tangents = transposed(pull, outs, nodes)
+        return [Traced(trace, t, z) if fl else z for z, t, fl in zip(outs, tangents, floats, strict=True)]
+    assert isinstance(trace, Tape)
+    parent = Value(_CUSTOM, nodes, {"pull": pull, "outs": outs}, (), aval_of(0.0).dtype, at=user_line())
+    parent.saved = (parent, *xs)
+    trace.nodes.append(parent)
+    wrapped = []
+    for i, z in enumerate(outs):
+        if not floats[i]:
+            wrapped.append(z)
+            continue
+        aval = aval_of(z)
+        value = Value(PICK, (parent,), {"index": i}, aval.shape, aval.dtype)
+        value.saved = (value, parent)
+        trace.nodes.append(value)
+        wrapped.append(Traced(trace, value, z))
+    return wrapped
+
+
+def _leaves_like(args: Sequence[Any], cs: Sequence[Any], name: str) -> list[Any]:
+    """The cotangents' leaves, at the places of the arguments' leaves; checked for shape."""
+    found: list[Any] = []
+    for k, (arg, c) in enumerate(zip(args, cs, strict=True)):
+        xs = flatten(arg)[0]
+        gs = [None] * len(xs) if c is None else flatten(c)[0]
+        shapes = [getattr(x, "shape", ()) for x in xs]
+        if len(gs) != len(xs) or (c is not None and [getattr(g, "shape", ()) for g in gs] != shapes):
+            raise ShapeError(
+                message(
+                    f"{name}: the cotangent of argument {k} does not match it",
+                    {"cotangent": ", ".join(map(describe, gs)), "argument": ", ".join(map(describe, xs))},
+                )
+            )
+        found += gs
+    return found
+
+
+def _shape(*_: Any, **__: Any) -> Any:
+    return ()
+
+
+# A call whose pullback is in its parameters; its outputs are taken apart by `pick`.
+_CUSTOM = Op("custom", _shape, "custom", keeps=(False,))
