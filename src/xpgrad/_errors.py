@@ -2,6 +2,7 @@
 
     XpgradError
     ├── ShapeError(ValueError)              shapes that do not broadcast, contract or reduce
+    │   └── OutOfBoundsError(IndexError)    an index outside the array
     ├── DTypeError(TypeError)               a dtype that an operation does not take
     ├── DataError(ValueError)               data that no model can be fitted to
     ├── DeviceError(RuntimeError)           a device that is not there, or two where one is wanted
@@ -36,6 +37,10 @@ class XpgradError(Exception):
 
 class ShapeError(XpgradError, ValueError):
     """Shapes that do not broadcast, contract or reduce as the operation asks."""
+
+
+class OutOfBoundsError(ShapeError, IndexError):
+    """An index outside the array."""
 
 
 class DTypeError(XpgradError, TypeError):

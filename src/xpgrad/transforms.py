@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad import backends  # noqa: F401 - registers NumPy
-from xpgrad._errors import DTypeError, ShapeError, TraceError, describe, message
+from xpgrad._errors import DTypeError, ShapeError, TraceError, XpgradError, describe, message
 from xpgrad._trees import flatten, paths, tree_map, unflatten
 from xpgrad.autodiff import Duals, call_with_rule, pull
 from xpgrad.core import aval_of
@@ -58,7 +58,7 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         tape = Tape()
         leaves, rebuild, traced = _enter(tape, args, argnums, "grad")
-        out = f(*traced, **kwargs)
+        out = _call(f, traced, kwargs)
         aux = None
         if has_aux:
             out, aux = _pair(out)
@@ -110,7 +110,7 @@ def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
     """
     tape = Tape()
     leaves, rebuild, traced = _enter(tape, args, tuple(range(len(args))), "vjp")
-    outs, structure = flatten(f(*traced))
+    outs, structure = flatten(_call(f, traced))
     nodes = [x._node if type(x) is Traced and x._trace is tape else None for x in map(_fresh, outs)]
     values = [_leave(tape, x) for x in outs]
     tape.closed = True
@@ -160,7 +160,7 @@ def jvp(f: Fun, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, A
     duals = Duals()
     _check_floating(xs, [f"primals{p}" for p in paths(tuple(primals))], "jvp")
     traced = [duals.enter(x, t) for x, t in zip(xs, ts, strict=True)]
-    outs, out_structure = flatten(f(*unflatten(structure, traced)))
+    outs, out_structure = flatten(_call(f, unflatten(structure, traced)))
     values, pushed = [], []
     for x in map(_fresh, outs):
         ours = type(x) is Traced and x._trace is duals
@@ -292,6 +292,16 @@ def _enter(tape: Tape, args: Sequence[Any], argnums: Argnums, what: str) -> tupl
     for k, part in zip(wheres, unflatten(structure, entered), strict=True):
         traced[k] = part
     return entered, lambda gs: unflatten(structure, gs), traced
+
+
+def _call(f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
+    """Call the user's function; NumPy hides our error behind its own where it asks for a float."""
+    try:
+        return f(*args, **kwargs) if kwargs else f(*args)
+    except ValueError as error:
+        if isinstance(error.__cause__, XpgradError):
+            raise error.__cause__ from None
+        raise
 
 
 def _argnum(k: int, args: Sequence[Any], what: str) -> int:

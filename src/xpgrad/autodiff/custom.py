@@ -142,4 +142,4 @@ def _shape(*_: Any, **__: Any) -> Any:
 
 
 # A call whose pullback is in its parameters; its outputs are taken apart by `pick`.
-_CUSTOM = Op("custom", _shape, "custom", keeps=(False,))
+_CUSTOM = Op("custom", _shape, "custom", reads=[[False]])

@@ -17,6 +17,7 @@ from typing import Any
 from xpgrad._errors import NotDifferentiableError, message
 from xpgrad.core import SCALAR_TYPES, Value, aval_of
 from xpgrad.core.graph import operand_aval
+from xpgrad.ops._steps import Slot
 from xpgrad.ops.complex import real
 from xpgrad.ops.indexing import ScatterAdd, filled, scatter_add
 from xpgrad.ops.reductions import sum as sum_
@@ -58,16 +59,27 @@ def pull(
         g = found.pop(node, None)
         if g is not None:
             sweep.visit(node, g)
+            g = None
         if free:
             node.saved = None
     return sweep.results(inputs, [g for _, g in seeds])
 
 
 class _Sweep:
+    """Cotangents found so far, and which of them no one else holds.
+
+    Attributes
+    ----------
+    found : dict of Value to cotangent
+    owned : set of Value
+        Those whose cotangent is an array of the sweep's own: it may be written to.
+    """
+
     def __init__(self, like: Any) -> None:
         self.like = like
+        self.kind = None if type(like) is Traced or isinstance(like, SCALAR_TYPES) else type(like)
         self.found: dict[Value, Any] = {}
-        self.owned: set[int] = set()
+        self.owned: set[Value] = set()
 
     def visit(self, node: Value, g: Any) -> None:
         """Pass the cotangent of ``node`` on to its operands."""
@@ -90,54 +102,64 @@ class _Sweep:
             return
         params, saved, inputs = node.params, node.saved, node.inputs
         last = len(inputs) if op.operands is None else op.operands
-        for i in range(last):
+        active = [i for i in range(last) if inputs[i] is not None]
+        ours = node in self.owned
+        self.owned.discard(node)
+        apart = True  # nothing that was found from g so far looks into it
+        for i in active:
             value = inputs[i]
-            if value is None:
-                continue
+            assert value is not None
             rule = pulls[i]
             if rule is None:
                 raise NotDifferentiableError(
                     message(f"{op.name}: no derivative is known in operand {i}", _got(node), at=node.at)
                 )
-            c = rule(g, *saved, **params) if params else rule(g, *saved)  # type: ignore[misc]
+            if ours and apart and i == active[-1] and op.steps and op.steps[i] and g.shape == value.shape:
+                c = in_place(g, op.steps[i], saved)
+            else:
+                c = rule(g, *saved, **params) if params else rule(g, *saved)  # type: ignore[misc]
             if c is None:
                 continue
             if debugging.nans:
                 debugging.check(f"derivative of {op.name}", getattr(c, "g", c), at=node.at)
-            if type(c) is not ScatterAdd:
-                c = fitted(c, value, node.shape if op.broadcasts else None)
-            self.add(value, c)
+            if type(c) is ScatterAdd:
+                self._scatter(value, c)
+                continue
+            c = fitted(c, value, node.shape if op.broadcasts else None)
+            mine = type(c) is self.kind and c.base is None and (c is not g or (ours and len(active) == 1))
+            apart = apart and mine
+            self.add(value, c, owned=mine)
 
-    def add(self, value: Value, c: Any) -> None:
-        """Add ``c`` to the cotangent of ``value``, in place where the sum so far is the sweep's own."""
+    def add(self, value: Value, c: Any, *, owned: bool = False) -> None:
+        """Add ``c`` to the cotangent of ``value``, in place where one of the two is the sweep's own."""
         found = self.found
         before = found.get(value)
-        if type(c) is ScatterAdd:
-            self._scatter(value, c, before)
-        elif before is None:
-            found[value] = c
-        elif id(before) in self.owned and before.shape == _shape(c) and type(c) is type(before):
-            before += c
-        else:
-            total = before + c
-            found[value] = total
-            self._own(total, before)
-
-    def _scatter(self, value: Value, c: ScatterAdd, before: Any) -> None:
-        plain = type(c.g) is not Traced and type(self.like) is not Traced and type(before) is not Traced
-        g = c.g
-        if not plain or any(type(a) is Traced for a in c.arrays):
-            g = self.whole_at(c, value)
-            out = scatter_add(g, *c.arrays, index=c.index, shape=value.shape)
-            self.found[value] = out if before is None else before + out
-            return
         if before is None:
-            total = full_like(self.like, value=0, shape=value.shape, dtype=value.dtype)
-        elif id(before) in self.owned and before.shape == value.shape:
+            found[value] = c
+            if owned:
+                self.owned.add(value)
+        elif value in self.owned and type(c) is self.kind and before.shape == c.shape and before.dtype == c.dtype:
+            before += c
+        elif owned and type(before) is self.kind and before.shape == c.shape and before.dtype == c.dtype:
+            c += before
+            found[value] = c
+            self.owned.add(value)
+        else:
+            found[value] = before + c
+            self.owned.discard(value)
+
+    def _scatter(self, value: Value, c: ScatterAdd) -> None:
+        before = self.found.get(value)
+        g = c.g
+        if self.kind is None or any(type(x) is Traced for x in (g, before, *c.arrays)):
+            self.add(value, scatter_add(self.whole_at(c, value), *c.arrays, index=c.index, shape=value.shape))
+            return
+        if value in self.owned and before.shape == value.shape:
             total = before
         else:
             total = full_like(self.like, value=0, shape=value.shape, dtype=value.dtype)
-            total += before
+            if before is not None:
+                total += before
         if value.dtype.kind != "c" and aval_of(g).dtype.kind == "c":
             g = real(g)
         if c.arrays:
@@ -145,20 +167,13 @@ class _Sweep:
         else:
             total[filled(c.index, ())] += g
         self.found[value] = total
-        self._own(total, before)
+        self.owned.add(value)
 
     def whole_at(self, c: ScatterAdd, value: Value) -> Any:
         g = c.g
         if isinstance(g, SCALAR_TYPES):
             g = full_like(self.like, value=g, shape=(), dtype=value.dtype)
         return g
-
-    def _own(self, total: Any, before: Any) -> None:
-        """Remember that no one else holds ``total``; it is ours to add to."""
-        if before is not None:
-            self.owned.discard(id(before))
-        if type(total) is not Traced and not isinstance(total, SCALAR_TYPES):
-            self.owned.add(id(total))
 
     def custom(self, node: Value, parts: dict[int, Any]) -> None:
         """Pull back by the rule that came with the call."""
@@ -230,6 +245,23 @@ class _Sweep:
         return results
 
 
+def in_place(g: Any, steps: Sequence[tuple[str, Any]], saved: Any) -> Any:
+    """Carry the steps of a rule out on ``g``, which no one else holds; a new array where it cannot hold them."""
+    for name, slot in steps:
+        y = slot if type(slot) is not Slot else saved[slot.index]
+        fits = y is None or len(_shape(y)) == 0 or _shape(y) == g.shape
+        real_in_real = y is None or g.dtype.kind == "c" or aval_of(y).dtype.kind != "c"
+        if not (fits and real_in_real):
+            g = g * y if name == "multiply" else g / y
+        elif name == "negate":
+            g *= -1
+        elif name == "multiply":
+            g *= y
+        else:
+            g /= y
+    return g
+
+
 def transposed(pull_: Callable[[list[Any]], list[Any]], outs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
     """Tangents of ``outs`` from those of the operands, by the transpose of their pullback.
 
@@ -271,7 +303,7 @@ def fitted(c: Any, value: Value, out: tuple[int, ...] | None) -> Any:
     if dtype is not value.dtype and dtype is not None and dtype != value.dtype:
         if dtype.kind == "c" and value.dtype.kind != "c":
             c = real(c)
-        if c.dtype != value.dtype and not value.weak:
+        if aval_of(c).dtype != value.dtype and not value.weak:
             c = astype(c, dtype=value.dtype)
     elif dtype is None and type(c) is complex and value.dtype.kind != "c":
         c = c.real

@@ -57,7 +57,6 @@ def push(op: Op, ts: Sequence[Any], z: Any, xs: Sequence[Any], params: Mapping[s
         )
     total = None
     last = len(xs) if op.operands is None else op.operands
-    shaped = [_Facts(x) if not hasattr(x, "shape") and not op.keeps_operand(i) else x for i, x in enumerate(xs)]
     for i, t in enumerate(ts[:last]):
         if t is None:
             continue
@@ -66,13 +65,10 @@ def push(op: Op, ts: Sequence[Any], z: Any, xs: Sequence[Any], params: Mapping[s
             raise NotDifferentiableError(
                 message(f"{op.name}: no derivative is known in operand {i}", {f"operand {i}": describe(xs[i])})
             )
-        part = rule(t, z, *(xs if op.kind == "linear" else shaped), **params)
+        part = rule(t, z, *xs, **params)
         if part is not None:
             total = part if total is None else total + part
     return total
-
-
-_Facts = aval_of
 
 
 def _whole(t: Any, z: Any) -> Any:

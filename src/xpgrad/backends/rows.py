@@ -38,7 +38,7 @@ _OPERATORS: dict[str, Row] = {
 }
 
 _SAME_NAME = """
-    square reciprocal float_power fmod exp exp2 expm1 log log2 log10 log1p sqrt cbrt
+    square float_power fmod exp exp2 expm1 log log2 log10 log1p sqrt cbrt
     logaddexp logaddexp2 sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh
     degrees radians rad2deg deg2rad hypot arctan2 where maximum minimum fmax fmin clip fabs copysign
     nan_to_num sinc ldexp floor ceil trunc rint sign heaviside logical_and logical_or logical_xor
@@ -89,6 +89,7 @@ def rows(xp: Any) -> dict[str, Row]:
         "last_writes": last_writes,
         "full_like": full_like,
         "pad": pad,
+        "reciprocal": lambda x: 1 / x,
         "round": lambda x, *, decimals=0: xp.round(x, decimals),
         "getitem": lambda x, *arrays, index: x[filled(index, arrays)],
         "reshape": lambda x, *, shape: xp.reshape(x, shape),

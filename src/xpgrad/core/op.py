@@ -92,9 +92,12 @@ class Op:
     push : callable or None
         Instead of both: ``push(ts, z, *xs, **params)`` with None for absent tangents. The
         pullback is its transpose.
-    keeps : sequence of bool
-        Whether the rules read the numbers of ``(z, *xs)``; for what they do not read they are
-        given the Value, which knows shape and dtype.
+    reads : sequence of sequence of bool, or None
+        For each operand, which of ``(z, *xs)`` its pull reads the numbers of; for the others the
+        pull is given the Value, which knows shape and dtype, and the array is not kept. The last
+        entry of a row stands for all further operands, the last row likewise. None: all.
+    steps : sequence of steps or None, or None
+        For each operand, its pull as a sequence of products and quotients, where it is one.
     domain : (low, high), or one pair for each operand
         Where tests draw the operands of an elementwise op.
     holomorphic : bool
@@ -116,22 +119,22 @@ class Op:
     pushes: Sequence[Rule | None] | None = None
     pulls: Sequence[Rule | None] | None = None
     push: Rule | None = None
-    keeps: Sequence[bool] = (True,)
+    reads: Sequence[Sequence[bool]] | None = None
+    steps: Sequence[Sequence[tuple[str, Any]] | None] | None = None
     domain: Any = None
     holomorphic: bool = False
     operands: int | None = None
     takes_scalar: bool = False
     broadcasts: bool = False
     makes_view: bool = False
-    keep_out: bool = field(init=False, default=True)
     is_elementwise: bool = field(init=False, default=False)
     is_constant: bool = field(init=False, default=False)
+    _kept: dict[tuple[bool, ...], tuple[bool, ...]] = field(init=False, default_factory=dict)
     rows: list[Rule | None] = field(init=False, default_factory=lambda: [None] * 4)
 
     def __post_init__(self) -> None:
         assert self.name not in OPS, f"op {self.name} is defined twice"
         OPS[self.name] = self
-        self.keep_out = self.keeps[0]
         self.is_elementwise = self.kind == "elementwise"
         self.is_constant = self.kind == "constant"
         self.broadcasts |= self.is_elementwise
@@ -139,9 +142,20 @@ class Op:
     def __repr__(self) -> str:
         return f"Op({self.name})"
 
-    def keeps_operand(self, i: int) -> bool:
-        """Whether the rules read the numbers of operand ``i``."""
-        return self.keeps[i + 1] if i + 1 < len(self.keeps) else self.keeps[-1]
+    def kept(self, active: tuple[bool, ...]) -> tuple[bool, ...]:
+        """Which of ``(z, *xs)`` the pulls of the active operands read the numbers of."""
+        found = self._kept.get(active)
+        if found is None:
+            n = len(active)
+            rows = [self._row_read(i, n) for i in range(n) if active[i]]
+            found = self._kept[active] = tuple(any(row[k] for row in rows) for k in range(n + 1))
+        return found
+
+    def _row_read(self, i: int, n: int) -> list[bool]:
+        if self.reads is None:
+            return [True] * (n + 1)
+        row = list(self.reads[min(i, len(self.reads) - 1)])
+        return row[: n + 1] + [row[-1]] * (n + 1 - len(row))
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
         """Carry the op out, or record it, according to what the operands are."""

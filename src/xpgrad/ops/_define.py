@@ -27,6 +27,7 @@ import numpy as np
 from xpgrad._errors import DTypeError, ShapeError, message
 from xpgrad.core import OPS, Aval, Op
 from xpgrad.core.op import Rule
+from xpgrad.ops._steps import steps_of
 
 
 def zero(*_: Any, **__: Any) -> None:
@@ -71,7 +72,8 @@ def elementwise(
         "elementwise",
         pushes=rules,
         pulls=rules if pulls is None else pulls,
-        keeps=_keeps(len(rules), *rules, *(pulls or ())),
+        steps=[steps_of(rule) for rule in (rules if pulls is None else pulls)],
+        reads=[_reads(len(rules), rule) for rule in (rules if pulls is None else pulls)],
         domain=domain,
         holomorphic=holomorphic,
     )
@@ -106,8 +108,8 @@ def linear(
         The rule accepts a cotangent that is a scalar standing for an array of equal entries.
     """
     every: Sequence[Rule | None] = pulls if variadic is None else _Each(variadic)
-    keeps = _keeps(len(pulls), *pulls) if variadic is None else _keeps_variadic(variadic)
-    op = Op(name, shape, "linear", pulls=every, keeps=keeps, push=push)
+    reads = [_reads(len(pulls), pull) for pull in pulls] if variadic is None else [_reads_variadic(variadic)]
+    op = Op(name, shape, "linear", pulls=every, reads=reads, push=push)
     op.operands, op.takes_scalar = operands, takes_scalar
     if jointly:
         op.push = lambda ts, z, *xs, **params: op(*_with_zeros(ts, xs), **params)
@@ -122,13 +124,13 @@ def _with_zeros(ts: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
     return [like(x, value=0) if t is None else t for t, x in zip(ts, xs, strict=True)]
 
 
-def general(name: str, shape: Rule, push: Rule, *, keeps: Sequence[bool] = (True,)) -> Op:
+def general(name: str, shape: Rule, push: Rule) -> Op:
     """State an op by how tangents go forward: ``push(ts, z, *xs, **params)``, linear in ``ts``.
 
     An absent tangent is None. The rule computes with ops; what depends on ``ts`` must be
     linear ops of them, for the pullback is the transpose of the rule.
     """
-    return Op(name, shape, "general", push=push, keeps=keeps)
+    return Op(name, shape, "general", push=push)
 
 
 def constant(name: str, shape: Rule | None = None, *, domain: Any = (-2.0, 2.0)) -> Op:
@@ -139,7 +141,7 @@ def constant(name: str, shape: Rule | None = None, *, domain: Any = (-2.0, 2.0))
         def shape(*avals: Aval, **params: Any) -> Aval:
             return Aval(broadcast(name, *avals), ruled(*avals))
 
-    return Op(name, shape, "constant", keeps=(False,), domain=domain)
+    return Op(name, shape, "constant", reads=[[False]], domain=domain)
 
 
 class _Each(Sequence[Rule]):
@@ -156,25 +158,23 @@ class _Each(Sequence[Rule]):
         return 1 << 30
 
 
-def _keeps(n: int, *rules: Rule | None) -> tuple[bool, ...]:
-    """For ``(z, *xs)``: does any rule read its numbers?"""
-    keeps = [False] * (n + 1)
-    for rule in rules:
-        if rule is None or rule is zero:
-            continue
-        for k, p in enumerate(list(signature(rule).parameters.values())[1:]):
-            if p.kind is Parameter.VAR_POSITIONAL:
-                keeps[k:] = [keep or not p.name.startswith("_") for keep in keeps[k:]]
-                break
-            if p.kind in (Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD):
-                break
-            keeps[k] |= not p.name.startswith("_")
-    return tuple(keeps)
+def _reads(n: int, rule: Rule | None) -> list[bool]:
+    """For ``(z, *xs)``: does the rule read its numbers?"""
+    reads = [False] * (n + 1)
+    if rule is None or rule is zero:
+        return reads
+    for k, p in enumerate(list(signature(rule).parameters.values())[1:]):
+        if p.kind is Parameter.VAR_POSITIONAL:
+            reads[k:] = [not p.name.startswith("_")] * (n + 1 - k)
+        if p.kind is not Parameter.POSITIONAL_OR_KEYWORD:
+            break
+        reads[k] = not p.name.startswith("_")
+    return reads
 
 
-def _keeps_variadic(rule: Rule) -> tuple[bool, ...]:
+def _reads_variadic(rule: Rule) -> list[bool]:
     _, _, z, xs = list(signature(rule).parameters.values())[:4]
-    return (not z.name.startswith("_"), not xs.name.startswith("_"))
+    return [not z.name.startswith("_"), not xs.name.startswith("_")]
 
 
 def broadcast(name: str, *avals: Aval) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import ShapeError, TraceError, message
+from xpgrad._errors import OutOfBoundsError, ShapeError, TraceError, message
 from xpgrad.core import Aval
 from xpgrad.ops._define import constant, linear
 from xpgrad.ops.elementwise import where
@@ -104,7 +104,8 @@ def _indexed(name: str, x: Aval, index: Any, arrays: Sequence[Aval]) -> tuple[in
     try:
         return tuple(dummy[filled(index, probes)].shape)
     except (IndexError, ValueError) as error:
-        raise ShapeError(message(f"{name}: {error}", {"operand": str(x), "index": str(index)})) from None
+        raised = OutOfBoundsError if isinstance(error, IndexError) else ShapeError
+        raise raised(message(f"{name}: {error}", {"operand": str(x), "index": str(index)})) from None
 
 
 def _getitem(x: Aval, *arrays: Aval, index: Any) -> Aval:

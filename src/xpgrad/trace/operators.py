@@ -27,7 +27,7 @@ _failures = (ValueError, TypeError, ArithmeticError)
 
 
 def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    keep_z, keep_x, keep_y = op.keep_out, op.keeps_operand(0), op.keeps_operand(1)
+    both, first, second = op.kept((True, True)), op.kept((True, False)), op.kept((False, True))
 
     def method(self: Any, other: Any) -> Any:
         tape = self._trace
@@ -77,11 +77,12 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
             value = Value(op, (left, right), _NO_PARAMS, (), _float64, weak=True)
         else:
             value = Value(op, (left, right), _NO_PARAMS, z.shape, z.dtype)
-        value.saved = (
-            z if keep_z else value,
-            x if keep_x or left is None else left,
-            y if keep_y or right is None else right,
-        )
+        if left is None:
+            value.saved = (z if second[0] else value, x, y if second[2] else right)
+        elif right is None:
+            value.saved = (z if first[0] else value, x if first[1] else left, y)
+        else:
+            value.saved = (z if both[0] else value, x if both[1] else left, y if both[2] else right)
         tape.nodes.append(value)
         return Traced(tape, value, z)
 
@@ -89,6 +90,15 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
 
 
 _float64 = np.dtype(np.float64)
+
+
+def _over(reflected: Callable[..., Any]) -> Callable[..., Any]:
+    """``1 / x`` is `reciprocal`, the same bits, whose pullback needs the output alone."""
+
+    def method(self: Any, other: Any) -> Any:
+        return ew.reciprocal(self) if type(other) in (int, float) and other == 1 else reflected(self, other)
+
+    return method
 
 
 def _slow(op: Op, x: Any, y: Any) -> Any:
@@ -175,6 +185,8 @@ def install() -> None:
     """Give `Traced` its operators."""
     for name, (op, apply) in _ARITHMETIC.items():
         method, reflected = _binary(op, apply)
+        if op is ew.divide:
+            reflected = _over(reflected)
         if op.is_constant:
             method, reflected = _compare(op), lambda self, other, op=op: _slow(op, other, self)
         setattr(Traced, f"__{name}__", method)

@@ -121,12 +121,10 @@ class Tape(Trace):
     ) -> Value:
         aval = aval_of(out) if type(out) is not tuple else aval_of(out[0])
         value = Value(op, inputs, params, aval.shape, aval.dtype, weak=aval.weak)
+        kept = op.kept(tuple([v is not None for v in inputs]))
         value.saved = (
-            out if op.keep_out or type(out) is tuple else value,
-            *[
-                x if v is None or op.keeps_operand(i) else v
-                for i, (x, v) in enumerate(zip(datas, inputs, strict=True))
-            ],
+            out if kept[0] or type(out) is tuple else value,
+            *[x if v is None or keep else v for x, v, keep in zip(datas, inputs, kept[1:], strict=True)],
         )
         if op.pulls is None and op.push is None or debugging.nans:
             value.at = user_line()
@@ -204,7 +202,7 @@ def _pick_shape(*_: Any, **__: Any) -> tuple[Aval, ...]:
 
 
 # One of the outputs of an op that has several; the sweep gathers their cotangents.
-PICK = Op("pick", _pick_shape, "pick", keeps=(False,))
+PICK = Op("pick", _pick_shape, "pick", reads=[[False]])
 
 
 def carry_out(op: Op, datas: Sequence[Any], params: Mapping[str, Any]) -> Any:
@@ -379,7 +377,11 @@ class Traced:
         return bool(strip(self))
 
     def __float__(self) -> float:
-        raise _leaves("float()", "float(xg.stop_gradient(x))")
+        raise _leaves(
+            "float()",
+            "float(xg.stop_gradient(x)) if it is only looked at; np.sin for math.sin; to store it, an "
+            "array made by np.zeros_like(x, shape=...)",
+        )
 
     def __int__(self) -> int:
         raise _leaves("int()", "int(xg.stop_gradient(x))")

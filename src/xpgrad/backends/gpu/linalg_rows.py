@@ -1,0 +1,47 @@
+"""CuPy's rows of linear algebra where it checks less than NumPy, or takes fewer shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from xpgrad.backends.linalg_rows import linalg_rows
+
+Row = Callable[..., Any]
+
+# Ops that cuSOLVER carries out and whose status CuPy does not look at unless told to.
+_CHECKED = "inv solve apply_inverse det slogdet adjugate pinv lstsq cholesky eigh eig svd qr".split()
+
+
+def cupy_linalg_rows(cp: Any) -> dict[str, Row]:
+    """The rows, by name of op; a failure is NumPy's LinAlgError, at the cost of waiting for the GPU."""
+    import cupyx
+
+    table = linalg_rows(cp)
+
+    def solve(a: Any, b: Any) -> Any:
+        stack = cp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        a, b = (x if x.shape[:-2] == stack else cp.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
+        return cp.linalg.solve(a, b)
+
+    table |= {"solve": solve, "apply_inverse": solve}
+    return table | {name: _checked(table[name], cupyx.errstate) for name in _CHECKED}
+
+
+def _checked(row: Row, errstate: Any) -> Row:
+    @wraps(row)
+    def checked(*xs: Any, **params: Any) -> Any:
+        with errstate(linalg="raise"):
+            return row(*xs, **params)
+
+    return checked
+
+
+def cupy_linalg_declines() -> dict[str, str]:
+    """What this CuPy and its CUDA cannot carry out, and why."""
+    from cupyx.cusolver import check_availability
+
+    if check_availability("geev"):
+        return {}
+    return {"eig": "cuSOLVER has it from CUDA 12.6 update 2; for Hermitian matrices there is eigh"}

@@ -1,0 +1,83 @@
+"""The rows of linear algebra and Fourier transforms that NumPy and CuPy share.
+
+Both libraries give named tuples; a row gives a plain tuple, as every op of several outputs does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Row = Callable[..., Any]
+
+
+def linalg_rows(xp: Any) -> dict[str, Row]:
+    """The rows, by name of op, for the array module ``xp``."""
+    la = xp.linalg
+
+    def adjugate(x: Any) -> Any:
+        try:
+            return la.det(x)[..., None, None] * la.inv(x)
+        except np.linalg.LinAlgError:  # a singular matrix: the adjugates of its factors
+            u, s, vh = la.svd(x)
+            n = s.shape[-1]
+            others = xp.where(xp.eye(n, dtype=bool), 1, s[..., None, :]).prod(axis=-1)
+            factor = (la.det(u) * la.det(vh))[..., None, None]
+            return factor * ((_h(vh) * others[..., None, :]) @ _h(u))
+
+    def embed_diagonal(x: Any) -> Any:
+        n = x.shape[-1]
+        out = xp.zeros((*x.shape, n), x.dtype)
+        k = xp.arange(n)
+        out[..., k, k] = x
+        return out
+
+    def eig(x: Any) -> Any:
+        w, v = la.eig(x)
+        dtype = np.result_type(x.dtype, np.complex64)  # NumPy gives real arrays where it can
+        return w.astype(dtype, copy=False), v.astype(dtype, copy=False)
+
+    return {
+        "tril": lambda x, *, k=0: xp.tril(x, k),
+        "triu": lambda x, *, k=0: xp.triu(x, k),
+        "diagonal": lambda x: xp.diagonal(x, axis1=-2, axis2=-1),
+        "embed_diagonal": embed_diagonal,
+        "root": xp.sqrt,
+        "inv": la.inv,
+        "solve": la.solve,
+        "apply_inverse": la.solve,
+        "det": la.det,
+        "slogdet": lambda x: tuple(la.slogdet(x)),
+        "adjugate": adjugate,
+        "pinv": lambda x, *, rcond: la.pinv(x, rcond),
+        "lstsq": lambda a, b, *, rcond: la.lstsq(a, b, rcond)[0],
+        "cholesky": la.cholesky,
+        "eigh": lambda x, *, UPLO="L": tuple(la.eigh(x, UPLO)),
+        "eig": eig,
+        "svd": lambda x, *, full_matrices=False: tuple(la.svd(x, full_matrices)),
+        "qr": lambda x: tuple(la.qr(x)),
+        **_fft_rows(xp.fft),
+    }
+
+
+def _h(x: Any) -> Any:
+    return x.conj().swapaxes(-1, -2)
+
+
+def _fft_rows(fft: Any) -> dict[str, Row]:
+    def fftn(x: Any, *, axes: tuple[int, ...], inverse: bool, norm: str) -> Any:
+        if len(axes) == 1:
+            return (fft.ifft if inverse else fft.fft)(x, axis=axes[0], norm=norm)
+        return (fft.ifftn if inverse else fft.fftn)(x, axes=axes, norm=norm)
+
+    def rfftn(x: Any, *, axes: tuple[int, ...], norm: str) -> Any:
+        return fft.rfft(x, axis=axes[0], norm=norm) if len(axes) == 1 else fft.rfftn(x, axes=axes, norm=norm)
+
+    def irfftn(x: Any, *, n: int, axes: tuple[int, ...], norm: str) -> Any:
+        if len(axes) == 1:
+            return fft.irfft(x, n, axis=axes[0], norm=norm)
+        return fft.irfftn(x, s=(*[x.shape[a] for a in axes[:-1]], n), axes=axes, norm=norm)
+
+    return {"fftn": fftn, "rfftn": rfftn, "irfftn": irfftn}

@@ -1,0 +1,8 @@
+"""Fit parameters by gradient: `minimize`, and the methods that it is made of."""
+
+from xpgrad.optim.driver import minimize
+from xpgrad.optim.first_order import Optimizer, adam, adamw, momentum, sgd
+from xpgrad.optim.quasi_newton import lbfgs
+from xpgrad.optim.records import Fit, Info, Record
+
+__all__ = ["Fit", "Info", "Optimizer", "Record", "adam", "adamw", "lbfgs", "minimize", "momentum", "sgd"]

@@ -1,0 +1,116 @@
+"""Which axis counts the samples, and shuffled minibatches along it.
+
+In:  the data of a loss, on their device.
+Out: batches, each with its share of the samples.
+Holds: an epoch has every sample exactly once; the order depends on the seed and the number of
+samples alone, so that it is the same on every device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DataError, ShapeError, message
+from xpgrad._trees import flatten, paths, unflatten
+from xpgrad.devices import device_of, to_device
+
+
+def check_not_empty(data: tuple[Any, ...], sample_axis: int) -> None:
+    """Refuse data without samples, before a mean over them makes NaN.
+
+    Raises
+    ------
+    DataError
+        An array has length 0 along the sample axis, or all of them are empty.
+    """
+    arrays = _arrays(data)
+    without = {
+        name: x for name, x in arrays.items() if -x.ndim <= sample_axis < x.ndim and x.shape[sample_axis] == 0
+    }
+    if arrays and not without and all(0 in x.shape for x in arrays.values()):
+        without = arrays
+    if without:
+        raise DataError(message("minimize: the data hold no samples", without))
+
+
+class Batches:
+    """The data of a loss, cut along the sample axis.
+
+    Parameters
+    ----------
+    data : tuple of trees
+        Scalars and arrays without axes go into every batch as they are.
+    batch_size : int
+        The last batch of an epoch has what is left.
+    sample_axis : int
+        Of every array.
+    seed : int
+        Of the order of the samples, which is drawn anew for each epoch.
+
+    Raises
+    ------
+    ShapeError
+        The arrays differ in their number of samples, or one has no such axis.
+    DataError
+        There are no arrays, or fewer samples than ``batch_size``.
+    """
+
+    def __init__(self, data: tuple[Any, ...], batch_size: int, sample_axis: int, seed: Any) -> None:
+        self._leaves, self._structure = flatten(data)
+        self._axis = sample_axis
+        self._size = batch_size
+        self._rng = np.random.default_rng(seed)
+        self._device = device_of(data)
+        self.samples = _samples(data, sample_axis)
+        if batch_size > self.samples:
+            raise DataError(
+                message(
+                    f"minimize: batch_size={batch_size} is more than the {self.samples} samples "
+                    f"along axis {sample_axis}",
+                    _arrays(data),
+                    remedy="leave batch_size out to use all of them in each step",
+                )
+            )
+
+    def epoch(self) -> Iterator[tuple[tuple[Any, ...], float]]:
+        """Every sample once: batches, and the share of all samples that each one holds."""
+        order = to_device(self._rng.permutation(self.samples), self._device)
+        for start in range(0, self.samples, self._size):
+            chosen = order[start : start + self._size]
+            leaves = [x.take(chosen, axis=self._axis) if _is_array(x) else x for x in self._leaves]
+            yield unflatten(self._structure, leaves), len(chosen) / self.samples
+
+
+def _samples(data: tuple[Any, ...], axis: int) -> int:
+    arrays = _arrays(data)
+    if not arrays:
+        raise DataError(message("minimize: batch_size is given, but there are no data to cut into batches"))
+    if any(not -x.ndim <= axis < x.ndim for x in arrays.values()):
+        raise ShapeError(message(f"minimize: not all data have the sample axis {axis}", arrays))
+    counts = dict.fromkeys(x.shape[axis] for x in arrays.values())
+    if len(counts) == 1:
+        return int(next(iter(counts)))
+    rows = {x.shape[0] for x in arrays.values()}
+    raise ShapeError(
+        message(
+            f"minimize: the data differ in their number of samples along axis {axis}: "
+            + " and ".join(map(str, counts)),
+            arrays,
+            remedy="if the samples are in rows, write sample_axis=0"
+            if len(rows) == 1 and axis != 0
+            else None,
+        )
+    )
+
+
+def _arrays(data: tuple[Any, ...]) -> dict[str, Any]:
+    """The arrays with axes, by how Python would write the way to them."""
+    leaves = flatten(data)[0]
+    return {f"data{path}": x for path, x in zip(paths(data), leaves, strict=True) if _is_array(x)}
+
+
+def _is_array(x: Any) -> bool:
+    return bool(getattr(x, "shape", ()))

@@ -1,0 +1,191 @@
+"""`minimize`: choose the method, the device and the batches, and run.
+
+In:  a loss, parameters and data, anywhere.
+Out: a Fit, with parameters on the device where it ran.
+Holds: arguments are checked before anything is computed or moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+from xpgrad._errors import DataError, message
+from xpgrad._trees import flatten
+from xpgrad.devices import common_device, resolve, to_device, using
+from xpgrad.optim.batches import Batches, check_not_empty
+from xpgrad.optim.descent import full_batch, minibatches
+from xpgrad.optim.evaluation import Loss, Objective
+from xpgrad.optim.first_order import Optimizer, Schedule, adam, adamw, momentum, sgd
+from xpgrad.optim.progress import progress_bar
+from xpgrad.optim.quasi_newton import quasi_newton
+from xpgrad.optim.records import Callback, Fit, Run
+
+# The optimiser of each first-order method, and its default learning rate.
+_FIRST_ORDER: dict[str, tuple[Callable[[float | Schedule], Optimizer], float]] = {
+    "gd": (sgd, 0.1),
+    "momentum": (momentum, 0.01),
+    "adam": (adam, 1e-3),
+    "adamw": (adamw, 1e-3),
+}
+_METHODS = (*_FIRST_ORDER, "lbfgs")
+
+_MAX_ITER = 1000
+_MAX_PASSES = 100  # with minibatches, each of many steps
+_TOL = 1e-5
+
+
+def minimize(
+    loss: Loss,
+    params: Any,
+    data: tuple[Any, ...] | list[Any] = (),
+    *,
+    method: str,
+    device: str | None = None,
+    max_iter: int | None = None,
+    tol: float | None = None,
+    batch_size: int | None = None,
+    sample_axis: int = -1,
+    learning_rate: float | Schedule | None = None,
+    seed: int = 0,
+    callback: Callback | None = None,
+    progress: bool | None = None,
+) -> Fit:
+    """Find the parameters for which a loss is least.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(params, *data)``, a real scalar, in plain NumPy. With minibatches it must be a mean
+        over the samples, not a sum.
+    params : tree of float or complex arrays and scalars
+        Where to start. On a GPU, a 0-d array costs less than a Python float, which lives on the
+        host and is sent there at each step.
+    data : tuple of trees
+        What the loss takes after the parameters; ``(X,)`` for a single array.
+    method : {"gd", "momentum", "adam", "adamw", "lbfgs"}
+        "lbfgs" (all the data in each step, and steps of its own choosing) is the one for smooth
+        losses of up to some millions of parameters.
+    device : str, optional
+        Where to compute: ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``. By default where
+        ``params`` and ``data`` are. What is there already is not copied.
+    max_iter : int, optional
+        Iterations at most. An iteration is one pass over the data: one step, or with minibatches
+        as many as there are batches. By default 1000, or 100 with minibatches.
+    tol : float, optional
+        Converged when no entry of the gradient is larger; with minibatches, of the mean of the
+        gradients of one pass. By default 1e-5; 0 turns this off.
+    batch_size : int, optional
+        Samples for each step, drawn without replacement, in an order that is new in each pass; the
+        last batch of a pass has what is left. By default all.
+    sample_axis : int
+        The axis that counts the samples in every array of ``data``, for ``batch_size``: -1 for
+        samples in columns (and for one-dimensional arrays), 0 for samples in rows.
+    learning_rate : float or callable, optional
+        Of the first-order methods, or a schedule that maps the steps done to the rate of the next.
+        By default 0.1 for "gd", 0.01 for "momentum", 0.001 for "adam" and "adamw".
+    seed : int
+        Of the order of the samples; the same seed gives the same bits.
+    callback : callable, optional
+        Called with an `Info` after each iteration; returns True to stop. What it raises goes up.
+    progress : bool, optional
+        Show a bar on standard error; by default only on a terminal.
+
+    Returns
+    -------
+    Fit
+        ``params`` are new arrays on the device of the fit. A loss that becomes NaN or infinite
+        ends a first-order method at the last parameters where it was finite, with ``converged``
+        False; for "lbfgs" it means a step too far, which is shortened.
+
+    Raises
+    ------
+    ValueError
+        An unknown method, or an option out of range or not for this method.
+    DTypeError
+        A parameter is an integer or boolean.
+    ShapeError
+        The loss is no scalar; the arrays of ``data`` differ in their number of samples.
+    DataError
+        No parameters, no samples, or fewer than ``batch_size``.
+    DeviceError
+        No such device, or arguments on two of them.
+
+    Notes
+    -----
+    Each iteration brings a few scalars to the host (the loss, the gradient norm), never parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xpgrad as xg
+    >>> fit = xg.minimize(lambda w, X: np.mean((X - w) ** 2), 0.0, (np.array([1.0, 3.0]),), method="lbfgs")
+    >>> fit.params
+    2.0
+    """
+    max_iter = _checked(method, data, max_iter, tol, batch_size, learning_rate)
+    tol = _TOL if tol is None else tol
+    if not flatten(params)[0]:
+        raise DataError(message("minimize: there are no parameters", {"params": params}))
+    params, data, place = _placed(params, tuple(data), device)
+    check_not_empty(data, sample_axis)
+    batches = None
+    if batch_size is not None:
+        batches = Batches(data, batch_size, sample_axis, seed)
+    objective = Objective(loss, data)
+    with using(place), progress_bar(method, max_iter, progress) as show:
+        run = Run(objective, callback, show)
+        if method == "lbfgs":
+            return quasi_newton(objective, params, run, max_iter=max_iter, tol=tol)
+        make, default = _FIRST_ORDER[method]
+        optimizer = make(default if learning_rate is None else learning_rate)
+        if batches is None:
+            return full_batch(objective, optimizer, params, run, max_iter=max_iter, tol=tol)
+        return minibatches(objective, optimizer, params, batches, run, max_iter=max_iter, tol=tol)
+
+
+def _placed(params: Any, data: tuple[Any, ...], device: str | None) -> tuple[Any, tuple[Any, ...], str]:
+    """Parameters and data on the device of the fit, and its name."""
+    if device is None:
+        place = common_device((params, *data), name="args", operation="minimize")
+    else:
+        place = resolve(device)
+    params, data = to_device((params, data), place)
+    return params, data, place
+
+
+def _checked(
+    method: str,
+    data: Any,
+    max_iter: int | None,
+    tol: float | None,
+    batch_size: int | None,
+    learning_rate: Any,
+) -> int:
+    """Refuse options that make no sense; how many iterations there may be."""
+    if method not in _METHODS:
+        names = ", ".join(f'"{name}"' for name in _METHODS)
+        raise ValueError(message(f"minimize: no method {method!r}; there are {names}"))
+    if not isinstance(data, (tuple, list)):
+        raise TypeError(
+            message(
+                "minimize: data must be a tuple of what the loss takes after the parameters",
+                {"data": data},
+                remedy="write (X,) for a single array",
+            )
+        )
+    for name, count in {"max_iter": max_iter, "batch_size": batch_size}.items():
+        if count is not None and (isinstance(count, bool) or not hasattr(count, "__index__") or count < 1):
+            raise ValueError(message(f"minimize: {name} must be a positive integer, got {count!r}"))
+    if tol is not None and not (tol >= 0 and isfinite(tol)):
+        raise ValueError(message(f"minimize: tol must be finite and not negative, got {tol!r}"))
+    if method == "lbfgs" and batch_size is not None:
+        remedy = 'leave batch_size out, or use method="adam"'
+        raise ValueError(message('minimize: "lbfgs" needs all the data in each step', remedy=remedy))
+    if method == "lbfgs" and learning_rate is not None:
+        remedy = "leave learning_rate out"
+        raise ValueError(message('minimize: "lbfgs" chooses the length of its steps itself', remedy=remedy))
+    if max_iter is not None:
+        return int(max_iter)
+    return _MAX_ITER if batch_size is None else _MAX_PASSES

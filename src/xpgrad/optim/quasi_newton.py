@@ -1,0 +1,201 @@
+"""L-BFGS: curvature from the last few steps, for losses that can be evaluated on all the data.
+
+In:  an Objective and parameters on their device.
+Out: a Fit.
+Holds: vectors stay on their device; the host sees the loss and a few inner products.
+
+Nocedal and Wright, Numerical Optimization (2006), algorithms 7.4 and 7.5.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad.core import aval_of
+from xpgrad.devices import common_device, using
+from xpgrad.optim.evaluation import Loss, Objective, fetch, fetch_value_and_norm, peaks
+from xpgrad.optim.flat import Flat
+from xpgrad.optim.line_search import Trial, strong_wolfe
+from xpgrad.optim.records import Callback, Fit, Run
+
+# In units of the rounding of the loss: a smaller decrease is none, and a smaller promise cannot be
+# told from one, because the sum over the samples in the loss has errors of its own.
+_NO_DECREASE = 4
+_NO_PROMISE = 100
+
+
+def lbfgs(
+    loss: Loss,
+    params: Any,
+    data: tuple[Any, ...] = (),
+    *,
+    memory: int = 10,
+    max_iter: int = 1000,
+    tol: float = 1e-5,
+    callback: Callback | None = None,
+) -> Fit:
+    """Minimise a smooth loss by limited-memory BFGS with a strong Wolfe line search.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(params, *data)``, a real scalar.
+    params : tree of float or complex arrays and scalars
+        Where to start; the fit runs on their device. A complex entry counts as two real ones.
+    data : tuple
+    memory : int
+        How many steps to keep; each takes two vectors of the size of the parameters.
+    max_iter : int
+    tol : float
+        For the largest magnitude in the gradient.
+    callback : callable, optional
+        Called with an `Info` after each iteration; returns True to stop.
+
+    Returns
+    -------
+    Fit
+        Converged when the gradient is within ``tol``, or when the loss falls by no more than its
+        own rounding; the message says which.
+
+    Notes
+    -----
+    About one evaluation of loss and gradient for each iteration. `minimize` adds the choice of
+    device and a progress bar.
+    """
+    if memory < 1:
+        raise ValueError(f"lbfgs: memory must be at least 1, got {memory}")
+    place = common_device((params, *data), name="args", operation="lbfgs")
+    with using(place):
+        objective = Objective(loss, data)
+        run = Run(objective, callback)
+        return quasi_newton(objective, params, run, max_iter=max_iter, tol=tol, memory=memory)
+
+
+class _Pair(NamedTuple):
+    """A step, the change of the gradient along it, and one over their inner product."""
+
+    s: Any
+    y: Any
+    rho: float
+
+
+class _Memory:
+    """The inverse Hessian, as the last pairs tell it."""
+
+    def __init__(self, size: int) -> None:
+        self._pairs: deque[_Pair] = deque(maxlen=size)
+        self._scale = 1.0
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
+
+    def clear(self) -> None:
+        self._pairs.clear()
+
+    def times(self, g: Any) -> Any:
+        """The inverse Hessian times ``g``, by the two-loop recursion; the identity at first."""
+        q = g
+        alphas = []
+        for pair in reversed(self._pairs):
+            alpha = pair.rho * (pair.s @ q)
+            alphas.append(alpha)
+            q = q - alpha * pair.y
+        if self._pairs:
+            q = q * self._scale
+        for pair, alpha in zip(self._pairs, reversed(alphas), strict=True):
+            q = q + pair.s * (alpha - pair.rho * (pair.y @ q))
+        return q
+
+    def learn(self, s: Any, y: Any, sy: float, ss: float, yy: float) -> None:
+        """Keep a pair, if the curvature ``s y`` along it is positive beyond rounding."""
+        if sy > np.finfo(s.dtype).eps * (ss * yy) ** 0.5:
+            self._pairs.append(_Pair(s, y, 1 / sy))
+            self._scale = sy / yy
+
+
+def quasi_newton(
+    objective: Objective, params: Any, run: Run, *, max_iter: int, tol: float, memory: int = 10
+) -> Fit:
+    """`lbfgs` on an Objective, noting each iteration in ``run``."""
+    value, gradient = objective(params)
+    number, norm = fetch_value_and_norm(value, gradient)
+    run.note(0, number, norm, lambda: params)
+    if not (isfinite(number) and isfinite(norm)):
+        return run.bad_start(params, number, norm)
+    flat = Flat(params)
+    eps = _rounding(flat.dtype, aval_of(value).dtype)
+    x, g = flat.vector(params), flat.gradient_vector(gradient)
+    inverse = _Memory(memory)
+
+    k = 0
+    while norm > tol:
+        if k == max_iter:
+            return run.out_of_iterations(flat.tree(x), number, norm, max_iter)
+        d, start = _direction(inverse, g, number, x)
+        if not start.slope < 0:  # the square of a gradient within tol=0 may vanish
+            return run.fit(flat.tree(x), number, False, _stuck(norm))
+        first = 1.0 if inverse else min(1.0, 1.0 / abs(start.slope) ** 0.5)
+        found = strong_wolfe(_line(objective, flat, x, d), start, first)
+        if found is None:
+            promised = -start.slope / 2  # by the quadratic model, for the step 1
+            if inverse and promised <= _NO_PROMISE * eps * abs(number):
+                text = "converged: no lower loss can be told from this one by its rounding"
+                return run.fit(flat.tree(x), number, True, f"{text} (gradient norm {norm:.3g})")
+            if inverse:
+                inverse.clear()
+                continue
+            return run.fit(flat.tree(x), number, False, _stuck(norm))
+        s, y = found.x - x, found.gradient - g
+        sy, ss, yy, *largest = fetch(s @ y, s @ s, y @ y, *peaks(found.gradient))
+        inverse.learn(s, y, sy, ss, yy)
+        decrease = number - found.value
+        x, g, number, norm = found.x, found.gradient, found.value, max(largest, default=0.0)
+        k += 1
+        stop = run.note(k, number, norm, lambda: flat.tree(x))  # noqa: B023 - called at once
+        if norm > tol and decrease <= _NO_DECREASE * eps * abs(number):
+            text = f"converged: the loss fell by {decrease:.3g}, no more than its rounding"
+            return run.fit(flat.tree(x), number, True, f"{text} (gradient norm {norm:.3g})")
+        if norm > tol and stop:
+            return run.called_back(flat.tree(x), number, k)
+    return run.within_tol(flat.tree(x), number, norm, tol)
+
+
+def _direction(inverse: _Memory, g: Any, number: float, x: Any) -> tuple[Any, Trial]:
+    """Where to go, and the start of the line there; down the gradient where rounding spoils the rest."""
+    d = -inverse.times(g)
+    (slope,) = fetch(g @ d)
+    if inverse and not (isfinite(slope) and slope < 0):
+        inverse.clear()
+        d = -g
+        (slope,) = fetch(g @ d)
+    return d, Trial(0.0, number, slope, x, g)
+
+
+def _line(objective: Objective, flat: Flat, x: Any, d: Any) -> Any:
+    """``phi(a)``: one evaluation and one transfer of two scalars."""
+
+    def phi(step: float) -> Trial:
+        with np.errstate(all="ignore"):  # a step too far may overflow; the search steps back
+            at = x + step * d
+            value, gradient = objective(flat.tree(at))
+            g = flat.gradient_vector(gradient)
+            number, slope = fetch(value, g @ d)
+            return Trial(step, number, slope, at, g)
+
+    return phi
+
+
+def _rounding(*dtypes: Any) -> float:
+    """Of the coarsest of the floating dtypes, relative."""
+    return max(float(np.finfo(dtype).eps) for dtype in dtypes if dtype.kind == "f")
+
+
+def _stuck(norm: float) -> str:
+    return (
+        f"stopped: no lower loss was found down the gradient (norm {norm:.3g}); the loss is not smooth "
+        "there, or its rounding hides the decrease, which float64 would show"
+    )

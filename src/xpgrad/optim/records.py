@@ -1,0 +1,159 @@
+"""What a fit leaves behind, and the clock, callback and progress bar that go with it.
+
+In:  value and gradient norm after each iteration.
+Out: a Fit.
+Holds: parameters given to the user are copies, so that writing to them changes no run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from xpgrad._trees import tree_map
+from xpgrad.optim.evaluation import Objective
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One iteration of a fit.
+
+    Attributes
+    ----------
+    iteration : int
+        0 is the start.
+    value : float
+        The loss; with minibatches its mean over those of this pass, each before its own step.
+    gradient_norm : float
+        Largest magnitude among the entries of the gradient (of the mean gradient of the pass).
+    seconds : float
+        Since the start of the fit.
+    evaluations : int
+        Of value and gradient together, since the start.
+    """
+
+    iteration: int
+    value: float
+    gradient_norm: float
+    seconds: float
+    evaluations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Info(Record):
+    """What a callback gets: a `Record`, and the parameters at that point.
+
+    Attributes
+    ----------
+    params : tree
+        A copy, on the device of the fit.
+    """
+
+    params: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The result of a minimisation.
+
+    Attributes
+    ----------
+    params : tree
+        The parameters found: structure, dtypes and device of those given, never the same arrays.
+    value : float
+        The loss there; with minibatches the mean over the batches of the last pass. It is NaN
+        where the loss was at no point finite.
+    history : tuple of Record
+        One for each iteration; the first is the start, except with minibatches.
+    converged : bool
+        Whether a criterion of convergence was met.
+    message : str
+        Which criterion was met, or why the method stopped without.
+    n_iter : int
+        Iterations done.
+    """
+
+    params: Any
+    value: float
+    history: tuple[Record, ...]
+    converged: bool
+    message: str
+    n_iter: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Fit(value={self.value:.6g}, converged={self.converged}, n_iter={self.n_iter}, "
+            f"message={self.message!r})"
+        )
+
+
+Callback = Callable[[Info], Any]
+Show = Callable[[Record], None]
+
+
+class Run:
+    """The history of one fit while it grows.
+
+    Parameters
+    ----------
+    objective : Objective
+        Whose evaluations are counted.
+    callback : callable or None
+        Called with an `Info` after each iteration, not at the start.
+    show : callable or None
+        Called with each Record, for a progress bar.
+    """
+
+    def __init__(
+        self, objective: Objective, callback: Callback | None = None, show: Show | None = None
+    ) -> None:
+        self._objective = objective
+        self._callback = callback
+        self._show = show
+        self._begun = perf_counter()
+        self._history: list[Record] = []
+
+    def note(self, iteration: int, value: float, norm: float, params: Callable[[], Any]) -> bool:
+        """Remember an iteration; whether the callback asks to stop here."""
+        seconds = perf_counter() - self._begun
+        facts = (iteration, value, norm, seconds, self._objective.evaluations)
+        record = Record(*facts)
+        self._history.append(record)
+        if self._show is not None:
+            self._show(record)
+        if self._callback is None or iteration == 0:
+            return False
+        answer = self._callback(Info(*facts, copied(params())))
+        return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+    def fit(self, params: Any, value: float, converged: bool, message: str) -> Fit:
+        """The Fit that ends here."""
+        n_iter = self._history[-1].iteration if self._history else 0
+        return Fit(copied(params), value, tuple(self._history), converged, message, n_iter)
+
+    # How each end is told, in the same words by every method.
+
+    def within_tol(self, params: Any, value: float, norm: float, tol: float) -> Fit:
+        text = f"converged: the gradient norm {norm:.3g} is within tol={tol:g}"
+        return self.fit(params, value, True, text)
+
+    def out_of_iterations(self, params: Any, value: float, norm: float, max_iter: int) -> Fit:
+        text = f"stopped at max_iter={max_iter} with gradient norm {norm:.3g}; raise max_iter to go on"
+        return self.fit(params, value, False, text)
+
+    def called_back(self, params: Any, value: float, iteration: int) -> Fit:
+        return self.fit(params, value, False, f"stopped by the callback at iteration {iteration}")
+
+    def bad_start(self, params: Any, value: float, norm: float) -> Fit:
+        what = f"the gradient has {norm}" if np.isfinite(value) else f"the loss is {value}"
+        text = f"{what} at the given parameters; xg.debug(nans=True) names the operation"
+        return self.fit(params, value, False, text)
+
+
+def copied(params: Any) -> Any:
+    """The same tree in arrays of its own."""
+    return tree_map(lambda x: x.copy() if hasattr(x, "copy") else x, params)
