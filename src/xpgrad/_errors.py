@@ -28,6 +28,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+# Array libraries that call back into traced arrays: the user's line is further out.
+_LIBRARIES = tuple(f"{os.sep}site-packages{os.sep}{name}{os.sep}" for name in ("numpy", "scipy", "cupy"))
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -81,7 +83,7 @@ def describe(x: Any) -> str:
 
 
 def user_line() -> str | None:
-    """The innermost line of the call stack outside xpgrad and NumPy: ``fit.py:41: Z = X @ W``."""
+    """The innermost line of the call stack outside xpgrad and the array libraries: ``fit.py:41: Z = X @ W``."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
@@ -96,7 +98,7 @@ def user_line() -> str | None:
 def _is_ours(filename: str) -> bool:
     if filename.startswith(_HERE):
         return True
-    return f"{os.sep}site-packages{os.sep}numpy{os.sep}" in filename or filename.startswith("<")
+    return filename.startswith("<") or any(part in filename for part in _LIBRARIES)
 
 
 def message(

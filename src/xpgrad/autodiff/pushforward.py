@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpgrad._errors import NotDifferentiableError, describe, message
-from xpgrad.core import Op, aval_of
+from xpgrad.core import Op, is_inexact
 from xpgrad.ops.shape import broadcast_to, full_like
 from xpgrad.trace import debugging
 from xpgrad.trace.traced import Trace, Traced, carry_out
@@ -32,7 +32,7 @@ class Duals(Trace):
         ts = [x._node if type(x) is Traced and x._trace is self else None for x in operands]
         z = carry_out(op, datas, params)
         several = type(z) is tuple
-        if not several and type(z) is not float and z.dtype.kind not in "fc":
+        if not several and not is_inexact(z):
             return z
         if op.is_constant or all(t is None for t in ts):
             return tuple(Traced(self, None, part) for part in z) if several else Traced(self, None, z)
@@ -41,7 +41,7 @@ class Duals(Trace):
             debugging.check(f"derivative of {op.name}", tangent)
         if several:
             return tuple(
-                part if aval_of(part).dtype.kind not in "fc" else Traced(self, t, part)
+                Traced(self, t, part) if is_inexact(part) else part
                 for part, t in zip(z, tangent, strict=True)
             )
         return Traced(self, None if tangent is None else _whole(tangent, z), z)

@@ -23,7 +23,7 @@ def linalg_rows(xp: Any) -> dict[str, Row]:
         except np.linalg.LinAlgError:  # a singular matrix: the adjugates of its factors
             u, s, vh = la.svd(x)
             n = s.shape[-1]
-            others = xp.where(xp.eye(n, dtype=bool), 1, s[..., None, :]).prod(axis=-1)
+            others = xp.where(xp.eye(n, dtype=bool), xp.ones((), s.dtype), s[..., None, :]).prod(axis=-1)
             factor = (la.det(u) * la.det(vh))[..., None, None]
             return factor * ((_h(vh) * others[..., None, :]) @ _h(u))
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from xpgrad._errors import XpgradError, message
 from xpgrad.backends.cpu.numpy_rows import numpy_rows
+from xpgrad.backends.cpu.scipy_rows import scipy_row
+from xpgrad.backends.special_rows import LIBRARY
 from xpgrad.core import Carrier, Op, register_carrier
 
 Row = Callable[..., Any]
@@ -27,18 +29,29 @@ class Backend:
     name : str
     table : dict of str to callable
         For each op that it carries out, by name.
+    late : dict of str to callable
+        For each op whose row needs an optional package, what finds the row given the name.
     declines : dict of str to str
-        For each op that it does not, why.
+        For each op that it does not carry out, why.
     """
 
-    def __init__(self, name: str, table: dict[str, Row], declines: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        table: dict[str, Row],
+        late: dict[str, Callable[[str], Row]] | None = None,
+        declines: dict[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.table = table
+        self.late = late or {}
         self.declines = declines or {}
 
     def row(self, op: Op) -> Row:
         """The function that carries ``op`` out."""
         row = self.table.get(op.name)
+        if row is None and op.name in self.late:
+            row = self.table[op.name] = self.late[op.name](op.name)
         if row is None:
             raise XpgradError(
                 message(f"{op.name}: not available on {self.name}: {self.declines.get(op.name, 'no row')}")
@@ -48,7 +61,7 @@ class Backend:
 
 @cache
 def cpu_backend() -> Backend:
-    return Backend("numpy", numpy_rows())
+    return Backend("numpy", numpy_rows(), late=dict.fromkeys(LIBRARY, scipy_row))
 
 
 @cache
@@ -61,8 +74,10 @@ def gpu_backend() -> Backend:
         No CuPy, no driver or no GPU; the message says which.
     """
     from xpgrad.backends.gpu.cupy_rows import cupy_rows
+    from xpgrad.backends.gpu.cupyx_rows import DECLINES, NAMES, cupyx_row
+    from xpgrad.backends.gpu.linalg_rows import cupy_linalg_declines
 
-    return Backend("cupy", cupy_rows())
+    return Backend("cupy", cupy_rows(), dict.fromkeys(NAMES, cupyx_row), DECLINES | cupy_linalg_declines())
 
 
 def backends() -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad.backends.linalg_rows import linalg_rows
+from xpgrad.backends.special_rows import special_rows
 from xpgrad.ops.indexing import filled
 
 Row = Callable[..., Any]
@@ -52,6 +54,8 @@ def rows(xp: Any) -> dict[str, Row]:
     """The rows, by name of op, for the array module ``xp``."""
     table: dict[str, Row] = {name: getattr(xp, name) for name in _SAME_NAME}
     table |= _OPERATORS
+    table |= special_rows(xp)
+    table |= linalg_rows(xp)
 
     def scatter_add(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
         out = xp.zeros(shape, g.dtype)

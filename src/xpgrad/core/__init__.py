@@ -1,6 +1,6 @@
 """The nouns that every stage shares: Aval, Op, Value, Graph. Knows no arrays and no backend."""
 
-from xpgrad.core.aval import Aval, aval_of
+from xpgrad.core.aval import Aval, aval_of, is_inexact
 from xpgrad.core.graph import Graph, Value, verify
 from xpgrad.core.op import OPS, SCALAR_TYPES, Carrier, Op, carrier_of, register_carrier
 from xpgrad.core.show import show
@@ -15,6 +15,7 @@ __all__ = [
     "Value",
     "aval_of",
     "carrier_of",
+    "is_inexact",
     "register_carrier",
     "show",
     "verify",

@@ -53,3 +53,9 @@ def aval_of(x: Any) -> Aval:
     if type(x) is bool:
         return Aval((), np.dtype(bool))
     return Aval(tuple(x.shape), np.dtype(x.dtype))
+
+
+def is_inexact(x: Any) -> bool:
+    """Whether ``x`` is a float or complex number or array: something with a derivative."""
+    dtype = getattr(x, "dtype", None)
+    return isinstance(x, (float, complex)) if dtype is None else dtype.kind in "fc"

@@ -4,6 +4,30 @@ Every public name here is an `xpgrad.core.Op` (or a function of arrays written i
 are positional, parameters keyword-only.
 """
 
-from xpgrad.ops import complex, contraction, elementwise, indexing, reductions, shape
+from xpgrad.ops import (
+    bessel,
+    complex,
+    contraction,
+    decompositions,
+    elementwise,
+    fft,
+    indexing,
+    linalg,
+    reductions,
+    shape,
+    special,
+)
 
-__all__ = ["complex", "contraction", "elementwise", "indexing", "reductions", "shape"]
+__all__ = [
+    "bessel",
+    "complex",
+    "contraction",
+    "decompositions",
+    "elementwise",
+    "fft",
+    "indexing",
+    "linalg",
+    "reductions",
+    "shape",
+    "special",
+]

@@ -72,8 +72,8 @@ def _as_index(part: Any) -> Any:
 
 
 def without_masks(index: Any, arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
-    """Put the indices at which a mask is true in place of the mask, if its numbers are known."""
-    if not any(a.dtype.kind == "b" and hasattr(a, "nonzero") for a in arrays):
+    """Put the indices at which a mask is true in place of the mask, whose numbers are known."""
+    if not any(a.dtype.kind == "b" for a in arrays):
         return index, list(arrays)
     spec: list[Any] = []
     flat: list[Any] = []
@@ -82,7 +82,7 @@ def without_masks(index: Any, arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
         found = [part]
         if part is ARRAY:
             array = next(rest)
-            taken = array.nonzero() if array.dtype.kind == "b" and hasattr(array, "nonzero") else (array,)
+            taken = array.nonzero() if array.dtype.kind == "b" else (array,)
             flat += taken
             found = [ARRAY] * len(taken)
         spec += found

@@ -113,7 +113,7 @@ logsumexp = Op(
             red.expand(g, x, axis, keepdims) * _weights(z, x, axis, keepdims)
         ),
     ),
-    keeps=(True, True),
+    reads=[[True, True]],
     takes_scalar=True,
 )
 
@@ -129,7 +129,7 @@ softmax = Op(
     "general",
     pushes=(_softmax_rule,),
     pulls=(_softmax_rule,),
-    keeps=(True, False),
+    reads=[[True, False]],
 )
 log_softmax = Op(
     "log_softmax",
@@ -137,7 +137,7 @@ log_softmax = Op(
     "general",
     pushes=(lambda t, z, _x, *, axis=None: t - red.sum(exp(z) * t, axis=axis, keepdims=True),),
     pulls=(lambda g, z, _x, *, axis=None: g - exp(z) * red.sum(g, axis=axis, keepdims=True),),
-    keeps=(True, False),
+    reads=[[True, False]],
 )
 
 # ── error functions and the normal distribution ──────────────────────────────────────────────
@@ -251,4 +251,4 @@ betaincc = special(
 betaincinv = special(
     "betaincinv", None, None, lambda t, z, a, b, _y: t / _beta_density(a, b, z), domain=_of_beta
 )
-gammasgn = Op("gammasgn", lambda x: Aval(x.shape, floating(x)), "constant", keeps=(False,))
+gammasgn = Op("gammasgn", lambda x: Aval(x.shape, floating(x)), "constant", reads=[[False]])

@@ -25,6 +25,7 @@ from xpgrad.optim.records import Callback, Fit, Run
 # In units of the rounding of the loss: a smaller decrease is none, and a smaller promise cannot be
 # told from one, because the sum over the samples in the loss has errors of its own.
 _NO_DECREASE = 4
+_PATIENCE = 5
 _NO_PROMISE = 100
 
 
@@ -130,6 +131,7 @@ def quasi_newton(
     eps = _rounding(flat.dtype, aval_of(value).dtype)
     x, g = flat.vector(params), flat.gradient_vector(gradient)
     inverse = _Memory(memory)
+    recent = deque([number], maxlen=_PATIENCE + 1)
 
     k = 0
     while norm > tol:
@@ -141,8 +143,9 @@ def quasi_newton(
         first = 1.0 if inverse else min(1.0, 1.0 / abs(start.slope) ** 0.5)
         found = strong_wolfe(_line(objective, flat, x, d), start, first)
         if found is None:
-            promised = -start.slope / 2  # by the quadratic model, for the step 1
-            if inverse and promised <= _NO_PROMISE * eps * abs(number):
+            # Rounding moves the loss by its own error, and by that of the parameters.
+            (moved,) = fetch(abs(x) @ abs(g))
+            if -start.slope * first <= eps * (_NO_PROMISE * abs(number) + moved):
                 text = "converged: no lower loss can be told from this one by its rounding"
                 return run.fit(flat.tree(x), number, True, f"{text} (gradient norm {norm:.3g})")
             if inverse:
@@ -152,12 +155,13 @@ def quasi_newton(
         s, y = found.x - x, found.gradient - g
         sy, ss, yy, *largest = fetch(s @ y, s @ s, y @ y, *peaks(found.gradient))
         inverse.learn(s, y, sy, ss, yy)
-        decrease = number - found.value
         x, g, number, norm = found.x, found.gradient, found.value, max(largest, default=0.0)
         k += 1
         stop = run.note(k, number, norm, lambda: flat.tree(x))  # noqa: B023 - called at once
-        if norm > tol and decrease <= _NO_DECREASE * eps * abs(number):
-            text = f"converged: the loss fell by {decrease:.3g}, no more than its rounding"
+        recent.append(number)
+        decrease = recent[0] - number
+        if norm > tol and len(recent) > _PATIENCE and decrease <= _NO_DECREASE * eps * abs(number):
+            text = f"converged: the loss fell by {decrease:.3g} in {_PATIENCE} iterations, within its rounding"
             return run.fit(flat.tree(x), number, True, f"{text} (gradient norm {norm:.3g})")
         if norm > tol and stop:
             return run.called_back(flat.tree(x), number, k)

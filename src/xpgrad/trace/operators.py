@@ -73,8 +73,8 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         return Traced(tape, None, z) if right is None else _kept(tape, z, other, None, y, right)
 
     def _kept(tape: Tape, z: Any, x: Any, left: Any, y: Any, right: Any) -> Traced:
-        if type(z) is float:
-            value = Value(op, (left, right), _NO_PARAMS, (), _float64, weak=True)
+        if type(z) is float or type(z) is complex:
+            value = Value(op, (left, right), _NO_PARAMS, (), aval_of(z).dtype, weak=True)
         else:
             value = Value(op, (left, right), _NO_PARAMS, z.shape, z.dtype)
         if left is None:
@@ -87,9 +87,6 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         return Traced(tape, value, z)
 
     return method, reflected
-
-
-_float64 = np.dtype(np.float64)
 
 
 def _over(reflected: Callable[..., Any]) -> Callable[..., Any]:

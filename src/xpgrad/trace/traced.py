@@ -25,6 +25,7 @@ from xpgrad.core import (
     Value,
     aval_of,
     carrier_of,
+    is_inexact,
     register_carrier,
 )
 from xpgrad.core.graph import input_value
@@ -109,7 +110,7 @@ class Tape(Trace):
         out = carry_out(op, datas, params)
         if type(out) is tuple:
             return self._several(op, inputs, params, datas, out) if active else out
-        if type(out) is not float and out.dtype.kind not in "fc":
+        if not is_inexact(out):
             return out
         if not active or op.is_constant:
             return Traced(self, None, out)
@@ -138,7 +139,7 @@ class Tape(Trace):
         picked = []
         for i, out in enumerate(outs):
             aval = aval_of(out)
-            if aval.dtype.kind not in "fc":
+            if not is_inexact(out):
                 picked.append(out)
                 continue
             value = Value(PICK, (parent,), {"index": i}, aval.shape, aval.dtype)
@@ -351,7 +352,7 @@ class Traced:
 
     def __getitem__(self, index: Any) -> Any:
         spec, arrays = apart(index)
-        if arrays:
+        if arrays and not any(type(a) is Traced for a in arrays):
             spec, arrays = without_masks(spec, arrays)
         return record(getitem, (self, *arrays), {"index": spec})
 

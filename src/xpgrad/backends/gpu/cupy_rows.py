@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from xpgrad.backends.gpu.cupyx_rows import SHORTER
+from xpgrad.backends.gpu.linalg_rows import cupy_linalg_declines, cupy_linalg_rows
 from xpgrad.backends.rows import Row, rows
 from xpgrad.devices import cupy
 
@@ -16,7 +18,10 @@ def cupy_rows() -> dict[str, Row]:
     def einsum(*xs: Any, subscripts: str) -> Any:
         return cp.einsum(subscripts, *xs, optimize=len(xs) > 1)
 
-    table |= {"einsum": einsum}
+    table |= cupy_linalg_rows(cp)
+    table |= {"einsum": einsum, "softplus": lambda x: cp.logaddexp(x, 0)}
+    for name in (*SHORTER, *cupy_linalg_declines()):
+        del table[name]  # the registry finds cupyx's, or words the refusal
     return table
 
 

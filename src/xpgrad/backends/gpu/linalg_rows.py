@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
 from xpgrad.backends.linalg_rows import linalg_rows
 
 Row = Callable[..., Any]
@@ -21,7 +23,7 @@ def cupy_linalg_rows(cp: Any) -> dict[str, Row]:
     table = linalg_rows(cp)
 
     def solve(a: Any, b: Any) -> Any:
-        stack = cp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         a, b = (x if x.shape[:-2] == stack else cp.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
         return cp.linalg.solve(a, b)
 
@@ -39,9 +41,11 @@ def _checked(row: Row, errstate: Any) -> Row:
 
 
 def cupy_linalg_declines() -> dict[str, str]:
-    """What this CuPy and its CUDA cannot carry out, and why."""
-    from cupyx.cusolver import check_availability
-
+    """What the CUDA libraries of this machine cannot carry out, and why."""
+    try:
+        from cupyx.cusolver import check_availability
+    except ImportError:  # no cuSOLVER at all: CuPy says so itself when it is called
+        return {}
     if check_availability("geev"):
         return {}
     return {"eig": "cuSOLVER has it from CUDA 12.6 update 2; for Hermitian matrices there is eigh"}

@@ -11,7 +11,7 @@ from xpgrad._errors import ShapeError, TraceError, message
 from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.ops.elementwise import where as where_
 from xpgrad.ops.shape import astype
-from xpgrad.trace.traced import Traced
+from xpgrad.trace.traced import Traced, strip
 
 Function = Callable[..., Any]
 
@@ -89,3 +89,13 @@ def cast(x: Any, dtype: Any) -> Any:
 def masked(x: Any, where: Any, fill: Any) -> Any:
     """``x`` where the mask holds and ``fill`` elsewhere; no mask, no change."""
     return where_(where, x, fill) if given(where) and where is not True else x
+
+
+def known(x: Any, what: str) -> Any:
+    """The numbers of ``x``, for what only they can decide; an error when only shapes are traced."""
+    plain = strip(x)
+    if type(plain) is Traced:
+        raise TraceError(
+            message(f"{what}: decided by the data, whose numbers are not known while tracing", {"operand": x})
+        )
+    return plain

@@ -10,10 +10,9 @@ from xpgrad.ops import elementwise as ew
 from xpgrad.ops.indexing import ARRAY, index_update
 from xpgrad.ops.shape import reshape
 from xpgrad.core import aval_of
-from xpgrad.trace.functions._table import array, axis_of, cast, implements, ndim, refuse, shape
+from xpgrad.trace.functions._table import array, axis_of, cast, implements, known, ndim, refuse, shape
 from xpgrad.trace.functions.reductions import along
 from xpgrad.trace.functions.shapes import concatenate
-from xpgrad.trace.traced import strip
 
 
 @implements(np.take, method="take")
@@ -76,17 +75,17 @@ def _array(x: Any) -> Any:
 
 @implements(np.nonzero, method="nonzero")
 def nonzero(a: Any) -> Any:
-    return strip(a).nonzero()
+    return known(a, "nonzero").nonzero()
 
 
 @implements(np.flatnonzero)
 def flatnonzero(a: Any) -> Any:
-    return np.flatnonzero(strip(a))
+    return np.flatnonzero(known(a, "flatnonzero"))
 
 
 @implements(np.argwhere)
 def argwhere(a: Any) -> Any:
-    return np.argwhere(strip(a))
+    return np.argwhere(known(a, "argwhere"))
 
 
 @implements(np.put_along_axis)
@@ -137,7 +136,7 @@ def partition_in_place(a: Any, kth: Any, axis: int = -1) -> None:
 @implements(np.unique)
 def unique(ar: Any, *args: Any, **kwargs: Any) -> Any:
     """The values keep their derivative; a repeated one takes that of its first occurrence."""
-    plain = strip(ar)
+    plain = known(ar, "unique")
     if kwargs.get("axis") is not None or len(args) > 3:
         refuse("unique", axis=kwargs.get("axis", True))
     _, first = np.unique(plain, return_index=True)

@@ -395,7 +395,7 @@ def tril(m: Any, k: int = 0) -> Any:
     return _triangle(m, k, lambda r, c, k: np.tri(r, c, k, dtype=bool))
 
 
-@implements(np.diagonal, np.linalg.diagonal, method="diagonal")
+@implements(np.diagonal, method="diagonal")
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     i, j = axis_of("diagonal", a, axis1), axis_of("diagonal", a, axis2)
     a = transpose(a, [k for k in range(ndim(a)) if k not in (i, j)] + [i, j])
