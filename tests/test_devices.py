@@ -135,9 +135,7 @@ class Traced:
 
 # Why a GPU is missing -----------------------------------------------------------------------------------
 
-INSUFFICIENT = raising(
-    35, "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime"
-)
+INSUFFICIENT = raising(35, "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime")
 
 MISSING = {
     "no CuPy": (None, {}, "CuPy is not installed", 'pip install "xpgrad[gpu]"'),

@@ -1,5 +1,9 @@
 """Write the loss once, in plain NumPy; run it forward and backward on the CPU or the GPU."""
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from xpgrad._errors import (
     DataError,
     DependencyError,
@@ -7,12 +11,92 @@ from xpgrad._errors import (
     DTypeError,
     NotDifferentiableError,
     NumericsError,
+    OutOfBoundsError,
     ShapeError,
     TraceError,
     XpgradError,
 )
+from xpgrad._version import __version__
 from xpgrad.autodiff import custom_vjp
 from xpgrad.devices import asnumpy, device_of, devices, namespace, to_device
-from xpgrad.testing import check_grads
 from xpgrad.trace import debug
-from xpgrad.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
+from xpgrad.transforms import (
+    checkpoint,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
+
+if _TYPE_CHECKING:
+    from xpgrad import losses, nn, optim, special, testing
+    from xpgrad.optim import Fit, minimize
+    from xpgrad.testing import check_grads
+
+# Where the names that are imported when they are first used come from; None: a module of that name.
+_LATER = {
+    "Fit": "optim",
+    "check_grads": "testing",
+    "losses": None,
+    "minimize": "optim",
+    "nn": None,
+    "optim": None,
+    "special": None,
+    "testing": None,
+}
+
+__all__ = [
+    "DTypeError",
+    "DataError",
+    "DependencyError",
+    "DeviceError",
+    "Fit",
+    "NotDifferentiableError",
+    "NumericsError",
+    "OutOfBoundsError",
+    "ShapeError",
+    "TraceError",
+    "XpgradError",
+    "__version__",
+    "asnumpy",
+    "check_grads",
+    "checkpoint",
+    "custom_vjp",
+    "debug",
+    "device_of",
+    "devices",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "losses",
+    "minimize",
+    "namespace",
+    "nn",
+    "optim",
+    "special",
+    "stop_gradient",
+    "testing",
+    "to_device",
+    "value_and_grad",
+    "vjp",
+]
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'xpgrad' has no attribute {name!r}")
+    home = _LATER[name]
+    found = _import_module(f"xpgrad.{home or name}")
+    value = found if home is None else getattr(found, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

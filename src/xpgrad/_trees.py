@@ -5,21 +5,27 @@ Dataclasses are taken apart by their fields, without registration.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import optree
 
 _NAMESPACE = "xpgrad"
 _leaf_types: set[type] = {float, int, complex, bool, np.ndarray, np.float64, np.float32}
+
+
+def _optree() -> Any:
+    """optree, imported when the first container is met: a third of the time to import xpgrad."""
+    import optree
+
+    return optree
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
     """The leaves of ``tree`` in order, and its structure (None for a single leaf)."""
     if type(tree) in _leaf_types:
         return [tree], None
+    optree = _optree()
     leaves, treedef = optree.tree_flatten(tree, namespace=_NAMESPACE)
     if _register([type(leaf) for leaf in leaves]):
         return flatten(tree)
@@ -28,7 +34,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
 
 def unflatten(treedef: Any, leaves: Sequence[Any]) -> Any:
     """The tree of structure ``treedef`` with ``leaves``."""
-    return leaves[0] if treedef is None else optree.tree_unflatten(treedef, leaves)
+    return leaves[0] if treedef is None else _optree().tree_unflatten(treedef, leaves)
 
 
 def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
@@ -41,15 +47,17 @@ def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
 def paths(tree: Any) -> list[str]:
     """How Python would write the way to each leaf: ``"[0]['W']"``, in the order of the leaves."""
     flatten(tree)
-    return ["".join(f"[{part!r}]" for part in p) for p in optree.tree_paths(tree, namespace=_NAMESPACE)]
+    return ["".join(f"[{part!r}]" for part in p) for p in _optree().tree_paths(tree, namespace=_NAMESPACE)]
 
 
 def _register(kinds: Sequence[type]) -> bool:
     """Register the dataclasses among ``kinds``; whether there were any."""
+    import dataclasses
+
     for kind in kinds:
         if dataclasses.is_dataclass(kind):
             names = [f.name for f in dataclasses.fields(kind)]
-            optree.register_pytree_node(
+            _optree().register_pytree_node(
                 kind,
                 lambda x, names=names: ([getattr(x, n) for n in names], None, names),
                 lambda _, children, kind=kind, names=names: _rebuild(kind, names, children),

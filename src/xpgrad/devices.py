@@ -187,9 +187,7 @@ def common_device(tree: Any, *, name: str, operation: str) -> str:
     if len(found) > 1:
         paths = _paths(tree, name)
         got = {
-            paths[i]: f"{describe(leaves[i])} on {place}"
-            for i, place in enumerate(places)
-            if place is not None
+            paths[i]: f"{describe(leaves[i])} on {place}" for i, place in enumerate(places) if place is not None
         }
         headline = f"{operation}: arrays on different devices, {' and '.join(found)}"
         target = next(place for place in found if place != "cpu")

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from xpgrad import backends  # noqa: F401 - registers NumPy
-from xpgrad._errors import DTypeError, ShapeError, TraceError, XpgradError, describe, message
+from xpgrad._errors import DTypeError, ShapeError, TraceError, describe, message
 from xpgrad._trees import flatten, paths, tree_map, unflatten
 from xpgrad.autodiff import Duals, call_with_rule, pull
 from xpgrad.core import aval_of
 from xpgrad.trace import Tape, Traced, strip
+from xpgrad.trace.boundary import call, check_floating, enter, fresh, leave
 
 Fun = Callable[..., Any]
 Argnums = int | Sequence[int]
@@ -57,13 +58,13 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         tape = Tape()
-        leaves, rebuild, traced = _enter(tape, args, argnums, "grad")
-        out = _call(f, traced, kwargs)
+        leaves, rebuild, traced = enter(tape, args, argnums, "grad")
+        out = call(f, traced, kwargs)
         aux = None
         if has_aux:
             out, aux = _pair(out)
         value, node = _scalar(tape, out)
-        aux = tree_map(lambda x: _leave(tape, x), aux) if has_aux else None
+        aux = tree_map(lambda x: leave(tape, x), aux) if has_aux else None
         tape.closed = True
         seeds = [] if node is None else [(node, 1.0)]
         gradient = rebuild(pull(tape.nodes, seeds, [x._node for x in leaves], like=_like(leaves), free=True))
@@ -109,10 +110,10 @@ def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
         In the pullback: the cotangent does not have the structure or the shapes of the output.
     """
     tape = Tape()
-    leaves, rebuild, traced = _enter(tape, args, tuple(range(len(args))), "vjp")
-    outs, structure = flatten(_call(f, traced))
-    nodes = [x._node if type(x) is Traced and x._trace is tape else None for x in map(_fresh, outs)]
-    values = [_leave(tape, x) for x in outs]
+    leaves, rebuild, traced = enter(tape, args, tuple(range(len(args))), "vjp")
+    outs, structure = flatten(call(f, traced))
+    nodes = [x._node if type(x) is Traced and x._trace is tape else None for x in map(fresh, outs)]
+    values = [leave(tape, x) for x in outs]
     tape.closed = True
 
     def pullback(g: Any) -> Any:
@@ -158,11 +159,11 @@ def jvp(f: Fun, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, A
             )
         )
     duals = Duals()
-    _check_floating(xs, [f"primals{p}" for p in paths(tuple(primals))], "jvp")
+    check_floating(xs, [f"primals{p}" for p in paths(tuple(primals))], "jvp")
     traced = [duals.enter(x, t) for x, t in zip(xs, ts, strict=True)]
-    outs, out_structure = flatten(_call(f, unflatten(structure, traced)))
+    outs, out_structure = flatten(call(f, unflatten(structure, traced)))
     values, pushed = [], []
-    for x in map(_fresh, outs):
+    for x in map(fresh, outs):
         ours = type(x) is Traced and x._trace is duals
         values.append(x._data if ours else x)
         pushed.append(x._node if ours and x._node is not None else _zeros(values[-1]))
@@ -195,7 +196,8 @@ def jacobian(f: Fun, argnums: int = 0) -> Fun:
         if not rows:
             return tree_map(lambda x: np.zeros((*shape, *_shape(x))), args[argnums])
         return tree_map(
-            lambda *parts: np.reshape(np.stack([_array(p) for p in parts]), (*shape, *_shape(parts[0]))), *rows
+            lambda *parts: np.reshape(np.stack([_array(p) for p in parts]), (*shape, *_shape(parts[0]))),
+            *rows,
         )
 
     return _named(jacobian_of, f, "jacobian")
@@ -273,88 +275,11 @@ def checkpoint(f: Fun) -> Fun:
     return _named(checkpointed, f, "checkpoint")
 
 
-# ── entering and leaving a trace ─────────────────────────────────────────────────────────────
-def _enter(tape: Tape, args: Sequence[Any], argnums: Argnums, what: str) -> tuple[list[Traced], Fun, list[Any]]:
-    """Trace the leaves of the chosen arguments; how to rebuild trees like theirs; the new args."""
-    traced = list(args)
-    if isinstance(argnums, int):
-        where = _argnum(argnums, args, what)
-        leaves, structure = flatten(args[where])
-        _check_floating(leaves, None, what, args[where], where)
-        entered = [tape.enter(x) for x in leaves]
-        traced[where] = unflatten(structure, entered)
-        return entered, lambda gs: unflatten(structure, gs), traced
-    wheres = [_argnum(k, args, what) for k in argnums]
-    chosen = tuple(args[k] for k in wheres)
-    leaves, structure = flatten(chosen)
-    _check_floating(leaves, None, what, chosen, None)
-    entered = [tape.enter(x) for x in leaves]
-    for k, part in zip(wheres, unflatten(structure, entered), strict=True):
-        traced[k] = part
-    return entered, lambda gs: unflatten(structure, gs), traced
-
-
-def _call(f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
-    """Call the user's function; NumPy hides our error behind its own where it asks for a float."""
-    try:
-        return f(*args, **kwargs) if kwargs else f(*args)
-    except ValueError as error:
-        if isinstance(error.__cause__, XpgradError):
-            raise error.__cause__ from None
-        raise
-
-
-def _argnum(k: int, args: Sequence[Any], what: str) -> int:
-    if not -len(args) <= k < len(args):
-        raise TraceError(message(f"{what}: argnums {k}, but {len(args)} positional arguments were given"))
-    return k % len(args)
-
-
-def _check_floating(
-    leaves: Sequence[Any], names: Sequence[str] | None, what: str, tree: Any = None, where: int | None = None
-) -> None:
-    for i, leaf in enumerate(leaves):
-        if type(leaf) is np.ndarray or type(leaf) is Traced:
-            kind = leaf.dtype.kind
-        elif type(leaf) is float:
-            continue
-        else:
-            try:
-                kind = aval_of(leaf).dtype.kind
-            except (AttributeError, TypeError):
-                kind = "O"
-        if kind not in "fc":
-            if names is None:
-                path = paths(tree)[i]
-                name = f"argument {where}{path}" if where is not None else f"arguments{path}"
-            else:
-                name = names[i]
-            scalar = isinstance(leaf, (int, np.integer))
-            raise DTypeError(
-                message(
-                    f"{what}: only float and complex arrays can be differentiated",
-                    {name: leaf},
-                    remedy=f"write {float(leaf)!r}" if scalar else "convert it: np.asarray(x, dtype=float)",
-                )
-            )
-
-
-def _fresh(x: Any) -> Any:
-    if type(x) is Traced and x._view is not None:
-        x.refresh()
-    return x
-
-
-def _leave(trace: Any, x: Any) -> Any:
-    """``x`` one level down, if it belongs to ``trace``."""
-    x = _fresh(x)
-    return x._data if type(x) is Traced and x._trace is trace else x
-
-
+# ── results ──────────────────────────────────────────────────────────────────────────────
 def _scalar(tape: Tape, out: Any) -> tuple[Any, Any]:
     """The value of the function's result and its node; the result must be a real scalar."""
     if type(out) is Traced:
-        value = _leave(tape, out)
+        value = leave(tape, out)
         if out.shape == () and out.dtype.kind != "c":
             return value, out._node if out._trace is tape else None
     else:
@@ -371,11 +296,17 @@ def _scalar(tape: Tape, out: Any) -> tuple[Any, Any]:
         )
     if getattr(out, "shape", None) == () or isinstance(out, complex):
         raise DTypeError(
-            message("grad: the function must return a real scalar", {"output": value}, remedy="take np.real or np.abs")
+            message(
+                "grad: the function must return a real scalar",
+                {"output": value},
+                remedy="take np.real or np.abs",
+            )
         )
     raise ShapeError(
         message(
-            "grad: the function must return a scalar", {"output": value}, remedy="sum it, or use xg.jacobian or xg.vjp"
+            "grad: the function must return a scalar",
+            {"output": value},
+            remedy="sum it, or use xg.jacobian or xg.vjp",
         )
     )
 

@@ -220,7 +220,9 @@ def test_a_real_parameter_of_complex_code_has_a_real_gradient():
 
 
 def test_float32_parameters_with_a_python_scalar_stay_float32():
-    g = xg.grad(lambda p, X: np.mean((p[0] @ X + p[1]) ** 2))((draw(3).astype(np.float32), 0.5), draw(3, 4).astype(np.float32))
+    g = xg.grad(lambda p, X: np.mean((p[0] @ X + p[1]) ** 2))(
+        (draw(3).astype(np.float32), 0.5), draw(3, 4).astype(np.float32)
+    )
     assert g[0].dtype == np.float32
     assert np.asarray(g[1]).dtype == np.float32
 

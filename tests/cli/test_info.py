@@ -57,9 +57,7 @@ def test_the_report_says_why_a_gpu_is_missing_and_what_to_type(
     assert NO_CUPY.remedy in out
 
 
-def test_the_report_lists_each_gpu(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_report_lists_each_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     gpus = (Gpu("Fake", 8 << 30, "9.0"), Gpu("Other", 512 << 20, "7.0"))
     monkeypatch.setattr(info, "gpu_status", lambda: GpuStatus(True, gpus=gpus))
     monkeypatch.setattr(info, "devices", lambda: ("cpu", "gpu", "gpu:1"))

@@ -49,9 +49,7 @@ def record():
             "rows": 800,
             "repeats": 1,
             "steps": [
-                step(
-                    "loop", "Python loop", 0.2, rows=100, dtype="float64", tolerance=1e-12, difference=1e-16
-                ),
+                step("loop", "Python loop", 0.2, rows=100, dtype="float64", tolerance=1e-12, difference=1e-16),
                 step("numpy", "NumPy by hand", 0.001),
                 step("xpgrad-cpu", "xpgrad, CPU", 0.0008),
             ],

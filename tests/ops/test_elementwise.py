@@ -11,7 +11,9 @@ from xpgrad.testing import close, tolerance
 from xpgrad.trace import Symbols
 
 MODULES = (elementwise_ops, complex_ops)
-EVERY = {op.name: op for module in MODULES for op in vars(module).values() if OPS.get(getattr(op, "name", "")) is op}
+EVERY = {
+    op.name: op for module in MODULES for op in vars(module).values() if OPS.get(getattr(op, "name", "")) is op
+}
 DIFFERENTIABLE = {name: op for name, op in EVERY.items() if op.is_elementwise}
 CONSTANT = {name: op for name, op in EVERY.items() if op.is_constant}
 
@@ -113,7 +115,9 @@ def test_a_python_scalar_operand_does_not_promote_float32(name):
 
 
 def test_ties_of_maximum_share_the_gradient():
-    assert np.array_equal(xg.grad(lambda x: np.sum(np.maximum(x, 0.0)))(np.array([-1.0, 0.0, 2.0])), [0, 0.5, 1])
+    assert np.array_equal(
+        xg.grad(lambda x: np.sum(np.maximum(x, 0.0)))(np.array([-1.0, 0.0, 2.0])), [0, 0.5, 1]
+    )
 
 
 def test_abs_has_gradient_zero_at_zero():
@@ -121,7 +125,7 @@ def test_abs_has_gradient_zero_at_zero():
 
 
 def test_power_of_zero_has_no_nan():
-    g = xg.grad(lambda x: np.sum(x**0 + x**1 + x**2 + x**np.array([0.0, 1.0, 2.0])))(np.zeros(3))
+    g = xg.grad(lambda x: np.sum(x**0 + x**1 + x**2 + x ** np.array([0.0, 1.0, 2.0])))(np.zeros(3))
     assert np.array_equal(g, [1, 2, 1])
 
 

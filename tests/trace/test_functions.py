@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cases.numpy_calls import CASES
 
 import xpgrad as xg
+from cases.numpy_calls import CASES
 from xpgrad.core import verify
 from xpgrad.testing import close, tolerance
 from xpgrad.trace import Symbols, Traced

@@ -11,12 +11,13 @@ from xpgrad._trees import flatten, unflatten
 from xpgrad.autodiff.pullback import transposed
 from xpgrad.autodiff.pushforward import Duals
 from xpgrad.core import Op, Value, aval_of
-from xpgrad.trace.traced import PICK, Symbols, Tape, Trace, Traced
+from xpgrad.trace.symbolic import Symbols
+from xpgrad.trace.traced import PICK, Tape, Trace, Traced
 
 Fun = Callable[..., Any]
 
 
-class custom_vjp:  # noqa: N801 - a decorator
+class custom_vjp:
     """A function whose derivative is stated by hand.
 
     Parameters
@@ -59,7 +60,10 @@ class custom_vjp:  # noqa: N801 - a decorator
     def __call__(self, *args: Any) -> Any:
         if self._rules is None:
             raise TraceError(
-                message(f"custom_vjp: no derivative is stated for {self.__name__}", remedy="call .defvjp(fwd, bwd)")
+                message(
+                    f"custom_vjp: no derivative is stated for {self.__name__}",
+                    remedy="call .defvjp(fwd, bwd)",
+                )
             )
         return call_with_rule(self._f, *self._rules, args, self.__name__)
 
@@ -97,7 +101,9 @@ def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str) -
     return unflatten(out_structure, wrapped)
 
 
-def _with_pull(trace: Trace, nodes: Sequence[Any], xs: Sequence[Any], outs: Sequence[Any], pull: Fun) -> list[Any]:
+def _with_pull(
+    trace: Trace, nodes: Sequence[Any], xs: Sequence[Any], outs: Sequence[Any], pull: Fun
+) -> list[Any]:
     floats = [aval_of(z).dtype.kind in "fc" for z in outs]
     if isinstance(trace, Duals):
         tangents = transposed(pull, outs, nodes)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
+from numpy.linalg import LinAlgError
 
 from xpgrad._errors import NotDifferentiableError, message
 from xpgrad.core import SCALAR_TYPES, Value, aval_of
@@ -23,13 +24,19 @@ from xpgrad.ops.indexing import ScatterAdd, filled, scatter_add
 from xpgrad.ops.reductions import sum as sum_
 from xpgrad.ops.shape import astype, broadcast_to, full_like, reshape
 from xpgrad.trace import debugging
-from xpgrad.trace.traced import PICK, Symbols, Traced
+from xpgrad.trace.symbolic import Symbols
+from xpgrad.trace.traced import PICK, Traced
 
 _EMPTY: dict[str, Any] = {}
 
 
 def pull(
-    nodes: Sequence[Value], seeds: Sequence[tuple[Value, Any]], inputs: Sequence[Value], *, like: Any, free: bool = False
+    nodes: Sequence[Value],
+    seeds: Sequence[tuple[Value, Any]],
+    inputs: Sequence[Value],
+    *,
+    like: Any,
+    free: bool = False,
 ) -> list[Any]:
     """Cotangents of ``inputs``, given those of some values.
 
@@ -138,7 +145,9 @@ class _Sweep:
             found[value] = c
             if owned:
                 self.owned.add(value)
-        elif value in self.owned and type(c) is self.kind and before.shape == c.shape and before.dtype == c.dtype:
+        elif (
+            value in self.owned and type(c) is self.kind and before.shape == c.shape and before.dtype == c.dtype
+        ):
             before += c
         elif owned and type(before) is self.kind and before.shape == c.shape and before.dtype == c.dtype:
             c += before
@@ -178,7 +187,10 @@ class _Sweep:
     def custom(self, node: Value, parts: dict[int, Any]) -> None:
         """Pull back by the rule that came with the call."""
         outs = node.params["outs"]
-        gs = [self.whole(parts[k], aval_of(z)) if k in parts else full_like(z, value=0) for k, z in enumerate(outs)]
+        gs = [
+            self.whole(parts[k], aval_of(z)) if k in parts else full_like(z, value=0)
+            for k, z in enumerate(outs)
+        ]
         for value, c in zip(node.inputs, node.params["pull"](gs), strict=True):
             if value is not None and c is not None:
                 if debugging.nans:
@@ -198,11 +210,20 @@ class _Sweep:
         symbols = Symbols()
         last = len(node.inputs) if op.operands is None else op.operands
         ts = [None if v is None or i >= last else symbols.enter(v) for i, v in enumerate(node.inputs)]
-        out = op.push(ts, *node.saved, **node.params)
+        try:
+            out = op.push(ts, *node.saved, **node.params)
+        except LinAlgError as error:
+            raise LinAlgError(message(f"derivative of {op.name}: {error}", _got(node), at=node.at)) from error
         outs = out if type(out) is tuple else (out,)
         parts = g if type(g) is dict else {0: g}
-        seeds = [(o._node, parts[k]) for k, o in enumerate(outs) if k in parts and type(o) is Traced and o._trace is symbols]
-        targets = [(v, t._node) for v, t in zip(node.inputs, ts, strict=True) if t is not None and v is not None]
+        seeds = [
+            (o._node, parts[k])
+            for k, o in enumerate(outs)
+            if k in parts and type(o) is Traced and o._trace is symbols
+        ]
+        targets = [
+            (v, t._node) for v, t in zip(node.inputs, ts, strict=True) if t is not None and v is not None
+        ]
         inner = _Sweep(self.like)
         for value, part in seeds:
             inner.add(value, inner.whole(part, value))
@@ -328,5 +349,3 @@ def _unbroadcast(c: Any, shape: Any, target: tuple[int, ...], out: tuple[int, ..
     if rank > len(target):
         c = reshape(c, shape=c.shape[rank - len(target) :])
     return c
-
-

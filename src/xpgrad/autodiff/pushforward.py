@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from numpy.linalg import LinAlgError
+
 from xpgrad._errors import NotDifferentiableError, describe, message
 from xpgrad.core import Op, is_inexact
 from xpgrad.ops.shape import broadcast_to, full_like
@@ -36,13 +38,16 @@ class Duals(Trace):
             return z
         if op.is_constant or all(t is None for t in ts):
             return tuple(Traced(self, None, part) for part in z) if several else Traced(self, None, z)
-        tangent = push(op, ts, z, datas, params)
+        try:
+            tangent = push(op, ts, z, datas, params)
+        except LinAlgError as error:
+            got = {f"operand {i}": describe(x) for i, x in enumerate(datas)}
+            raise LinAlgError(message(f"derivative of {op.name}: {error}", got)) from error
         if debugging.nans:
             debugging.check(f"derivative of {op.name}", tangent)
         if several:
             return tuple(
-                Traced(self, t, part) if is_inexact(part) else part
-                for part, t in zip(z, tangent, strict=True)
+                Traced(self, t, part) if is_inexact(part) else part for part, t in zip(z, tangent, strict=True)
             )
         return Traced(self, None if tangent is None else _whole(tangent, z), z)
 
@@ -53,7 +58,9 @@ def push(op: Op, ts: Sequence[Any], z: Any, xs: Sequence[Any], params: Mapping[s
         return op.push(ts, z, *xs, **params)
     if op.pushes is None:
         raise NotDifferentiableError(
-            message(f"{op.name}: no derivative is known", {f"operand {i}": describe(x) for i, x in enumerate(xs)})
+            message(
+                f"{op.name}: no derivative is known", {f"operand {i}": describe(x) for i, x in enumerate(xs)}
+            )
         )
     total = None
     last = len(xs) if op.operands is None else op.operands

@@ -89,5 +89,7 @@ def _is_cupy(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "cupy"
 
 
-register_carrier(Carrier("numpy", 1, lambda kind: issubclass(kind, np.ndarray), lambda op: cpu_backend().row(op)))
+register_carrier(
+    Carrier("numpy", 1, lambda kind: issubclass(kind, np.ndarray), lambda op: cpu_backend().row(op))
+)
 register_carrier(Carrier("cupy", 2, _is_cupy, lambda op: gpu_backend().row(op)))

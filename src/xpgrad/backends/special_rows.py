@@ -155,14 +155,13 @@ def special_rows(xp: Any) -> dict[str, Row]:
     }
 
 
-LIBRARY = frozenset(
-    """
+_IN_LIBRARY = """
     erf erfc erfi erfcx dawsn erfinv erfcinv ndtr log_ndtr ndtri ndtri_exp inv_mills inv_mills_excess
     gamma gammaln loggamma gammasgn rgamma digamma polygamma zeta beta betaln
     gammainc gammaincc gammaincinv gammainccinv betainc betaincc betaincinv gamma_kernel beta_kernel
     j0 j1 jv y0 y1 yn yv i0 i0e i1 i1e iv ive k0 k0e k1 k1e kn kv kve exprel exp10 cosm1 expi exp1
-    """.split()
-)
+"""
+LIBRARY = frozenset(_IN_LIBRARY.split())
 
 
 def library_row(name: str, special: Any, xp: Any) -> Row:

@@ -53,9 +53,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     # No option before the subcommand takes a value, so the first plain word is the subcommand.
     chosen = next((word for word in words if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
-        subparser = subparsers.add_parser(
-            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
-        )
+        subparser = subparsers.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == chosen:
             import_module(f"{__name__}.{name}").add_arguments(subparser)
     return parser.parse_args(words)

@@ -122,9 +122,7 @@ def line_up(problem: Problem, point: Point, device: str) -> list[Contender | Abs
     m = X.shape[1]
     return [
         _loop(point, X, Y),
-        Contender(
-            "numpy", "NumPy by hand, as in the notes", "cpu", "float32", m, lambda: by_hand(point, X, Y)
-        ),
+        Contender("numpy", "NumPy by hand, as in the notes", "cpu", "float32", m, lambda: by_hand(point, X, Y)),
         _xpgrad(point, X, Y, "cpu"),
         _on_gpu(point, X, Y, device),
     ]

@@ -98,9 +98,7 @@ def prepare(flights: Any, weather: Any, rows: int | None = None) -> Problem:
     ]
     if rows is not None and rows < int(flights[OUTCOME].notna().sum()):
         notes.append(f"{len(table):,} flights, evenly spaced over the year (--rows)")
-    return build(
-        "Flights from New York, 2013", f"arrival more than {LATE} minutes late", columns, late, notes
-    )
+    return build("Flights from New York, 2013", f"arrival more than {LATE} minutes late", columns, late, notes)
 
 
 def _schedule(table: Any, k: int) -> Iterator[tuple[str, Array]]:

@@ -31,9 +31,7 @@ REPEATS = 7
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``xpgrad race``."""
     data = parser.add_argument_group("data", "without --data: flights from New York in 2013")
-    data.add_argument(
-        "--data", metavar="FILE", type=Path, help="a CSV or Parquet file, rows in order of time"
-    )
+    data.add_argument("--data", metavar="FILE", type=Path, help="a CSV or Parquet file, rows in order of time")
     data.add_argument("--target", metavar="COL", help="the column of --data to predict, of 0 and 1")
     data.add_argument("--drop", metavar="COL", action="append", default=[], help="leave this column out")
     data.add_argument("--rows", metavar="N", type=_positive, help="only N rows, evenly spaced in time")

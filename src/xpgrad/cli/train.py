@@ -45,9 +45,7 @@ def train(problem: Problem, device: str) -> tuple[Point, dict[str, Any]]:
     """
     start = np.zeros((problem.X.shape[0], 1), np.float32), np.zeros((1, 1), np.float32)
     clock = time.perf_counter()
-    fit = minimize(
-        stable_loss, start, (problem.X, problem.Y), method=METHOD, device=device, max_iter=MAX_ITER
-    )
+    fit = minimize(stable_loss, start, (problem.X, problem.Y), method=METHOD, device=device, max_iter=MAX_ITER)
     synchronize(device)
     seconds = time.perf_counter() - clock
     W, b = asnumpy(fit.params)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +11,7 @@ Shape = tuple[int, ...]
 _PYTHON = {int: np.dtype(int), float: np.dtype(float), complex: np.dtype(complex)}
 
 
-@dataclass(frozen=True, slots=True)
-class Aval:
+class Aval(NamedTuple):
     """An abstract value: ``shape`` and ``dtype``.
 
     ``weak`` marks a Python scalar, whose dtype gives way to that of an array (NEP 50).

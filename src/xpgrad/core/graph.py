@@ -7,7 +7,6 @@ dtype that its rule says, and a graph's outputs are its own values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,6 @@ def input_value(x: Any) -> Value:
     return Value(None, (), _NO_PARAMS, aval.shape, aval.dtype, weak=aval.weak)
 
 
-@dataclass
 class Graph:
     """A traced function: ``inputs``, ``nodes`` in order, ``outputs``.
 
@@ -79,9 +77,10 @@ class Graph:
     ``pick`` take them apart.
     """
 
-    inputs: list[Value] = field(default_factory=list)
-    nodes: list[Value] = field(default_factory=list)
-    outputs: list[Value] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.inputs: list[Value] = []
+        self.nodes: list[Value] = []
+        self.outputs: list[Value] = []
 
 
 def operand_aval(node: Value, i: int) -> Aval:

@@ -8,8 +8,7 @@ arrays. Carriers are registered from outside, so that this stage knows no arrays
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +22,7 @@ SCALAR_TYPES: tuple[type, ...] = (bool, int, float, complex, np.generic)
 _SCALAR, _NUMPY, _CUPY, _TRACED = range(4)
 
 
-@dataclass(frozen=True)
-class Carrier:
+class Carrier(NamedTuple):
     """Carries ops out for one kind of operand.
 
     Attributes
@@ -70,12 +68,13 @@ def _rank(x: Any) -> int:
             if carrier.accepts(kind):
                 break
         else:
-            raise DTypeError(message(f"an operand of type {kind.__name__} is no array", {"operand": describe(x)}))
+            raise DTypeError(
+                message(f"an operand of type {kind.__name__} is no array", {"operand": describe(x)})
+            )
     _rank_of_type[kind] = rank
     return rank
 
 
-@dataclass(eq=False)
 class Op:
     """One operation: a name, a shape rule, and its derivative.
 
@@ -113,31 +112,37 @@ class Op:
         In NumPy the output may look into the first operand's memory.
     """
 
-    name: str
-    shape: Rule
-    kind: str
-    pushes: Sequence[Rule | None] | None = None
-    pulls: Sequence[Rule | None] | None = None
-    push: Rule | None = None
-    reads: Sequence[Sequence[bool]] | None = None
-    steps: Sequence[Sequence[tuple[str, Any]] | None] | None = None
-    domain: Any = None
-    holomorphic: bool = False
-    operands: int | None = None
-    takes_scalar: bool = False
-    broadcasts: bool = False
-    makes_view: bool = False
-    is_elementwise: bool = field(init=False, default=False)
-    is_constant: bool = field(init=False, default=False)
-    _kept: dict[tuple[bool, ...], tuple[bool, ...]] = field(init=False, default_factory=dict)
-    rows: list[Rule | None] = field(init=False, default_factory=lambda: [None] * 4)
-
-    def __post_init__(self) -> None:
-        assert self.name not in OPS, f"op {self.name} is defined twice"
-        OPS[self.name] = self
-        self.is_elementwise = self.kind == "elementwise"
-        self.is_constant = self.kind == "constant"
-        self.broadcasts |= self.is_elementwise
+    def __init__(
+        self,
+        name: str,
+        shape: Rule,
+        kind: str,
+        *,
+        pushes: Sequence[Rule | None] | None = None,
+        pulls: Sequence[Rule | None] | None = None,
+        push: Rule | None = None,
+        reads: Sequence[Sequence[bool]] | None = None,
+        steps: Sequence[Sequence[tuple[str, Any]] | None] | None = None,
+        domain: Any = None,
+        holomorphic: bool = False,
+        operands: int | None = None,
+        takes_scalar: bool = False,
+        broadcasts: bool = False,
+        makes_view: bool = False,
+    ) -> None:
+        assert name not in OPS, f"op {name} is defined twice"
+        OPS[name] = self
+        self.name, self.shape, self.kind = name, shape, kind
+        self.pushes, self.pulls, self.push = pushes, pulls, push
+        self.reads, self.steps = reads, steps
+        self.domain, self.holomorphic = domain, holomorphic
+        self.operands, self.takes_scalar = operands, takes_scalar
+        self.is_elementwise = kind == "elementwise"
+        self.is_constant = kind == "constant"
+        self.broadcasts = broadcasts or self.is_elementwise
+        self.makes_view = makes_view
+        self.rows: list[Rule | None] = [None] * 4
+        self._kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
 
     def __repr__(self) -> str:
         return f"Op({self.name})"

@@ -19,7 +19,6 @@ it: it is given a Value, which knows shape and dtype, and the array is not kept 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -27,12 +26,12 @@ import numpy as np
 from xpgrad._errors import DTypeError, ShapeError, message
 from xpgrad.core import OPS, Aval, Op
 from xpgrad.core.op import Rule
-from xpgrad.ops._steps import steps_of
+from xpgrad.ops._steps import parameters, steps_of
 
 
 def zero(*_: Any, **__: Any) -> None:
     """The rule of an operand on which the output does not depend differentiably."""
-    return None
+    return
 
 
 def elementwise(
@@ -163,18 +162,19 @@ def _reads(n: int, rule: Rule | None) -> list[bool]:
     reads = [False] * (n + 1)
     if rule is None or rule is zero:
         return reads
-    for k, p in enumerate(list(signature(rule).parameters.values())[1:]):
-        if p.kind is Parameter.VAR_POSITIONAL:
-            reads[k:] = [not p.name.startswith("_")] * (n + 1 - k)
-        if p.kind is not Parameter.POSITIONAL_OR_KEYWORD:
-            break
-        reads[k] = not p.name.startswith("_")
+    names, rest = parameters(rule)
+    for k, name in enumerate(names[1:]):
+        reads[k] = not name.startswith("_")
+    if rest is not None:
+        k = len(names) - 1
+        reads[k:] = [not rest.startswith("_")] * (n + 1 - k)
     return reads
 
 
 def _reads_variadic(rule: Rule) -> list[bool]:
-    _, _, z, xs = list(signature(rule).parameters.values())[:4]
-    return [not z.name.startswith("_"), not xs.name.startswith("_")]
+    names, rest = parameters(rule)
+    assert rest is not None
+    return [not names[2].startswith("_"), not rest.startswith("_")]
 
 
 def broadcast(name: str, *avals: Aval) -> tuple[int, ...]:
@@ -210,7 +210,10 @@ def _ufunc_dtype(name: str) -> Callable[..., np.dtype[Any]]:
             resolved: np.dtype[Any] = ufunc.resolve_dtypes((*kinds, None))[-1]
         except TypeError:
             raise DTypeError(
-                message(f"{name}: no such operation for these dtypes", {f"operand {i}": str(a) for i, a in enumerate(avals)})
+                message(
+                    f"{name}: no such operation for these dtypes",
+                    {f"operand {i}": str(a) for i, a in enumerate(avals)},
+                )
             ) from None
         return resolved
 

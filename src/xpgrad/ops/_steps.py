@@ -7,10 +7,12 @@ that holds the only reference to ``t`` takes them in place, without a new array 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from inspect import Parameter, signature
 from typing import Any
 
 from xpgrad.core.op import Rule
+
+# Bits of a code object's flags (`inspect` names them, and takes 5 ms to import).
+CO_VARARGS, CO_VARKEYWORDS = 0x04, 0x08
 
 Steps = Sequence[tuple[str, Any]]
 
@@ -49,16 +51,24 @@ class _Tangent:
         return self._then("divide", y)
 
 
+def parameters(rule: Rule) -> tuple[tuple[str, ...], str | None]:
+    """The names of a rule's positional parameters, and of ``*xs`` if it has that."""
+    code = rule.__code__
+    names = code.co_varnames[: code.co_argcount]
+    k = code.co_argcount + code.co_kwonlyargcount
+    return names, code.co_varnames[k] if code.co_flags & CO_VARARGS else None
+
+
 def steps_of(rule: Rule | None) -> Steps | None:
     """The steps of ``rule``, or None where it does anything else (branches, calls, uses t twice)."""
     if rule is None:
         return None
-    names = list(signature(rule).parameters.values())[1:]
-    if any(p.kind is not Parameter.POSITIONAL_OR_KEYWORD for p in names):
+    names, rest = parameters(rule)
+    if rest is not None or rule.__code__.co_kwonlyargcount or rule.__code__.co_flags & CO_VARKEYWORDS:
         return None
     t = _Tangent()
     try:
-        out = rule(t, *map(Slot, range(len(names))))
-    except Exception:  # noqa: BLE001 - whatever a rule does that a stand-in cannot
+        out = rule(t, *map(Slot, range(len(names) - 1)))
+    except Exception:
         return None
     return out.steps if type(out) is _Tangent and out.steps else None

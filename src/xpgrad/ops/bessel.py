@@ -100,9 +100,7 @@ _exprel_terms = [(k + 1) / factorial(k + 2) for k in range(18)]
 def _exprel(t: Any, z: Any, x: Any) -> Any:
     """(exp(x) - z) / x, written without exp, which overflows before z does."""
     near = abs(x) < 1
-    return t * where(
-        near, _horner(_exprel_terms, where(near, x, 0)), z + (1 - z) / where(near, 1, x)
-    )
+    return t * where(near, _horner(_exprel_terms, where(near, x, 0)), z + (1 - z) / where(near, 1, x))
 
 
 exprel = special("exprel", _exprel)

@@ -38,12 +38,8 @@ def _pull_angle(g: Any, _z: Any, x: Any) -> Any:
     return -1j * g * conjugate(x) / (real(x) ** 2 + imag(x) ** 2) if _is_complex(x) else 0 * g
 
 
-conjugate = elementwise(
-    "conjugate", lambda t, _z, _x: conjugate(t), pulls=(lambda g, _z, _x: conjugate(g),)
-)
-real = elementwise(
-    "real", lambda t, _z, _x: real(t), pulls=(lambda g, _z, _x: real(g),), dtype=_real_dtype
-)
+conjugate = elementwise("conjugate", lambda t, _z, _x: conjugate(t), pulls=(lambda g, _z, _x: conjugate(g),))
+real = elementwise("real", lambda t, _z, _x: real(t), pulls=(lambda g, _z, _x: real(g),), dtype=_real_dtype)
 imag = elementwise(
     "imag",
     lambda t, _z, _x: imag(t),

@@ -24,7 +24,7 @@ def _outer(x: Any, y: Any) -> Any:
 
 def _contract(name: str, x: Aval, y: Aval) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Shapes of ``x`` and ``y`` without the contracted axis."""
-    got = {"left": str(x), "right": str(y)}
+    got = {"left": x, "right": y}
     if x.ndim == 0 or y.ndim == 0:
         raise ShapeError(message(f"{name}: a scalar has no axis to contract", got, remedy="use *"))
     inner = y.shape[-2] if y.ndim > 1 else y.shape[0]
@@ -62,7 +62,11 @@ def _matmul(x: Aval, y: Aval) -> Aval:
         raise ShapeError(
             message("matmul: stacks do not broadcast", {"left": str(x), "right": str(y)})
         ) from None
-    return Aval((*stack, *left[-1:], *right), promote(x, y)) if x.ndim > 1 else Aval((*stack, *right), promote(x, y))
+    return (
+        Aval((*stack, *left[-1:], *right), promote(x, y))
+        if x.ndim > 1
+        else Aval((*stack, *right), promote(x, y))
+    )
 
 
 def _pull_matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:

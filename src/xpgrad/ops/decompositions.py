@@ -38,6 +38,7 @@ from xpgrad.ops.linalg import (
     eye,
     inner,
     inv,
+    inv_lower,
     is_complex,
     matrices,
     matrix_dtype,
@@ -52,8 +53,8 @@ from xpgrad.ops.reductions import sum as sum_
 from xpgrad.ops.shape import astype, concatenate, full_like
 
 
-def _hermitian(t: Any) -> Any:
-    return 0.5 * (t + H(t))
+def _twice_hermitian(t: Any) -> Any:
+    return t + H(t)
 
 
 def _inverse_gaps(w: Any, sums: Any = 1) -> Any:
@@ -72,9 +73,9 @@ def _cholesky(x: Aval) -> Aval:
 
 def _push_cholesky(ts: Any, z: Any, x: Any) -> Any:
     """z phi(z^-1 t z^-H), phi the lower triangle with half the diagonal."""
-    w = inv(z)
-    phi = tril(full_like(z, value=1, shape=z.shape[-2:])) - 0.5 * eye(z)
-    return z @ (phi * (w @ _hermitian(ts[0]) @ H(w)))
+    w = inv_lower(z)
+    half_phi = tril(full_like(z, value=0.5, shape=z.shape[-2:])) - 0.25 * eye(z)
+    return z @ (half_phi * (w @ _twice_hermitian(ts[0]) @ H(w)))
 
 
 # z H(z) = x, z lower triangular.
@@ -90,7 +91,7 @@ def _eigh(x: Aval, *, UPLO: str = "L") -> tuple[Aval, Aval]:
 
 def _push_eigh(ts: Any, z: Any, x: Any, *, UPLO: str = "L") -> Any:
     w, v = z
-    tv = _hermitian(ts[0]) @ v
+    tv = _twice_hermitian(ts[0]) @ (0.5 * v)
     dw = real_part(inner(conjugate(v), tv))
     return dw, v @ (_inverse_gaps(w) * (H(v) @ tv))
 
@@ -195,7 +196,7 @@ def _qr(x: Aval) -> tuple[Aval, Aval]:
 def _push_qr(ts: Any, z: Any, x: Any) -> Any:
     """H(q) dq is skew-Hermitian with a diagonal that keeps that of r real."""
     q, r = z
-    c = ts[0] @ inv(r)
+    c = ts[0] @ T(inv_lower(T(r)))
     qc = H(q) @ c
     low = tril(qc, k=-1)
     skew = low - H(low)

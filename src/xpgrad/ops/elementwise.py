@@ -194,7 +194,9 @@ def _sinc(t: Any, z: Any, x: Any) -> Any:
     return t * where(near, s * series, (cos(pi * far) - sinc(far)) / far)
 
 
-sinc = elementwise("sinc", _sinc, dtype=lambda x: promote(x, Aval((), np.dtype(float), weak=True)), holomorphic=False)
+sinc = elementwise(
+    "sinc", _sinc, dtype=lambda x: promote(x, Aval((), np.dtype(float), weak=True)), holomorphic=False
+)
 ldexp = elementwise("ldexp", lambda t, _z, _x, y: ldexp(t, y), None, holomorphic=False)
 
 # ── no derivative, or none but zero ──────────────────────────────────────────────────────────

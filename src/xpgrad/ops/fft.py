@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import ShapeError, message
-from xpgrad.core import Aval
+from xpgrad.core import Aval, Op
 from xpgrad.ops._define import floating, linear
 from xpgrad.ops.complex import conjugate
 from xpgrad.ops.shape import full_like, pad
@@ -50,7 +50,7 @@ def _fftn(x: Aval, *, axes: Axes, inverse: bool, norm: str) -> Aval:
     return Aval(x.shape, _complex(x))
 
 
-fftn = linear(
+fftn: Op = linear(
     "fftn",
     _fftn,
     lambda g, _z, _x, *, axes, inverse, norm: fftn(g, axes=axes, inverse=inverse, norm=norm),
@@ -82,7 +82,10 @@ def _irfftn(x: Aval, *, n: int, axes: Axes, norm: str) -> Aval:
     _check("irfftn", x, axes)
     if n < 1 or x.shape[axes[-1]] != n // 2 + 1:
         raise ShapeError(
-            message(f"irfftn: {n} real data have {n // 2 + 1} frequencies along axis {axes[-1]}", {"operand": str(x)})
+            message(
+                f"irfftn: {n} real data have {n // 2 + 1} frequencies along axis {axes[-1]}",
+                {"operand": str(x)},
+            )
         )
     shape = list(x.shape)
     shape[axes[-1]] = n
@@ -95,5 +98,5 @@ def _pull_irfftn(g: Any, _z: Any, _x: Any, *, n: int, axes: Axes, norm: str) -> 
 
 
 # Real signals; the last of the axes has n // 2 + 1 frequencies for n data.
-rfftn = linear("rfftn", _rfftn, _pull_rfftn)
-irfftn = linear("irfftn", _irfftn, _pull_irfftn)
+rfftn: Op = linear("rfftn", _rfftn, _pull_rfftn)
+irfftn: Op = linear("irfftn", _irfftn, _pull_irfftn)

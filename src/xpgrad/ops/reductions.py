@@ -26,7 +26,9 @@ def axes_of(name: str, x: Any, axis: Axis) -> tuple[int, ...]:
     given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     axes = sorted(int(a) + ndim if a < 0 else int(a) for a in given)
     if len(set(axes)) < len(axes) or builtins.any(not 0 <= a < ndim for a in axes):
-        raise ShapeError(message(f"{name}: axis {axis} does not fit an array of {ndim} axes", {"operand": str(x)}))
+        raise ShapeError(
+            message(f"{name}: axis {axis} does not fit an array of {ndim} axes", {"operand": str(x)})
+        )
     return tuple(axes)
 
 
@@ -95,9 +97,7 @@ def _scan(x: Aval, *, axis: int) -> Aval:
     return Aval(x.shape, _sum_dtype(x))
 
 
-cumsum = linear(
-    "cumsum", _scan, lambda g, _z, _x, *, axis: flip(cumsum(flip(g, axis), axis=axis), axis)
-)
+cumsum = linear("cumsum", _scan, lambda g, _z, _x, *, axis: flip(cumsum(flip(g, axis), axis=axis), axis))
 
 
 def _shifted(x: Any, by: int, axis: int, fill: Any) -> Any:

@@ -29,7 +29,12 @@ def _reshape(x: Aval, *, shape: Shape) -> Aval:
     return Aval(tuple(shape), x.dtype)
 
 
-reshape = linear("reshape", _reshape, lambda g, _z, _x, *, shape: reshape(g, shape=_x.shape) if _axes(g) else g, takes_scalar=True)
+reshape = linear(
+    "reshape",
+    _reshape,
+    lambda g, _z, _x, *, shape: reshape(g, shape=_x.shape) if _axes(g) else g,
+    takes_scalar=True,
+)
 
 
 def _transpose(x: Aval, *, axes: tuple[int, ...]) -> Aval:
@@ -47,7 +52,10 @@ def inverse_axes(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 transpose = linear(
-    "transpose", _transpose, lambda g, _z, _x, *, axes: transpose(g, axes=inverse_axes(axes)) if _axes(g) else g, takes_scalar=True
+    "transpose",
+    _transpose,
+    lambda g, _z, _x, *, axes: transpose(g, axes=inverse_axes(axes)) if _axes(g) else g,
+    takes_scalar=True,
 )
 
 

@@ -17,14 +17,13 @@ from typing import Any
 from xpgrad._errors import ShapeError, message
 from xpgrad.core import SCALAR_TYPES, Aval, Op
 from xpgrad.ops import reductions as red
-from xpgrad.ops._define import floating
-from xpgrad.ops._define import elementwise as _elementwise
+from xpgrad.ops._define import constant, elementwise, floating
 from xpgrad.ops.elementwise import cos, exp, sin, where
 
 
 def special(name: str, *rules: Any, domain: Any = (-2.0, 2.0), dtype: Callable[..., Any] = floating) -> Op:
     """An elementwise op of real operands whose result is never an integer."""
-    return _elementwise(name, *rules, dtype=dtype, domain=domain, holomorphic=False)
+    return elementwise(name, *rules, dtype=dtype, domain=domain, holomorphic=False)
 
 
 # ── the logistic function and its kin ────────────────────────────────────────────────────────
@@ -156,9 +155,7 @@ ndtri = special("ndtri", lambda t, z, _x: (root(2 * pi) * t) * exp(0.5 * z * z),
 ndtri_exp = special("ndtri_exp", lambda t, z, _x: t / inv_mills(z), domain=(-3.0, -0.2))
 # The inverse of Mills' ratio at -x, phi(x) / Phi(x), and what it has over its asymptote -x.
 inv_mills = special("inv_mills", lambda t, z, x: -t * (z * inv_mills_excess(x)), domain=(-8.0, 3.0))
-inv_mills_excess = special(
-    "inv_mills_excess", lambda t, z, x: t * (1 - inv_mills(x) * z), domain=(-8.0, 3.0)
-)
+inv_mills_excess = special("inv_mills_excess", lambda t, z, x: t * (1 - inv_mills(x) * z), domain=(-8.0, 3.0))
 
 # ── gamma and beta ───────────────────────────────────────────────────────────────────────────
 _positive = (0.5, 3.0)
@@ -169,9 +166,7 @@ digamma = special("digamma", lambda t, _z, x: t * polygamma(1, x), domain=_posit
 polygamma = special(
     "polygamma", None, lambda t, _z, n, x: t * polygamma(n + 1, x), domain=((1.0, 1.0), _positive)
 )
-zeta = special(
-    "zeta", None, lambda t, _z, s, q: -t * (s * zeta(s + 1, q)), domain=((1.5, 3.0), (0.5, 2.0))
-)
+zeta = special("zeta", None, lambda t, _z, s, q: -t * (s * zeta(s + 1, q)), domain=((1.5, 3.0), (0.5, 2.0)))
 
 
 def _rgamma(t: Any, z: Any, x: Any) -> Any:
@@ -242,13 +237,9 @@ gammaincinv = special(
 gammainccinv = special(
     "gammainccinv", None, lambda t, z, a, _y: -t / _gamma_density(a, z), domain=(_positive, (0.2, 0.8))
 )
-betainc = special(
-    "betainc", None, None, lambda t, _z, a, b, x: t * _beta_density(a, b, x), domain=_of_beta
-)
-betaincc = special(
-    "betaincc", None, None, lambda t, _z, a, b, x: -t * _beta_density(a, b, x), domain=_of_beta
-)
+betainc = special("betainc", None, None, lambda t, _z, a, b, x: t * _beta_density(a, b, x), domain=_of_beta)
+betaincc = special("betaincc", None, None, lambda t, _z, a, b, x: -t * _beta_density(a, b, x), domain=_of_beta)
 betaincinv = special(
     "betaincinv", None, None, lambda t, z, a, b, _y: t / _beta_density(a, b, z), domain=_of_beta
 )
-gammasgn = Op("gammasgn", lambda x: Aval(x.shape, floating(x)), "constant", reads=[[False]])
+gammasgn = constant("gammasgn", lambda x: Aval(x.shape, floating(x)), domain=_positive)

@@ -99,9 +99,7 @@ def _samples(data: tuple[Any, ...], axis: int) -> int:
             f"minimize: the data differ in their number of samples along axis {axis}: "
             + " and ".join(map(str, counts)),
             arrays,
-            remedy="if the samples are in rows, write sample_axis=0"
-            if len(rows) == 1 and axis != 0
-            else None,
+            remedy="if the samples are in rows, write sample_axis=0" if len(rows) == 1 and axis != 0 else None,
         )
     )
 

@@ -153,9 +153,7 @@ def adamw(
     Loshchilov and Hutter (2019), algorithm 2, with the schedule in the learning rate.
     """
     if not (weight_decay >= 0 and isfinite(weight_decay)):
-        raise ValueError(
-            message(f"adamw: weight_decay must be finite and not negative, got {weight_decay!r}")
-        )
+        raise ValueError(message(f"adamw: weight_decay must be finite and not negative, got {weight_decay!r}"))
     return _adam("adamw", learning_rate, b1, b2, eps, weight_decay)
 
 

@@ -6,13 +6,13 @@ Holds: a complex entry counts as two real ones, all real parts of a leaf before 
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from xpgrad._trees import flatten, unflatten
 from xpgrad.core import aval_of
-from xpgrad.devices import namespace
 
 
 class Flat:
@@ -21,7 +21,9 @@ class Flat:
     Parameters
     ----------
     params : tree of float or complex arrays and scalars
-        All on one device.
+    xp : module
+        NumPy or CuPy: where the vector lives, and the gradients come from. Python scalars alone do
+        not tell, for their gradient is where the data are.
 
     Attributes
     ----------
@@ -30,9 +32,9 @@ class Flat:
         arrays.
     """
 
-    def __init__(self, params: Any) -> None:
+    def __init__(self, params: Any, xp: ModuleType) -> None:
         self._leaves, self._structure = flatten(params)
-        self._xp = namespace(params)
+        self._xp = xp
         self._avals = [aval_of(x) for x in self._leaves]
         self.dtype = np.empty((), np.result_type(*[a.promoting for a in self._avals])).real.dtype
 

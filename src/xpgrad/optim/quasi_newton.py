@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad.core import aval_of
-from xpgrad.devices import common_device, using
+from xpgrad.devices import common_device, namespace, using
 from xpgrad.optim.evaluation import Loss, Objective, fetch, fetch_value_and_norm, peaks
 from xpgrad.optim.flat import Flat
 from xpgrad.optim.line_search import Trial, strong_wolfe
@@ -127,7 +127,7 @@ def quasi_newton(
     run.note(0, number, norm, lambda: params)
     if not (isfinite(number) and isfinite(norm)):
         return run.bad_start(params, number, norm)
-    flat = Flat(params)
+    flat = Flat(params, namespace((params, objective.data)))
     eps = _rounding(flat.dtype, aval_of(value).dtype)
     x, g = flat.vector(params), flat.gradient_vector(gradient)
     inverse = _Memory(memory)
@@ -161,7 +161,7 @@ def quasi_newton(
         recent.append(number)
         decrease = recent[0] - number
         if norm > tol and len(recent) > _PATIENCE and decrease <= _NO_DECREASE * eps * abs(number):
-            text = f"converged: the loss fell by {decrease:.3g} in {_PATIENCE} iterations, within its rounding"
+            text = f"converged: in {_PATIENCE} iterations the loss fell by {decrease:.3g}, within its rounding"
             return run.fit(flat.tree(x), number, True, f"{text} (gradient norm {norm:.3g})")
         if norm > tol and stop:
             return run.called_back(flat.tree(x), number, k)

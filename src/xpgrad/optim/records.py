@@ -65,8 +65,8 @@ class Fit:
     params : tree
         The parameters found: structure, dtypes and device of those given, never the same arrays.
     value : float
-        The loss there; with minibatches the mean over the batches of the last pass. It is NaN
-        where the loss was at no point finite.
+        The loss there; with minibatches the mean over the batches of the last pass. It is NaN or
+        infinite only where no finite loss was found.
     history : tuple of Record
         One for each iteration; the first is the start, except with minibatches.
     converged : bool

@@ -50,7 +50,12 @@ def check_grads(
 
 
 def _check(
-    f: Callable[..., Any], args: tuple[Any, ...], order: int, modes: Sequence[str], rng: np.random.Generator, path: str
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    order: int,
+    modes: Sequence[str],
+    rng: np.random.Generator,
+    path: str,
 ) -> None:
     leaves, structure = flatten(args)
     ts = [_random_like(x, rng) for x in leaves]

@@ -2,6 +2,7 @@
 
 from xpgrad.trace import operators, protocols  # noqa: F401 - they give Traced its methods
 from xpgrad.trace.debugging import debug
-from xpgrad.trace.traced import Symbols, Tape, Trace, Traced, strip
+from xpgrad.trace.symbolic import Symbols, graph_of
+from xpgrad.trace.traced import Tape, Trace, Traced, strip
 
-__all__ = ["Symbols", "Tape", "Trace", "Traced", "debug", "strip"]
+__all__ = ["Symbols", "Tape", "Trace", "Traced", "debug", "graph_of", "strip"]

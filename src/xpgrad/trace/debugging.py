@@ -44,7 +44,7 @@ def check(what: str, out: Any, operands: Sequence[Any] = (), at: str | None = No
 
 
 def _found(x: Any) -> str:
-    if getattr(x, "_data", x) is None or not hasattr(x, "dtype") and not isinstance(x, (float, complex)):
+    if getattr(x, "_data", x) is None or (not hasattr(x, "dtype") and not isinstance(x, (float, complex))):
         return ""
     bad = x - x
     if not bool((bad != bad).any() if hasattr(bad, "any") else bad != bad):

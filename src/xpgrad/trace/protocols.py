@@ -20,7 +20,9 @@ def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
     if method == "__call__" and not kwargs:
         ours = TABLE.get(ufunc)
         if ours is not None:
-            return ours(*[x if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES) else array(x) for x in inputs])
+            return ours(
+                *[x if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES) else array(x) for x in inputs]
+            )
     out = kwargs.pop("out", None)
     if out is not None:
         out = out if isinstance(out, tuple) else (out,)
@@ -67,7 +69,7 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
 
 
 # SciPy names one function by several ufuncs, and some as private ones.
-_SCIPY_NAMES = {"psi": "digamma", "_lgamma": "gammaln", "_log_ndtr": "log_ndtr"}
+_SCIPY_NAMES = {"psi": "digamma", "_zeta": "zeta", "_lgamma": "gammaln", "_log_ndtr": "log_ndtr"}
 _REDUCTIONS: dict[tuple[str, str], Any] = {
     ("add", "reduce"): TABLE[np.sum],
     ("multiply", "reduce"): TABLE[np.prod],
@@ -91,7 +93,11 @@ def _at(ufunc: Any, a: Any, index: Any, b: Any = None) -> None:
     spec, arrays = apart(index)
     at = getitem(a, *arrays, index=spec)
     b = array(b)
-    wide = b if getattr(b, "shape", ()) == at.shape else broadcast_to(np.asarray(b) if not hasattr(b, "shape") else b, shape=at.shape)
+    wide = (
+        b
+        if getattr(b, "shape", ()) == at.shape
+        else broadcast_to(np.asarray(b) if not hasattr(b, "shape") else b, shape=at.shape)
+    )
     change = scatter_add(wide, *arrays, index=spec, shape=a.shape)
     written(a, a + change if ufunc is np.add else a - change, f"{ufunc.__name__}.at")
 
@@ -160,7 +166,7 @@ def install() -> None:
         setattr(Traced, name, property(getter))
     for name in ("nbytes", "itemsize", "flags", "strides"):
         setattr(Traced, name, property(lambda self, name=name: getattr(strip(self), name)))
-    setattr(Traced, "device", property(lambda self: getattr(strip(self), "device", "cpu")))
+    Traced.device = property(lambda self: getattr(strip(self), "device", "cpu"))
 
 
 def _method(function: Any) -> Any:

@@ -20,7 +20,6 @@ from xpgrad.core import (
     SCALAR_TYPES,
     Aval,
     Carrier,
-    Graph,
     Op,
     Value,
     aval_of,
@@ -118,7 +117,12 @@ class Tape(Trace):
         return Traced(self, value, out)
 
     def _keep(
-        self, op: Op, inputs: Sequence[Value | None], params: Mapping[str, Any], out: Any, datas: Sequence[Any]
+        self,
+        op: Op,
+        inputs: Sequence[Value | None],
+        params: Mapping[str, Any],
+        out: Any,
+        datas: Sequence[Any],
     ) -> Value:
         aval = aval_of(out) if type(out) is not tuple else aval_of(out[0])
         value = Value(op, inputs, params, aval.shape, aval.dtype, weak=aval.weak)
@@ -127,13 +131,18 @@ class Tape(Trace):
             out if kept[0] or type(out) is tuple else value,
             *[x if v is None or keep else v for x, v, keep in zip(datas, inputs, kept[1:], strict=True)],
         )
-        if op.pulls is None and op.push is None or debugging.nans:
+        if op.pulls is None or debugging.nans:
             value.at = user_line()
         self.nodes.append(value)
         return value
 
     def _several(
-        self, op: Op, inputs: Sequence[Value | None], params: Mapping[str, Any], datas: Sequence[Any], outs: Any
+        self,
+        op: Op,
+        inputs: Sequence[Value | None],
+        params: Mapping[str, Any],
+        datas: Sequence[Any],
+        outs: Any,
     ) -> tuple[Any, ...]:
         parent = self._keep(op, inputs, params, outs, datas)
         picked = []
@@ -147,55 +156,6 @@ class Tape(Trace):
             self.nodes.append(value)
             picked.append(Traced(self, value, out))
         return tuple(picked)
-
-
-class Symbols(Trace):
-    """Records ops on shapes alone: its arrays carry no numbers.
-
-    Attributes
-    ----------
-    graph : Graph
-    """
-
-    __slots__ = ("graph",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.graph = Graph()
-
-    def enter(self, x: Any) -> Traced:
-        """An input with the shape and dtype of ``x``."""
-        value = input_value(x)
-        self.graph.inputs.append(value)
-        return Traced(self, value, None)
-
-    def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
-        if self.closed:
-            self.check_open(op)
-        operands = [_as_operand(x) for x in operands]
-        for x in operands:
-            if type(x) is Traced and x._view is not None:
-                x.refresh()
-        inputs = [x._node if type(x) is Traced and x._trace is self else None for x in operands]
-        avals = [aval_of(x) for x in operands]
-        ruled = op.shape(*avals, **params)
-        aval = ruled[0] if type(ruled) is tuple else ruled
-        value = Value(op, inputs, params, aval.shape, aval.dtype, at=user_line())
-        value.saved = (value, *[x if v is None else v for x, v in zip(operands, inputs, strict=True)])
-        self.graph.nodes.append(value)
-        if type(ruled) is tuple:
-            picked = []
-            for i, aval in enumerate(ruled):
-                pick = Value(PICK, (value,), {"index": i}, aval.shape, aval.dtype)
-                pick.saved = (pick, value)
-                self.graph.nodes.append(pick)
-                picked.append(Traced(self, pick, None))
-            return tuple(picked)
-        return Traced(self, value, None)
-
-
-def _as_operand(x: Any) -> Any:
-    return x if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES) else np.asarray(x)
 
 
 def _pick_shape(*_: Any, **__: Any) -> tuple[Aval, ...]:
@@ -227,7 +187,7 @@ def explained(op: Op, datas: Sequence[Any], params: Mapping[str, Any], error: Ex
         op.shape(*[aval_of(x) for x in datas], **params)
     except XpgradError as ours:
         return ours
-    except Exception:  # noqa: BLE001 - the library's own error is the better account
+    except Exception:
         pass
     got = {f"operand {i}": describe(x) for i, x in enumerate(datas)}
     kind = type(error)

@@ -8,7 +8,7 @@ from typing import Any
 from xpgrad import devices
 from xpgrad.backends.special_rows import LIBRARY, Row, library_row
 
-_LACKS = "erfi dawsn ndtri_exp betaincc jv yv iv ive kn kv kve".split()
+_LACKS = ("erfi", "dawsn", "ndtri_exp", "betaincc", "jv", "yv", "iv", "ive", "kn", "kv", "kve")
 DECLINES = {name: f"cupyx.scipy.special has no {name}" for name in _LACKS}
 # The logistic functions have one kernel each there; the shared rows would launch several.
 SHORTER = ("expit", "log_expit")

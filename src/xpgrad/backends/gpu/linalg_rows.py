@@ -13,7 +13,22 @@ from xpgrad.backends.linalg_rows import linalg_rows
 Row = Callable[..., Any]
 
 # Ops that cuSOLVER carries out and whose status CuPy does not look at unless told to.
-_CHECKED = "inv solve apply_inverse det slogdet adjugate pinv lstsq cholesky eigh eig svd qr".split()
+_CHECKED = [
+    "inv",
+    "inv_lower",
+    "solve",
+    "apply_inverse",
+    "det",
+    "slogdet",
+    "adjugate",
+    "pinv",
+    "lstsq",
+    "cholesky",
+    "eigh",
+    "eig",
+    "svd",
+    "qr",
+]
 
 
 def cupy_linalg_rows(cp: Any) -> dict[str, Row]:

@@ -20,7 +20,9 @@ METHODS: dict[str, Function] = {}
 PROPERTIES: dict[str, Function] = {}
 
 
-def implements(*functions: Any, method: str | None = None, prop: str | None = None) -> Callable[[Function], Function]:
+def implements(
+    *functions: Any, method: str | None = None, prop: str | None = None
+) -> Callable[[Function], Function]:
     """Register the decorated function for NumPy's, and as a method or property of traced arrays."""
 
     def register(ours: Function) -> Function:

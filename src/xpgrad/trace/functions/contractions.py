@@ -70,7 +70,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         left = [axis_of("tensordot", a, k) for k in np.atleast_1d(axes[0]).tolist()]
         right = [axis_of("tensordot", b, k) for k in np.atleast_1d(axes[1]).tolist()]
     if [shape(a)[k] for k in left] != [shape(b)[k] for k in right]:
-        raise ShapeError(message(f"tensordot: axes {left} and {right} differ in length", {"left": a, "right": b}))
+        raise ShapeError(
+            message(f"tensordot: axes {left} and {right} differ in length", {"left": a, "right": b})
+        )
     free_a = [k for k in range(ndim(a)) if k not in left]
     free_b = [k for k in range(ndim(b)) if k not in right]
     rows, columns = [shape(a)[k] for k in free_a], [shape(b)[k] for k in free_b]
@@ -128,12 +130,17 @@ def explicit(subscripts: str, ndims: list[int]) -> str:
     left, arrow, output = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(ndims):
-        raise ShapeError(message(f"einsum: {len(terms)} terms for {len(ndims)} operands", {"subscripts": subscripts}))
+        raise ShapeError(
+            message(f"einsum: {len(terms)} terms for {len(ndims)} operands", {"subscripts": subscripts})
+        )
     free = [c for c in ascii_letters if c not in text]
     extra = [n - len(t.replace("...", "")) for t, n in zip(terms, ndims, strict=True)]
     if any(e < 0 or (e > 0 and "..." not in t) for t, e in zip(terms, extra, strict=True)):
         raise ShapeError(
-            message("einsum: a term does not fit its operand's axes", {"subscripts": subscripts, "axes": str(ndims)})
+            message(
+                "einsum: a term does not fit its operand's axes",
+                {"subscripts": subscripts, "axes": str(ndims)},
+            )
         )
     widest = max([e for t, e in zip(terms, extra, strict=True) if "..." in t], default=0)
     dots = "".join(free[:widest])
@@ -154,7 +161,9 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     if shape(a)[-1] not in (2, 3) or shape(b)[-1] not in (2, 3):
         raise ShapeError(message("cross: vectors must have 2 or 3 components", {"left": a, "right": b}))
     flat = shape(a)[-1] == 2 and shape(b)[-1] == 2
-    (a0, a1, a2), (b0, b1, b2) = ([x[..., k] if k < shape(x)[-1] else 0 * x[..., 0] for k in range(3)] for x in (a, b))
+    (a0, a1, a2), (b0, b1, b2) = (
+        [x[..., k] if k < shape(x)[-1] else 0 * x[..., 0] for k in range(3)] for x in (a, b)
+    )
     if flat:
         return a0 * b1 - a1 * b0
     return moveaxis(stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1), -1, axisc)
@@ -192,5 +201,3 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     a, v = array(a), array(v)
     out = convolve(a, cx.conjugate(v)[::-1], mode)
     return out if shape(v)[0] <= shape(a)[0] or mode != "same" else out
-
-

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import message, TraceError
+from xpgrad._errors import TraceError, message
 from xpgrad.core import aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import shape as sh
@@ -18,23 +18,44 @@ def _shape(shape: Any) -> Any:
 
 
 @implements(np.zeros_like)
-def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     return sh.full_like(a, value=0, shape=_shape(shape), dtype=dtype)
 
 
 @implements(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     return sh.full_like(a, value=1, shape=_shape(shape), dtype=dtype)
 
 
 @implements(np.empty_like)
-def empty_like(prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def empty_like(
+    prototype: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
     """Zeros: what is not written yet has a value that does not change from run to run."""
     return zeros_like(prototype, dtype, shape=shape)
 
 
 @implements(np.full_like)
-def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
     base = sh.full_like(a, value=0, shape=_shape(shape), dtype=dtype)
     if isinstance(fill_value, (int, float, complex)):
         return sh.full_like(a, value=fill_value, shape=_shape(shape), dtype=dtype)
@@ -50,7 +71,9 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
 
 @implements(method="view")
 def view(a: Any, *args: Any) -> Any:
-    raise TraceError(message("view: a traced array's memory cannot be read as another type", remedy="use astype"))
+    raise TraceError(
+        message("view: a traced array's memory cannot be read as another type", remedy="use astype")
+    )
 
 
 @implements(np.array_repr, np.array_str, np.array2string)

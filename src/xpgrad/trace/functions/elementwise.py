@@ -64,7 +64,14 @@ def where(condition: Any, *choices: Any) -> Any:
 
 @implements(np.clip, method="clip")
 def clip(
-    a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None, **kwargs: Any
+    a: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    out: Any = None,
+    *,
+    min: Any = None,
+    max: Any = None,
+    **kwargs: Any,
 ) -> Any:
     refuse("clip", out=out, **kwargs)
     lo, hi = (a_min if given(a_min) else min), (a_max if given(a_max) else max)
@@ -94,11 +101,6 @@ def sinc(x: Any) -> Any:
 def fix(x: Any, out: Any = None) -> Any:
     refuse("fix", out=out)
     return ew.trunc(x)
-
-
-@implements(method="__round__")
-def builtin_round(x: Any, ndigits: int | None = None) -> Any:
-    return ew.round(x, decimals=ndigits or 0)
 
 
 @implements(np.round, np.around, method="round")
@@ -160,7 +162,9 @@ def isrealobj(x: Any) -> bool:
 
 
 @implements(method="astype")
-def to_dtype(x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+def to_dtype(
+    x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+) -> Any:
     """``order``, ``subok`` and ``copy`` make no difference to a value."""
     if not np.can_cast(x.dtype, dtype, casting):  # type: ignore[arg-type]
         raise TypeError(f"cannot cast {x.dtype} to {dtype} under the rule {casting!r}")

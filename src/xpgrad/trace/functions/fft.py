@@ -160,7 +160,7 @@ implements(np.fft.irfft2)(_over_two_axes(irfftn))
 def _axes(x: Any, axes: Any) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(ndim(x)))
-    return (axes,) if isinstance(axes, (int, np.integer)) else tuple(axes)
+    return (int(axes),) if isinstance(axes, (int, np.integer)) else tuple(axes)
 
 
 @implements(np.fft.fftshift)

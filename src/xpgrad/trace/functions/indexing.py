@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad.core import aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.indexing import ARRAY, index_update
 from xpgrad.ops.shape import reshape
-from xpgrad.core import aval_of
 from xpgrad.trace.functions._table import array, axis_of, cast, implements, known, ndim, refuse, shape
 from xpgrad.trace.functions.reductions import along
 from xpgrad.trace.functions.shapes import concatenate

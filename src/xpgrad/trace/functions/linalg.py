@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,13 @@ from xpgrad.ops.shape import concatenate, reshape, transpose
 from xpgrad.trace.functions._table import array, axis_of, cast, implements, ndim, refuse, shape
 from xpgrad.trace.functions.norms import norm, squares
 from xpgrad.trace.functions.shapes import diagonal as diagonal_of
-from xpgrad.trace.traced import strip
+from xpgrad.trace.traced import Traced, strip
 
-_one = np.eye(1)
-SlogdetResult: Any = type(np.linalg.slogdet(_one))
-EighResult: Any = type(np.linalg.eigh(_one))
-EigResult: Any = type(np.linalg.eig(_one))
-SVDResult: Any = type(np.linalg.svd(_one))
-QRResult: Any = type(np.linalg.qr(_one))
+
+@cache
+def _result(function: Any) -> Any:
+    """The named tuple that a function of NumPy's gives; NumPy has no public name for it."""
+    return type(function(np.eye(1)))
 
 
 def operand(x: Any) -> Any:
@@ -73,7 +73,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 @implements(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
-    """The solution, residuals, rank and singular values; the rank is constant."""
+    """The solution, residuals, rank and singular values; where only shapes are traced, of full rank."""
     a, b = operand(a), operand(b)
     rhs = la.column(b) if ndim(b) == 1 else b
     la.matrices("lstsq", aval_of(a), aval_of(rhs))
@@ -84,13 +84,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     s = svdvals(a)
     rank = red.count_nonzero(s > rcond * red.max(s)) if min(m, n) else 0
     plain = strip(rank)
-    full = m > n and (int(plain) == n if np.ndim(plain) == 0 and not _symbolic(plain) else True)
+    full = m > n and (isinstance(plain, Traced) or int(plain) == n)
     residual = squares(rhs - a @ x, axis=0)
     return (x[:, 0] if ndim(b) == 1 else x), (residual if full else residual[:0]), rank, s
-
-
-def _symbolic(x: Any) -> bool:
-    return type(x).__name__ == "Traced"
 
 
 @implements(np.linalg.pinv)
@@ -114,7 +110,7 @@ def det(a: Any) -> Any:
 
 @implements(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
-    return SlogdetResult(*la.slogdet(operand(a)))
+    return _result(np.linalg.slogdet)(*la.slogdet(operand(a)))
 
 
 # ── decompositions ───────────────────────────────────────────────────────────────────────────
@@ -131,7 +127,7 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
 def eigh(a: Any, UPLO: str = "L") -> Any:
     if UPLO.upper() not in ("L", "U"):
         raise ValueError(f"eigh: UPLO must be 'L' or 'U', not {UPLO!r}")
-    return EighResult(*dec.eigh(operand(a), UPLO=UPLO.upper()))
+    return _result(np.linalg.eigh)(*dec.eigh(operand(a), UPLO=UPLO.upper()))
 
 
 @implements(np.linalg.eigvalsh)
@@ -147,7 +143,7 @@ def eig(a: Any) -> Any:
     plain = strip(w)
     if aval_of(a).dtype.kind != "c" and isinstance(plain, (np.ndarray, np.generic)) and not plain.imag.any():
         w, v = cx.real(w), cx.real(v)
-    return EigResult(w, v)
+    return _result(np.linalg.eig)(w, v)
 
 
 @implements(np.linalg.eigvals)
@@ -162,7 +158,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     if not compute_uv:
         return svdvals(a)
     wide = bool(full_matrices) and ndim(a) > 1 and shape(a)[-1] != shape(a)[-2]
-    return SVDResult(*dec.svd(a, full_matrices=wide))
+    return _result(np.linalg.svd)(*dec.svd(a, full_matrices=wide))
 
 
 @implements(np.linalg.svdvals)
@@ -179,14 +175,16 @@ def qr(a: Any, mode: str = "reduced") -> Any:
         raise ValueError(f"qr: mode must be reduced, complete, r or raw, not {mode!r}")
     if mode == "raw" or (mode == "complete" and m > n):
         raise NotDifferentiableError(
-            message(f"qr: no derivative is known for mode {mode!r}", {"operand": a}, remedy='take mode="reduced"')
+            message(
+                f"qr: no derivative is known for mode {mode!r}", {"operand": a}, remedy='take mode="reduced"'
+            )
         )
     if m >= n:
         q, r = dec.qr(a)
     else:
         q, r = dec.qr(a[..., :m])
         r = concatenate(r, la.H(q) @ a[..., m:], axis=ndim(a) - 1)
-    return r if mode == "r" else QRResult(q, r)
+    return r if mode == "r" else _result(np.linalg.qr)(q, r)
 
 
 # ── rank, condition, powers ──────────────────────────────────────────────────────────────────
@@ -206,10 +204,12 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
 
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
+    """Infinite, with no finite derivative, for a singular matrix; for other ``p`` than 2 that raises."""
     x = operand(x)
     if p is None or p in (2, -2):
         s = svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     return norm(x, p, axis=(-2, -1)) * norm(la.inv(x), p, axis=(-2, -1))
 
 

@@ -95,4 +95,7 @@ def _matrix_norm(x: Any, ord: Any, r: int, c: int, keepdims: bool) -> Any:
         out = reduced(s, axis=-1)
     else:
         raise ValueError(f"norm: no order {ord!r} for matrices")
-    return reshape(out, shape=tuple(1 if a in (r, c) else n for a, n in enumerate(shape(x)) if keepdims or a not in (r, c)))
+    return reshape(
+        out,
+        shape=tuple(1 if a in (r, c) else n for a, n in enumerate(shape(x)) if keepdims or a not in (r, c)),
+    )

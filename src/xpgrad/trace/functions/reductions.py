@@ -31,7 +31,15 @@ def _keep(keepdims: Any) -> bool:
 
 
 @implements(np.sum, np.add.reduce, method="sum")
-def sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = _unset, initial: Any = _unset, where: Any = _unset) -> Any:
+def sum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = _unset,
+    initial: Any = _unset,
+    where: Any = _unset,
+) -> Any:
     if out is not None:
         refuse("sum", out=out)
     if dtype is not None or where is not _unset:
@@ -41,31 +49,69 @@ def sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: 
 
 
 @implements(np.nansum)
-def nansum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = _unset, initial: Any = _unset, where: Any = _unset) -> Any:
+def nansum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = _unset,
+    initial: Any = _unset,
+    where: Any = _unset,
+) -> Any:
     return sum(ew.where(ew.isnan(a), 0, a), axis, dtype, out, keepdims, initial, where)
 
 
 @implements(np.mean, method="mean")
-def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = _unset, *, where: Any = _unset) -> Any:
+def mean(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = _unset,
+    *,
+    where: Any = _unset,
+) -> Any:
     if out is not None:
         refuse("mean", out=out)
     a = cast(array(a), dtype)
     if given(where) and where is not True:
-        n = red.sum(np.broadcast_to(where, shape(a)) * np.ones((), aval_of(a).dtype), axis=axis, keepdims=_keep(keepdims))
+        n = red.sum(
+            np.broadcast_to(where, shape(a)) * np.ones((), aval_of(a).dtype),
+            axis=axis,
+            keepdims=_keep(keepdims),
+        )
         return sum(a, axis, keepdims=keepdims, where=where) / n
     return red.mean(a, axis=axis, keepdims=_keep(keepdims))
 
 
 @implements(np.nanmean)
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = _unset, *, where: Any = _unset) -> Any:
+def nanmean(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = _unset,
+    *,
+    where: Any = _unset,
+) -> Any:
     refuse("nanmean", out=out)
     bad = ew.isnan(a)
     n = red.sum(ew.where(bad, 0.0, 1.0), axis=axis, keepdims=_keep(keepdims))
-    return sum(ew.where(bad, 0, cast(a, dtype)), axis, keepdims=keepdims, where=where) / cast(n, aval_of(a).dtype)
+    return sum(ew.where(bad, 0, cast(a, dtype)), axis, keepdims=keepdims, where=where) / cast(
+        n, aval_of(a).dtype
+    )
 
 
 @implements(np.prod, np.multiply.reduce, method="prod")
-def prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = _unset, initial: Any = _unset, where: Any = _unset) -> Any:
+def prod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = _unset,
+    initial: Any = _unset,
+    where: Any = _unset,
+) -> Any:
     refuse("prod", out=out)
     total = red.prod(masked(cast(array(a), dtype), where, 1), axis=axis, keepdims=_keep(keepdims))
     return total * initial if given(initial) else total
@@ -76,20 +122,36 @@ def nanprod(a: Any, axis: Any = None, **kwargs: Any) -> Any:
     return prod(ew.where(ew.isnan(a), 1, a), axis, **kwargs)
 
 
-def _extremum(op: Op, both: Op, worst: float, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Any:
+def _extremum(
+    op: Op, both: Op, worst: float, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any
+) -> Any:
     a = masked(array(a), where, worst)
     total = op(a, axis=axis, keepdims=_keep(keepdims))
     return both(total, initial) if given(initial) else total
 
 
 @implements(np.max, np.amax, np.maximum.reduce, method="max")
-def max(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset, initial: Any = _unset, where: Any = _unset) -> Any:
+def max(
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: Any = _unset,
+    initial: Any = _unset,
+    where: Any = _unset,
+) -> Any:
     refuse("max", out=out)
     return _extremum(red.max, ew.maximum, -np.inf, a, axis, keepdims, initial, where)
 
 
 @implements(np.min, np.amin, np.minimum.reduce, method="min")
-def min(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset, initial: Any = _unset, where: Any = _unset) -> Any:
+def min(
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: Any = _unset,
+    initial: Any = _unset,
+    where: Any = _unset,
+) -> Any:
     refuse("min", out=out)
     return _extremum(red.min, ew.minimum, np.inf, a, axis, keepdims, initial, where)
 
@@ -157,7 +219,9 @@ def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stab
     refuse("argsort", order=order)
     if axis is None:
         a, axis = reshape(a, shape=(-1,)), 0
-    return red.argsort(a, axis=axis_of("argsort", a, axis), stable=bool(stable) or kind in ("stable", "mergesort"))
+    return red.argsort(
+        a, axis=axis_of("argsort", a, axis), stable=bool(stable) or kind in ("stable", "mergesort")
+    )
 
 
 @implements(np.sort)

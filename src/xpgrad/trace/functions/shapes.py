@@ -154,7 +154,9 @@ def atleast_3d(*arys: Any) -> Any:
 
 # ── joining and splitting ────────────────────────────────────────────────────────────────────
 @implements(np.concatenate)
-def concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def concatenate(
+    arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
     refuse("concatenate", out=out)
     xs = [cast(array(a), dtype) for a in arrays]
     if axis is None:
@@ -245,7 +247,9 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     if isinstance(indices_or_sections, int) and shape(ary)[axis] % indices_or_sections:
         raise ShapeError(
-            message(f"split: axis {axis} does not divide into {indices_or_sections} equal parts", {"operand": ary})
+            message(
+                f"split: axis {axis} does not divide into {indices_or_sections} equal parts", {"operand": ary}
+            )
         )
     return array_split(ary, indices_or_sections, axis)
 
@@ -465,5 +469,3 @@ def ndim_of(a: Any) -> int:
 @implements(np.size)
 def size_of(a: Any, axis: Any = None) -> int:
     return prod(shape(a)) if axis is None else shape(a)[axis]
-
-

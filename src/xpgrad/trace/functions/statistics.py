@@ -41,7 +41,9 @@ def std(a: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 @implements(np.nanvar)
-def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _unset) -> Any:
+def nanvar(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _unset
+) -> Any:
     refuse("nanvar", out=out)
     ok = ~ew.isnan(a)
     d = ew.where(ok, cast(a, dtype) - nanmean(a, axis, keepdims=True), 0)
@@ -55,7 +57,9 @@ def nanstd(a: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 @implements(np.average)
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = _unset) -> Any:
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = _unset
+) -> Any:
     if weights is None:
         out = mean(a, axis, keepdims=keepdims)
         return (out, np.full(shape(out), red.count(a, axis), float)) if returned else out
@@ -70,7 +74,15 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
 
 
 @implements(np.quantile)
-def quantile(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False) -> Any:
+def quantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Any:
     """By linear interpolation between the sorted entries (NumPy's default method)."""
     refuse("quantile", out=out)
     if method != "linear":
@@ -100,7 +112,9 @@ def percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 @implements(np.median)
-def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+def median(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Any:
     return quantile(a, 0.5, axis, out, keepdims=keepdims)
 
 
@@ -108,7 +122,9 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _unset, append: Any = _unset) -> Any:
     a = array(a)
     k = axis_of("diff", a, axis)
-    parts = [_slab(p, a, k) for p in (prepend,) if given(p)] + [a] + [_slab(p, a, k) for p in (append,) if given(p)]
+    parts = (
+        [_slab(p, a, k) for p in (prepend,) if given(p)] + [a] + [_slab(p, a, k) for p in (append,) if given(p)]
+    )
     if len(parts) > 1:
         a = concatenate(parts, k)
     head = (slice(None),) * k
@@ -165,9 +181,17 @@ def _gradient(f: Any, h: Any, k: int, edge_order: int) -> Any:
         last = (at(n - 1, None) - at(n - 2, n - 1)) / steps[-1]
     else:
         p, q = steps[0], steps[1]
-        first = at(0, 1) * (-(2 * p + q) / (p * (p + q))) + at(1, 2) * ((p + q) / (p * q)) - at(2, 3) * (p / (q * (p + q)))
+        first = (
+            at(0, 1) * (-(2 * p + q) / (p * (p + q)))
+            + at(1, 2) * ((p + q) / (p * q))
+            - at(2, 3) * (p / (q * (p + q)))
+        )
         p, q = steps[-2], steps[-1]
-        last = at(n - 3, n - 2) * (q / (p * (p + q))) - at(n - 2, n - 1) * ((p + q) / (p * q)) + at(n - 1, None) * ((2 * q + p) / (q * (p + q)))
+        last = (
+            at(n - 3, n - 2) * (q / (p * (p + q)))
+            - at(n - 2, n - 1) * ((p + q) / (p * q))
+            + at(n - 1, None) * ((2 * q + p) / (q * (p + q)))
+        )
     return cast(concatenate([first, inner, last], k), aval_of(f).dtype)
 
 
@@ -184,7 +208,17 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
 
 
 @implements(np.cov)
-def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None, aweights: Any = None, *, dtype: Any = None) -> Any:
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: Any = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
     refuse("cov", fweights=fweights, aweights=aweights)
 
     def rows(a: Any) -> Any:

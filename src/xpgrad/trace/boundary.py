@@ -1,0 +1,93 @@
+"""Entering and leaving a trace: the arguments of a user's function, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DTypeError, TraceError, XpgradError, message
+from xpgrad._trees import flatten, paths, unflatten
+from xpgrad.core import aval_of
+from xpgrad.trace.traced import Tape, Traced
+
+Fun = Callable[..., Any]
+Argnums = int | Sequence[int]
+
+
+def enter(tape: Tape, args: Sequence[Any], argnums: Argnums, what: str) -> tuple[list[Traced], Fun, list[Any]]:
+    """Trace the leaves of the chosen arguments; how to rebuild trees like theirs; the new args."""
+    traced = list(args)
+    if isinstance(argnums, int):
+        where = _argnum(argnums, args, what)
+        leaves, structure = flatten(args[where])
+        check_floating(leaves, None, what, args[where], where)
+        entered = [tape.enter(x) for x in leaves]
+        traced[where] = unflatten(structure, entered)
+        return entered, lambda gs: unflatten(structure, gs), traced
+    wheres = [_argnum(k, args, what) for k in argnums]
+    chosen = tuple(args[k] for k in wheres)
+    leaves, structure = flatten(chosen)
+    check_floating(leaves, None, what, chosen, None)
+    entered = [tape.enter(x) for x in leaves]
+    for k, part in zip(wheres, unflatten(structure, entered), strict=True):
+        traced[k] = part
+    return entered, lambda gs: unflatten(structure, gs), traced
+
+
+def call(f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
+    """Call the user's function; NumPy hides our error behind its own where it asks for a float."""
+    try:
+        return f(*args, **kwargs) if kwargs else f(*args)
+    except ValueError as error:
+        if isinstance(error.__cause__, XpgradError):
+            raise error.__cause__ from None
+        raise
+
+
+def _argnum(k: int, args: Sequence[Any], what: str) -> int:
+    if not -len(args) <= k < len(args):
+        raise TraceError(message(f"{what}: argnums {k}, but {len(args)} positional arguments were given"))
+    return k % len(args)
+
+
+def check_floating(
+    leaves: Sequence[Any], names: Sequence[str] | None, what: str, tree: Any = None, where: int | None = None
+) -> None:
+    for i, leaf in enumerate(leaves):
+        if type(leaf) is np.ndarray or type(leaf) is Traced:
+            kind = leaf.dtype.kind
+        elif type(leaf) is float:
+            continue
+        else:
+            try:
+                kind = aval_of(leaf).dtype.kind
+            except (AttributeError, TypeError):
+                kind = "O"
+        if kind not in "fc":
+            if names is None:
+                path = paths(tree)[i]
+                name = f"argument {where}{path}" if where is not None else f"arguments{path}"
+            else:
+                name = names[i]
+            scalar = isinstance(leaf, (int, np.integer))
+            raise DTypeError(
+                message(
+                    f"{what}: only float and complex arrays can be differentiated",
+                    {name: leaf},
+                    remedy=f"write {float(leaf)!r}" if scalar else "convert it: np.asarray(x, dtype=float)",
+                )
+            )
+
+
+def fresh(x: Any) -> Any:
+    if type(x) is Traced and x._view is not None:
+        x.refresh()
+    return x
+
+
+def leave(trace: Any, x: Any) -> Any:
+    """``x`` one level down, if it belongs to ``trace``."""
+    x = fresh(x)
+    return x._data if type(x) is Traced and x._trace is trace else x
