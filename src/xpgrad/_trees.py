@@ -69,7 +69,7 @@ def _register(kinds: Sequence[type]) -> bool:
 
 def _rebuild(kind: type, names: Sequence[str], children: Sequence[Any]) -> Any:
     """An instance with these fields, without running ``__init__`` (leaves may be of any type)."""
-    instance = object.__new__(kind)
+    instance: Any = object.__new__(kind)
     for name, child in zip(names, children, strict=True):
         object.__setattr__(instance, name, child)
     return instance

@@ -6,6 +6,7 @@ dicts, namedtuples, dataclasses of arrays and scalars.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
@@ -16,7 +17,7 @@ from xpgrad import backends  # noqa: F401 - registers NumPy
 from xpgrad._errors import DTypeError, ShapeError, TraceError, describe, message
 from xpgrad._trees import flatten, paths, tree_map, unflatten
 from xpgrad.autodiff import Duals, call_with_rule, pull
-from xpgrad.core import aval_of
+from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.trace import Tape, Traced, strip
 from xpgrad.trace.boundary import call, check_floating, enter, fresh, leave
 
@@ -284,9 +285,9 @@ def _scalar(tape: Tape, out: Any) -> tuple[Any, Any]:
             return value, out._node if out._trace is tape else None
     else:
         value = out
-        if isinstance(out, (int, float, np.generic)) or getattr(out, "shape", None) == ():
-            if aval_of(out).dtype.kind != "c":
-                return out, None
+        is_scalar = isinstance(out, SCALAR_TYPES) or getattr(out, "shape", None) == ()
+        if is_scalar and aval_of(out).dtype.kind != "c":
+            return out, None
     if isinstance(out, (tuple, list, dict)) or out is None:
         raise ShapeError(
             message(
@@ -352,9 +353,7 @@ def _basis(out: Any) -> Any:
 
 
 def _named(wrapper: Fun, f: Fun, what: str) -> Fun:
-    try:
+    with contextlib.suppress(AttributeError):
         update_wrapper(wrapper, f)
-    except AttributeError:
-        pass
     wrapper.__qualname__ = f"{what}({getattr(f, '__qualname__', 'f')})"
     return wrapper

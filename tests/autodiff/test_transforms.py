@@ -160,7 +160,7 @@ def test_gradients_are_arrays_of_their_own():
     gx, gy = xg.grad(lambda x, y: np.sum(x + y), (0, 1))(x, y)
     gx[0] = 100
     assert np.array_equal(gy, np.ones(3))
-    out, pullback = xg.vjp(lambda x: x.T, np.ones((2, 3)))
+    _out, pullback = xg.vjp(lambda x: x.T, np.ones((2, 3)))
     g = np.ones((3, 2))
     pullback(g)[0][0, 0] = 100
     assert np.array_equal(g, np.ones((3, 2)))

@@ -51,6 +51,7 @@ def search(f, step):
 def test_the_step_found_satisfies_both_conditions(f, step):
     start, found, evaluated = search(f, step)
     assert found is not None
+    assert math.isfinite(found.value)
     assert found.value <= start.value + 1e-4 * found.step * start.slope
     assert abs(found.slope) <= 0.9 * abs(start.slope)
     assert len(evaluated) <= MAX_EVALUATIONS

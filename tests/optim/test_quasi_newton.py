@@ -8,6 +8,7 @@ from scipy import optimize
 
 import xpgrad as xg
 from xpgrad.optim import lbfgs, minimize, quasi_newton
+from xpgrad.optim.flat import Flat
 from xpgrad.optim.line_search import strong_wolfe
 from xpgrad.testing.tolerances import close, tolerance
 
@@ -105,6 +106,20 @@ def test_a_loss_that_is_nan_or_infinite_too_far_along_is_stepped_back_from(put):
         assert all(np.isfinite(record.value) for record in fit.history)
 
 
+def test_a_search_that_fails_is_tried_again_down_the_gradient(monkeypatch):
+    slopes = []
+
+    def fails_once(phi, start, step):
+        slopes.append(start.slope / -(start.gradient @ start.gradient))
+        return None if len(slopes) == 5 else strong_wolfe(phi, start, step)
+
+    monkeypatch.setattr("xpgrad.optim.quasi_newton.strong_wolfe", fails_once)
+    fit = lbfgs(rosenbrock, np.array([-1.2, 1.0]))
+    assert fit.converged
+    assert (slopes[0], slopes[5]) == (1.0, 1.0)
+    assert slopes[4] != 1.0
+
+
 def test_the_loss_never_rises(logistic):
     values = [record.value for record in lbfgs(logistic[0], logistic[1], logistic[2]).history]
     assert values == sorted(values, reverse=True)
@@ -118,6 +133,36 @@ def test_float32_stays_float32_and_comes_close_to_float64(logistic, put):
     assert [p.dtype for p in fit.params] == [np.float32, np.float32]
     for p, q in zip(fit.params, lbfgs(loss, start, data).params, strict=True):
         np.testing.assert_allclose(xg.asnumpy(p), q, atol=2e-3)
+
+
+def test_float32_does_not_stop_at_the_first_small_decrease():
+    rng = np.random.default_rng(0)
+    group = rng.choice(40, size=8000, p=1 / np.arange(1, 41) ** 2 / np.sum(1 / np.arange(1, 41) ** 2))
+    X = np.vstack([np.eye(40)[:, group], rng.normal(size=(20, 8000))])
+    X[40:50] = X[50:] + 0.01 * X[40:50]
+    X = (X - X.mean(1, keepdims=True)) / (X.std(1, keepdims=True) + 1e-9)
+    Y = (rng.random(8000) < 1 / (1 + np.exp(-0.3 * rng.normal(size=60) @ X))).astype(float)
+
+    def loss(w, X, Y):
+        return np.mean(np.logaddexp(0, w @ X) - Y * (w @ X))
+
+    best = lbfgs(loss, np.zeros(60), (X, Y), tol=1e-7).value
+    single = [x.astype(np.float32) for x in (np.zeros(60), X, Y)]
+    found = lbfgs(loss, single[0], tuple(single[1:])).params.astype(float)
+    assert loss(found, X, Y) - best < 2e-6 * best
+
+
+def test_rosenbrock_in_float32_ends_where_its_rounding_does():
+    fit = lbfgs(rosenbrock, np.tile(np.array([-1.2, 1.0], np.float32), 50))
+    assert fit.converged
+    assert "rounding" in fit.message
+    np.testing.assert_allclose(fit.params, 1, atol=1e-4)
+
+
+def test_a_python_scalar_gives_way_to_the_dtype_of_arrays():
+    assert Flat({"W": np.zeros(2, np.float32), "b": 0.5}, np).dtype == np.float32
+    assert Flat((np.float64(1), np.zeros(2, np.complex64)), np).dtype == np.float64
+    assert Flat((1.0, 1j), np).dtype == np.float64
 
 
 @dataclass

@@ -50,7 +50,8 @@ def test_operators_mix_with_plain_operands_on_either_side(op, other):
 @pytest.mark.parametrize("op", OPERATORS[:5] + OPERATORS[6:7], ids=lambda op: op.__name__)
 def test_operators_mix_with_complex_numbers(op):
     if op is operator.floordiv:
-        pytest.raises(TypeError, value, lambda x: op(x, 1j))
+        with pytest.raises(TypeError):
+            value(lambda x: op(x, 1j))
         return
     for f in (lambda x: op(x, 1 + 2j), lambda x: op(1 + 2j, x)):
         assert close(value(f), f(X), EXACT)
@@ -183,9 +184,8 @@ def test_an_operand_without_a_derivative_is_refused_when_the_gradient_asks_for_i
 def test_control_flow_on_shapes_alone_names_the_line_and_the_remedy():
     x = Symbols().enter(X)
     with pytest.raises(xg.TraceError, match=r"np\.where") as caught:
-        if x[0] > 1:
-            pass
-    assert "if x[0] > 1:" in str(caught.value)
+        x if x[0] > 1 else -x
+    assert "x if x[0] > 1 else -x" in str(caught.value)
 
 
 def test_a_mask_of_unknown_numbers_is_refused_by_name():
@@ -255,15 +255,20 @@ def test_a_cotangent_or_tangent_of_the_wrong_shape_is_refused():
         xg.jvp(np.sin, (X,), (np.ones(2),))
 
 
+def numerics_error(f):
+    with np.errstate(all="ignore"), xg.debug(nans=True), pytest.raises(xg.NumericsError) as caught:
+        xg.grad(f)(X)
+    return caught
+
+
 def test_debug_names_the_op_and_the_line_of_the_first_nan_forward():
     def f(x):
         y = x - 1.25
         z = np.log(y)
         return np.sum(z * 0)
 
-    with np.errstate(all="ignore"), xg.debug(nans=True):
-        with pytest.raises(xg.NumericsError, match="log: NaN") as caught:
-            xg.grad(f)(X)
+    caught = numerics_error(f)
+    assert "log: NaN" in str(caught.value)
     assert "z = np.log(y)" in str(caught.value)
     with np.errstate(all="ignore"):
         xg.grad(f)(X)
@@ -274,9 +279,8 @@ def test_debug_names_the_op_and_the_line_of_the_first_infinity_backward():
         y = np.sqrt(x - 0.5)
         return np.sum(y)
 
-    with np.errstate(all="ignore"), xg.debug(nans=True):
-        with pytest.raises(xg.NumericsError, match="derivative of sqrt: infinity") as caught:
-            xg.grad(f)(X)
+    caught = numerics_error(f)
+    assert "derivative of sqrt: infinity" in str(caught.value)
     assert "y = np.sqrt(x - 0.5)" in str(caught.value)
 
 

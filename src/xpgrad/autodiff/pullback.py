@@ -100,9 +100,9 @@ class _Sweep:
         if "pull" in node.params:
             self.custom(node, g)
             return
-        if not op.is_elementwise and type(g) is not dict and _shape(g) != node.shape:
-            if not (op.takes_scalar and _shape(g) == ()):
-                g = self.whole(g, node)
+        if type(g) is not dict and _shape(g) != node.shape:
+            stands_for_all = op.is_elementwise or (op.takes_scalar and _shape(g) == ())
+            g = g if stands_for_all else self.whole(g, node)
         pulls = op.pulls
         if pulls is None:
             self.transpose(node, g)
@@ -121,8 +121,9 @@ class _Sweep:
                 raise NotDifferentiableError(
                     message(f"{op.name}: no derivative is known in operand {i}", _got(node), at=node.at)
                 )
-            if ours and apart and i == active[-1] and op.steps and op.steps[i] and g.shape == value.shape:
-                c = in_place(g, op.steps[i], saved)
+            steps = op.steps[i] if ours and apart and i == active[-1] and op.steps else None
+            if steps and g.shape == value.shape:
+                c = in_place(g, steps, saved)
             else:
                 c = rule(g, *saved, **params) if params else rule(g, *saved)  # type: ignore[misc]
             if c is None:
@@ -158,7 +159,8 @@ class _Sweep:
             self.owned.discard(value)
 
     def _scatter(self, value: Value, c: ScatterAdd) -> None:
-        before = self.found.get(value)
+        before: Any = self.found.get(value)
+        total: Any
         g = c.g
         if self.kind is None or any(type(x) is Traced for x in (g, before, *c.arrays)):
             self.add(value, scatter_add(self.whole_at(c, value), *c.arrays, index=c.index, shape=value.shape))
@@ -204,7 +206,8 @@ class _Sweep:
         this records is swept backward in its turn.
         """
         op = node.op
-        assert op is not None and node.saved is not None
+        assert op is not None
+        assert node.saved is not None
         if op.push is None:
             raise NotDifferentiableError(message(f"{op.name}: no derivative is known", _got(node), at=node.at))
         symbols = Symbols()
@@ -267,7 +270,7 @@ class _Sweep:
 
 
 def in_place(g: Any, steps: Sequence[tuple[str, Any]], saved: Any) -> Any:
-    """Carry the steps of a rule out on ``g``, which no one else holds; a new array where it cannot hold them."""
+    """Carry the steps of a rule out on ``g``, which no one else holds; elsewhere if it cannot hold them."""
     for name, slot in steps:
         y = slot if type(slot) is not Slot else saved[slot.index]
         fits = y is None or len(_shape(y)) == 0 or _shape(y) == g.shape

@@ -21,8 +21,8 @@ class Value:
     """The output of one op, or an input of the graph (``op`` is None).
 
     ``inputs`` has a Value for each operand, or None where the operand is a constant of the
-    trace; ``weak`` marks a Python scalar. ``saved`` has what the derivative rules read: output and operands, each as its
-    data or, where a rule needs its shape alone, as its Value.
+    trace. ``saved`` has what the derivative rules read: output and operands, each as its data
+    or, where a rule needs its shape alone, as its Value. ``weak`` marks a Python scalar.
     """
 
     __slots__ = ("at", "dtype", "inputs", "op", "params", "saved", "shape", "weak")

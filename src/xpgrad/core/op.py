@@ -64,13 +64,12 @@ def _rank(x: Any) -> int:
     if issubclass(kind, SCALAR_TYPES):
         rank = _SCALAR
     else:
-        for rank, carrier in sorted(_carriers.items(), reverse=True):
-            if carrier.accepts(kind):
-                break
-        else:
+        takers = [rank for rank, carrier in _carriers.items() if carrier.accepts(kind)]
+        if not takers:
             raise DTypeError(
                 message(f"an operand of type {kind.__name__} is no array", {"operand": describe(x)})
             )
+        rank = max(takers)
     _rank_of_type[kind] = rank
     return rank
 

@@ -19,6 +19,7 @@ from xpgrad.ops import special as sp
 from xpgrad.ops.shape import astype, reshape
 from xpgrad.trace import strip
 from xpgrad.trace.functions._table import array, axis_of
+from xpgrad.transforms import stop_gradient
 
 
 def softmax(x: Any, *, axis: red.Axis) -> Any:
@@ -219,12 +220,13 @@ def normalize(x: Any, *, axis: red.Axis, eps: float = 1e-12) -> Any:
     x = array(x)
     red.axes_of("normalize", x, axis)
     # Scaled by the largest entry, so that no square overflows or underflows.
-    size = red.max(abs(strip(x)), axis=axis, keepdims=True)
+    size = red.max(abs(stop_gradient(x)), axis=axis, keepdims=True)
     size = ew.where(size > 0, size, 1)
     u = x / size
     square = red.sum(u * u, axis=axis, keepdims=True)
     norm = ew.sqrt(ew.where(square > 0, square, 1))
-    return ew.where(norm * size > eps, u / norm, x / eps)
+    long = (square > 0) & (norm * size > eps)
+    return ew.where(long, u / norm, ew.where(long, 0, x) / eps)
 
 
 def dropout(x: Any, rate: float, rng: Any) -> Any:

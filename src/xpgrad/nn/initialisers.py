@@ -1,18 +1,7 @@
 """Initial parameters.
 
 Each is ``init(rng, shape, dtype=float64, device="cpu")`` (and keywords of its own) and gives an
-array; the same ``rng`` seed gives the same numbers on every device, for they are drawn on the CPU.
-
-Parameters of all:
-
-rng : numpy.random.Generator or int
-    A generator, which is advanced, or a seed for a new one. Draw each array of a network from one
-    generator: the same seed twice is the same array twice.
-shape : tuple of int
-dtype : dtype
-    float32 or float64.
-device : str
-    ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``.
+array. The numbers are drawn on the CPU, so that a seed gives the same ones on every device.
 
 Fans: with samples in columns a layer is ``W.T @ X + b`` with ``W`` of shape ``(n_in, n_out)``, with
 samples in rows ``X @ W + b`` with the same ``W``. So the last axis is ``fan_out``, the one before it
@@ -32,6 +21,48 @@ from xpgrad._errors import DTypeError, ShapeError, message
 
 Shape = tuple[int, ...]
 Init = Callable[..., Any]
+
+
+_PARAMETERS = """
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator or int
+        A generator, which is advanced, or a seed for a new one: the same seed twice is the same
+        array twice.
+    shape : tuple of int
+    dtype : dtype
+        A float or complex one.
+    device : str
+        ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``.{keywords}
+
+    Returns
+    -------
+    float[*shape]
+
+    Raises
+    ------
+    TypeError
+        ``rng`` is neither a generator nor an integer.
+    DTypeError
+        ``dtype`` is no float or complex one.
+    DeviceError
+        There is no such device.{raises}
+    """
+_NO_FANS = """
+    ShapeError
+        ``shape`` has fewer than two axes."""
+
+
+def _initialiser(summary: str, keywords: str = "", raises: str = "") -> Callable[[Init], Init]:
+    """Complete the docstring of an initialiser with what is common to all."""
+
+    def complete(init: Init) -> Init:
+        given = "".join(f"\n    {line}" for line in keywords.splitlines())
+        init.__doc__ = summary + _PARAMETERS.format(keywords=given, raises=raises)
+        return init
+
+    return complete
 
 
 def _generator(rng: Any) -> np.random.Generator:
@@ -66,21 +97,23 @@ def fans(shape: Shape) -> tuple[int, int]:
     return kernel * shape[-2], kernel * shape[-1]
 
 
+@_initialiser("An array of ``value``; ``rng`` decides nothing.", "value : float")
 def constant(rng: Any, shape: Shape, dtype: Any = np.float64, device: str = "cpu", *, value: float) -> Any:
-    """An array of ``value``; ``rng`` is not used."""
+    _generator(rng)
     return _placed(np.full(shape, value), dtype, device)
 
 
+@_initialiser("An array of zeros, as for biases; ``rng`` decides nothing.")
 def zeros(rng: Any, shape: Shape, dtype: Any = np.float64, device: str = "cpu") -> Any:
-    """An array of zeros, as for biases; ``rng`` is not used."""
     return constant(rng, shape, dtype, device, value=0.0)
 
 
+@_initialiser("An array of ones, as for scales; ``rng`` decides nothing.")
 def ones(rng: Any, shape: Shape, dtype: Any = np.float64, device: str = "cpu") -> Any:
-    """An array of ones, as for scales; ``rng`` is not used."""
     return constant(rng, shape, dtype, device, value=1.0)
 
 
+@_initialiser("Draws from a normal distribution.", "mean, std : float\n    Of the distribution.")
 def normal(
     rng: Any,
     shape: Shape,
@@ -90,10 +123,10 @@ def normal(
     mean: float = 0.0,
     std: float = 1.0,
 ) -> Any:
-    """Draws from the normal distribution of this mean and standard deviation."""
     return _placed(_generator(rng).normal(mean, std, shape), dtype, device)
 
 
+@_initialiser("Draws from a uniform distribution.", "low, high : float\n    The interval, [low, high).")
 def uniform(
     rng: Any,
     shape: Shape,
@@ -103,7 +136,6 @@ def uniform(
     low: float = 0.0,
     high: float = 1.0,
 ) -> Any:
-    """Draws from the uniform distribution on [low, high)."""
     return _placed(_generator(rng).uniform(low, high, shape), dtype, device)
 
 
@@ -119,18 +151,7 @@ def _scaled(name: str, doc: str, gain: float, fan: Callable[[int, int], float], 
 
     init.__name__ = init.__qualname__ = name
     kind = "Uniform" if flat else "Normal"
-    init.__doc__ = f"""{kind} draws with mean 0 and variance {doc}
-
-    Parameters are those of the module.
-
-    Raises
-    ------
-    ShapeError
-        ``shape`` has fewer than two axes.
-    TypeError
-        ``rng`` is neither a generator nor a seed.
-    """
-    return init
+    return _initialiser(f"{kind} draws with mean 0 and variance {doc}", raises=_NO_FANS)(init)
 
 
 _GLOROT = "``2 / (fan_in + fan_out)``, for tanh and softmax. Glorot, Bengio, AISTATS 2010."
@@ -154,23 +175,17 @@ lecun_uniform = _scaled("lecun_uniform", _LECUN, 1, _in, flat=True)
 lecun_normal = _scaled("lecun_normal", _LECUN, 1, _in, flat=False)
 
 
+@_initialiser(
+    """A random matrix with orthonormal rows or columns (whichever are fewer), times ``gain``.
+
+    Axes before the last are taken as one. Uniform over such matrices, for the signs of R are fixed
+    (Mezzadri, Notices of the AMS 54, 2007). Saxe, McClelland, Ganguli, ICLR 2014.""",
+    "gain : float",
+    raises=_NO_FANS,
+)
 def orthogonal(
     rng: Any, shape: Shape, dtype: Any = np.float64, device: str = "cpu", *, gain: float = 1.0
 ) -> Any:
-    """A random matrix with orthonormal rows or columns (whichever are fewer), times ``gain``.
-
-    Parameters are those of the module; axes before the last are taken as one.
-
-    Raises
-    ------
-    ShapeError
-        ``shape`` has fewer than two axes.
-
-    Notes
-    -----
-    Saxe, McClelland, Ganguli, ICLR 2014. Uniform over such matrices: the signs of R are fixed
-    (Mezzadri, Notices of the AMS 54, 2007).
-    """
     fans(shape)
     rows, columns = prod(shape[:-1]), shape[-1]
     draws = _generator(rng).normal(size=(max(rows, columns), min(rows, columns)))

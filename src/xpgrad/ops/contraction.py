@@ -35,7 +35,7 @@ def _contract(name: str, x: Aval, y: Aval) -> tuple[tuple[int, ...], tuple[int, 
 
 def _dot(x: Aval, y: Aval) -> Aval:
     left, right = _contract("dot", x, y)
-    assert x.ndim <= 2 and y.ndim <= 2, "stacks go to matmul"
+    assert max(x.ndim, y.ndim) <= 2, "stacks go to matmul"
     return Aval(left + right, promote(x, y))
 
 

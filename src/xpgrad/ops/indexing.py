@@ -154,7 +154,7 @@ def _push_index_update(ts: Any, z: Any, x: Any, v: Any, *arrays: Any, index: Any
 
 
 def _pull_index_update(i: int, g: Any, z: Any, *xs: Any, index: Any) -> Any:
-    _, v, *arrays = xs
+    _, _v, *arrays = xs
     if i == 0:
         return index_update(g, 0, *arrays, index=index)
     at = getitem(g, *arrays, index=index)

@@ -64,7 +64,8 @@ def count(x: Any, axis: Axis) -> int:
 
 
 def _sum_dtype(x: Aval) -> np.dtype[Any]:
-    return np.add.reduce(np.empty(0, x.dtype)).dtype
+    dtype: np.dtype[Any] = np.sum(np.empty(0, x.dtype)).dtype
+    return dtype
 
 
 sum = linear(

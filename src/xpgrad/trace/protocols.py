@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from xpgrad._errors import NotDifferentiableError, TraceError, message
 from xpgrad.core import OPS, SCALAR_TYPES
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
-from xpgrad.trace.functions._table import array, given
+from xpgrad.trace.functions._table import array, given, known
 from xpgrad.trace.operators import written
 from xpgrad.trace.traced import Traced, strip
 
@@ -162,11 +163,21 @@ def install() -> None:
     }
     for name, method in methods.items():
         setattr(Traced, name, _method(method) if name in METHODS else method)
+    for name in ("nbytes", "itemsize", "flags", "strides"):
+        setattr(Traced, name, property(partial(_of_the_array, name=name)))
+    PROPERTIES["device"] = lambda self: (
+        getattr(strip(self), "device", "cpu") if self._data is not None else "cpu"
+    )
     for name, getter in PROPERTIES.items():
         setattr(Traced, name, property(getter))
-    for name in ("nbytes", "itemsize", "flags", "strides"):
-        setattr(Traced, name, property(lambda self, name=name: getattr(strip(self), name)))
-    Traced.device = property(lambda self: getattr(strip(self), "device", "cpu"))
+
+
+def _device(self: Any) -> Any:
+    return "cpu" if self._data is None else getattr(strip(self), "device", "cpu")
+
+
+def _of_the_array(self: Any, *, name: str) -> Any:
+    return getattr(known(self, name), name)
 
 
 def _method(function: Any) -> Any:

@@ -16,7 +16,7 @@ def numpy_rows() -> dict[str, Row]:
     table = rows(np)
 
     def add_reduce(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.add.reduce(x, axis=axis, keepdims=keepdims)
+        return np.add.reduce(x, axis, None, None, keepdims)  # type: ignore[call-overload]
 
     def astype(x: Any, *, dtype: Any) -> Any:
         return x.astype(dtype) if hasattr(x, "astype") else np.dtype(dtype).type(x)

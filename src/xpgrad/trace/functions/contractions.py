@@ -199,5 +199,4 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 @implements(np.correlate)
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     a, v = array(a), array(v)
-    out = convolve(a, cx.conjugate(v)[::-1], mode)
-    return out if shape(v)[0] <= shape(a)[0] or mode != "same" else out
+    return convolve(a, cx.conjugate(v)[::-1], mode)
