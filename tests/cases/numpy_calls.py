@@ -6,9 +6,17 @@ distinct, so that no two entries tie.
 
 import numpy as np
 
+import xpgrad as xg
+
 I2 = np.array([[1, 0, 2], [2, 2, 0]])
 MASK = np.array([[True, False, True, True], [False, True, False, True], [True, True, False, False]])
 PLAIN = np.linspace(-1, 1, 12).reshape(3, 4)
+
+
+def at(x, plain):
+    """``plain`` on the device of ``x``."""
+    return xg.to_device(plain, xg.device_of(x))
+
 
 REDUCTIONS = {
     "sum": (lambda x: np.sum(x), [(3, 4)]),
@@ -16,7 +24,7 @@ REDUCTIONS = {
     "sum over a negative axis": (lambda x: np.sum(x, axis=-2), [(2, 3, 4)]),
     "sum over two axes": (lambda x: np.sum(x, axis=(0, -1)), [(2, 3, 4)]),
     "sum keeping axes": (lambda x: np.sum(x, axis=0, keepdims=True), [(3, 4)]),
-    "sum where": (lambda x: np.sum(x, axis=0, where=MASK), [(3, 4)]),
+    "sum where": (lambda x: np.sum(x, axis=0, where=at(x, MASK)), [(3, 4)]),
     "sum with an initial": (lambda x: np.sum(x, initial=2.0), [(3, 4)]),
     "method sum": (lambda x: x.sum(0), [(3, 4)]),
     "add.reduce": (lambda x: np.add.reduce(x), [(3, 4)]),
@@ -26,7 +34,7 @@ REDUCTIONS = {
     "nansum": (lambda x: np.nansum(x, axis=0), [(3, 4)]),
     "mean": (lambda x: np.mean(x), [(3, 4)]),
     "mean over an axis": (lambda x: np.mean(x, axis=-1, keepdims=True), [(3, 4)]),
-    "mean where": (lambda x: np.mean(x, axis=1, where=MASK), [(3, 4)]),
+    "mean where": (lambda x: np.mean(x, axis=1, where=at(x, MASK)), [(3, 4)]),
     "nanmean": (lambda x: np.nanmean(x, axis=1), [(3, 4)]),
     "var": (lambda x: np.var(x, axis=0, ddof=1), [(3, 4)]),
     "std": (lambda x: np.std(x), [(3, 4)]),
@@ -71,7 +79,10 @@ REDUCTIONS = {
     "cov of columns": (lambda x: np.cov(x, rowvar=False, ddof=0), [(5, 2)]),
     "cov of two": (lambda x, y: np.cov(x, y), [(5,), (5,)]),
     "corrcoef": (lambda x: np.corrcoef(x), [(3, 5)]),
-    "interp": (lambda fp: np.interp(np.array([-1.0, 0.2, 1.7, 9.0]), np.arange(4.0), fp), [(4,)]),
+    "interp": (
+        lambda fp: np.interp(at(fp, np.array([-1.0, 0.2, 1.7, 9.0])), at(fp, np.arange(4.0)), fp),
+        [(4,)],
+    ),
     "polyval": (lambda p, x: np.polyval(p, x), [(4,), (3,)]),
     "any": (lambda x: x * np.any(x > 0, axis=0), [(3, 4)]),
     "argmax": (lambda x: x * np.argmax(x, axis=1)[:, None], [(3, 4)]),
@@ -103,7 +114,7 @@ SHAPES = {
     "atleast_1d": (lambda x: np.atleast_1d(x), [()]),
     "atleast_2d": (lambda x: np.atleast_2d(x), [(3,)]),
     "atleast_3d": (lambda x: np.atleast_3d(x), [(3, 4)]),
-    "concatenate": (lambda x, y: np.concatenate([x, PLAIN, y], axis=0), [(2, 4), (1, 4)]),
+    "concatenate": (lambda x, y: np.concatenate([x, at(x, PLAIN), y], axis=0), [(2, 4), (1, 4)]),
     "concatenate flat": (lambda x, y: np.concatenate([x, y], axis=None), [(2, 4), (3,)]),
     "concatenate twice the same": (lambda x: np.concatenate((x, x), axis=-1), [(2, 3)]),
     "stack": (lambda x, y: np.stack([x, y], axis=1), [(3, 4), (3, 4)]),
@@ -114,7 +125,7 @@ SHAPES = {
     "column_stack": (lambda x, y: np.column_stack([x, y]), [(3,), (3, 2)]),
     "append": (lambda x, y: np.append(x, y, axis=1), [(3, 2), (3, 1)]),
     "append flat": (lambda x: np.append(x, 1.0), [(3, 2)]),
-    "block": (lambda x, y: np.block([[x, y], [np.ones((1, 5))]]), [(2, 2), (2, 3)]),
+    "block": (lambda x, y: np.block([[x, y], [at(x, np.ones((1, 5)))]]), [(2, 2), (2, 3)]),
     "split": (lambda x: np.split(x, 2, axis=1)[1], [(3, 4)]),
     "array_split": (lambda x: np.array_split(x, 3)[1], [(5, 2)]),
     "split at": (lambda x: np.split(x, [1, 3])[1], [(5, 2)]),
@@ -166,21 +177,21 @@ INDEXING = {
     "two arrays": (lambda x: x[I2, I2 + 1], [(3, 4)]),
     "an array and a slice": (lambda x: x[1:, [0, 3]], [(3, 4)]),
     "arrays apart": (lambda x: x[[0, 1], :, [2, 0]], [(2, 3, 4)]),
-    "a mask": (lambda x: x[MASK], [(3, 4)]),
-    "a mask of rows": (lambda x: x[MASK[:, 0]], [(3, 4)]),
+    "a mask": (lambda x: x[at(x, MASK)], [(3, 4)]),
+    "a mask of rows": (lambda x: x[at(x, MASK[:, 0])], [(3, 4)]),
     "its own mask": (lambda x: x[x > 0], [(3, 4)]),
     "iteration": (lambda x: sum(row * k for k, row in enumerate(x)), [(3, 4)]),
     "take": (lambda x: np.take(x, I2, axis=1), [(2, 3)]),
     "take flat": (lambda x: np.take(x, [0, 7, 7]), [(3, 4)]),
     "take wrapping": (lambda x: x.take([-5, 4], mode="wrap"), [(3,)]),
-    "take_along_axis": (lambda x: np.take_along_axis(x, np.argsort(PLAIN, 1), 1), [(3, 4)]),
+    "take_along_axis": (lambda x: np.take_along_axis(x, at(x, np.argsort(PLAIN, 1)), 1), [(3, 4)]),
     "compress": (lambda x: np.compress([True, False, True], x, axis=0), [(3, 4)]),
-    "extract": (lambda x: np.extract(MASK, x), [(3, 4)]),
+    "extract": (lambda x: np.extract(at(x, MASK), x), [(3, 4)]),
     "delete": (lambda x: np.delete(x, 1, axis=1), [(3, 4)]),
     "insert": (lambda x: np.insert(x, 1, 5.0, axis=1), [(3, 4)]),
     "insert several": (lambda x: np.insert(x, [0, 2], [5.0, 6.0]), [(4,)]),
     "unique": (lambda x: np.unique(x), [(3, 2)]),
-    "where": (lambda x, y: np.where(MASK, x, y), [(3, 4), (4,)]),
+    "where": (lambda x, y: np.where(at(x, MASK), x, y), [(3, 4), (4,)]),
     "where with a number": (lambda x: np.where(x > 0, x**2, 0.0), [(3, 4)]),
     "select": (lambda x: np.select([x > 1, x > 0], [x**2, x**3], x), [(3, 4)]),
     "clip": (lambda x: np.clip(x, -0.5, 0.5), [(3, 4)]),
@@ -207,7 +218,7 @@ CONTRACTIONS = {
     "@ of vector and stack": (lambda x, y: x @ y, [(3,), (5, 3, 2)]),
     "@ of stack and matrix": (lambda x, y: x @ y, [(5, 2, 3), (3, 4)]),
     "matmul": (lambda x, y: np.matmul(x, y), [(2, 3), (3, 4)]),
-    "plain @ traced": (lambda x: PLAIN @ x, [(4, 2)]),
+    "plain @ traced": (lambda x: at(x, PLAIN) @ x, [(4, 2)]),
     "inner": (lambda x, y: np.inner(x, y), [(2, 3), (4, 3)]),
     "inner of stacks": (lambda x, y: np.inner(x, y), [(2, 2, 3), (4, 3)]),
     "outer": (lambda x, y: np.outer(x, y), [(2, 2), (3,)]),

@@ -124,25 +124,30 @@ def rows(xp: Any) -> dict[str, Row]:
     """The rows, by name of op, for the array module ``xp``."""
     table: dict[str, Row] = {name: getattr(xp, name) for name in _SAME_NAME}
     table |= _OPERATORS
+
+    def at(index: Any, arrays: Any) -> Any:
+        """The index with its arrays on this module's device."""
+        return filled(index, [a if isinstance(a, xp.ndarray) else xp.asarray(a) for a in arrays])
+
     table |= special_rows(xp)
     table |= linalg_rows(xp)
 
     def scatter_add(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
         out = xp.zeros(shape, g.dtype)
         if arrays:
-            xp.add.at(out, filled(index, arrays), g)
+            xp.add.at(out, at(index, arrays), g)
         else:
             out[index] = g
         return out
 
     def index_update(x: Any, v: Any, *arrays: Any, index: Any) -> Any:
         out = xp.array(x, copy=True)
-        out[filled(index, arrays)] = v
+        out[at(index, arrays)] = v
         return out
 
     def last_writes(*arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
         order = xp.zeros(shape, np.intp)
-        where = filled(index, arrays)
+        where = at(index, arrays)
         mine = xp.arange(order[where].size).reshape(order[where].shape)
         xp.maximum.at(order, where, mine)
         return order[where] == mine
@@ -165,7 +170,7 @@ def rows(xp: Any) -> dict[str, Row]:
         "pad": pad,
         "reciprocal": lambda x: 1 / x,
         "round": lambda x, *, decimals=0: xp.round(x, decimals),
-        "getitem": lambda x, *arrays, index: x[filled(index, arrays)],
+        "getitem": lambda x, *arrays, index: x[at(index, arrays)] if arrays else x[index],
         "reshape": lambda x, *, shape: xp.reshape(x, shape),
         "transpose": lambda x, *, axes: xp.transpose(x, axes),
         "broadcast_to": lambda x, *, shape: xp.broadcast_to(x, shape),

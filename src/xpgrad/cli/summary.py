@@ -83,10 +83,10 @@ def verdict(race: Record) -> str:
     wrong = [step["label"] for step in race["steps"] if not step["agrees"]]
     if wrong:
         return f"NOT the same loss and gradient as the notes' formulas in float64: {', '.join(wrong)}"
-    allowed = {step["dtype"]: f"{step['tolerance']:.0e} in {step['dtype']}" for step in race["steps"]}
+    allowed = {step["dtype"]: f"{step['tolerance']:.0e} ({step['dtype']})" for step in race["steps"]}
     return (
-        "the same loss and gradient to rounding: each within "
-        f"{' and '.join(allowed.values())} of the notes' formulas in float64"
+        "the same loss and gradient to rounding: within "
+        f"{', '.join(allowed.values())} of the formulas in float64"
     )
 
 

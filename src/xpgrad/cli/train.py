@@ -52,11 +52,11 @@ def train(problem: Problem, device: str) -> tuple[Point, dict[str, Any]]:
     record = {
         "method": METHOD,
         "device": device,
-        "iterations": int(fit.n_iter),
-        "converged": bool(fit.converged),
-        "message": str(fit.message),
+        "iterations": fit.n_iter,
+        "converged": fit.converged,
+        "message": fit.message,
         "seconds": seconds,
-        "loss": [float(entry["value"]) for entry in fit.history],
+        "loss": [entry.value for entry in fit.history],
     }
     return (W, b), record
 

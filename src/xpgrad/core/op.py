@@ -109,6 +109,8 @@ class Op:
         shape that broadcasts to it.
     makes_view : bool
         In NumPy the output may look into the first operand's memory.
+    host_indices : bool
+        The operands after the first may be index arrays on the CPU for data on a GPU.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class Op:
         takes_scalar: bool = False,
         broadcasts: bool = False,
         makes_view: bool = False,
+        host_indices: bool = False,
     ) -> None:
         assert name not in OPS, f"op {name} is defined twice"
         OPS[name] = self
@@ -140,6 +143,7 @@ class Op:
         self.is_constant = kind == "constant"
         self.broadcasts = broadcasts or self.is_elementwise
         self.makes_view = makes_view
+        self.host_indices = host_indices
         self.rows: list[Rule | None] = [None] * 4
         self._kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
 
@@ -172,7 +176,7 @@ class Op:
             seen |= 1 << r
             if r > rank:
                 rank = r
-        if seen & 0b110 == 0b110:
+        if seen & 0b110 == 0b110 and not self.host_indices:
             raise two_devices(self.name, operands)
         row = self.rows[rank]
         if row is None:

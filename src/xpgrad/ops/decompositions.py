@@ -62,7 +62,8 @@ def _inverse_gaps(w: Any, sums: Any = 1) -> Any:
     gaps = row(w) - column(w)
     one = eye(gaps)
     gaps = gaps * sums + one
-    return 1 / where(gaps == 0, np.nan, gaps) - one
+    equal = gaps == 0
+    return where(equal, np.nan, 1 / where(equal, 1, gaps)) - one
 
 
 # ── Cholesky ─────────────────────────────────────────────────────────────────────────────────
@@ -157,19 +158,19 @@ def _push_svd(ts: Any, z: Any, x: Any, *, full_matrices: bool = False) -> Any:
     tv = ts[0] @ v1
     p = H(u1) @ tv
     ds = real_part(inner(conjugate(u1), tv))
-    nonzero = where(s == 0, np.nan, s)
+    inverse = 1 / where(s == 0, np.nan, s)
     gaps = _inverse_gaps(s, row(s) + column(s))
     ps, sp = p * row(s), column(s) * p
     turn = gaps * (ps + H(ps))
     if is_complex(x):
-        turn = turn + embed_diagonal(1j * imag(diagonal(p)) / nonzero)
+        turn = turn + embed_diagonal(1j * imag(diagonal(p)) * inverse)
     du = u1 @ turn
     dv = v1 @ (gaps * (sp + H(sp)))
     if m > k:
-        out = (tv - u1 @ p) / row(nonzero)
+        out = (tv - u1 @ p) * row(inverse)
         du = _completed(u, k, du + out, out) if full_matrices else du + out
     if n > k:
-        out = (H(ts[0]) @ u1 - v1 @ H(p)) / row(nonzero)
+        out = (H(ts[0]) @ u1 - v1 @ H(p)) * row(inverse)
         dv = _completed(H(vh), k, dv + out, out) if full_matrices else dv + out
     return du, ds, H(dv)
 

@@ -118,6 +118,7 @@ def _pull_getitem(i: int, g: Any, _z: Any, *xs: Any, index: Any) -> Any:
 
 getitem = linear("getitem", _getitem, variadic=_pull_getitem, operands=1)
 getitem.makes_view = True
+getitem.host_indices = True
 
 
 def _scatter_add(g: Aval, *arrays: Aval, index: Any, shape: tuple[int, ...]) -> Aval:
@@ -174,6 +175,10 @@ last_writes = constant("last_writes", _last_writes)
 index_update = linear(
     "index_update", _index_update, variadic=_pull_index_update, push=_push_index_update, operands=2
 )
+
+
+for _op in (scatter_add, index_update):
+    _op.host_indices = True
 
 
 def flip(x: Any, axis: int) -> Any:

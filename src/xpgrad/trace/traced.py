@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import DTypeError, TraceError, XpgradError, describe, message, user_line
+from xpgrad._errors import DTypeError, ShapeError, TraceError, XpgradError, describe, message, user_line
 from xpgrad.core import (
     SCALAR_TYPES,
     Aval,
@@ -29,7 +29,9 @@ from xpgrad.core import (
 )
 from xpgrad.core.graph import input_value
 from xpgrad.core.op import two_devices
+from xpgrad.ops.elementwise import where
 from xpgrad.ops.indexing import apart, getitem, index_update, without_masks
+from xpgrad.ops.shape import astype, reshape
 from xpgrad.trace import debugging
 from xpgrad.trace.views import View, attach
 
@@ -326,7 +328,21 @@ class Traced:
             raise DTypeError(
                 message("setitem: a complex value does not fit a real array", {"array": self, "value": value})
             )
-        self.become(record(index_update, (self, value, *arrays), {"index": spec}))
+        mask = arrays[0] if len(arrays) == 1 and len(spec) == 1 else None
+        if mask is not None and mask.dtype.kind == "b" and not getattr(value, "shape", ()):
+            self.become(self._where(mask, value))
+        else:
+            self.become(record(index_update, (self, value, *arrays), {"index": spec}))
+
+    def _where(self, mask: Any, value: Any) -> Any:
+        """``value`` where the mask holds: unlike a selection, known by its shape alone."""
+        shape = self.shape[: mask.ndim]
+        if mask.shape != shape:
+            raise ShapeError(message("setitem: the mask does not fit the array", {"array": self, "mask": mask}))
+        if mask.ndim < self.ndim:
+            mask = reshape(mask, shape=(*shape, *(1,) * (self.ndim - mask.ndim)))
+        new = where(mask, value, self)
+        return new if new.dtype == self.dtype else astype(new, dtype=self.dtype)
 
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from xpgrad._errors import ShapeError, TraceError, message
 from xpgrad.core import SCALAR_TYPES, aval_of
+from xpgrad.devices import device_of, to_device
 from xpgrad.ops.elementwise import where as where_
 from xpgrad.ops.shape import astype
 from xpgrad.trace.traced import Traced, strip
@@ -101,3 +102,8 @@ def known(x: Any, what: str) -> Any:
             message(f"{what}: decided by the data, whose numbers are not known while tracing", {"operand": x})
         )
     return plain
+
+
+def beside(x: Any, plain: Any) -> Any:
+    """The NumPy array ``plain``, on the device of ``x``."""
+    return to_device(plain, device_of(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,17 +38,20 @@ def _resized(x: Any, sizes: dict[int, int]) -> Any:
     return x
 
 
-def _sized(name: str, x: Any, s: Any, axes: Any, invreal: bool = False) -> tuple[list[int], tuple[int, ...]]:
-    """The length of each transformed axis and the axes, as NumPy takes ``s`` and ``axes``."""
+def _sized(name: str, x: Any, s: Any, axes: Any, kind: str = "complex") -> tuple[list[int], tuple[int, ...]]:
+    """The length of each transformed axis and the axes, as NumPy takes ``s`` and ``axes``.
+
+    ``kind`` is that of the transform: complex, real, or the inverse of a real one.
+    """
     n = ndim(x)
     if axes is None:
         axes = range(n) if s is None else range(n - len(s), n)
     axes = tuple(axis_of(name, x, a) for a in axes)
-    if not axes:
-        raise ShapeError(message(f"{name}: no axes to transform", {"operand": x}))
+    if not axes or (kind != "complex" and len(set(axes)) < len(axes)):
+        raise ShapeError(message(f"{name}: needs axes, each once, not {axes}", {"operand": x}))
     if s is None:
         sizes = [shape(x)[a] for a in axes]
-        if invreal:
+        if kind == "inverse":
             sizes[-1] = 2 * (sizes[-1] - 1)
     else:
         sizes = [shape(x)[a] if k in (-1, None) else int(k) for k, a in zip(s, axes, strict=False)]
@@ -71,7 +75,7 @@ def _real_transform(name: str, x: Any, s: Any, axes: Any, norm: Any, out: Any) -
     x = _operand(x)
     if aval_of(x).dtype.kind == "c":
         raise DTypeError(message(f"{name}: takes real data", {"operand": x}, remedy="take np.fft.fft"))
-    sizes, axes = _sized(name, x, s, axes)
+    sizes, axes = _sized(name, x, s, axes, "real")
     x = _resized(x, dict(zip(axes, sizes, strict=True)))
     return ft.rfftn(x, axes=axes, norm=_norm(name, norm))
 
@@ -79,7 +83,7 @@ def _real_transform(name: str, x: Any, s: Any, axes: Any, norm: Any, out: Any) -
 def _real_inverse(name: str, x: Any, s: Any, axes: Any, norm: Any, out: Any) -> Any:
     refuse(name, out=out)
     x = _operand(x)
-    sizes, axes = _sized(name, x, s, axes, invreal=True)
+    sizes, axes = _sized(name, x, s, axes, "inverse")
     n = sizes[-1]
     x = _resized(x, dict(zip(axes, (*sizes[:-1], n // 2 + 1), strict=True)))
     return ft.irfftn(x, n=n, axes=axes, norm=_norm(name, norm))
@@ -150,10 +154,10 @@ def _over_two_axes(transform: Callable[..., Any]) -> Callable[..., Any]:
     return two
 
 
-implements(np.fft.fft2)(_over_two_axes(fftn))
-implements(np.fft.ifft2)(_over_two_axes(ifftn))
-implements(np.fft.rfft2)(_over_two_axes(rfftn))
-implements(np.fft.irfft2)(_over_two_axes(irfftn))
+implements(np.fft.fft2)(_over_two_axes(partial(_complex_transform, "fft2", False)))
+implements(np.fft.ifft2)(_over_two_axes(partial(_complex_transform, "ifft2", True)))
+implements(np.fft.rfft2)(_over_two_axes(partial(_real_transform, "rfft2")))
+implements(np.fft.irfft2)(_over_two_axes(partial(_real_inverse, "irfft2")))
 
 
 # ── order of the frequencies ─────────────────────────────────────────────────────────────────

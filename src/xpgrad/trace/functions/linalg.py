@@ -249,8 +249,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     if any(ndim(x) != 2 for x in xs):
         raise ShapeError(message("multi_dot: needs matrices", {f"operand {i}": x for i, x in enumerate(xs)}))
     product = _associated(xs)
-    kept = shape(product)[1 if first else 0 : 1 if last else 2]
-    return product if len(kept) == 2 else reshape(product, shape=kept)
+    return product[0 if first else slice(None), 0 if last else slice(None)] if first or last else product
 
 
 def _associated(xs: list[Any]) -> Any:

@@ -10,7 +10,7 @@ from xpgrad.core import Op, aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops.indexing import getitem
-from xpgrad.ops.shape import reshape
+from xpgrad.ops.shape import broadcast_to, reshape
 from xpgrad.trace.functions._table import (
     array,
     axis_of,
@@ -75,12 +75,9 @@ def mean(
         refuse("mean", out=out)
     a = cast(array(a), dtype)
     if given(where) and where is not True:
-        n = red.sum(
-            np.broadcast_to(where, shape(a)) * np.ones((), aval_of(a).dtype),
-            axis=axis,
-            keepdims=_keep(keepdims),
-        )
-        return sum(a, axis, keepdims=keepdims, where=where) / n
+        kept = broadcast_to(array(where), shape=shape(a))
+        n = red.count_nonzero(kept, axis=axis, keepdims=_keep(keepdims))
+        return sum(a, axis, keepdims=keepdims, where=where) / cast(n, aval_of(a).dtype)
     return red.mean(a, axis=axis, keepdims=_keep(keepdims))
 
 
@@ -270,15 +267,7 @@ def along(indices: Any, axis: int) -> list[Any]:
         else:
             line = np.arange(shape(indices)[a]).reshape((1,) * a + (-1,) + (1,) * (n - a - 1))
             places.append(line)
-    return _on_device_of(indices, places)
-
-
-def _on_device_of(indices: Any, places: list[Any]) -> list[Any]:
-    if type(indices).__module__.partition(".")[0] != "cupy":
-        return places
-    from xpgrad.devices import cupy
-
-    return [cupy().asarray(p) for p in places]
+    return places
 
 
 def _all_arrays(n: int) -> tuple[Any, ...]:

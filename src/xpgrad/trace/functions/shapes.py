@@ -13,7 +13,17 @@ from xpgrad.core import aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import shape as sh
 from xpgrad.ops.indexing import flip as flip_axis
-from xpgrad.trace.functions._table import PROPERTIES, array, axis_of, cast, implements, ndim, refuse, shape
+from xpgrad.trace.functions._table import (
+    PROPERTIES,
+    array,
+    axis_of,
+    beside,
+    cast,
+    implements,
+    ndim,
+    refuse,
+    shape,
+)
 from xpgrad.trace.views import fresh
 
 
@@ -371,7 +381,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         if not values.any():
             return out
         fill = np.pad(np.zeros(shape(array), aval_of(array).dtype), widths, constant_values=values)
-        return out + fill
+        return out + beside(array, fill)
     if mode not in ("edge", "wrap", "reflect", "symmetric") or kwargs.get("reflect_type", "even") != "even":
         refuse("pad", mode=mode, **kwargs)
     for k, (lo, hi) in enumerate(widths):
@@ -387,7 +397,7 @@ def _per_axis(pad_width: Any, n: int) -> Any:
 
 
 def _triangle(m: Any, k: int, keep: Any) -> Any:
-    return ew.where(keep(*shape(m)[-2:], k), m, 0)
+    return ew.where(beside(m, keep(*shape(m)[-2:], k)), m, 0)
 
 
 @implements(np.triu)

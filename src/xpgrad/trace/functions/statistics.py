@@ -13,7 +13,7 @@ from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops.contraction import dot
 from xpgrad.ops.shape import reshape
-from xpgrad.trace.functions._table import array, axis_of, cast, given, implements, ndim, refuse, shape
+from xpgrad.trace.functions._table import array, axis_of, beside, cast, given, implements, ndim, refuse, shape
 from xpgrad.trace.functions.reductions import mean, nanmean, sort, sum
 from xpgrad.trace.functions.shapes import concatenate, moveaxis, transpose
 
@@ -96,6 +96,7 @@ def quantile(
     at = np.asarray(q, dtype=float) * (n - 1)
     low = np.clip(np.floor(at).astype(np.intp), 0, max(n - 2, 0))
     part = at - low if at.ndim else float(at - low)
+    part = beside(a, part) if at.ndim else part
     left, right = ordered[..., low], ordered[..., np.minimum(low + 1, n - 1)]
     result = left + (right - left) * part
     for _ in range(at.ndim):
@@ -174,7 +175,7 @@ def _gradient(f: Any, h: Any, k: int, edge_order: int) -> Any:
     h = np.asarray(h, dtype=float)
     steps = np.diff(h) if h.ndim else np.full(n - 1, float(h))
     column = (-1,) + (1,) * (ndim(f) - k - 1)
-    a, b = steps[:-1].reshape(column), steps[1:].reshape(column)
+    a, b = (beside(f, part.reshape(column)) for part in (steps[:-1], steps[1:]))
     inner = (at(2, None) * (a * a) - at(None, -2) * (b * b) + at(1, -1) * (b * b - a * a)) / (a * b * (a + b))
     if edge_order == 1:
         first = (at(1, 2) - at(0, 1)) / steps[0]

@@ -1,0 +1,90 @@
+"""Where tests run: devices and backends as fixtures.
+
+``device`` is the CPU, and with ``-m gpu`` (or wherever there is one) the GPU; ``put`` moves a tree
+there, its NumPy arrays read-only. ``backend`` runs a function the ways that must all agree.
+"""
+
+import numpy as np
+import pytest
+
+import xpgrad as xg
+from xpgrad._trees import flatten
+from xpgrad.backends import reference
+from xpgrad.devices import gpu_status, to_device
+from xpgrad.trace import graph_of
+
+GPU = pytest.param("gpu", marks=pytest.mark.gpu)
+
+
+def need_gpu():
+    """Skip, with the reason, where there is no GPU."""
+    status = gpu_status()
+    if not status.available:
+        pytest.skip(f"{status.reason}; {status.remedy}" if status.remedy else status.reason)
+
+
+@pytest.fixture
+def real_gpu():
+    need_gpu()
+
+
+@pytest.fixture(params=["cpu", GPU])
+def device(request):
+    if request.param == "gpu":
+        need_gpu()
+    return request.param
+
+
+@pytest.fixture
+def put(device):
+    """Put a tree on the device of the test, its NumPy arrays read-only: whoever writes to one fails."""
+
+    def put(tree):
+        return _frozen(to_device(tree, device))
+
+    return put
+
+
+def _frozen(tree):
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(map(_frozen, tree))
+    if isinstance(tree, dict):
+        return {key: _frozen(x) for key, x in tree.items()}
+    if isinstance(tree, np.ndarray):
+        tree.flags.writeable = False
+    return tree
+
+
+class Backend:
+    """One way to run a function of arrays."""
+
+    def __init__(self, name):
+        self.name = name
+        self.device = "gpu" if name == "gpu" else "cpu"
+
+    def put(self, tree):
+        tree = to_device(tree, self.device)
+        return _frozen(tree) if self.name == "read-only" else tree
+
+    def run(self, f, *args):
+        """``f(*args)``, traced; NumPy arrays in and out."""
+        args = self.put(args)
+        if self.name == "reference":
+            graph, rebuild = graph_of(f, *args)
+            return rebuild(reference.run(graph, flatten(args)[0]))
+        return xg.asnumpy(xg.vjp(f, *args)[0])
+
+    def pull(self, f, g, *args):
+        """The pullback of ``f`` at ``args``, of the cotangent ``g``; NumPy arrays in and out."""
+        args, g = self.put((args, g))
+        if self.name == "reference":
+            graph, rebuild = graph_of(lambda g, *xs: xg.vjp(f, *xs)[1](g), g, *args)
+            return rebuild(reference.run(graph, flatten((g, *args))[0]))
+        return xg.asnumpy(xg.vjp(f, *args)[1](g))
+
+
+@pytest.fixture(params=["reference", "numpy", "read-only", GPU])
+def backend(request):
+    if request.param == "gpu":
+        need_gpu()
+    return Backend(request.param)
