@@ -89,6 +89,8 @@ REDUCTIONS = {
 }
 
 SHAPES = {
+    "linspace": (lambda x, y: np.linspace(x, y, 5), [(3,), ()]),
+    "linspace without the end": (lambda x, y: np.linspace(x, y, 4, endpoint=False, axis=-1), [(3,), (2, 1)]),
     "reshape": (lambda x: np.reshape(x, (2, -1)), [(3, 4)]),
     "reshape in Fortran order": (lambda x: np.reshape(x, (2, 6), order="F"), [(3, 4)]),
     "method reshape": (lambda x: x.reshape(4, 3), [(3, 4)]),

@@ -6,6 +6,7 @@ import pytest
 import xpgrad as xg
 from cases.linalg_calls import CASES, hermitian, positive
 from xpgrad.core import verify
+from xpgrad.ops.linalg import inv_lower
 from xpgrad.testing import close, tolerance
 from xpgrad.trace import Symbols
 
@@ -112,10 +113,28 @@ def test_both_triangles_give_the_same_gradient():
     assert close(below, above, BOUND)
 
 
+@pytest.mark.parametrize("upper", [False, True])
+def test_cholesky_reads_its_own_triangle_alone(upper):
+    a = positive(draw([(3, 3)], np.complex128)[0])
+    a[np.tri(3, k=-1, dtype=bool) if upper else ~np.tri(3, dtype=bool)] = 77
+    out, _ = xg.vjp(lambda x: la.cholesky(x, upper=upper), a)
+    assert close(out, la.cholesky(a, upper=upper), BOUND)
+
+
+def test_a_list_is_an_operand():
+    a = draw([(2, 2)])[0]
+    g = xg.grad(lambda a: np.sum(la.solve(a, [1.0, 2.0])))(a)
+    assert close(g, xg.grad(lambda a: np.sum(la.inv(a) @ np.array([1.0, 2.0])))(a), BOUND)
+
+
+def test_the_gradient_of_a_triangular_inverse_is_triangular():
+    x = np.tril(draw([(3, 3)])[0])
+    g = xg.grad(lambda x: np.sum(inv_lower(x) ** 2))(x)
+    assert close(g, np.tril(xg.grad(lambda x: np.sum(la.inv(x) ** 2))(x)), BOUND)
+
+
 @pytest.mark.parametrize("n", [1, 47, 48, 49, 130])
 def test_a_triangle_of_any_size_is_inverted_by_halves(n):
-    from xpgrad.ops.linalg import inv_lower
-
     x = np.tril(draw([(2, n, n)])[0]) / n + np.eye(n)
     assert close(inv_lower(x) @ x, np.broadcast_to(np.eye(n), x.shape), BOUND)
 
@@ -170,6 +189,11 @@ def test_equal_eigenvalues_leave_the_gradient_of_the_values_finite(f):
 def test_vectors_of_equal_eigenvalues_have_no_derivative(f, dtype):
     g = xg.grad(lambda x: np.sum(np.real(f(x))))(np.eye(2, dtype=dtype))
     assert np.isnan(g).any()
+
+
+def test_debugging_names_the_decomposition_whose_vectors_have_no_derivative():
+    with xg.debug(nans=True), pytest.raises(xg.NumericsError, match="derivative of eigh"):
+        xg.grad(lambda x: np.sum(la.eigh(x)[1]))(np.eye(2))
 
 
 @pytest.mark.parametrize("dtype", KINDS)

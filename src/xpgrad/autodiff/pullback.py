@@ -80,10 +80,13 @@ class _Sweep:
     found : dict of Value to cotangent
     owned : set of Value
         Those whose cotangent is an array of the sweep's own: it may be written to.
+    within : bool
+        Whether this is the sweep of one op's rule; the op, not its steps, answers for NaN.
     """
 
-    def __init__(self, like: Any) -> None:
+    def __init__(self, like: Any, within: bool = False) -> None:
         self.like = like
+        self.within = within
         self.kind = None if type(like) is Traced or isinstance(like, SCALAR_TYPES) else type(like)
         self.found: dict[Value, Any] = {}
         self.owned: set[Value] = set()
@@ -128,7 +131,7 @@ class _Sweep:
                 c = rule(g, *saved, **params) if params else rule(g, *saved)  # type: ignore[misc]
             if c is None:
                 continue
-            if debugging.nans:
+            if debugging.nans and not self.within:
                 debugging.check(f"derivative of {op.name}", getattr(c, "g", c), at=node.at)
             if type(c) is ScatterAdd:
                 self._scatter(value, c)
@@ -227,7 +230,7 @@ class _Sweep:
         targets = [
             (v, t._node) for v, t in zip(node.inputs, ts, strict=True) if t is not None and v is not None
         ]
-        inner = _Sweep(self.like)
+        inner = _Sweep(self.like, within=True)
         for value, part in seeds:
             inner.add(value, inner.whole(part, value))
         for linear in reversed(symbols.graph.nodes):

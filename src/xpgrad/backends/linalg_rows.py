@@ -40,11 +40,11 @@ def linalg_rows(xp: Any) -> dict[str, Row]:
         out[..., k:, :k] = -(bottom @ (x[..., k:, :k] @ top))
         return out
 
-    def embed_diagonal(x: Any) -> Any:
-        n = x.shape[-1]
-        out = xp.zeros((*x.shape, n), x.dtype)
-        k = xp.arange(n)
-        out[..., k, k] = x
+    def embed_diagonal(x: Any, *, offset: int = 0, size: tuple[int, int] | None = None) -> Any:
+        n = x.shape[-1] + abs(offset)
+        out = xp.zeros((*x.shape[:-1], *(size or (n, n))), x.dtype)
+        k = xp.arange(x.shape[-1])
+        out[..., k + max(-offset, 0), k + max(offset, 0)] = x
         return out
 
     def eig(x: Any) -> Any:
@@ -55,7 +55,7 @@ def linalg_rows(xp: Any) -> dict[str, Row]:
     return {
         "tril": lambda x, *, k=0: xp.tril(x, k),
         "triu": lambda x, *, k=0: xp.triu(x, k),
-        "diagonal": lambda x: xp.diagonal(x, axis1=-2, axis2=-1),
+        "diagonal": lambda x, *, offset=0: xp.diagonal(x, offset, -2, -1),
         "embed_diagonal": embed_diagonal,
         "root": xp.sqrt,
         "inv": la.inv,

@@ -17,6 +17,7 @@ from xpgrad.backends.cpu.numpy_rows import numpy_rows
 from xpgrad.backends.cpu.scipy_rows import scipy_row
 from xpgrad.backends.special_rows import LIBRARY
 from xpgrad.core import Carrier, Op, register_carrier
+from xpgrad.devices import cupy
 
 Row = Callable[..., Any]
 
@@ -58,6 +59,10 @@ class Backend:
             )
         return row
 
+    def carries(self, name: str) -> bool:
+        """Whether there is a row for the op of that name."""
+        return name in self.table or name in self.late
+
 
 @cache
 def cpu_backend() -> Backend:
@@ -66,23 +71,23 @@ def cpu_backend() -> Backend:
 
 @cache
 def gpu_backend() -> Backend:
-    """CuPy's backend; imports CuPy.
+    """CuPy's backend.
 
     Raises
     ------
     DeviceError
         No CuPy, no driver or no GPU; the message says which.
     """
+    return backend_of_cupy(cupy())
+
+
+def backend_of_cupy(cp: Any) -> Backend:
+    """The backend for the module CuPy, which needs no GPU to be looked at."""
     from xpgrad.backends.gpu.cupy_rows import cupy_rows
     from xpgrad.backends.gpu.cupyx_rows import DECLINES, NAMES, cupyx_row
     from xpgrad.backends.gpu.linalg_rows import cupy_linalg_declines
 
-    return Backend("cupy", cupy_rows(), dict.fromkeys(NAMES, cupyx_row), DECLINES | cupy_linalg_declines())
-
-
-def backends() -> tuple[str, ...]:
-    """The names of the backends, whether or not they can run here."""
-    return ("numpy", "cupy")
+    return Backend("cupy", cupy_rows(cp), dict.fromkeys(NAMES, cupyx_row), DECLINES | cupy_linalg_declines())
 
 
 def _is_cupy(kind: type) -> bool:

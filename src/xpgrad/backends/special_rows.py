@@ -102,14 +102,6 @@ def special_rows(xp: Any) -> dict[str, Row]:
         return done(xp.where(x == 0, 0, out))
 
     @_quiet
-    def exp_minus(x: Any, y: Any) -> Any:
-        out = xp.exp(x - y)
-        if xp is np and np.all(np.isfinite(y)):
-            return out
-        out = xp.where(x == -xp.inf, 0, out)
-        return done(xp.where((x == xp.inf) & (y == xp.inf), 1, out))
-
-    @_quiet
     def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
         x = _float(xp.asarray(x))
         top = xp.max(x, axis=axis, keepdims=True)
@@ -132,6 +124,12 @@ def special_rows(xp: Any) -> dict[str, Row]:
         return e
 
     @_quiet
+    def softmax_or_zero(x: Any, *, axis: Any = None) -> Any:
+        out = softmax(x, axis=axis)
+        nothing = xp.max(x, axis=axis, keepdims=True) == -xp.inf
+        return out if xp is np and not nothing.any() else done(xp.where(nothing, 0, out))
+
+    @_quiet
     def log_softmax(x: Any, *, axis: Any = None) -> Any:
         z = shifted(_float(xp.asarray(x)), axis)
         z -= xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True))
@@ -148,9 +146,9 @@ def special_rows(xp: Any) -> dict[str, Row]:
         "rel_entr": rel_entr,
         "kl_div": kl_div,
         "entr": entr,
-        "exp_minus": exp_minus,
         "logsumexp": logsumexp,
         "softmax": softmax,
+        "softmax_or_zero": softmax_or_zero,
         "log_softmax": log_softmax,
     }
 

@@ -110,15 +110,26 @@ tril: Op = linear("tril", _triangle("tril"), lambda g, _z, _x, *, k=0: tril(g, k
 triu: Op = linear("triu", _triangle("triu"), lambda g, _z, _x, *, k=0: triu(g, k=k))
 
 
-def _diagonal(x: Aval) -> Aval:
-    square("diagonal", x)
-    return Aval(x.shape[:-1], x.dtype)
+def _diagonal(x: Aval, *, offset: int = 0) -> Aval:
+    matrices("diagonal", x)
+    rows, columns = x.shape[-2:]
+    length = min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns)
+    return Aval((*x.shape[:-2], max(length, 0)), x.dtype)
 
 
-# The diagonal of square matrices, and vectors as diagonal matrices.
-diagonal: Op = linear("diagonal", _diagonal, lambda g, _z, _x: embed_diagonal(g))
+def _embed_diagonal(x: Aval, *, offset: int = 0, size: tuple[int, int] | None = None) -> Aval:
+    n = x.shape[-1] + abs(offset)
+    return Aval((*x.shape[:-1], *(size or (n, n))), x.dtype)
+
+
+# A diagonal of each matrix; and vectors on a diagonal, square if no size is given, of zeros elsewhere.
+diagonal: Op = linear(
+    "diagonal",
+    _diagonal,
+    lambda g, _z, _x, *, offset=0: embed_diagonal(g, offset=offset, size=tuple(_x.shape[-2:])),
+)
 embed_diagonal: Op = linear(
-    "embed_diagonal", lambda x: Aval((*x.shape, x.shape[-1]), x.dtype), lambda g, _z, _x: diagonal(g)
+    "embed_diagonal", _embed_diagonal, lambda g, _z, _x, *, offset=0, size=None: diagonal(g, offset=offset)
 )
 
 

@@ -1,7 +1,7 @@
 """SciPy's special functions: one statement each, serving both modes and every order.
 
 Rules keep their relative accuracy in the tails and never meet ``0 * inf`` where the derivative has
-a limit: they call ops that were made for it (`exp_minus`, `inv_mills`, `beta_kernel`), which are
+a limit: they call ops that were made for it (`softmax_or_zero`, `inv_mills`, `beta_kernel`), which are
 named below where they are stated and are no names of SciPy's.
 
 Sources: DLMF is the NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov.
@@ -32,9 +32,6 @@ expit = special("expit", lambda t, z, x: t * (z * expit(-x)), domain=(-4.0, 4.0)
 log_expit = special("log_expit", lambda t, _z, x: t * expit(-x), domain=(-4.0, 4.0))
 softplus = special("softplus", lambda t, _z, x: t * expit(x), domain=(-4.0, 4.0))
 logit = special("logit", lambda t, _z, x: t / (x * (1 - x)), domain=(0.1, 0.9))
-
-# exp(x - z) for z = log(sum(exp(x))): 0 where x is -inf, 1 where both are +inf.
-exp_minus = special("exp_minus", lambda t, z, _x, _y: t * z, lambda t, z, _x, _y: -t * z)
 
 # ── x log y with 0 log 0 = 0. Being linear in x, it is its own tangent: 0 log 0 stays 0 there too ──
 xlogy = special(
@@ -93,42 +90,36 @@ def _along(name: str, kept: bool) -> Callable[..., Aval]:
     return shape
 
 
-def _weights(z: Any, x: Any, axis: red.Axis, keepdims: bool) -> Any:
-    return exp_minus(x, red.expand(z, x, axis, keepdims))
-
-
-# Where every entry is -inf, so is the output, and its derivative is taken to be 0.
-logsumexp = Op(
-    "logsumexp",
-    _along("logsumexp", kept=False),
-    "general",
-    pushes=(
-        lambda t, z, x, *, axis=None, keepdims=False: red.sum(
-            t * _weights(z, x, axis, keepdims), axis=axis, keepdims=keepdims
-        ),
-    ),
-    pulls=(
-        lambda g, z, x, *, axis=None, keepdims=False: (
-            red.expand(g, x, axis, keepdims) * _weights(z, x, axis, keepdims)
-        ),
-    ),
-    reads=[[True, True]],
-    takes_scalar=True,
-)
-
-
 def _softmax_rule(t: Any, z: Any, _x: Any, *, axis: red.Axis = None) -> Any:
     """diag(z) - z z^T is symmetric: the map is its own transpose."""
     return z * (t - red.sum(z * t, axis=axis, keepdims=True))
 
 
-softmax = Op(
-    "softmax",
-    _along("softmax", kept=True),
+def _softmax(name: str) -> Op:
+    rules = (_softmax_rule,)
+    return Op(name, _along(name, kept=True), "general", pushes=rules, pulls=rules, reads=[[True, False]])
+
+
+softmax = _softmax("softmax")
+# Where every entry is -inf, softmax is NaN, and this is 0.
+softmax_or_zero = _softmax("softmax_or_zero")
+# Its derivative is not exp(x - z): z has lost the digits of x that are small beside it.
+logsumexp = Op(
+    "logsumexp",
+    _along("logsumexp", kept=False),
     "general",
-    pushes=(_softmax_rule,),
-    pulls=(_softmax_rule,),
-    reads=[[True, False]],
+    pushes=(
+        lambda t, _z, x, *, axis=None, keepdims=False: red.sum(
+            t * softmax_or_zero(x, axis=axis), axis=axis, keepdims=keepdims
+        ),
+    ),
+    pulls=(
+        lambda g, _z, x, *, axis=None, keepdims=False: (
+            red.expand(g, x, axis, keepdims) * softmax_or_zero(x, axis=axis)
+        ),
+    ),
+    reads=[[False, True]],
+    takes_scalar=True,
 )
 log_softmax = Op(
     "log_softmax",
@@ -153,7 +144,8 @@ ndtr = special("ndtr", lambda t, _z, x: (t / root(2 * pi)) * exp(-0.5 * x * x))
 log_ndtr = special("log_ndtr", lambda t, _z, x: t * inv_mills(x), domain=(-4.0, 4.0))
 ndtri = special("ndtri", lambda t, z, _x: (root(2 * pi) * t) * exp(0.5 * z * z), domain=(0.1, 0.9))
 ndtri_exp = special("ndtri_exp", lambda t, z, _x: t / inv_mills(z), domain=(-3.0, -0.2))
-# The inverse of Mills' ratio at -x, phi(x) / Phi(x), and what it has over its asymptote -x.
+# The inverse of Mills' ratio at -x, phi(x) / Phi(x), and what it has over its asymptote -x. With it
+# two derivatives of log_ndtr keep all their digits far on the left; the third cancels there.
 inv_mills = special("inv_mills", lambda t, z, x: -t * (z * inv_mills_excess(x)), domain=(-8.0, 3.0))
 inv_mills_excess = special("inv_mills_excess", lambda t, z, x: t * (1 - inv_mills(x) * z), domain=(-8.0, 3.0))
 

@@ -138,6 +138,15 @@ class Namespace:
                 return self._module.asarray(x, dtype=dtype)
         return x if dtype is None else TABLE["astype"](x, dtype)
 
+    def array(self, x: Any, /, *, dtype: Any = None) -> Any:
+        """As `asarray`: a list of traced parts is stacked."""
+        return self.asarray(x, dtype=dtype)
+
+    def full(self, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
+        if type(fill_value) is Traced:
+            return TABLE[np.full_like](fill_value, fill_value, dtype=dtype, shape=shape)
+        return self._module.full(shape, fill_value, dtype=dtype)
+
     def astype(self, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
         return TABLE["astype"](x, dtype) if type(x) is Traced else x.astype(dtype)
 

@@ -274,10 +274,12 @@ class Traced:
 
     @property
     def xpgrad_device(self) -> str:
-        """``"cpu"`` or ``"gpu:0"``, ..."""
+        """``"cpu"``, ``"gpu"``, ``"gpu:1"``, as `xpgrad.devices` names them."""
         data = strip(self)
         device = getattr(data, "device", "cpu")
-        return "cpu" if isinstance(device, str) or device is None else f"gpu:{device.id}"
+        if isinstance(device, str) or device is None:
+            return "cpu"
+        return f"gpu:{device.id}" if device.id else "gpu"
 
     def __len__(self) -> int:
         if not self.shape:

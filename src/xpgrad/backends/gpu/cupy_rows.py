@@ -7,12 +7,10 @@ from typing import Any
 from xpgrad.backends.gpu.cupyx_rows import SHORTER
 from xpgrad.backends.gpu.linalg_rows import cupy_linalg_declines, cupy_linalg_rows
 from xpgrad.backends.rows import Row, rows
-from xpgrad.devices import cupy
 
 
-def cupy_rows() -> dict[str, Row]:
-    """The rows, by name of op."""
-    cp = cupy()
+def cupy_rows(cp: Any) -> dict[str, Row]:
+    """The rows, by name of op, for the module CuPy."""
     table = rows(_WithNumPysNames(cp))
 
     def einsum(*xs: Any, subscripts: str) -> Any:

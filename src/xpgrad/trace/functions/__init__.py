@@ -13,6 +13,7 @@ from xpgrad.trace.functions import (  # noqa: F401 - each fills TABLE
     indexing,
     linalg,
     norms,
+    rearranging,
     reductions,
     shapes,
     statistics,

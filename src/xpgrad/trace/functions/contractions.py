@@ -13,7 +13,8 @@ from xpgrad.ops import contraction as con
 from xpgrad.ops import reductions as red
 from xpgrad.ops.shape import reshape
 from xpgrad.trace.functions._table import array, axis_of, implements, ndim, refuse, shape
-from xpgrad.trace.functions.shapes import moveaxis, pad, stack, transpose
+from xpgrad.trace.functions.rearranging import pad
+from xpgrad.trace.functions.shapes import moveaxis, stack, transpose
 
 
 @implements(np.dot, method="dot")

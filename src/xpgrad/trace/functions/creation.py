@@ -10,7 +10,8 @@ from xpgrad._errors import TraceError, message
 from xpgrad.core import aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import shape as sh
-from xpgrad.trace.functions._table import array, cast, implements
+from xpgrad.trace.functions._table import array, beside, cast, implements
+from xpgrad.trace.functions.shapes import moveaxis
 
 
 def _shape(shape: Any) -> Any:
@@ -61,6 +62,21 @@ def full_like(
         return sh.full_like(a, value=fill_value, shape=_shape(shape), dtype=dtype)
     wide = sh.broadcast_to(array(fill_value), shape=tuple(base.shape))
     return cast(wide, aval_of(base).dtype)
+
+
+@implements(np.linspace)
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
+    axis: int = 0, *, device: Any = None,
+) -> Any:  # fmt: skip
+    """Linear in both ends, which may be arrays."""
+    start, stop = array(start), array(stop)
+    step = (stop - start) / max(num - 1 if endpoint else num, 1)
+    weights = (np.arange(num) / max(num - 1 if endpoint else num, 1)).astype(aval_of(step).dtype)
+    end = np.broadcast_shapes(np.shape(start), np.shape(stop))
+    w = beside(step, weights.reshape((num,) + (1,) * len(end)))
+    out = cast(moveaxis(start + w * (stop - start), 0, axis), dtype)
+    return (out, step) if retstep else out
 
 
 @implements(np.copy, method="copy")

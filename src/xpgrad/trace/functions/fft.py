@@ -14,7 +14,7 @@ from xpgrad.ops import fft as ft
 from xpgrad.ops.complex import conjugate
 from xpgrad.ops.shape import pad
 from xpgrad.trace.functions._table import array, axis_of, implements, ndim, refuse, shape
-from xpgrad.trace.functions.shapes import roll
+from xpgrad.trace.functions.rearranging import roll
 
 
 def _operand(x: Any) -> Any:

@@ -17,7 +17,6 @@ from xpgrad.ops import reductions as red
 from xpgrad.ops.shape import concatenate, reshape, transpose
 from xpgrad.trace.functions._table import array, axis_of, cast, implements, ndim, refuse, shape
 from xpgrad.trace.functions.norms import norm, squares
-from xpgrad.trace.functions.shapes import diagonal as diagonal_of
 from xpgrad.trace.traced import Traced, strip
 
 
@@ -273,7 +272,7 @@ def _associated(xs: list[Any]) -> Any:
 
 @implements(np.linalg.diagonal)
 def diagonal(x: Any, /, *, offset: int = 0) -> Any:
-    return diagonal_of(operand(x), offset, -2, -1)
+    return la.diagonal(operand(x), offset=offset)
 
 
 @implements(np.linalg.trace)

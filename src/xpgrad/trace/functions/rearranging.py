@@ -1,0 +1,196 @@
+"""Turning, repeating, padding, and what concerns diagonals and triangles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import ShapeError, message
+from xpgrad.core import aval_of
+from xpgrad.ops import elementwise as ew
+from xpgrad.ops import shape as sh
+from xpgrad.ops.indexing import ARRAY, scatter_add
+from xpgrad.ops.indexing import flip as flip_axis
+from xpgrad.ops.reductions import sum as sum_
+from xpgrad.trace.functions._table import array, axis_of, beside, cast, implements, ndim, refuse, shape
+from xpgrad.trace.functions.shapes import broadcast_arrays, swapaxes, transpose
+from xpgrad.trace.views import fresh
+
+
+# ── turning and repeating ────────────────────────────────────────────────────────────────────
+@implements(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    axes = range(ndim(m)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    for k in axes:
+        m = flip_axis(m, axis_of("flip", m, k))
+    return m
+
+
+@implements(np.flipud)
+def flipud(m: Any) -> Any:
+    return flip(m, 0)
+
+
+@implements(np.fliplr)
+def fliplr(m: Any) -> Any:
+    return flip(m, 1)
+
+
+@implements(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    i, j = axis_of("rot90", m, axes[0]), axis_of("rot90", m, axes[1])
+    k %= 4
+    if k == 0:
+        return m
+    if k == 2:
+        return flip(flip(m, i), j)
+    return swapaxes(flip(m, j), i, j) if k == 1 else flip(swapaxes(m, i, j), j)
+
+
+@implements(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return sh.reshape(roll(sh.reshape(a, shape=(-1,)), shift, 0), shape=shape(a))
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    for s, k in zip(shifts, axes, strict=True):
+        k = axis_of("roll", a, k)
+        n = shape(a)[k]
+        s = s % n if n else 0
+        if s:
+            head = (slice(None),) * k
+            a = sh.concatenate(a[(*head, slice(n - s, None))], a[(*head, slice(None, n - s))], axis=k)
+    return a
+
+
+@implements(np.repeat, method="repeat")
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    a = array(a)
+    if axis is None:
+        a, axis = sh.reshape(a, shape=(-1,)), 0
+    k = axis_of("repeat", a, axis)
+    index = np.repeat(np.arange(shape(a)[k]), repeats)
+    return take_at(a, index, k)
+
+
+def take_at(a: Any, index: Any, axis: int) -> Any:
+    """``a[:, ..., index, ...]`` with the index array on ``axis``."""
+    return a[(*(slice(None),) * axis, index)]
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    A = array(A)
+    reps = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
+    n = max(ndim(A), len(reps))
+    old = (1,) * (n - ndim(A)) + shape(A)
+    reps = (1,) * (n - len(reps)) + reps
+    apart = sh.reshape(A, shape=tuple(m for size in old for m in (1, size)))
+    wide = sh.broadcast_to(apart, shape=tuple(m for r, size in zip(reps, old, strict=True) for m in (r, size)))
+    return fresh(sh.reshape(wide, shape=tuple(r * size for r, size in zip(reps, old, strict=True))))
+
+
+@implements(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    a, b = array(a), array(b)
+    n = max(ndim(a), ndim(b))
+    p, q = (1,) * (n - ndim(a)) + shape(a), (1,) * (n - ndim(b)) + shape(b)
+    left = sh.reshape(a, shape=tuple(m for size in p for m in (size, 1)))
+    right = sh.reshape(b, shape=tuple(m for size in q for m in (1, size)))
+    return fresh(sh.reshape(left * right, shape=tuple(i * j for i, j in zip(p, q, strict=True))))
+
+
+# ── padding and triangles ────────────────────────────────────────────────────────────────────
+@implements(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    """Constant padding adds a fill; every other mode repeats entries, found by padding their numbers."""
+    n = ndim(array)
+    widths = np.broadcast_to(np.asarray(_per_axis(pad_width, n)), (n, 2)).tolist()
+    if mode == "constant":
+        values = np.asarray(kwargs.pop("constant_values", 0))
+        refuse("pad", **kwargs)
+        out = sh.pad(array, widths=tuple((int(a), int(b)) for a, b in widths))
+        if not values.any():
+            return out
+        fill = np.pad(np.zeros(shape(array), aval_of(array).dtype), widths, constant_values=values)
+        return out + beside(array, fill)
+    if mode not in ("edge", "wrap", "reflect", "symmetric") or kwargs.get("reflect_type", "even") != "even":
+        refuse("pad", mode=mode, **kwargs)
+    for k, (lo, hi) in enumerate(widths):
+        if lo or hi:
+            array = take_at(array, np.pad(np.arange(shape(array)[k]), (lo, hi), mode=mode), k)
+    return array
+
+
+def _per_axis(pad_width: Any, n: int) -> Any:
+    if isinstance(pad_width, dict):
+        return [pad_width.get(k, pad_width.get(k - n, 0)) for k in range(n)]
+    return pad_width
+
+
+def _triangle(m: Any, k: int, keep: Any) -> Any:
+    return ew.where(beside(m, keep(*shape(m)[-2:], k)), m, 0)
+
+
+@implements(np.triu)
+def triu(m: Any, k: int = 0) -> Any:
+    return _triangle(m, k, lambda r, c, k: ~np.tri(r, c, k - 1, dtype=bool))
+
+
+@implements(np.tril)
+def tril(m: Any, k: int = 0) -> Any:
+    return _triangle(m, k, lambda r, c, k: np.tri(r, c, k, dtype=bool))
+
+
+@implements(np.diagonal, method="diagonal")
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    i, j = axis_of("diagonal", a, axis1), axis_of("diagonal", a, axis2)
+    a = transpose(a, [k for k in range(ndim(a)) if k not in (i, j)] + [i, j])
+    r, c = _diagonal_index(shape(a)[-2:], offset)
+    return a[..., r, c]
+
+
+def _diagonal_index(size: tuple[int, ...], offset: int) -> tuple[Any, Any]:
+    rows, columns = size
+    n = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
+    k = np.arange(n)
+    return k + max(-offset, 0), k + max(offset, 0)
+
+
+@implements(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    if ndim(v) == 2:
+        return diagonal(v, k)
+    if ndim(v) != 1:
+        raise ShapeError(message("diag: needs one or two axes", {"operand": v}))
+    return embed_diagonal(v, k)
+
+
+@implements(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    return embed_diagonal(sh.reshape(v, shape=(-1,)), k)
+
+
+def embed_diagonal(v: Any, offset: int = 0) -> Any:
+    """Matrices with the last axis of ``v`` on their diagonal, zero elsewhere."""
+    n = shape(v)[-1] + abs(offset)
+    k = np.arange(shape(v)[-1])
+    index = (Ellipsis, ARRAY, ARRAY)
+    return scatter_add(v, k + max(-offset, 0), k + max(offset, 0), index=index, shape=(*shape(v)[:-1], n, n))
+
+
+@implements(np.trace, method="trace")
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    refuse("trace", out=out)
+    return sum_(diagonal(cast(a, dtype), offset, axis1, axis2), axis=-1)
+
+
+@implements(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+    n = len(xi)
+    flat = [sh.reshape(array(x), shape=(-1,)) for x in xi]
+    outs = [sh.reshape(x, shape=(1,) * k + (-1,) + (1,) * (n - k - 1)) for k, x in enumerate(flat)]
+    if indexing == "xy" and n > 1:
+        outs = [swapaxes(x, 0, 1) for x in outs]
+    return tuple(outs) if sparse else tuple(map(fresh, broadcast_arrays(*outs)))
