@@ -46,6 +46,8 @@ def put(device):
 
 
 def _frozen(tree):
+    if hasattr(tree, "_fields"):
+        return type(tree)(*map(_frozen, tree))
     if isinstance(tree, (tuple, list)):
         return type(tree)(map(_frozen, tree))
     if isinstance(tree, dict):

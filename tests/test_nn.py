@@ -174,7 +174,7 @@ def test_normalize_gives_norm_one_without_overflow():
     check_grads(lambda x: nn.normalize(x, axis=1), [X])
     check_grads(lambda x: nn.normalize(x, axis=None, eps=100.0), [X])
     assert close(nn.normalize([3e200, 4e200], axis=0), [0.6, 0.8], BOUND)
-    assert close(nn.normalize([3e-170, 4e-170], axis=0, eps=0.0), [0.6, 0.8], BOUND)
+    assert close(nn.normalize([3e-170, 4e-170], axis=0, eps=1e-300), [0.6, 0.8], BOUND)
 
 
 def test_normalize_at_zero_is_zero_with_the_slope_of_the_guard():
@@ -265,6 +265,11 @@ def test_an_orthogonal_matrix_is_orthogonal(shape):
     W = nn.orthogonal(0, shape, gain=2.0).reshape(-1, shape[-1])
     W = W if W.shape[0] >= W.shape[1] else W.T
     assert close(W.T @ W, 4 * np.eye(W.shape[1]), BOUND)
+
+
+def test_an_orthogonal_matrix_prefers_no_sign():
+    corners = [nn.orthogonal(seed, (2, 2))[0, 0] for seed in range(40)]
+    assert 8 < sum(c > 0 for c in corners) < 32
 
 
 @pytest.mark.parametrize("name", INITIALISERS)

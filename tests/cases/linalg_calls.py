@@ -19,7 +19,10 @@ def hermitian(x):
 
 
 def positive(x):
-    return x @ adjoint(x) + np.eye(x.shape[-1])
+    y = x @ adjoint(x)
+    for k in range(x.shape[-1]):
+        y[..., k, k] += 1
+    return y
 
 
 def spectral(x):
@@ -40,6 +43,12 @@ def of_singular_values(x, full_matrices=False):
         u2 @ adjoint(u2),
         adjoint(v2) @ v2,
     )
+
+
+def of_eigenvalues(x):
+    """A function of a general matrix, which depends on no order of its eigenvalues."""
+    w, v = la.eig(x)
+    return (v * np.exp(w)[..., None, :]) @ la.inv(v)
 
 
 def solution(a, b):
@@ -94,6 +103,7 @@ DECOMPOSITIONS = {
     "eigvals": (la.eigvals, [(3, 3)]),
     "eig": (la.eig, [(3, 3)]),
     "eig of a stack": (la.eig, [(2, 3, 3)]),
+    "eig, a function of the matrix": (of_eigenvalues, [(3, 3)]),
     "svd of a tall matrix": (of_singular_values, [(4, 3)]),
     "svd of a wide stack": (of_singular_values, [(2, 3, 4)]),
     "svd of a square matrix": (lambda x: of_singular_values(x, True), [(3, 3)]),

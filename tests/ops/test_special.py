@@ -331,6 +331,18 @@ def test_the_logarithm_of_a_ratio_survives_its_overflow():
     assert np.max(np.abs(special.rel_entr(x, y) / right - 1)) < tolerance(F64).value
 
 
+def test_logit_keeps_relative_digits_about_one_half():
+    x = 0.5 + np.array([-0.2, -1.2345e-9, 3.3e-12, 0.1])
+    expected = [fifty_digits(EXTREMES["logit"][0], p)[0] for p in x]
+    assert np.max(np.abs(special.logit(x) / expected - 1)) < tolerance(F64).value
+
+
+@pytest.mark.parametrize("a", [1, np.array(1)], ids=["scalar", "array"])
+def test_a_whole_parameter_needs_no_array(a):
+    _, first, second = derivatives(lambda x: special.gammainc(a, x), np.zeros(1))
+    assert (first, second) == (1, -1)
+
+
 def test_densities_have_their_limits_at_the_ends_of_the_support():
     a = np.array([1.0, 2.0, 3.0])
     _, first, second = derivatives(lambda x: special.gammainc(a, x), np.zeros(3))

@@ -16,18 +16,19 @@ from typing import Any
 from numpy.linalg import LinAlgError
 
 from xpgrad._errors import NotDifferentiableError, message
-from xpgrad.core import SCALAR_TYPES, Value, aval_of
+from xpgrad.core import SCALAR_TYPES, Op, Value, aval_of
 from xpgrad.core.graph import operand_aval
 from xpgrad.ops._steps import Slot
 from xpgrad.ops.complex import real
-from xpgrad.ops.indexing import ScatterAdd, filled, scatter_add
+from xpgrad.ops.indexing import ScatterAdd, scatter_add
 from xpgrad.ops.reductions import sum as sum_
 from xpgrad.ops.shape import astype, broadcast_to, full_like, reshape
 from xpgrad.trace import debugging
 from xpgrad.trace.symbolic import Symbols
 from xpgrad.trace.traced import PICK, Traced
 
-_EMPTY: dict[str, Any] = {}
+# Entries from which an array is worth writing to in place of making another.
+_LARGE = 1 << 12
 
 
 def pull(
@@ -95,40 +96,37 @@ class _Sweep:
         """Pass the cotangent of ``node`` on to its operands."""
         op = node.op
         assert op is not None
-        if op is PICK:
-            outs = self.found.setdefault(node.inputs[0], {})  # type: ignore[arg-type]
-            index = node.params["index"]
-            outs[index] = outs[index] + g if index in outs else g
-            return
-        if "pull" in node.params:
-            self.custom(node, g)
-            return
-        if type(g) is not dict and _shape(g) != node.shape:
-            stands_for_all = op.is_elementwise or (op.takes_scalar and _shape(g) == ())
-            g = g if stands_for_all else self.whole(g, node)
         pulls = op.pulls
         if pulls is None:
-            self.transpose(node, g)
+            self.visit_other(op, node, g)
             return
+        broadcasts = op.broadcasts
+        if not op.is_elementwise and getattr(g, "shape", ()) != node.shape:
+            if not (op.takes_scalar and _shape(g) == ()):
+                g = self.whole(g, node)
         params, saved, inputs = node.params, node.saved, node.inputs
+        assert saved is not None
         last = len(inputs) if op.operands is None else op.operands
-        active = [i for i in range(last) if inputs[i] is not None]
+        while inputs[last - 1] is None:
+            last -= 1
         ours = node in self.owned
-        self.owned.discard(node)
+        if ours:
+            self.owned.discard(node)
         apart = True  # nothing that was found from g so far looks into it
-        for i in active:
+        alone = True  # no other operand had a share in g
+        for i in range(last):
             value = inputs[i]
-            assert value is not None
+            if value is None:
+                continue
             rule = pulls[i]
             if rule is None:
                 raise NotDifferentiableError(
                     message(f"{op.name}: no derivative is known in operand {i}", _got(node), at=node.at)
                 )
-            steps = op.steps[i] if ours and apart and i == active[-1] and op.steps else None
-            if steps and g.shape == value.shape:
-                c = in_place(g, steps, saved)
+            if ours and apart and i == last - 1 and op.steps and op.steps[i] and g.shape == value.shape:
+                c = in_place(g, op.steps[i], saved)  # type: ignore[arg-type]
             else:
-                c = rule(g, *saved, **params) if params else rule(g, *saved)  # type: ignore[misc]
+                c = rule(g, *saved, **params) if params else rule(g, *saved)
             if c is None:
                 continue
             if debugging.nans and not self.within:
@@ -136,10 +134,29 @@ class _Sweep:
             if type(c) is ScatterAdd:
                 self._scatter(value, c)
                 continue
-            c = fitted(c, value, node.shape if op.broadcasts else None)
-            mine = type(c) is self.kind and c.base is None and (c is not g or (ours and len(active) == 1))
+            if type(c) is not self.kind:
+                self.add(value, fitted(c, value, node.shape if broadcasts else None))
+                apart = alone = False
+                continue
+            if c.shape != value.shape or c.dtype is not value.dtype:
+                c = fitted(c, value, node.shape if broadcasts else None)
+            mine = (c is not g or (ours and alone and i == last - 1)) and getattr(c, "base", self) is None
             apart = apart and mine
-            self.add(value, c, owned=mine)
+            alone = False
+            self.add(value, c, owned=mine and c.size >= _LARGE)
+
+    def visit_other(self, op: Op, node: Value, g: Any) -> None:
+        """Pass on what no rule for each operand says: several outputs, custom rules, transposes."""
+        if op is PICK:
+            outs = self.found.setdefault(node.inputs[0], {})  # type: ignore[arg-type]
+            index = node.params["index"]
+            outs[index] = outs[index] + g if index in outs else g
+        elif "pull" in node.params:
+            self.custom(node, g)
+        else:
+            if type(g) is not dict and not (op.takes_scalar and _shape(g) == ()):
+                g = self.whole(g, node)
+            self.transpose(node, g)
 
     def add(self, value: Value, c: Any, *, owned: bool = False) -> None:
         """Add ``c`` to the cotangent of ``value``, in place where one of the two is the sweep's own."""
@@ -149,24 +166,26 @@ class _Sweep:
             found[value] = c
             if owned:
                 self.owned.add(value)
-        elif (
-            value in self.owned and type(c) is self.kind and before.shape == c.shape and before.dtype == c.dtype
-        ):
-            before += c
-        elif owned and type(before) is self.kind and before.shape == c.shape and before.dtype == c.dtype:
-            c += before
-            found[value] = c
-            self.owned.add(value)
-        else:
-            found[value] = before + c
-            self.owned.discard(value)
+            return
+        if type(c) is type(before) is self.kind and before.shape == c.shape and before.dtype is c.dtype:
+            if value in self.owned:
+                before += c
+                return
+            if owned:
+                c += before
+                found[value] = c
+                self.owned.add(value)
+                return
+        found[value] = before + c
+        self.owned.discard(value)
 
     def _scatter(self, value: Value, c: ScatterAdd) -> None:
         before: Any = self.found.get(value)
         total: Any
         g = c.g
-        if self.kind is None or any(type(x) is Traced for x in (g, before, *c.arrays)):
-            self.add(value, scatter_add(self.whole_at(c, value), *c.arrays, index=c.index, shape=value.shape))
+        if type(g) is Traced or type(before) is Traced or self.kind is None or _any_traced(c.arrays):
+            whole = scatter_add(self.whole_at(c, value), *c.arrays, index=c.index, shape=value.shape)
+            self.add(value, fitted(whole, value, None))
             return
         if value in self.owned and before.shape == value.shape:
             total = before
@@ -174,14 +193,14 @@ class _Sweep:
             total = full_like(self.like, value=0, shape=value.shape, dtype=value.dtype)
             if before is not None:
                 total += before
+            self.found[value] = total
+            self.owned.add(value)
         if value.dtype.kind != "c" and aval_of(g).dtype.kind == "c":
             g = real(g)
         if c.arrays:
             total += scatter_add(self.whole_at(c, value), *c.arrays, index=c.index, shape=value.shape)
         else:
-            total[filled(c.index, ())] += g
-        self.found[value] = total
-        self.owned.add(value)
+            total[c.index] += g
 
     def whole_at(self, c: ScatterAdd, value: Value) -> Any:
         g = c.g
@@ -270,6 +289,10 @@ class _Sweep:
             seen.add(id(g))
             results.append(g)
         return results
+
+
+def _any_traced(arrays: Sequence[Any]) -> bool:
+    return any(type(x) is Traced for x in arrays)
 
 
 def in_place(g: Any, steps: Sequence[tuple[str, Any]], saved: Any) -> Any:

@@ -167,6 +167,10 @@ class Op:
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
         """Carry the op out, or record it, according to what the operands are."""
+        if len(operands) == 1:
+            row = self.rows[_rank_of_type.get(type(operands[0]), _SCALAR)]
+            if row is not None:
+                return row(*operands, **params)
         rank = 0
         seen = 0
         for x in operands:

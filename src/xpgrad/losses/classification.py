@@ -11,7 +11,7 @@ import numpy as np
 
 from xpgrad._errors import DataError, DTypeError, ShapeError, message
 from xpgrad.core import aval_of
-from xpgrad.losses._common import as_float, check_range, fits, known, pair, reduced
+from xpgrad.losses._common import as_float, check_range, known, pair, reduced
 from xpgrad.nn.axes import check_classes
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
@@ -139,15 +139,14 @@ def kl_divergence(logits: Any, p: Any, *, axis: int, weights: Any = None, reduct
     ``mean(sum(p log(p / softmax(z))))``. Bishop, Pattern Recognition and Machine Learning, eq. 1.113.
     """
     name = "kl_divergence"
-    z, p, a = _classes(name, logits, p, axis)
+    z, p, a = _classes(name, logits, p, axis, indices=False)
     p = as_float(p, aval_of(z).dtype)
-    fits(name, "logits", z, "labels", p)
     _probabilities(name, p)
     return reduced(name, _cross(z, p, a) - red.sum(sp.entr(p), axis=a), weights, reduction)
 
 
-def _classes(name: str, logits: Any, labels: Any, axis: int) -> tuple[Any, Any, int]:
-    """Arrays and a non-negative axis; labels have the logits' shape, or that without the axis."""
+def _classes(name: str, logits: Any, labels: Any, axis: int, *, indices: bool = True) -> tuple[Any, Any, int]:
+    """Arrays and a non-negative axis; labels have the logits' shape, or (``indices``) lack the axis."""
     z, labels = array(logits), array(labels)
     if aval_of(z).size == 0:
         raise DataError(message(f"{name}: the batch is empty", {"logits": z}))
@@ -156,8 +155,9 @@ def _classes(name: str, logits: Any, labels: Any, axis: int) -> tuple[Any, Any, 
     got = {"logits": z, "labels": labels}
     without = (*z.shape[:a], *z.shape[a + 1 :])
     shape = aval_of(labels).shape
-    if shape not in (z.shape, without):
-        raise ShapeError(message(f"{name}: labels need the shape {without} or {z.shape}", got))
+    if shape != z.shape and not (indices and shape == without):
+        either = f"{without} or {z.shape}" if indices else f"{z.shape}"
+        raise ShapeError(message(f"{name}: labels need the shape {either}", got))
     if shape == without and aval_of(labels).dtype.kind not in "iu":
         raise DTypeError(message(f"{name}: classes must be integers", got))
     return z, labels, a

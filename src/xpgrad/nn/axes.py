@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad import devices
 from xpgrad._errors import DataError, DTypeError, ShapeError, message
 from xpgrad.core import aval_of
+from xpgrad.devices import device_of, namespace, to_device
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops import special as sp
@@ -149,7 +149,7 @@ def one_hot(labels: Any, n_classes: int, *, axis: int, dtype: Any = np.float64) 
     if not -n <= axis < n:
         raise ShapeError(message(f"one_hot: axis {axis} does not fit a result of {n} axes", {"labels": labels}))
     a = axis % n
-    xp = devices.namespace(strip(labels))
+    xp = namespace(strip(labels))
     classes = xp.arange(n_classes).reshape((1,) * a + (-1,) + (1,) * (n - 1 - a))
     spread = reshape(labels, shape=(*aval.shape[:a], 1, *aval.shape[a:])) if aval.shape else labels
     return astype(spread == classes, dtype=np.dtype(dtype))
@@ -205,7 +205,7 @@ def normalize(x: Any, *, axis: red.Axis, eps: float = 1e-12) -> Any:
     x : float[...]
     axis : int, tuple of int, or None
     eps : float
-        In units of ``x``.
+        Positive, in units of ``x``.
 
     Returns
     -------
@@ -258,5 +258,5 @@ def dropout(x: Any, rate: float, rng: Any) -> Any:
     if not 0 <= rate < 1:
         raise ValueError(message(f"dropout: rate must be in [0, 1), not {rate}"))
     x = array(x)
-    keep = devices.to_device(rng.random(aval_of(x).shape) >= rate, devices.device_of(x))
+    keep = to_device(rng.random(aval_of(x).shape) >= rate, device_of(x))
     return ew.where(keep, x / (1 - rate), 0)

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad import devices
 from xpgrad._errors import DTypeError, ShapeError, message
+from xpgrad.devices import to_device
 
 Shape = tuple[int, ...]
 Init = Callable[..., Any]
@@ -78,7 +78,7 @@ def _generator(rng: Any) -> np.random.Generator:
 def _placed(x: Any, dtype: Any, device: str) -> Any:
     if np.dtype(dtype).kind not in "fc":
         raise DTypeError(message(f"parameters of dtype {np.dtype(dtype)} have no gradient"))
-    return devices.to_device(np.asarray(x, dtype=dtype), device)
+    return to_device(np.asarray(x, dtype=dtype), device)
 
 
 def fans(shape: Shape) -> tuple[int, int]:

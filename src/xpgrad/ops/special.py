@@ -206,7 +206,8 @@ beta_kernel = special(
 
 def _lowered(p: Any) -> Any:
     """``p - 1``; at 0, where a factor 0 stands before the power, 0: the power is then no pole."""
-    if isinstance(p, SCALAR_TYPES):
+    known = isinstance(p, SCALAR_TYPES)
+    if known:
         return p - 1 if p != 0 else p
     return where(p == 0, 0, p - 1)
 

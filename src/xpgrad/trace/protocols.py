@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import NotDifferentiableError, TraceError, message
-from xpgrad.core import OPS, SCALAR_TYPES
+from xpgrad.core import OPS, SCALAR_TYPES, Op
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
 from xpgrad.trace.functions._table import array, given, known
 from xpgrad.trace.operators import written
-from xpgrad.trace.traced import Traced, strip
+from xpgrad.trace.traced import Traced, record, strip
 
 _NOTHING: dict[str, Any] = {}
 
@@ -20,6 +20,8 @@ _NOTHING: dict[str, Any] = {}
 def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if method == "__call__" and not kwargs:
         ours = TABLE.get(ufunc)
+        if type(ours) is Op and len(inputs) == 1:
+            return record(ours, inputs, _NOTHING)
         if ours is not None:
             return ours(
                 *[x if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES) else array(x) for x in inputs]

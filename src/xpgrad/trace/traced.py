@@ -93,6 +93,8 @@ class Tape(Trace):
     def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
         if self.closed:
             self.check_open(op)
+        if len(operands) == 1:
+            return self._record_one(op, operands[0], params)
         datas = []
         inputs: list[Value | None] = []
         active = False
@@ -118,6 +120,20 @@ class Tape(Trace):
         value = self._keep(op, inputs, params, out, datas)
         return Traced(self, value, out)
 
+    def _record_one(self, op: Op, x: Traced, params: Mapping[str, Any]) -> Any:
+        """`record`, for an op of one operand."""
+        if x._view is not None:
+            x.refresh()
+        node = x._node
+        out = carry_out(op, (x._data,), params)
+        if type(out) is tuple:
+            return self._several(op, (node,), params, (x._data,), out) if node is not None else out
+        if not is_inexact(out):
+            return out
+        if node is None or op.is_constant:
+            return Traced(self, None, out)
+        return Traced(self, self._keep(op, (node,), params, out, (x._data,)), out)
+
     def _keep(
         self,
         op: Op,
@@ -126,8 +142,11 @@ class Tape(Trace):
         out: Any,
         datas: Sequence[Any],
     ) -> Value:
-        aval = aval_of(out) if type(out) is not tuple else aval_of(out[0])
-        value = Value(op, inputs, params, aval.shape, aval.dtype, weak=aval.weak)
+        if isinstance(out, (tuple, float, complex)) and not isinstance(out, np.generic):
+            aval = aval_of(out[0] if type(out) is tuple else out)
+            value = Value(op, inputs, params, aval.shape, aval.dtype, weak=aval.weak)
+        else:
+            value = Value(op, inputs, params, out.shape, out.dtype)
         kept = op.kept(tuple([v is not None for v in inputs]))
         value.saved = (
             out if kept[0] or type(out) is tuple else value,
@@ -314,12 +333,6 @@ class Traced:
             view.write(self)
             view.seen = view.base._stamp
 
-    def __getitem__(self, index: Any) -> Any:
-        spec, arrays = apart(index)
-        if arrays and not any(type(a) is Traced for a in arrays):
-            spec, arrays = without_masks(spec, arrays)
-        return record(getitem, (self, *arrays), {"index": spec})
-
     def __setitem__(self, index: Any, value: Any) -> None:
         if type(value) is Traced and value._view is not None and value._view.is_of(self, index):
             return  # A[i] += v has written through the view A[i] already.
@@ -383,6 +396,14 @@ class Traced:
             "np.stack or np.where builds an array of traced parts; np.zeros_like(x, shape=...) makes "
             "one to write into; xg.special has SciPy's functions; xg.stop_gradient(x) gives the plain array",
         )
+
+
+def item(x: Traced, index: Any) -> Any:
+    """``x[index]`` for any index."""
+    spec, arrays = apart(index)
+    if arrays and not any(type(a) is Traced for a in arrays):
+        spec, arrays = without_masks(spec, arrays)
+    return record(getitem, (x, *arrays), {"index": spec})
 
 
 def _leaves(what: str, remedy: str) -> TraceError:

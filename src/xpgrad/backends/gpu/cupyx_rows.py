@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import pi
 from typing import Any
 
-from xpgrad import devices
 from xpgrad.backends.special_rows import LIBRARY, Row, library_row
+from xpgrad.devices import cupy
 
 _LACKS = ("erfi", "dawsn", "ndtri_exp", "betaincc", "jv", "yv", "iv", "ive", "kn", "kv", "kve")
 DECLINES = {name: f"cupyx.scipy.special has no {name}" for name in _LACKS}
@@ -17,7 +17,7 @@ NAMES = LIBRARY.union(SHORTER).difference(_LACKS)
 
 def cupyx_row(name: str) -> Row:
     """The row of the op ``name``; imports CuPy."""
-    cp = devices.cupy()
+    cp = cupy()
     import cupyx.scipy.special as special
 
     row = library_row(name, special, cp)

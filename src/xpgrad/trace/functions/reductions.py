@@ -44,8 +44,8 @@ def sum(
         refuse("sum", out=out)
     if dtype is not None or where is not _unset:
         a = masked(cast(array(a), dtype), where, 0)
-    total = red.sum(a, axis=axis, keepdims=_keep(keepdims))
-    return total + initial if given(initial) else total
+    total = red.sum(a, axis=axis, keepdims=False if keepdims is _unset else bool(keepdims))
+    return total if initial is _unset else total + initial
 
 
 @implements(np.nansum)
