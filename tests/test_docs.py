@@ -128,7 +128,9 @@ def test_a_link_leads_to_a_file(path, target):
 
 def test_the_layout_names_every_stage():
     layout = (ROOT / "docs" / "layout.md").read_text(encoding="utf-8")
-    stages = [p for p in (ROOT / "src" / "xpgrad").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()]
+    stages = [
+        p for p in (ROOT / "src" / "xpgrad").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()
+    ]
     assert [p.name for p in stages if f"`{p.name}{'/' if p.is_dir() else ''}`" not in layout] == []
 
 

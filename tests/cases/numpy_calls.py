@@ -255,6 +255,10 @@ if hasattr(np, "matvec"):  # NumPy 2.2
 if hasattr(np, "unstack"):  # NumPy 2.1
     SHAPES["unstack"] = (lambda x: np.unstack(x, axis=1)[2], [(3, 4)])
 
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    REDUCTIONS["cumulative_sum"] = (lambda x: np.cumulative_sum(x, axis=1, include_initial=True), [(3, 4)])
+    REDUCTIONS["cumulative_prod"] = (lambda x: np.cumulative_prod(x), [(4,)])
+
 CASES = {**REDUCTIONS, **SHAPES, **INDEXING, **CONTRACTIONS}
 
 

@@ -12,7 +12,7 @@ from xpgrad._errors import DependencyError, NotDifferentiableError, ShapeError, 
 from xpgrad.backends.cpu import scipy_rows
 from xpgrad.backends.gpu import cupyx_rows
 from xpgrad.backends.registry import Backend, cpu_backend
-from xpgrad.backends.special_rows import LIBRARY
+from xpgrad.backends.special_rows import LIBRARY, library_row, special_rows
 from xpgrad.core import OPS
 from xpgrad.ops import bessel, special
 from xpgrad.testing import check_grads, close, tolerance
@@ -170,6 +170,29 @@ def test_logsumexp_keeps_its_axes_when_asked():
     x = np.random.default_rng(0).normal(size=(2, 3))
     assert special.logsumexp(x, axis=1, keepdims=True).shape == (2, 1)
     check_grads(lambda x: special.logsumexp(x, axis=0, keepdims=True), [x])
+
+
+@pytest.mark.parametrize("name", ALONG_AXES)
+def test_a_short_last_axis_is_as_any_other(name):
+    x = np.random.default_rng(0).normal(size=(100, 4, 3))
+    x[0, 0] = -np.inf, 1, -np.inf
+    expected = getattr(scipy.special, name)(x, axis=2)
+    for y in (x, np.asfortranarray(x), x.astype(np.float32)):
+        out = OPS[name](y, axis=-1)
+        assert close(out, expected, tolerance(y.dtype).value)
+        assert out.dtype == y.dtype
+        assert out.base is None
+    g = np.random.default_rng(1).normal(size=expected.shape)
+    wide = xg.vjp(lambda x: OPS[name](x, axis=0), np.moveaxis(x, 2, 0).copy())[1]
+    rows = xg.vjp(lambda x: OPS[name](x, axis=2), x)[1]
+    g_wide = g if name == "logsumexp" else np.moveaxis(g, 2, 0)
+    assert close(rows(g)[0], np.moveaxis(wide(g_wide)[0], 0, 2), tolerance(F64).value)
+
+
+def test_logsumexp_keeps_a_short_last_axis_when_asked():
+    x = np.random.default_rng(0).normal(size=(400, 3))
+    expected = scipy.special.logsumexp(x, axis=1, keepdims=True)
+    assert close(special.logsumexp(x, axis=1, keepdims=True), expected, tolerance(F64).value)
 
 
 @pytest.mark.parametrize("dtype", [F64, F32])
@@ -440,6 +463,32 @@ def test_what_cupy_is_said_to_lack_it_lacks():
     theirs = pytest.importorskip("cupyx.scipy.special", exc_type=ImportError)
     for name in LIBRARY.union(cupyx_rows.SHORTER).difference(WITHOUT_A_NAME):
         assert hasattr(theirs, name) != (name in cupyx_rows.DECLINES), name
+
+
+class OtherModule:
+    """An array module that is not NumPy, but computes like it: the rows take the ways of the GPU."""
+
+    def __init__(self):
+        self.asked = set()
+
+    def __getattr__(self, name):
+        self.asked.add(name)
+        return getattr(np, name)
+
+
+def test_rows_for_another_array_module_agree_with_numpys():
+    xp = OtherModule()
+    table = special_rows(xp)
+    x = np.array([[-np.inf, 1.0, 1e4], [-np.inf] * 3, [np.inf, 0.0, -5.0], [0.1, 0.2, 0.3]])
+    for name in NAMES:
+        row = table.get(name) or library_row(name, scipy.special, xp)
+        xs = operands(OPS[name], SHAPES["broadcast"])
+        for zs in (xs, [x.astype(F32) for x in xs], [1.0, *xs[1:]] if len(xs) > 1 else xs):
+            assert close(row(*zs), OPS[name](*zs), tolerance(F64).value), name
+    for name in (*ALONG_AXES, "softmax_or_zero"):
+        assert close(table[name](x, axis=1), OPS[name](x, axis=1), tolerance(F64).value), name
+    cupy = pytest.importorskip("cupy", exc_type=ImportError)
+    assert all(hasattr(cupy, name) for name in xp.asked)
 
 
 @pytest.mark.parametrize("name", ["i0e", "i1e", "k0e", "k1e"])

@@ -104,36 +104,67 @@ def special_rows(xp: Any) -> dict[str, Row]:
     @_quiet
     def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
         x = _float(xp.asarray(x))
+        if is_short(x, axis) and not keepdims:
+            return logsumexp(columns(x), axis=0)
         top = xp.max(x, axis=axis, keepdims=True)
         top = xp.where(xp.isfinite(top), top, 0)
         total = xp.sum(in_place(xp.exp, x - top), axis=axis, keepdims=keepdims)
         return xp.log(total) + (top if keepdims else xp.reshape(top, total.shape))
 
-    def shifted(x: Any, axis: Any) -> Any:
-        """``x - max(x)``; +inf counts as the largest number, so that it takes all."""
-        top = xp.max(x, axis=axis, keepdims=True)
-        if xp is np and np.all(np.isfinite(top)):
-            return x - top
-        largest = xp.finfo(x.dtype).max
-        return xp.minimum(x, largest) - xp.minimum(top, largest)
+    def shaped_alike(f: Row) -> Row:
+        """The row of ``f(x, axis)``, quiet and by columns where that is faster."""
 
-    @_quiet
-    def softmax(x: Any, *, axis: Any = None) -> Any:
-        e = in_place(xp.exp, shifted(_float(xp.asarray(x)), axis))
+        @_quiet
+        def row(x: Any, *, axis: Any = None) -> Any:
+            x = _float(xp.asarray(x))
+            if is_short(x, axis):
+                out = np.empty_like(x, order="C")
+                out[...] = np.moveaxis(f(columns(x), 0), 0, -1)
+                return out
+            return f(x, axis)
+
+        return row
+
+    def shifted(x: Any, axis: Any) -> tuple[Any, Any]:
+        """``x - top``, and ``top``, the largest; +inf counts as the largest number: it takes all."""
+        top = xp.max(x, axis=axis, keepdims=True)
+        if not all_finite(top):
+            largest = xp.finfo(x.dtype).max
+            x, top = xp.minimum(x, largest), xp.minimum(top, largest)
+        return x - top, top
+
+    def all_finite(x: Any) -> bool:
+        """Where that is cheap to know: a GPU would have to be waited for."""
+        return xp is np and bool(np.isfinite(x).all())
+
+    def softmax(x: Any, axis: Any) -> Any:
+        z, _ = shifted(x, axis)
+        e = in_place(xp.exp, z)
         e /= xp.sum(e, axis=axis, keepdims=True)
         return e
 
-    @_quiet
-    def softmax_or_zero(x: Any, *, axis: Any = None) -> Any:
-        out = softmax(x, axis=axis)
-        nothing = xp.max(x, axis=axis, keepdims=True) == -xp.inf
-        return out if xp is np and not nothing.any() else done(xp.where(nothing, 0, out))
+    def softmax_or_zero(x: Any, axis: Any) -> Any:
+        z, top = shifted(x, axis)
+        e = in_place(xp.exp, z)
+        e /= xp.sum(e, axis=axis, keepdims=True)
+        return e if all_finite(top) else xp.where(top == -xp.inf, 0, e)
 
-    @_quiet
-    def log_softmax(x: Any, *, axis: Any = None) -> Any:
-        z = shifted(_float(xp.asarray(x)), axis)
+    def log_softmax(x: Any, axis: Any) -> Any:
+        z, _ = shifted(x, axis)
         z -= xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True))
         return z
+
+    def is_short(x: Any, axis: Any) -> bool:
+        """Whether NumPy would spend its time on the rows rather than on the numbers.
+
+        Reducing float32[60000, 10] over its last axis takes 4 ms, over the first of its transpose
+        0.3 ms (one core of an AMD EPYC); from about 16 entries in a row it no longer pays.
+        """
+        return xp is np and x.ndim > 1 and axis in (-1, x.ndim - 1) and x.shape[-1] <= 16 and x.size > 1000
+
+    def columns(x: Any) -> Any:
+        """``x`` with its last axis first, in memory too."""
+        return np.ascontiguousarray(np.moveaxis(x, -1, 0))
 
     return {
         "expit": expit,
@@ -147,9 +178,9 @@ def special_rows(xp: Any) -> dict[str, Row]:
         "kl_div": kl_div,
         "entr": entr,
         "logsumexp": logsumexp,
-        "softmax": softmax,
-        "softmax_or_zero": softmax_or_zero,
-        "log_softmax": log_softmax,
+        "softmax": shaped_alike(softmax),
+        "softmax_or_zero": shaped_alike(softmax_or_zero),
+        "log_softmax": shaped_alike(log_softmax),
     }
 
 

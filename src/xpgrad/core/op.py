@@ -168,7 +168,8 @@ class Op:
     def __call__(self, *operands: Any, **params: Any) -> Any:
         """Carry the op out, or record it, according to what the operands are."""
         if len(operands) == 1:
-            row = self.rows[_rank_of_type.get(type(operands[0]), _SCALAR)]
+            known = _rank_of_type.get(type(operands[0]))
+            row = None if known is None else self.rows[known]
             if row is not None:
                 return row(*operands, **params)
         rank = 0

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad._errors import ShapeError, message
 from xpgrad.core import Op, aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops.indexing import getitem
-from xpgrad.ops.shape import broadcast_to, reshape
+from xpgrad.ops.shape import broadcast_to, concatenate, full_like, reshape
 from xpgrad.trace.functions._table import (
     array,
     axis_of,
@@ -184,6 +185,31 @@ def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
 @implements(np.cumprod, np.multiply.accumulate, method="cumprod")
 def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     return _scan(red.cumprod, a, axis, dtype, out)
+
+
+def _cumulative(scan: Any, x: Any, axis: Any, dtype: Any, out: Any, include_initial: bool, first: int) -> Any:
+    if axis is None and ndim(x) != 1:
+        raise ShapeError(message("cumulative: axis is needed unless there is just one", {"operand": x}))
+    k = axis_of("cumulative", x, -1 if axis is None else axis)
+    total = scan(x, k, dtype, out)
+    if not include_initial:
+        return total
+    edge = full_like(total, value=first, shape=(*shape(x)[:k], 1, *shape(x)[k + 1 :]))
+    return concatenate(edge, total, axis=k)
+
+
+@implements(getattr(np, "cumulative_sum", None))
+def cumulative_sum(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+) -> Any:
+    return _cumulative(cumsum, x, axis, dtype, out, include_initial, 0)
+
+
+@implements(getattr(np, "cumulative_prod", None))
+def cumulative_prod(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+) -> Any:
+    return _cumulative(cumprod, x, axis, dtype, out, include_initial, 1)
 
 
 @implements(np.argmax, method="argmax")
