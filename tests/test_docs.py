@@ -60,7 +60,7 @@ def run(path):
         if block.asks.startswith("raises"):
             check_error(block, after, names, place)
         elif ">>> " in block.text:
-            check_session(block, names, place)
+            check_doctest(block, names, place)
         else:
             # Empty lines before the block, so that a traceback gives the line in the page.
             execute("\n" * (block.line - 1) + block.text, names, name_of(path))
@@ -71,7 +71,7 @@ def execute(source, names, filename):
     exec(compile(source, filename, "exec"), names)
 
 
-def check_session(block, names, place):
+def check_doctest(block, names, place):
     test = doctest.DocTestParser().get_doctest(block.text, names, place, None, 0)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE, verbose=False)
     runner.run(test, clear_globs=False)

@@ -81,7 +81,8 @@ class NoArray:
     shape = (2,)
 
 
-def test_what_is_no_array_is_refused():
+def test_what_is_no_array_is_refused_even_by_an_op_that_has_met_a_number():
+    xg.special.expit(1.0)
     with pytest.raises(DTypeError, match="an operand of type NoArray is no array"):
         xg.special.expit(NoArray())
 

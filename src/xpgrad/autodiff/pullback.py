@@ -101,13 +101,12 @@ class _Sweep:
             self.visit_other(op, node, g)
             return
         broadcasts = op.broadcasts
-        if not op.is_elementwise and getattr(g, "shape", ()) != node.shape:
-            if not (op.takes_scalar and _shape(g) == ()):
-                g = self.whole(g, node)
+        if not op.is_elementwise and _shape(g) != node.shape and not (op.takes_scalar and _shape(g) == ()):
+            g = self.whole(g, node)
         params, saved, inputs = node.params, node.saved, node.inputs
         assert saved is not None
         last = len(inputs) if op.operands is None else op.operands
-        while inputs[last - 1] is None:
+        while last and inputs[last - 1] is None:
             last -= 1
         ours = node in self.owned
         if ours:

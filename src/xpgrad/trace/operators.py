@@ -17,11 +17,9 @@ from xpgrad.core import SCALAR_TYPES, Op, Value, aval_of
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.contraction import dot, matmul
-from xpgrad.ops.indexing import getitem
 from xpgrad.ops.shape import astype
 from xpgrad.trace import debugging
-from xpgrad.trace.traced import Tape, Traced, explained, item, record
-from xpgrad.trace.views import View
+from xpgrad.trace.traced import Tape, Traced, explained, record
 
 _NO_PARAMS: dict[str, Any] = {}
 _plain = (float, int, np.ndarray, np.float64, np.float32)
@@ -180,39 +178,6 @@ _ARITHMETIC = {
 }
 
 
-def _getitem(self: Any, index: Any) -> Any:
-    """``self[index]``: an int or a slice written out, anything else by the general way."""
-    tape = self._trace
-    data = self._data
-    if (
-        (type(index) is not slice and type(index) is not int)
-        or type(tape) is not Tape
-        or tape.closed
-        or debugging.nans
-        or type(data) is not np.ndarray
-        or data.dtype.kind not in "fc"
-    ):
-        return item(self, index)
-    if self._view is not None:
-        self.refresh()
-        data = self._data
-    try:
-        out = data[index]
-    except IndexError:
-        return item(self, index)
-    node = self._node
-    if node is None:
-        part = Traced(tape, None, out)
-    else:
-        value = Value(getitem, (node,), {"index": index}, out.shape, out.dtype)
-        value.saved = (value, node)
-        tape.nodes.append(value)
-        part = Traced(tape, value, out)
-    if out.ndim:
-        part._view = View(self, getitem, {"index": index})
-    return part
-
-
 def install() -> None:
     """Give `Traced` its operators."""
     for name, (op, apply) in _ARITHMETIC.items():
@@ -225,7 +190,6 @@ def install() -> None:
         setattr(Traced, f"__r{name}__", reflected)
         setattr(Traced, f"__i{name}__", _in_place(method, op.name))
     methods: dict[str, Callable[..., Any]] = {
-        "__getitem__": _getitem,
         "__pow__": _pow,
         "__rpow__": _rpower,
         "__ipow__": _in_place(_power, "power"),

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import DTypeError, ShapeError, TraceError, XpgradError, describe, message, user_line
+from xpgrad._errors import DTypeError, TraceError, XpgradError, describe, message, user_line
 from xpgrad.core import (
-    SCALAR_TYPES,
     Aval,
     Carrier,
     Op,
@@ -29,9 +28,6 @@ from xpgrad.core import (
 )
 from xpgrad.core.graph import input_value
 from xpgrad.core.op import two_devices
-from xpgrad.ops.elementwise import where
-from xpgrad.ops.indexing import apart, getitem, index_update, without_masks
-from xpgrad.ops.shape import astype, reshape
 from xpgrad.trace import debugging
 from xpgrad.trace.views import View, attach
 
@@ -333,35 +329,6 @@ class Traced:
             view.write(self)
             view.seen = view.base._stamp
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        if type(value) is Traced and value._view is not None and value._view.is_of(self, index):
-            return  # A[i] += v has written through the view A[i] already.
-        spec, arrays = apart(index)
-        if not isinstance(value, SCALAR_TYPES) and not hasattr(value, "shape"):
-            value = np.asarray(value)
-        if aval_of(value).dtype.kind == "c" and self.dtype.kind != "c":
-            raise DTypeError(
-                message("setitem: a complex value does not fit a real array", {"array": self, "value": value})
-            )
-        mask = arrays[0] if len(arrays) == 1 and len(spec) == 1 else None
-        if mask is not None and mask.dtype.kind == "b" and not getattr(value, "shape", ()):
-            self.become(self._where(mask, value))
-        else:
-            self.become(record(index_update, (self, value, *arrays), {"index": spec}))
-
-    def _where(self, mask: Any, value: Any) -> Any:
-        """``value`` where the mask holds: unlike a selection, known by its shape alone."""
-        shape = self.shape[: mask.ndim]
-        if mask.shape != shape:
-            raise ShapeError(message("setitem: the mask does not fit the array", {"array": self, "mask": mask}))
-        if mask.ndim < self.ndim:
-            mask = reshape(mask, shape=(*shape, *(1,) * (self.ndim - mask.ndim)))
-        new = where(mask, value, self)
-        return new if new.dtype == self.dtype else astype(new, dtype=self.dtype)
-
-    def __iter__(self) -> Any:
-        return (self[i] for i in range(len(self)))
-
     # ── what leaves the trace ────────────────────────────────────────────────────────────────
     def __bool__(self) -> bool:
         if self._data is None:
@@ -396,14 +363,6 @@ class Traced:
             "np.stack or np.where builds an array of traced parts; np.zeros_like(x, shape=...) makes "
             "one to write into; xg.special has SciPy's functions; xg.stop_gradient(x) gives the plain array",
         )
-
-
-def item(x: Traced, index: Any) -> Any:
-    """``x[index]`` for any index."""
-    spec, arrays = apart(index)
-    if arrays and not any(type(a) is Traced for a in arrays):
-        spec, arrays = without_masks(spec, arrays)
-    return record(getitem, (x, *arrays), {"index": spec})
 
 
 def _leaves(what: str, remedy: str) -> TraceError:

@@ -1,0 +1,96 @@
+"""Reading and writing traced arrays at an index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DTypeError, ShapeError, message
+from xpgrad.core import SCALAR_TYPES, Value, aval_of
+from xpgrad.ops.elementwise import where
+from xpgrad.ops.indexing import apart, getitem, index_update, without_masks
+from xpgrad.ops.shape import astype, reshape
+from xpgrad.trace import debugging
+from xpgrad.trace.traced import Tape, Traced, record
+from xpgrad.trace.views import View
+
+
+def read(x: Any, index: Any) -> Any:
+    """``x[index]``: an int or a slice of an array on a tape written out, the rest by the general way."""
+    tape = x._trace
+    if x._view is not None:
+        x.refresh()
+    data = x._data
+    if (
+        (type(index) is not slice and type(index) is not int)
+        or type(tape) is not Tape
+        or tape.closed
+        or debugging.nans
+        or type(data) is not np.ndarray
+    ):
+        return _read(x, index)
+    try:
+        out = data[index]
+    except IndexError:
+        return _read(x, index)  # which words the error
+    node = x._node
+    if node is None:
+        part = Traced(tape, None, out)
+    else:
+        value = Value(getitem, (node,), {"index": index}, out.shape, out.dtype)
+        value.saved = (value, node)
+        tape.nodes.append(value)
+        part = Traced(tape, value, out)
+    if out.ndim:
+        part._view = View(x, getitem, {"index": index})
+    return part
+
+
+def _read(x: Any, index: Any) -> Any:
+    spec, arrays = apart(index)
+    if arrays and not any(type(a) is Traced for a in arrays):
+        spec, arrays = without_masks(spec, arrays)
+    return record(getitem, (x, *arrays), {"index": spec})
+
+
+def write(x: Any, index: Any, value: Any) -> None:
+    """``x[index] = value``."""
+    if type(value) is Traced and value._view is not None and value._view.is_of(x, index):
+        return  # A[i] += v has written through the view A[i] already.
+    spec, arrays = apart(index)
+    if not isinstance(value, SCALAR_TYPES) and not hasattr(value, "shape"):
+        value = np.asarray(value)
+    if aval_of(value).dtype.kind == "c" and x.dtype.kind != "c":
+        raise DTypeError(
+            message("setitem: a complex value does not fit a real array", {"array": x, "value": value})
+        )
+    mask = arrays[0] if len(arrays) == 1 and len(spec) == 1 else None
+    if mask is not None and mask.dtype.kind == "b" and not getattr(value, "shape", ()):
+        x.become(_masked(x, mask, value))
+    else:
+        x.become(record(index_update, (x, value, *arrays), {"index": spec}))
+
+
+def _masked(x: Any, mask: Any, value: Any) -> Any:
+    """``value`` where the mask holds: unlike a selection, known by its shape alone."""
+    shape = x.shape[: mask.ndim]
+    if mask.shape != shape:
+        raise ShapeError(message("setitem: the mask does not fit the array", {"array": x, "mask": mask}))
+    if mask.ndim < x.ndim:
+        mask = reshape(mask, shape=(*shape, *(1,) * (x.ndim - mask.ndim)))
+    new = where(mask, value, x)
+    return new if new.dtype == x.dtype else astype(new, dtype=x.dtype)
+
+
+def _iterate(x: Any) -> Any:
+    return (x[i] for i in range(len(x)))
+
+
+def install() -> None:
+    """Give `Traced` its subscripts."""
+    for name, method in {"__getitem__": read, "__setitem__": write, "__iter__": _iterate}.items():
+        setattr(Traced, name, method)
+
+
+install()
