@@ -29,7 +29,9 @@ from collections.abc import Mapping
 from typing import Any
 
 # Array libraries that call back into traced arrays: the user's line is further out.
-_LIBRARIES = tuple(f"{os.sep}site-packages{os.sep}{name}{os.sep}" for name in ("numpy", "scipy", "cupy"))
+_LIBRARIES = tuple(
+    f"{os.sep}site-packages{os.sep}{name}{os.sep}" for name in ("numpy", "scipy", "cupy", "pandas")
+)
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 

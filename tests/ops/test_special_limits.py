@@ -115,6 +115,18 @@ def test_the_logarithm_of_a_ratio_survives_its_overflow():
     assert np.max(np.abs(special.rel_entr(x, y) / right - 1)) < tolerance(F64).value
 
 
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+@pytest.mark.parametrize(("f", "base"), [(np.logaddexp, np.e), (np.logaddexp2, 2.0)])
+def test_the_shares_of_a_log_sum_are_exact_at_ten_thousand_and_half_at_infinity(f, base, dtype):
+    x, y = (
+        np.array([1e4, -1e4, -np.inf, np.inf, -np.inf], dtype),
+        np.array([1e4 - 1, 1e4, -np.inf, np.inf, 0], dtype),
+    )
+    dx, dy = xg.vjp(f, x, y)[1](np.ones_like(x))
+    assert close(dx, np.array([base / (base + 1), 0, 0.5, 0.5, 0]), tolerance(dtype).value)
+    assert close(dy, np.array([1 / (base + 1), 1, 0.5, 0.5, 1]), tolerance(dtype).value)
+
+
 def test_logit_keeps_relative_digits_about_one_half():
     x = (0.5 + np.linspace(-2e-3, 2e-3, 31)[::2]).astype(F32)
     expected = [fifty_digits(EXTREMES["logit"][0], p)[0] for p in x]

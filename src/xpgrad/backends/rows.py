@@ -145,8 +145,8 @@ def rows(xp: Any) -> dict[str, Row]:
         out[at(index, arrays)] = v
         return out
 
-    def last_writes(*arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
-        order = xp.zeros(shape, np.intp)
+    def last_writes(x: Any, *arrays: Any, index: Any) -> Any:
+        order = xp.zeros(x.shape, np.intp)
         where = at(index, arrays)
         mine = xp.arange(order[where].size).reshape(order[where].shape)
         xp.maximum.at(order, where, mine)

@@ -51,6 +51,8 @@ def register_carrier(carrier: Carrier) -> None:
     """Let ``carrier`` carry ops out for the types that it accepts."""
     _carriers[carrier.rank] = carrier
     _rank_of_type.clear()
+    for op in OPS.values():
+        op.rows = [None] * len(op.rows)
 
 
 def carrier_of(x: Any) -> Carrier | None:
@@ -199,8 +201,9 @@ def two_devices(name: str, operands: Sequence[Any]) -> DeviceError:
     got = {}
     for i, x in enumerate(operands):
         carrier = carrier_of(x)
-        where = getattr(x, "xpgrad_device", None) or ("" if carrier is None else _PLACE[carrier.rank])
-        got[f"operand {i}"] = f"{describe(x)} on the {'GPU' if where.startswith('gpu') else 'CPU'}"
+        if carrier is not None:  # a scalar is on no device
+            where = getattr(x, "xpgrad_device", _PLACE[carrier.rank])
+            got[f"operand {i}"] = f"{describe(x)} on the {'GPU' if where.startswith('gpu') else 'CPU'}"
     return DeviceError(
         message(f"{name}: operands on two devices", got, remedy='move one with xg.to_device(x, "gpu") or "cpu"')
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.core import Aval
+from xpgrad.core import OPS, Aval
 from xpgrad.ops._define import constant, elementwise, promote, zero
 
 _positive = (0.3, 3.0)
@@ -72,24 +72,25 @@ log10 = elementwise("log10", lambda t, _z, x: (t / ln(10)) / x, domain=_positive
 log1p = elementwise("log1p", lambda t, _z, x: t / (1 + x), domain=(-0.7, 2.0))
 sqrt = elementwise("sqrt", lambda t, z, _x: (0.5 * t) / z, domain=_positive)
 cbrt = elementwise("cbrt", lambda t, z, _x: (t / 3) / (z * z), domain=_positive, holomorphic=False)
+# The share of x is not exp(x - z): z has lost the digits of x that are small beside it.
 logaddexp = elementwise(
     "logaddexp",
-    lambda t, z, x, _y: t * exp(_minus(x, z)),
-    lambda t, z, _x, y: t * exp(_minus(y, z)),
+    lambda t, _z, x, y: t * OPS["expit"](_minus(x, y)),
+    lambda t, _z, x, y: t * OPS["expit"](_minus(y, x)),
     holomorphic=False,
 )
 logaddexp2 = elementwise(
     "logaddexp2",
-    lambda t, z, x, _y: t * exp2(_minus(x, z)),
-    lambda t, z, _x, y: t * exp2(_minus(y, z)),
+    lambda t, _z, x, y: t * OPS["expit"](ln(2) * _minus(x, y)),
+    lambda t, _z, x, y: t * OPS["expit"](ln(2) * _minus(y, x)),
     holomorphic=False,
 )
 
 
-def _minus(x: Any, z: Any) -> Any:
-    """``x - z`` for ``x <= z``, and 0 where both are the same infinity."""
-    same = x == z
-    return where(same, 0, x - where(same, 0, z))
+def _minus(x: Any, y: Any) -> Any:
+    """``x - y``, and 0 where both are the same infinity: there each takes half."""
+    same = x == y
+    return where(same, 0, x - where(same, 0, y))
 
 
 # ── trigonometric and hyperbolic ─────────────────────────────────────────────────────────────

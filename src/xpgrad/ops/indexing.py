@@ -161,14 +161,14 @@ def _pull_index_update(i: int, g: Any, z: Any, *xs: Any, index: Any) -> Any:
     at = getitem(g, *arrays, index=index)
     if all(a.dtype.kind == "b" for a in arrays):
         return at
-    return where(last_writes(*arrays, index=index, shape=g.shape), at, 0)
+    return where(last_writes(g, *arrays, index=index), at, 0)
 
 
-def _last_writes(*arrays: Aval, index: Any, shape: tuple[int, ...]) -> Aval:
-    return Aval(_indexed("setitem", Aval(shape, np.dtype(bool)), index, arrays), np.dtype(bool))
+def _last_writes(x: Aval, *arrays: Aval, index: Any) -> Aval:
+    return Aval(_indexed("setitem", x, index, arrays), np.dtype(bool))
 
 
-# Whether the write of each entry lasts: no later write to the same place hides it.
+# Whether each entry written to x[index] lasts: no later write to the same place hides it.
 last_writes = constant("last_writes", _last_writes)
 
 # x, with v written at the index; the last of repeated indices wins, as in NumPy.
@@ -177,7 +177,7 @@ index_update = linear(
 )
 
 
-for _op in (scatter_add, index_update):
+for _op in (scatter_add, index_update, last_writes):
     _op.host_indices = True
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from xpgrad._errors import NumericsError, describe, message
 
 nans = False
@@ -46,7 +48,8 @@ def check(what: str, out: Any, operands: Sequence[Any] = (), at: str | None = No
 def _found(x: Any) -> str:
     if getattr(x, "_data", x) is None or (not hasattr(x, "dtype") and not isinstance(x, (float, complex))):
         return ""
-    bad = x - x
+    with np.errstate(invalid="ignore"):
+        bad = x - x
     if not bool((bad != bad).any() if hasattr(bad, "any") else bad != bad):
         return ""
     return "NaN" if bool((x != x).any() if hasattr(x, "any") else x != x) else "infinity"

@@ -78,8 +78,10 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         else:
             value = Value(op, (left, right), _NO_PARAMS, z.shape, z.dtype)
         if left is None:
+            x = x if second[1] or type(x) is not np.ndarray else aval_of(x)
             value.saved = (z if second[0] else value, x, y if second[2] else right)
         elif right is None:
+            y = y if first[2] or type(y) is not np.ndarray else aval_of(y)
             value.saved = (z if first[0] else value, x if first[1] else left, y)
         else:
             value.saved = (z if both[0] else value, x if both[1] else left, y if both[2] else right)

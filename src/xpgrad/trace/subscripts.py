@@ -8,6 +8,7 @@ import numpy as np
 
 from xpgrad._errors import DTypeError, ShapeError, message
 from xpgrad.core import SCALAR_TYPES, Value, aval_of
+from xpgrad.devices import device_of, to_device
 from xpgrad.ops.elementwise import where
 from xpgrad.ops.indexing import apart, getitem, index_update, without_masks
 from xpgrad.ops.shape import astype, reshape
@@ -77,6 +78,7 @@ def _masked(x: Any, mask: Any, value: Any) -> Any:
     shape = x.shape[: mask.ndim]
     if mask.shape != shape:
         raise ShapeError(message("setitem: the mask does not fit the array", {"array": x, "mask": mask}))
+    mask = mask if type(mask) is Traced else to_device(mask, device_of(x))
     if mask.ndim < x.ndim:
         mask = reshape(mask, shape=(*shape, *(1,) * (x.ndim - mask.ndim)))
     new = where(mask, value, x)
