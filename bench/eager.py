@@ -102,9 +102,8 @@ def main(argv=None):
             ratio = median(seconds["xpgrad"]) / median(seconds[peer])
             target = TARGETS.get((workload, peer))
             met = None if target is None else ratio <= target
-            report["ratios"].append(
-                {"workload": workload, "peer": peer, "time_over_peer": ratio, "at_most": target, "met": met}
-            )
+            row = {"workload": workload, "peer": peer, "time_over_peer": ratio, "at_most": target, "met": met}
+            report["ratios"].append(row)
             print(
                 f"{workload:12} xpgrad / {peer}: {ratio:.2f}" + (f" (at most {target:.2f})" if target else "")
             )

@@ -349,3 +349,7 @@ def log_softmax(x: Any, axis: red.Axis = None) -> Any:
     Parameters, errors and source are those of `softmax`; the result is in nats, at most 0.
     """
     return _ops.log_softmax(array(x), axis=axis)
+
+
+def __dir__() -> list[str]:
+    return sorted(n for n, f in globals().items() if getattr(f, "__module__", None) == __name__ and n[0] != "_")
