@@ -16,10 +16,11 @@ import numpy as np
 from xpgrad import backends  # noqa: F401 - registers NumPy
 from xpgrad._errors import DTypeError, ShapeError, TraceError, describe, message
 from xpgrad._trees import flatten, paths, tree_map, unflatten
-from xpgrad.autodiff import Duals, call_with_rule, pull
-from xpgrad.core import SCALAR_TYPES, aval_of
+from xpgrad.autodiff import Duals, call_with_rule, copied, pull
+from xpgrad.core import SCALAR_TYPES, aval_of, is_inexact
+from xpgrad.ops.shape import astype, full_like, reshape
 from xpgrad.trace import Tape, Traced, strip
-from xpgrad.trace.boundary import call, check_floating, enter, fresh, leave
+from xpgrad.trace.boundary import argnum, call, check_floating, enter, fresh, leave
 
 Fun = Callable[..., Any]
 Argnums = int | Sequence[int]
@@ -67,6 +68,7 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
         value, node = _scalar(tape, out)
         aux = tree_map(lambda x: leave(tape, x), aux) if has_aux else None
         tape.closed = True
+        tape.check_constants()
         seeds = [] if node is None else [(node, 1.0)]
         gradient = rebuild(pull(tape.nodes, seeds, [x._node for x in leaves], like=_like(leaves), free=True))
         return ((value, aux) if has_aux else value), gradient
@@ -114,10 +116,11 @@ def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
     leaves, rebuild, traced = enter(tape, args, tuple(range(len(args))), "vjp")
     outs, structure = flatten(call(f, traced))
     nodes = [x._node if type(x) is Traced and x._trace is tape else None for x in map(fresh, outs)]
-    values = [leave(tape, x) for x in outs]
+    values = [copied(leave(tape, x)) for x in outs]  # the tape may keep them
     tape.closed = True
 
     def pullback(g: Any) -> Any:
+        tape.check_constants()
         gs, given = flatten(g)
         if given != structure or [_shape(a) for a in gs] != [_shape(v) for v in values]:
             raise ShapeError(
@@ -126,7 +129,11 @@ def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
                     {"cotangent": ", ".join(map(describe, gs)), "output": ", ".join(map(describe, values))},
                 )
             )
-        seeds = [(node, part) for node, part in zip(nodes, gs, strict=True) if node is not None]
+        seeds = [
+            (node, _aligned(part, node, "pullback"))
+            for node, part in zip(nodes, gs, strict=True)
+            if node is not None
+        ]
         return rebuild(pull(tape.nodes, seeds, [x._node for x in leaves], like=_like(leaves)))
 
     return unflatten(structure, values), pullback
@@ -161,7 +168,7 @@ def jvp(f: Fun, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, A
         )
     duals = Duals()
     check_floating(xs, [f"primals{p}" for p in paths(tuple(primals))], "jvp")
-    traced = [duals.enter(x, t) for x, t in zip(xs, ts, strict=True)]
+    traced = [duals.enter(x, _aligned(t, x, "jvp")) for x, t in zip(xs, ts, strict=True)]
     outs, out_structure = flatten(call(f, unflatten(structure, traced)))
     values, pushed = [], []
     for x in map(fresh, outs):
@@ -188,14 +195,22 @@ def jacobian(f: Fun, argnums: int = 0) -> Fun:
     """
 
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        def partial(x: Any) -> Any:
-            return f(*args[:argnums], x, *args[argnums + 1 :], **kwargs)
+        where = argnum(argnums, args, "jacobian")
 
-        out, pullback = vjp(partial, args[argnums])
+        def partial(x: Any) -> Any:
+            return f(*args[:where], x, *args[where + 1 :], **kwargs)
+
+        out, pullback = vjp(partial, args[where])
+        if not hasattr(out, "shape") and not isinstance(out, SCALAR_TYPES):
+            raise ShapeError(message(f"jacobian: the function must return an array, not {describe(out)}"))
         shape = _shape(out)
-        rows = [pullback(basis)[0] for basis in _basis(out)]
+        rows = [pullback(basis)[0] for basis in _basis(out, 1)]
         if not rows:
-            return tree_map(lambda x: np.zeros((*shape, *_shape(x))), args[argnums])
+            return tree_map(lambda x: full_like(x, value=0, shape=(*shape, *_shape(x))), args[where])
+        if aval_of(out).dtype.kind == "c":
+            # Of a real argument a cotangent is real: 1 reads the real part of the derivative, -i the other.
+            turned = [pullback(basis)[0] for basis in _basis(out, -1j)]
+            rows = [tree_map(_with_imaginary, re, im) for re, im in zip(rows, turned, strict=True)]
         return tree_map(
             lambda *parts: np.reshape(np.stack([_array(p) for p in parts]), (*shape, *_shape(parts[0]))),
             *rows,
@@ -223,18 +238,32 @@ def hvp(f: Fun, argnums: int = 0) -> Fun:
 
     def product(*args: Any) -> Any:
         *rest, v = args
+        where = argnum(argnums, rest, "hvp")
 
         def gradient(x: Any) -> Any:
-            return grad(f, argnums)(*rest[:argnums], x, *rest[argnums + 1 :])
+            return grad(f, where)(*rest[:where], x, *rest[where + 1 :])
 
-        return jvp(gradient, (rest[argnums],), (v,))[1]
+        return jvp(gradient, (rest[where],), (v,))[1]
 
     return _named(product, f, "hvp")
 
 
 def stop_gradient(x: Any) -> Any:
-    """``x`` (a tree) as a constant: its derivative is zero, in every mode and order."""
-    return tree_map(lambda leaf: strip(leaf) if type(leaf) is Traced else leaf, x)
+    """``x`` (a tree) as a constant: its derivative is zero, in every mode and order.
+
+    Traced arrays are given back as plain ones, copies that may be written to.
+    """
+    return tree_map(lambda leaf: copied(strip(leaf)) if type(leaf) is Traced else leaf, x)
+
+
+def _untaped(f: Fun, args: Sequence[Any]) -> Any:
+    """``f(*args)`` on traced constants: what it writes in place reaches no array of the caller's."""
+    tape = Tape()
+    leaves, structure = flatten(tuple(args))
+    entered = [Traced(tape, None, x) if is_inexact(x) else x for x in leaves]
+    out = tree_map(lambda x: leave(tape, x), call(f, unflatten(structure, entered)))
+    tape.closed = True
+    return out
 
 
 def checkpoint(f: Fun) -> Fun:
@@ -250,7 +279,7 @@ def checkpoint(f: Fun) -> Fun:
     """
 
     def fwd(*args: Any) -> Any:
-        return f(*args), args
+        return _untaped(f, args), args
 
     def bwd(args: Any, g: Any) -> Any:
         leaves, structure = flatten(args)
@@ -331,8 +360,6 @@ def _shape(x: Any) -> tuple[int, ...]:
 
 
 def _zeros(x: Any) -> Any:
-    from xpgrad.ops.shape import full_like
-
     return full_like(x, value=0)
 
 
@@ -340,16 +367,28 @@ def _array(x: Any) -> Any:
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
-def _basis(out: Any) -> Any:
-    """Arrays like ``out``, each with a single 1."""
-    from xpgrad.ops.shape import full_like, reshape
-
+def _basis(out: Any, one: complex) -> Any:
+    """Arrays like ``out``, each with ``one`` in a single place."""
     shape = _shape(out)
     n = int(np.prod(shape, dtype=np.intp))
     for k in range(n):
         flat = full_like(strip(out), value=0, shape=(n,), dtype=aval_of(out).dtype)
-        flat[k] = 1
+        flat[k] = one
         yield reshape(flat, shape=shape)
+
+
+def _with_imaginary(re: Any, im: Any) -> Any:
+    return re if aval_of(re).dtype.kind == "c" else re + 1j * im
+
+
+def _aligned(t: Any, x: Any, what: str) -> Any:
+    """The tangent or cotangent ``t`` with the dtype of ``x``; a complex one of a real array is refused."""
+    wanted, given = aval_of(x), aval_of(t)
+    if given.dtype.kind == "c" and wanted.dtype.kind != "c":
+        raise DTypeError(
+            message(f"{what}: complex, where the array is real", {"array": str(wanted), "given": t})
+        )
+    return t if given.dtype == wanted.dtype or given.weak or wanted.weak else astype(t, dtype=wanted.dtype)
 
 
 def _named(wrapper: Fun, f: Fun, what: str) -> Fun:

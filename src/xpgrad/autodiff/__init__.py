@@ -4,7 +4,7 @@ Un-broadcasting, the chain rule and the transpose of a linear program are writte
 """
 
 from xpgrad.autodiff.custom import call_with_rule, custom_vjp
-from xpgrad.autodiff.pullback import pull
+from xpgrad.autodiff.pullback import copied, pull
 from xpgrad.autodiff.pushforward import Duals
 
-__all__ = ["Duals", "call_with_rule", "custom_vjp", "pull"]
+__all__ = ["Duals", "call_with_rule", "copied", "custom_vjp", "pull"]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
 
+import numpy as np
+
 from xpgrad._errors import ShapeError, TraceError, describe, message, user_line
 from xpgrad._trees import flatten, unflatten
 from xpgrad.autodiff.pullback import transposed
@@ -50,7 +52,8 @@ class custom_vjp:
         Parameters
         ----------
         fwd : callable
-            ``fwd(*args) -> (out, residuals)`` with the ``out`` of the function itself.
+            ``fwd(*args) -> (out, residuals)`` with the ``out`` of the function itself. It is
+            given plain arrays, which it must not write to.
         bwd : callable
             ``bwd(residuals, g) -> cotangents``: a tuple with one tree for each argument, None
             for one that has no derivative. ``g`` has the structure and shapes of ``out``.
@@ -80,7 +83,7 @@ def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str) -
     if isinstance(trace, Symbols):
         return f(*args)
     trace.check_open(_CUSTOM)
-    lower = [trace.operand(_CUSTOM, x) for x in leaves]
+    lower = [_guarded(trace.operand(_CUSTOM, x)) for x in leaves]
     out, residuals = fwd(*unflatten(structure, lower))
     outs, out_structure = flatten(out)
     if any(type(x) is Traced and x._trace is trace for x in outs):
@@ -99,6 +102,15 @@ def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str) -
     nodes = [x._node if type(x) is Traced and x._trace is trace else None for x in leaves]
     wrapped = _with_pull(trace, nodes, lower, outs, pull)
     return unflatten(out_structure, wrapped)
+
+
+def _guarded(x: Any) -> Any:
+    """``x`` so that the rule cannot write to it: what it is given is the user's, or saved."""
+    if type(x) is np.ndarray:
+        x = x.view()
+        x.flags.writeable = False
+        return x
+    return x.snapshot() if type(x) is Traced else x
 
 
 def _with_pull(

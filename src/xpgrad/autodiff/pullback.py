@@ -101,7 +101,8 @@ class _Sweep:
             self.visit_other(op, node, g)
             return
         broadcasts = op.broadcasts
-        if not op.is_elementwise and _shape(g) != node.shape and not (op.takes_scalar and _shape(g) == ()):
+        as_it_is = op.is_elementwise or (op.takes_scalar and _shape(g) == ())
+        if not as_it_is and (_shape(g) != node.shape or isinstance(g, (float, int, complex))):
             g = self.whole(g, node)
         params, saved, inputs = node.params, node.saved, node.inputs
         assert saved is not None
@@ -137,7 +138,8 @@ class _Sweep:
                 self.add(value, fitted(c, value, node.shape if broadcasts else None))
                 apart = alone = False
                 continue
-            if c.shape != value.shape or c.dtype is not value.dtype:
+            widened = broadcasts and node.shape != value.shape
+            if widened or c.shape != value.shape or c.dtype is not value.dtype:
                 c = fitted(c, value, node.shape if broadcasts else None)
             mine = (c is not g or (ours and alone and i == last - 1)) and getattr(c, "base", self) is None
             apart = apart and mine
@@ -186,7 +188,7 @@ class _Sweep:
             whole = scatter_add(self.whole_at(c, value), *c.arrays, index=c.index, shape=value.shape)
             self.add(value, fitted(whole, value, None))
             return
-        if value in self.owned and before.shape == value.shape:
+        if value in self.owned and type(before) is self.kind and before.shape == value.shape:
             total = before
         else:
             total = full_like(self.like, value=0, shape=value.shape, dtype=value.dtype)
@@ -214,8 +216,10 @@ class _Sweep:
             self.whole(parts[k], aval_of(z)) if k in parts else full_like(z, value=0)
             for k, z in enumerate(outs)
         ]
+        gs = [copied(g) for g in gs]  # the rule may write to what it is given
         for value, c in zip(node.inputs, node.params["pull"](gs), strict=True):
             if value is not None and c is not None:
+                c = copied(c)  # and may give back what it has saved
                 if debugging.nans:
                     debugging.check("bwd of custom_vjp", c, at=node.at)
                 self.add(value, fitted(c, value, None))
@@ -300,7 +304,7 @@ def in_place(g: Any, steps: Sequence[tuple[str, Any]], saved: Any) -> Any:
         y = slot if type(slot) is not Slot else saved[slot.index]
         fits = y is None or len(_shape(y)) == 0 or _shape(y) == g.shape
         real_in_real = y is None or g.dtype.kind == "c" or aval_of(y).dtype.kind != "c"
-        if not (fits and real_in_real):
+        if type(y) is Traced or not (fits and real_in_real):
             g = g * y if name == "multiply" else g / y
         elif name == "negate":
             g *= -1
@@ -331,6 +335,13 @@ def transposed(pull_: Callable[[list[Any]], list[Any]], outs: Sequence[Any], ts:
     return sweep.results([g._node for g in gs], ts)
 
 
+def copied(x: Any) -> Any:
+    """An array of its own with the value of ``x``."""
+    if type(x) is Traced:
+        return x.snapshot()
+    return x.copy() if hasattr(x, "copy") else x
+
+
 def _shape(g: Any) -> Any:
     return getattr(g, "shape", ())
 
@@ -346,7 +357,7 @@ def fitted(c: Any, value: Value, out: tuple[int, ...] | None) -> Any:
     entries. It stays smaller than ``value`` along an axis on which it is constant.
     """
     shape = getattr(c, "shape", ())
-    if shape != value.shape and out != value.shape:
+    if out != value.shape and (out is not None or shape != value.shape):
         c = _unbroadcast(c, shape, value.shape, shape if out is None else out)
     dtype = getattr(c, "dtype", None)
     if dtype is not value.dtype and dtype is not None and dtype != value.dtype:

@@ -14,7 +14,8 @@ from numpy.linalg import LinAlgError
 
 from xpgrad._errors import NotDifferentiableError, describe, message
 from xpgrad.core import Op, is_inexact
-from xpgrad.ops.shape import broadcast_to, full_like
+from xpgrad.ops.complex import real
+from xpgrad.ops.shape import astype, broadcast_to, full_like
 from xpgrad.trace import debugging
 from xpgrad.trace.traced import Trace, Traced, carry_out
 
@@ -79,7 +80,12 @@ def push(op: Op, ts: Sequence[Any], z: Any, xs: Sequence[Any], params: Mapping[s
 
 
 def _whole(t: Any, z: Any) -> Any:
-    """``t`` with the shape of ``z``."""
+    """``t`` with the shape and dtype of ``z``."""
+    dtype, own = getattr(z, "dtype", None), getattr(t, "dtype", None)
+    if dtype is not None and own is not None and own != dtype:
+        if own.kind == "c" and dtype.kind != "c":
+            t = real(t)
+        t = astype(t, dtype=dtype)
     shape = getattr(z, "shape", ())
     if getattr(t, "shape", ()) == shape:
         return t

@@ -46,6 +46,8 @@ imag = elementwise(
     pulls=(lambda g, _z, _x: -1j * real(g) if _is_complex(_x) else 0 * real(g),),
     dtype=_real_dtype,
 )
+for _op in (real, imag):
+    _op.makes_view = True
 absolute = elementwise(
     "absolute",
     lambda t, z, x: real(t * _phase(x, z)),

@@ -13,27 +13,31 @@ from xpgrad.core import aval_of
 from xpgrad.trace.traced import Tape, Traced
 
 Fun = Callable[..., Any]
-Argnums = int | Sequence[int]
+Argnums = int | np.integer[Any] | Sequence[int]
 
 
 def enter(tape: Tape, args: Sequence[Any], argnums: Argnums, what: str) -> tuple[list[Traced], Fun, list[Any]]:
     """Trace the leaves of the chosen arguments; how to rebuild trees like theirs; the new args."""
     traced = list(args)
-    if isinstance(argnums, int):
-        where = _argnum(argnums, args, what)
+    if isinstance(argnums, (int, np.integer)):
+        where = argnum(argnums, args, what)
         leaves, structure = flatten(args[where])
         check_floating(leaves, None, what, args[where], where)
         entered = [tape.enter(x) for x in leaves]
+        inputs = [x.snapshot() for x in entered]  # the function may write to its arguments
         traced[where] = unflatten(structure, entered)
-        return entered, lambda gs: unflatten(structure, gs), traced
-    wheres = [_argnum(k, args, what) for k in argnums]
+        return inputs, lambda gs: unflatten(structure, gs), traced
+    wheres = [argnum(k, args, what) for k in argnums]
+    if len(set(wheres)) < len(wheres):
+        raise TraceError(message(f"{what}: argnums {tuple(argnums)} name an argument twice"))
     chosen = tuple(args[k] for k in wheres)
     leaves, structure = flatten(chosen)
     check_floating(leaves, None, what, chosen, None)
     entered = [tape.enter(x) for x in leaves]
+    inputs = [x.snapshot() for x in entered]
     for k, part in zip(wheres, unflatten(structure, entered), strict=True):
         traced[k] = part
-    return entered, lambda gs: unflatten(structure, gs), traced
+    return inputs, lambda gs: unflatten(structure, gs), traced
 
 
 def call(f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
@@ -46,10 +50,11 @@ def call(f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> A
         raise
 
 
-def _argnum(k: int, args: Sequence[Any], what: str) -> int:
+def argnum(k: int, args: Sequence[Any], what: str) -> int:
+    """``k`` counted from the front, if there is such an argument."""
     if not -len(args) <= k < len(args):
         raise TraceError(message(f"{what}: argnums {k}, but {len(args)} positional arguments were given"))
-    return k % len(args)
+    return int(k) % len(args)
 
 
 def check_floating(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from xpgrad._errors import NumericsError, describe, message
 
 nans = False
+_open = 0
+_lock = Lock()
 
 
 @contextmanager
@@ -20,7 +23,8 @@ def debug(*, nans: bool = False) -> Iterator[None]:
     Parameters
     ----------
     nans : bool
-        Check the output of every op; about one more pass over memory for each.
+        Check the output of every op, in every thread while the context is open; about one more
+        pass over memory for each.
 
     Raises
     ------
@@ -28,12 +32,22 @@ def debug(*, nans: bool = False) -> Iterator[None]:
         Naming the op, its operands, and the user's line that called it; for an op of the
         backward sweep, the line whose derivative it is.
     """
-    before = globals()["nans"]
-    globals()["nans"] = nans
+    if not nans:
+        yield
+        return
+    _count(1)
     try:
         yield
     finally:
-        globals()["nans"] = before
+        _count(-1)
+
+
+def _count(change: int) -> None:
+    """Contexts may overlap, in threads: the switch is on while any is open."""
+    global nans, _open
+    with _lock:
+        _open += change
+        nans = _open > 0
 
 
 def check(what: str, out: Any, operands: Sequence[Any] = (), at: str | None = None) -> None:
@@ -46,6 +60,8 @@ def check(what: str, out: Any, operands: Sequence[Any] = (), at: str | None = No
 
 
 def _found(x: Any) -> str:
+    if getattr(getattr(x, "dtype", None), "kind", "f") not in "fc":
+        return ""
     if getattr(x, "_data", x) is None or (not hasattr(x, "dtype") and not isinstance(x, (float, complex))):
         return ""
     with np.errstate(invalid="ignore"):

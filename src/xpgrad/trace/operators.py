@@ -30,22 +30,22 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
     both, first, second = op.kept((True, True)), op.kept((True, False)), op.kept((False, True))
 
     def method(self: Any, other: Any) -> Any:
+        if self._view is not None:
+            self.refresh()
         tape = self._trace
         kind = type(other)
         if type(tape) is not Tape or tape.closed or debugging.nans:
             return _slow(op, self, other)
         if kind is Traced:
-            if other._trace is not tape:
-                return _slow(op, self, other)
             if other._view is not None:
                 other.refresh()
+            if other._trace is not tape:
+                return _slow(op, self, other)
             y, right = other._data, other._node
         elif kind in _plain:
             y, right = other, None
         else:
             return _slow(op, self, other)
-        if self._view is not None:
-            self.refresh()
         x, left = self._data, self._node
         try:
             z = apply(x, y)
@@ -58,11 +58,11 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         return _kept(tape, z, x, left, y, right)
 
     def reflected(self: Any, other: Any) -> Any:
+        if self._view is not None:
+            self.refresh()
         tape = self._trace
         if type(tape) is not Tape or tape.closed or debugging.nans or type(other) not in _plain:
             return _slow(op, other, self)
-        if self._view is not None:
-            self.refresh()
         y, right = self._data, self._node
         try:
             z = apply(other, y)
@@ -78,10 +78,10 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         else:
             value = Value(op, (left, right), _NO_PARAMS, z.shape, z.dtype)
         if left is None:
-            x = x if second[1] or type(x) is not np.ndarray else aval_of(x)
+            x = tape.constant(x) if second[1] else aval_of(x)
             value.saved = (z if second[0] else value, x, y if second[2] else right)
         elif right is None:
-            y = y if first[2] or type(y) is not np.ndarray else aval_of(y)
+            y = tape.constant(y) if first[2] else aval_of(y)
             value.saved = (z if first[0] else value, x if first[1] else left, y)
         else:
             value.saved = (z if both[0] else value, x if both[1] else left, y if both[2] else right)

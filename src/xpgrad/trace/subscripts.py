@@ -19,9 +19,9 @@ from xpgrad.trace.views import View
 
 def read(x: Any, index: Any) -> Any:
     """``x[index]``: an int or a slice of an array on a tape written out, the rest by the general way."""
-    tape = x._trace
     if x._view is not None:
         x.refresh()
+    tape = x._trace
     data = x._data
     if (
         (type(index) is not slice and type(index) is not int)

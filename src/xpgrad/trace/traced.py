@@ -10,12 +10,12 @@ once; a later trace is always further in; no array that the user holds is ever w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import DTypeError, TraceError, XpgradError, describe, message, user_line
+from xpgrad._errors import DTypeError, OutOfBoundsError, TraceError, XpgradError, describe, message, user_line
 from xpgrad.core import (
     Aval,
     Carrier,
@@ -33,6 +33,27 @@ from xpgrad.trace.views import View, attach
 
 _levels = count(1)
 _NO_PARAMS: dict[str, Any] = {}
+
+
+# Up to how many entries a plain array is copied when a tape keeps it.
+_SMALL = 1 << 12
+
+
+def _sample(x: Any) -> bytes:
+    """64 entries spread over ``x``."""
+    sampled: np.ndarray[Any, Any] = x.flat[:: max(x.size // 64, 1)]
+    return sampled.tobytes()
+
+
+def _written_to(x: Any, line: str | None) -> TraceError:
+    return TraceError(
+        message(
+            "a plain array was written to after a traced operation used it: its old value is needed backward",
+            {"array": x},
+            at=line,
+            remedy="write to a copy, or to a new array each time",
+        )
+    )
 
 
 class Trace:
@@ -62,8 +83,7 @@ class Trace:
         if type(x) is Traced:
             if x._view is not None:
                 x.refresh()
-            if x._trace is self:
-                return x._data
+            return x._data if x._trace is self else Traced(x._trace, x._node, x._data)
         return x
 
 
@@ -76,15 +96,39 @@ class Tape(Trace):
         In the order in which they were made.
     """
 
-    __slots__ = ("nodes",)
+    __slots__ = ("constants", "nodes")
 
     def __init__(self) -> None:
         super().__init__()
         self.nodes: list[Value] = []
+        self.constants: dict[int, tuple[Any, bytes, str | None]] = {}
 
     def enter(self, x: Any) -> Traced:
         """``x`` as an input of this trace."""
-        return Traced(self, input_value(x), x)
+        return Traced(self, input_value(x), x.snapshot() if type(x) is Traced else x)
+
+    def constant(self, x: Any) -> Any:
+        """A plain array as the tape keeps it for the backward sweep, safe from later writes.
+
+        A small array is copied. A large one is kept by reference, and what it holds is sampled:
+        `check_constants` finds that it was written to since.
+        """
+        if type(x) is not np.ndarray or not x.flags.writeable:
+            return x
+        if x.size <= _SMALL:
+            return x.copy()
+        known = self.constants.get(id(x))
+        if known is None:
+            self.constants[id(x)] = (x, _sample(x), user_line())
+        elif known[1] != _sample(x):
+            raise _written_to(x, known[2])
+        return x
+
+    def check_constants(self) -> None:
+        """Raise if a large plain array was written to after a traced op used it."""
+        for x, sample, line in self.constants.values():
+            if _sample(x) != sample:
+                raise _written_to(x, line)
 
     def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
         if self.closed:
@@ -104,6 +148,7 @@ class Tape(Trace):
                     inputs.append(node)
                     datas.append(x._data)
                     continue
+                x = Traced(x._trace, x._node, x._data)  # a later write to it must not reach the tape
             inputs.append(None)
             datas.append(x)
         out = carry_out(op, datas, params)
@@ -146,7 +191,10 @@ class Tape(Trace):
         kept = op.kept(tuple([v is not None for v in inputs]))
         value.saved = (
             out if kept[0] or type(out) is tuple else value,
-            *[x if v is None or keep else v for x, v, keep in zip(datas, inputs, kept[1:], strict=True)],
+            *[
+                (x if v is not None else self.constant(x)) if keep else (v if v is not None else aval_of(x))
+                for x, v, keep in zip(datas, inputs, kept[1:], strict=True)
+            ],
         )
         if op.pulls is None or debugging.nans:
             value.at = user_line()
@@ -207,7 +255,7 @@ def explained(op: Op, datas: Sequence[Any], params: Mapping[str, Any], error: Ex
     except Exception:
         pass
     got = {f"operand {i}": describe(x) for i, x in enumerate(datas)}
-    kind = type(error)
+    kind = OutOfBoundsError if isinstance(error, IndexError) else type(error)
     text = message(f"{op.name}: {error}", got)
     if isinstance(error, np.linalg.LinAlgError):
         return np.linalg.LinAlgError(text)
@@ -218,8 +266,11 @@ def record(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
     """Record ``op`` on the innermost trace among its operands."""
     trace: Trace | None = None
     for x in operands:
-        if type(x) is Traced and (trace is None or x._trace.level > trace.level):
-            trace = x._trace
+        if type(x) is Traced:
+            if x._view is not None:
+                x.refresh()  # which may move it to another level
+            if trace is None or x._trace.level > trace.level:
+                trace = x._trace
     assert trace is not None
     out = trace.record(op, operands, params)
     if op.makes_view and type(out) is Traced:
@@ -312,22 +363,49 @@ class Traced:
 
     # ── views and writing ────────────────────────────────────────────────────────────────────
     def refresh(self) -> None:
-        """See what was written to the array that this one looks into."""
-        view = self._view
-        if view is not None and view.stale():
-            again = view.read()
-            self._trace, self._node, self._data = again._trace, again._node, again._data
-            self._stamp += 1
-            view.seen = view.base._stamp
+        """See what was written to the arrays that this one looks into."""
+        stale: list[Traced] = []
+        x = self
+        while x._view is not None and x._view.stale():
+            stale.append(x)
+            x = x._view.base
+        for x in reversed(stale):
+            x._read_again()
 
     def become(self, new: Any) -> None:
-        """Take the value ``new``, as a write would leave it; arrays looked into see it too."""
+        """Take the value ``new``, as a write would leave it; arrays that share memory see it too.
+
+        Raises
+        ------
+        TraceError
+            The array is a view that cannot be written through; nothing has changed then.
+        """
+        looking = [self]
+        while (view := looking[-1]._view) is not None:
+            view.check_writable(looking[-1])
+            looking.append(view.base)
+        self._take(new)
+        for x, base in pairwise(looking):
+            assert x._view is not None
+            base._take(x._view.put(x))
+        looking.pop()._stamp += 1
+        for x in reversed(looking):
+            x._read_again()  # NumPy's layout in memory is that of the base
+
+    def _take(self, new: Any) -> None:
         self._trace, self._node, self._data = new._trace, new._node, new._data
-        self._stamp += 1
-        view = self._view
-        if view is not None:
-            view.write(self)
-            view.seen = view.base._stamp
+
+    def _read_again(self) -> None:
+        assert self._view is not None
+        again = self._view.read()
+        self._take(again)
+        self._view.seen = self._view.root._stamp
+
+    def snapshot(self) -> Traced:
+        """Another handle on the present value, which no write reaches."""
+        if self._view is not None:
+            self.refresh()
+        return Traced(self._trace, self._node, self._data)
 
     # ── what leaves the trace ────────────────────────────────────────────────────────────────
     def __bool__(self) -> bool:

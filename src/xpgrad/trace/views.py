@@ -7,7 +7,7 @@ view is next read. A write that cannot be taken back to the base is refused by n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,21 +19,30 @@ from xpgrad.ops.shape import inverse_axes, reshape, transpose
 
 
 class View:
-    """How one traced array looks into another."""
+    """How one traced array looks into another.
 
-    __slots__ = ("base", "op", "params", "seen")
+    Attributes
+    ----------
+    base : Traced
+        What it looks into, which may be a view itself.
+    root : Traced
+        The base of all its bases; its `_stamp` counts the writes to any array of the family.
+    seen : int
+        The count when this one was last read.
+    """
+
+    __slots__ = ("base", "op", "params", "root", "seen")
 
     def __init__(self, base: Any, op: Op, params: Mapping[str, Any]) -> None:
         self.base = base
+        self.root = base if base._view is None else base._view.root
         self.op = op
         self.params = params
-        self.seen = base._stamp
+        self.seen = self.root._stamp
 
     def stale(self) -> bool:
-        """Whether the base has been written to since it was read."""
-        if self.base._view is not None:
-            self.base.refresh()
-        return bool(self.base._stamp != self.seen)
+        """Whether any array of the family has been written to since this one was read."""
+        return bool(self.root._stamp != self.seen)
 
     def read(self) -> Any:
         """The view, read from the base again."""
@@ -41,29 +50,29 @@ class View:
 
     def is_of(self, base: Any, index: Any) -> bool:
         """Whether this is the view ``base[index]``, and up to date."""
-        if self.op is not getitem or self.base is not base or self.seen != base._stamp:
+        if self.op is not getitem or self.base is not base or self.stale():
             return False
         spec, arrays = apart(index)
         return not arrays and bool(self.params["index"] == spec)
 
-    def write(self, view: Any) -> None:
-        """Write the view's new value back to the base."""
-        base = self.base
-        if self.op is getitem:
-            new = index_update(base, view, index=self.params["index"])
-        elif self.op is transpose:
-            new = transpose(view, axes=inverse_axes(self.params["axes"]))
-        elif self.op is reshape:
-            new = reshape(view, shape=base.shape)
-        else:
+    def check_writable(self, view: Any) -> None:
+        """Refuse, by name, a write that cannot be taken back to the base."""
+        if self.op not in (getitem, transpose, reshape):
             raise TraceError(
                 message(
                     f"write through a view: what {self.op.name} returns cannot be written to",
-                    {"view": view, "of": base},
+                    {"view": view, "of": self.base},
                     remedy="write to a copy: x.copy()",
                 )
             )
-        base.become(new)
+
+    def put(self, view: Any) -> Any:
+        """The base, with the view's new value in its place."""
+        if self.op is getitem:
+            return index_update(self.base, view, index=self.params["index"])
+        if self.op is transpose:
+            return transpose(view, axes=inverse_axes(self.params["axes"]))
+        return reshape(view, shape=self.base.shape)
 
 
 class UnsureView(View):
@@ -71,7 +80,7 @@ class UnsureView(View):
 
     __slots__ = ()
 
-    def write(self, view: Any) -> None:
+    def check_writable(self, view: Any) -> None:
         raise TraceError(
             message(
                 "write through a view: with shapes alone it is not known whether this reshape is a copy",
@@ -79,6 +88,50 @@ class UnsureView(View):
                 remedy="write before the reshape, or to a copy: x.reshape(...).copy()",
             )
         )
+
+    def read(self) -> Any:
+        raise TraceError(
+            message(
+                "read of a view: with shapes alone it is not known whether this reshape is a copy, and "
+                "the array it came from has been written to",
+                {"of": self.base},
+                remedy="reshape after the write, or a copy before it: x.copy().reshape(...)",
+            )
+        )
+
+
+class Derived(View):
+    """A view that a function of several ops reads, such as a diagonal; it cannot be written to."""
+
+    __slots__ = ("again", "name")
+
+    def __init__(self, base: Any, name: str, again: Callable[[Any], Any]) -> None:
+        super().__init__(base, getitem, {})
+        self.name = name
+        self.again = again
+
+    def read(self) -> Any:
+        return self.again(self.base)
+
+    def is_of(self, base: Any, index: Any) -> bool:
+        return False
+
+    def check_writable(self, view: Any) -> None:
+        raise TraceError(
+            message(
+                f"write through a view: what {self.name} returns cannot be written to",
+                {"view": view, "of": self.base},
+                remedy="write to a copy: x.copy()",
+            )
+        )
+
+
+def derived(base: Any, name: str, function: Callable[[Any], Any]) -> Any:
+    """``function(base)``, which in NumPy is a view: it follows the base, and refuses writes by name."""
+    out = fresh(function(base))
+    if hasattr(base, "_view") and type(out) is type(base):
+        out._view = Derived(base, name, function)
+    return out
 
 
 def attach(out: Any, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> None:
@@ -89,15 +142,16 @@ def attach(out: Any, op: Op, operands: Sequence[Any], params: Mapping[str, Any])
     if op is getitem:
         if len(operands) > 1 or not (out.shape or _has_ellipsis(params["index"])):
             return
-        out._view = View(base, op, params)
     elif op is reshape:
         shares = _shares(base, out)
         if shares is None and _squeezed(base.shape) != _squeezed(out.shape):
             out._view = UnsureView(base, op, params)
-        elif shares is not False:
-            out._view = View(base, op, params)
-    else:
-        out._view = View(base, op, params)
+            return
+        if shares is False:
+            return
+    elif op.name in ("real", "imag") and base.dtype.kind != "c":
+        return
+    out._view = View(base, op, params)
 
 
 def fresh(x: Any) -> Any:
