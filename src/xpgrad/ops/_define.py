@@ -87,6 +87,7 @@ def linear(
     push: Rule | None = None,
     operands: int | None = None,
     takes_scalar: bool = False,
+    reads: Sequence[Sequence[bool]] | None = None,
 ) -> Op:
     """State an op that is linear in each operand.
 
@@ -105,9 +106,12 @@ def linear(
         How many operands, from the first, are numbers to differentiate; all by default.
     takes_scalar : bool
         The rule accepts a cotangent that is a scalar standing for an array of equal entries.
+    reads : sequence of sequence of bool
+        As `Op` has it, where a variadic rule reads the numbers of some operands only.
     """
     every: Sequence[Rule | None] = pulls if variadic is None else _Each(variadic)
-    reads = [_reads(len(pulls), pull) for pull in pulls] if variadic is None else [_reads_variadic(variadic)]
+    if reads is None:
+        reads = [_reads_variadic(variadic)] if variadic else [_reads(len(pulls), pull) for pull in pulls]
     op = Op(name, shape, "linear", pulls=every, reads=reads, push=push)
     op.operands, op.takes_scalar = operands, takes_scalar
     if jointly:

@@ -71,22 +71,37 @@ def _as_index(part: Any) -> Any:
     return array.astype(np.intp) if array.size == 0 else array
 
 
-def without_masks(index: Any, arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
+def without_masks(shape: Sequence[int], index: Any, arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Put the indices at which a mask is true in place of the mask, whose numbers are known."""
     if not any(a.dtype.kind == "b" for a in arrays):
         return index, list(arrays)
+    widths = {id(a): a.ndim if a.dtype.kind == "b" else 1 for a in arrays}
+    taken = sum(widths.values()) + sum(1 for p in index if isinstance(p, (int, slice)))
     spec: list[Any] = []
     flat: list[Any] = []
     rest = iter(arrays)
+    axis = 0
     for part in index:
-        found = [part]
-        if part is ARRAY:
-            array = next(rest)
-            taken = array.nonzero() if array.dtype.kind == "b" else (array,)
-            flat += taken
-            found = [ARRAY] * len(taken)
-        spec += found
+        if part is not ARRAY:
+            spec.append(part)
+            axis += 0 if part is None else len(shape) - taken if part is Ellipsis else 1
+            continue
+        array = next(rest)
+        if array.dtype.kind == "b":
+            _check_mask(shape[axis : axis + array.ndim], array, shape)
+            indices = array.nonzero()
+        else:
+            indices = (array,)
+        flat += indices
+        spec += [ARRAY] * len(indices)
+        axis += widths[id(array)]
     return tuple(spec), flat
+
+
+def _check_mask(axes: Sequence[int], mask: Any, shape: Sequence[int]) -> None:
+    if tuple(axes) != mask.shape:
+        got = {"shape": str(tuple(shape)), "mask": mask}
+        raise OutOfBoundsError(message("index: the mask does not fit the axes that it selects from", got))
 
 
 def _indexed(name: str, x: Aval, index: Any, arrays: Sequence[Aval]) -> tuple[int, ...]:
@@ -108,6 +123,10 @@ def _indexed(name: str, x: Aval, index: Any, arrays: Sequence[Aval]) -> tuple[in
         raise raised(message(f"{name}: {error}", {"operand": str(x), "index": str(index)})) from None
 
 
+# Of (z, x, *arrays) a pull reads the index arrays; of the rest the shape is enough.
+_ARRAYS_ALONE = [(False, False, True)]
+
+
 def _getitem(x: Aval, *arrays: Aval, index: Any) -> Aval:
     return Aval(_indexed("getitem", x, index, arrays), x.dtype)
 
@@ -116,7 +135,7 @@ def _pull_getitem(i: int, g: Any, _z: Any, *xs: Any, index: Any) -> Any:
     return ScatterAdd(g, xs[1:], index, xs[0].shape)
 
 
-getitem = linear("getitem", _getitem, variadic=_pull_getitem, operands=1)
+getitem = linear("getitem", _getitem, variadic=_pull_getitem, operands=1, reads=_ARRAYS_ALONE)
 getitem.makes_view = True
 getitem.host_indices = True
 
@@ -130,7 +149,7 @@ def _pull_scatter_add(i: int, g: Any, _z: Any, *xs: Any, index: Any, shape: tupl
 
 
 # zeros(shape)[index] += g, repeated indices adding up.
-scatter_add = linear("scatter_add", _scatter_add, variadic=_pull_scatter_add, operands=1)
+scatter_add = linear("scatter_add", _scatter_add, variadic=_pull_scatter_add, operands=1, reads=_ARRAYS_ALONE)
 
 
 def _index_update(x: Aval, v: Aval, *arrays: Aval, index: Any) -> Aval:
@@ -173,7 +192,12 @@ last_writes = constant("last_writes", _last_writes)
 
 # x, with v written at the index; the last of repeated indices wins, as in NumPy.
 index_update = linear(
-    "index_update", _index_update, variadic=_pull_index_update, push=_push_index_update, operands=2
+    "index_update",
+    _index_update,
+    variadic=_pull_index_update,
+    push=_push_index_update,
+    operands=2,
+    reads=[(False, False, False, True)],
 )
 
 

@@ -125,6 +125,14 @@ def _astype(x: Aval, *, dtype: np.dtype[Any]) -> Aval:
 astype = linear("astype", _astype, lambda g, _z, _x, *, dtype: g, takes_scalar=True)
 
 
+def _copy(x: Aval, *, order: str) -> Aval:
+    return x
+
+
+# The order matters to what reshapes of the copy are views, as in NumPy.
+copy = linear("copy", _copy, lambda g, _z, _x, *, order: g, takes_scalar=True)
+
+
 def _full_like(x: Aval, *, value: Any, shape: Shape | None = None, dtype: Any = None) -> Aval:
     return Aval(x.shape if shape is None else tuple(shape), x.dtype if dtype is None else np.dtype(dtype))
 

@@ -50,7 +50,7 @@ def call(f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> A
         raise
 
 
-def argnum(k: int, args: Sequence[Any], what: str) -> int:
+def argnum(k: int | np.integer[Any], args: Sequence[Any], what: str) -> int:
     """``k`` counted from the front, if there is such an argument."""
     if not -len(args) <= k < len(args):
         raise TraceError(message(f"{what}: argnums {k}, but {len(args)} positional arguments were given"))

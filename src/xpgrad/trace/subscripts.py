@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import DTypeError, ShapeError, message
-from xpgrad.core import SCALAR_TYPES, Value, aval_of
+from xpgrad._errors import DTypeError, OutOfBoundsError, message
+from xpgrad.core import Value, aval_of
 from xpgrad.devices import device_of, to_device
 from xpgrad.ops.elementwise import where
 from xpgrad.ops.indexing import apart, getitem, index_update, without_masks
@@ -51,8 +51,15 @@ def read(x: Any, index: Any) -> Any:
 def _read(x: Any, index: Any) -> Any:
     spec, arrays = apart(index)
     if arrays and not any(type(a) is Traced for a in arrays):
-        spec, arrays = without_masks(spec, arrays)
+        spec, arrays = without_masks(x.shape, spec, arrays)
     return record(getitem, (x, *arrays), {"index": spec})
+
+
+def as_array(x: Any) -> Any:
+    """``x``, with lists made arrays; the parts of a list may be traced."""
+    from xpgrad.trace.functions._table import array
+
+    return array(x)
 
 
 def write(x: Any, index: Any, value: Any) -> None:
@@ -60,8 +67,7 @@ def write(x: Any, index: Any, value: Any) -> None:
     if type(value) is Traced and value._view is not None and value._view.is_of(x, index):
         return  # A[i] += v has written through the view A[i] already.
     spec, arrays = apart(index)
-    if not isinstance(value, SCALAR_TYPES) and not hasattr(value, "shape"):
-        value = np.asarray(value)
+    value = as_array(value)
     if aval_of(value).dtype.kind == "c" and x.dtype.kind != "c":
         raise DTypeError(
             message("setitem: a complex value does not fit a real array", {"array": x, "value": value})
@@ -70,6 +76,8 @@ def write(x: Any, index: Any, value: Any) -> None:
     if mask is not None and mask.dtype.kind == "b" and not getattr(value, "shape", ()):
         x.become(_masked(x, mask, value))
     else:
+        if arrays and not any(type(a) is Traced for a in arrays):
+            spec, arrays = without_masks(x.shape, spec, arrays)
         x.become(record(index_update, (x, value, *arrays), {"index": spec}))
 
 
@@ -77,7 +85,7 @@ def _masked(x: Any, mask: Any, value: Any) -> Any:
     """``value`` where the mask holds: unlike a selection, known by its shape alone."""
     shape = x.shape[: mask.ndim]
     if mask.shape != shape:
-        raise ShapeError(message("setitem: the mask does not fit the array", {"array": x, "mask": mask}))
+        raise OutOfBoundsError(message("setitem: the mask does not fit the array", {"array": x, "mask": mask}))
     mask = mask if type(mask) is Traced else to_device(mask, device_of(x))
     if mask.ndim < x.ndim:
         mask = reshape(mask, shape=(*shape, *(1,) * (x.ndim - mask.ndim)))

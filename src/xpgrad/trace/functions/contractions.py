@@ -15,6 +15,7 @@ from xpgrad.ops.shape import reshape
 from xpgrad.trace.functions._table import array, axis_of, implements, ndim, refuse, shape
 from xpgrad.trace.functions.rearranging import pad
 from xpgrad.trace.functions.shapes import moveaxis, stack, transpose
+from xpgrad.trace.views import derived
 
 
 @implements(np.dot, method="dot")
@@ -112,7 +113,11 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
         subscripts, xs = operands[0], [array(x) for x in operands[1:]]
     else:
         subscripts, xs = _from_sublists(operands)
-    return con.einsum(*xs, subscripts=explicit(subscripts, [ndim(x) for x in xs]))
+    spelled = explicit(subscripts, [ndim(x) for x in xs])
+    term, _, output = spelled.partition("->")
+    if len(xs) == 1 and set(term) == set(output):  # nothing is summed: NumPy gives a view
+        return derived(xs[0], "einsum", lambda x: con.einsum(x, subscripts=spelled))
+    return con.einsum(*xs, subscripts=spelled)
 
 
 def _from_sublists(operands: Any) -> tuple[str, list[Any]]:

@@ -8,7 +8,6 @@ import numpy as np
 
 from xpgrad._errors import TraceError, message
 from xpgrad.core import aval_of
-from xpgrad.ops import elementwise as ew
 from xpgrad.ops import shape as sh
 from xpgrad.trace.functions._table import array, beside, cast, implements
 from xpgrad.trace.functions.shapes import moveaxis
@@ -79,10 +78,14 @@ def linspace(
     return (out, step) if retstep else out
 
 
-@implements(np.copy, method="copy")
+@implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    """A traced array's value never changes; a copy is another handle on it."""
-    return ew.positive(a)
+    return sh.copy(array(a), order=order)
+
+
+@implements(method="copy")
+def copy_method(a: Any, order: str = "C") -> Any:
+    return sh.copy(a, order=order)
 
 
 @implements(method="view")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.core import OPS
+from xpgrad.core import OPS, aval_of
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.shape import astype
@@ -16,13 +16,14 @@ for _name, _op in OPS.items():
     if isinstance(getattr(np, _name, None), np.ufunc):
         TABLE[getattr(np, _name)] = _op
 
-PROPERTIES["real"] = cx.real
-PROPERTIES["imag"] = cx.imag
 
-
-@implements(np.real)
+@implements(np.real, prop="real")
 def real(val: Any) -> Any:
-    return cx.real(val)
+    """A real array is its own real part, not a copy of it."""
+    return cx.real(val) if aval_of(val).dtype.kind == "c" else val
+
+
+PROPERTIES["imag"] = cx.imag
 
 
 @implements(np.imag)
@@ -46,9 +47,10 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
     return cx.real(a) if bool(close.all()) else a
 
 
-@implements(np.conjugate, method="conj")
+@implements(method="conj")
 def conj(x: Any) -> Any:
-    return cx.conjugate(x)
+    """The method gives a real array back itself; the ufunc copies."""
+    return cx.conjugate(x) if aval_of(x).dtype.kind == "c" else x
 
 
 implements(method="conjugate")(conj)
@@ -165,7 +167,9 @@ def isrealobj(x: Any) -> bool:
 def to_dtype(
     x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
 ) -> Any:
-    """``order``, ``subok`` and ``copy`` make no difference to a value."""
+    """``order`` and ``subok`` make no difference to a value."""
+    if not copy and x.dtype == dtype:
+        return x
     if not np.can_cast(x.dtype, dtype, casting):  # type: ignore[arg-type]
         raise TypeError(f"cannot cast {x.dtype} to {dtype} under the rule {casting!r}")
     if x.dtype.kind == "c" and np.dtype(dtype).kind != "c":

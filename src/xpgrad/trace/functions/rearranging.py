@@ -15,7 +15,7 @@ from xpgrad.ops.indexing import flip as flip_axis
 from xpgrad.ops.reductions import sum as sum_
 from xpgrad.trace.functions._table import array, axis_of, beside, cast, implements, ndim, refuse, shape
 from xpgrad.trace.functions.shapes import broadcast_arrays, swapaxes, transpose
-from xpgrad.trace.views import fresh
+from xpgrad.trace.views import derived, fresh
 
 
 # ── turning and repeating ────────────────────────────────────────────────────────────────────
@@ -145,10 +145,16 @@ def tril(m: Any, k: int = 0) -> Any:
 
 @implements(np.diagonal, method="diagonal")
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """A view that cannot be written to, as in NumPy."""
     i, j = axis_of("diagonal", a, axis1), axis_of("diagonal", a, axis2)
-    a = transpose(a, [k for k in range(ndim(a)) if k not in (i, j)] + [i, j])
-    r, c = _diagonal_index(shape(a)[-2:], offset)
-    return a[..., r, c]
+    order = [k for k in range(ndim(a)) if k not in (i, j)] + [i, j]
+
+    def of(a: Any) -> Any:
+        a = transpose(a, order)
+        r, c = _diagonal_index(shape(a)[-2:], offset)
+        return a[..., r, c]
+
+    return derived(a, "diagonal", of)
 
 
 def _diagonal_index(size: tuple[int, ...], offset: int) -> tuple[Any, Any]:
