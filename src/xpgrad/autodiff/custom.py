@@ -14,7 +14,8 @@ from xpgrad.autodiff.pullback import transposed
 from xpgrad.autodiff.pushforward import Duals
 from xpgrad.core import Op, Value, aval_of
 from xpgrad.trace.symbolic import Symbols
-from xpgrad.trace.traced import PICK, Tape, Trace, Traced
+from xpgrad.trace.tape import PICK, Tape
+from xpgrad.trace.traced import Trace, Traced
 
 Fun = Callable[..., Any]
 

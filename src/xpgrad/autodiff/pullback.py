@@ -25,7 +25,8 @@ from xpgrad.ops.reductions import sum as sum_
 from xpgrad.ops.shape import astype, broadcast_to, full_like, reshape
 from xpgrad.trace import debugging
 from xpgrad.trace.symbolic import Symbols
-from xpgrad.trace.traced import PICK, Traced
+from xpgrad.trace.tape import PICK
+from xpgrad.trace.traced import Traced
 
 # Entries from which an array is worth writing to in place of making another.
 _LARGE = 1 << 12

@@ -17,7 +17,8 @@ from xpgrad.core import Op, is_inexact
 from xpgrad.ops.complex import real
 from xpgrad.ops.shape import astype, broadcast_to, full_like
 from xpgrad.trace import debugging
-from xpgrad.trace.traced import Trace, Traced, carry_out
+from xpgrad.trace.carrying import carry_out
+from xpgrad.trace.traced import Trace, Traced
 
 
 class Duals(Trace):

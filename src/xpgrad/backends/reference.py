@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xpgrad.core import Graph, Value
-from xpgrad.trace.traced import PICK
+from xpgrad.trace.tape import PICK
 
 
 def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:

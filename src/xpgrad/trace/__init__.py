@@ -3,6 +3,7 @@
 from xpgrad.trace import operators, protocols, subscripts  # noqa: F401 - they give Traced its methods
 from xpgrad.trace.debugging import debug
 from xpgrad.trace.symbolic import Symbols, graph_of
-from xpgrad.trace.traced import Tape, Trace, Traced, strip
+from xpgrad.trace.tape import Tape
+from xpgrad.trace.traced import Trace, Traced, strip
 
 __all__ = ["Symbols", "Tape", "Trace", "Traced", "debug", "graph_of", "strip"]

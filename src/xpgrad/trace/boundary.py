@@ -10,7 +10,8 @@ import numpy as np
 from xpgrad._errors import DTypeError, TraceError, XpgradError, message
 from xpgrad._trees import flatten, paths, unflatten
 from xpgrad.core import aval_of
-from xpgrad.trace.traced import Tape, Traced
+from xpgrad.trace.tape import Tape
+from xpgrad.trace.traced import Traced
 
 Fun = Callable[..., Any]
 Argnums = int | np.integer[Any] | Sequence[int]

@@ -19,7 +19,9 @@ from xpgrad.ops import elementwise as ew
 from xpgrad.ops.contraction import dot, matmul
 from xpgrad.ops.shape import astype
 from xpgrad.trace import debugging
-from xpgrad.trace.traced import Tape, Traced, explained, record
+from xpgrad.trace.carrying import explained
+from xpgrad.trace.tape import Tape
+from xpgrad.trace.traced import Traced, record
 
 _NO_PARAMS: dict[str, Any] = {}
 _plain = (float, int, np.ndarray, np.float64, np.float32)

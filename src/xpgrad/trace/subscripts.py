@@ -13,7 +13,8 @@ from xpgrad.ops.elementwise import where
 from xpgrad.ops.indexing import apart, getitem, index_update, without_masks
 from xpgrad.ops.shape import astype, reshape
 from xpgrad.trace import debugging
-from xpgrad.trace.traced import Tape, Traced, record
+from xpgrad.trace.tape import Tape
+from xpgrad.trace.traced import Traced, record
 from xpgrad.trace.views import View
 
 

@@ -16,7 +16,8 @@ from xpgrad._errors import user_line
 from xpgrad._trees import flatten, unflatten
 from xpgrad.core import SCALAR_TYPES, Graph, Op, Value, aval_of
 from xpgrad.core.graph import input_value
-from xpgrad.trace.traced import PICK, Trace, Traced
+from xpgrad.trace.tape import PICK
+from xpgrad.trace.traced import Trace, Traced
 
 
 class Symbols(Trace):

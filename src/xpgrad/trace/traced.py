@@ -13,47 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count, pairwise
 from typing import Any
 
-import numpy as np
-
-from xpgrad._errors import DTypeError, OutOfBoundsError, TraceError, XpgradError, describe, message, user_line
+from xpgrad._errors import TraceError, describe, message
 from xpgrad.core import (
-    Aval,
     Carrier,
     Op,
-    Value,
     aval_of,
-    carrier_of,
-    is_inexact,
     register_carrier,
 )
-from xpgrad.core.graph import input_value
-from xpgrad.core.op import two_devices
-from xpgrad.trace import debugging
 from xpgrad.trace.views import View, attach
 
 _levels = count(1)
 _NO_PARAMS: dict[str, Any] = {}
-
-
-# Up to how many entries a plain array is copied when a tape keeps it.
-_SMALL = 1 << 12
-
-
-def _sample(x: Any) -> bytes:
-    """64 entries spread over ``x``."""
-    sampled: np.ndarray[Any, Any] = x.flat[:: max(x.size // 64, 1)]
-    return sampled.tobytes()
-
-
-def _written_to(x: Any, line: str | None) -> TraceError:
-    return TraceError(
-        message(
-            "a plain array was written to after a traced operation used it: its old value is needed backward",
-            {"array": x},
-            at=line,
-            remedy="write to a copy, or to a new array each time",
-        )
-    )
 
 
 class Trace:
@@ -85,181 +55,6 @@ class Trace:
                 x.refresh()
             return x._data if x._trace is self else Traced(x._trace, x._node, x._data)
         return x
-
-
-class Tape(Trace):
-    """Records every op, for a backward sweep. Its arrays carry their numbers.
-
-    Attributes
-    ----------
-    nodes : list of Value
-        In the order in which they were made.
-    """
-
-    __slots__ = ("constants", "nodes")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.nodes: list[Value] = []
-        self.constants: dict[int, tuple[Any, bytes, str | None]] = {}
-
-    def enter(self, x: Any) -> Traced:
-        """``x`` as an input of this trace."""
-        return Traced(self, input_value(x), x.snapshot() if type(x) is Traced else x)
-
-    def constant(self, x: Any) -> Any:
-        """A plain array as the tape keeps it for the backward sweep, safe from later writes.
-
-        A small array is copied. A large one is kept by reference, and what it holds is sampled:
-        `check_constants` finds that it was written to since.
-        """
-        if type(x) is not np.ndarray or not x.flags.writeable:
-            return x
-        if x.size <= _SMALL:
-            return x.copy()
-        known = self.constants.get(id(x))
-        if known is None:
-            self.constants[id(x)] = (x, _sample(x), user_line())
-        elif known[1] != _sample(x):
-            raise _written_to(x, known[2])
-        return x
-
-    def check_constants(self) -> None:
-        """Raise if a large plain array was written to after a traced op used it."""
-        for x, sample, line in self.constants.values():
-            if _sample(x) != sample:
-                raise _written_to(x, line)
-
-    def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
-        if self.closed:
-            self.check_open(op)
-        if len(operands) == 1:
-            return self._record_one(op, operands[0], params)
-        datas = []
-        inputs: list[Value | None] = []
-        active = False
-        for x in operands:
-            if type(x) is Traced:
-                if x._view is not None:
-                    x.refresh()
-                if x._trace is self:
-                    node = x._node
-                    active = active or node is not None
-                    inputs.append(node)
-                    datas.append(x._data)
-                    continue
-                x = Traced(x._trace, x._node, x._data)  # a later write to it must not reach the tape
-            inputs.append(None)
-            datas.append(x)
-        out = carry_out(op, datas, params)
-        if type(out) is tuple:
-            return self._several(op, inputs, params, datas, out) if active else out
-        if not is_inexact(out):
-            return out
-        if not active or op.is_constant:
-            return Traced(self, None, out)
-        value = self._keep(op, inputs, params, out, datas)
-        return Traced(self, value, out)
-
-    def _record_one(self, op: Op, x: Traced, params: Mapping[str, Any]) -> Any:
-        """`record`, for an op of one operand."""
-        if x._view is not None:
-            x.refresh()
-        node = x._node
-        out = carry_out(op, (x._data,), params)
-        if type(out) is tuple:
-            return self._several(op, (node,), params, (x._data,), out) if node is not None else out
-        if not is_inexact(out):
-            return out
-        if node is None or op.is_constant:
-            return Traced(self, None, out)
-        return Traced(self, self._keep(op, (node,), params, out, (x._data,)), out)
-
-    def _keep(
-        self,
-        op: Op,
-        inputs: Sequence[Value | None],
-        params: Mapping[str, Any],
-        out: Any,
-        datas: Sequence[Any],
-    ) -> Value:
-        if isinstance(out, (tuple, float, complex)) and not isinstance(out, np.generic):
-            aval = aval_of(out[0] if type(out) is tuple else out)
-            value = Value(op, inputs, params, aval.shape, aval.dtype, weak=aval.weak)
-        else:
-            value = Value(op, inputs, params, out.shape, out.dtype)
-        kept = op.kept(tuple([v is not None for v in inputs]))
-        value.saved = (
-            out if kept[0] or type(out) is tuple else value,
-            *[
-                (x if v is not None else self.constant(x)) if keep else (v if v is not None else aval_of(x))
-                for x, v, keep in zip(datas, inputs, kept[1:], strict=True)
-            ],
-        )
-        if op.pulls is None or debugging.nans:
-            value.at = user_line()
-        self.nodes.append(value)
-        return value
-
-    def _several(
-        self,
-        op: Op,
-        inputs: Sequence[Value | None],
-        params: Mapping[str, Any],
-        datas: Sequence[Any],
-        outs: Any,
-    ) -> tuple[Any, ...]:
-        parent = self._keep(op, inputs, params, outs, datas)
-        picked = []
-        for i, out in enumerate(outs):
-            aval = aval_of(out)
-            if not is_inexact(out):
-                picked.append(out)
-                continue
-            value = Value(PICK, (parent,), {"index": i}, aval.shape, aval.dtype)
-            value.saved = (value, parent)
-            self.nodes.append(value)
-            picked.append(Traced(self, value, out))
-        return tuple(picked)
-
-
-def _pick_shape(*_: Any, **__: Any) -> tuple[Aval, ...]:
-    return ()
-
-
-# One of the outputs of an op that has several; the sweep gathers their cotangents.
-PICK = Op("pick", _pick_shape, "pick", reads=[[False]])
-
-
-def carry_out(op: Op, datas: Sequence[Any], params: Mapping[str, Any]) -> Any:
-    """Apply ``op`` one level down; an error of the array library is told in our terms."""
-    try:
-        out = op(*datas, **params)
-    except XpgradError:
-        raise
-    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
-        raise explained(op, datas, params, error) from error
-    if debugging.nans:
-        debugging.check(op.name, out, datas)
-    return out
-
-
-def explained(op: Op, datas: Sequence[Any], params: Mapping[str, Any], error: Exception) -> Exception:
-    """The shape rule's account of what is wrong, or else the library's, with the operands."""
-    if len({c.rank for c in map(carrier_of, datas) if c is not None and c.name != "traced"}) > 1:
-        return two_devices(op.name, datas)
-    try:
-        op.shape(*[aval_of(x) for x in datas], **params)
-    except XpgradError as ours:
-        return ours
-    except Exception:
-        pass
-    got = {f"operand {i}": describe(x) for i, x in enumerate(datas)}
-    kind = OutOfBoundsError if isinstance(error, IndexError) else type(error)
-    text = message(f"{op.name}: {error}", got)
-    if isinstance(error, np.linalg.LinAlgError):
-        return np.linalg.LinAlgError(text)
-    return DTypeError(text) if issubclass(kind, TypeError) else kind(text)
 
 
 def record(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:

@@ -1,0 +1,44 @@
+"""Carrying an op out one level down, with the array library's errors told in our terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DTypeError, OutOfBoundsError, XpgradError, describe, message
+from xpgrad.core import Op, aval_of, carrier_of
+from xpgrad.core.op import two_devices
+from xpgrad.trace import debugging
+
+
+def carry_out(op: Op, datas: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    """Apply ``op`` one level down; an error of the array library is told in our terms."""
+    try:
+        out = op(*datas, **params)
+    except XpgradError:
+        raise
+    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+        raise explained(op, datas, params, error) from error
+    if debugging.nans:
+        debugging.check(op.name, out, datas)
+    return out
+
+
+def explained(op: Op, datas: Sequence[Any], params: Mapping[str, Any], error: Exception) -> Exception:
+    """The shape rule's account of what is wrong, or else the library's, with the operands."""
+    if len({c.rank for c in map(carrier_of, datas) if c is not None and c.name != "traced"}) > 1:
+        return two_devices(op.name, datas)
+    try:
+        op.shape(*[aval_of(x) for x in datas], **params)
+    except XpgradError as ours:
+        return ours
+    except Exception:
+        pass
+    got = {f"operand {i}": describe(x) for i, x in enumerate(datas)}
+    kind = OutOfBoundsError if isinstance(error, IndexError) else type(error)
+    text = message(f"{op.name}: {error}", got)
+    if isinstance(error, np.linalg.LinAlgError):
+        return np.linalg.LinAlgError(text)
+    return DTypeError(text) if issubclass(kind, TypeError) else kind(text)

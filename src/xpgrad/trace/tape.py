@@ -1,0 +1,185 @@
+"""The tape: every op in order, with what the backward sweep will need.
+
+In:  ops applied to arrays traced on this level.
+Out: Values, in the order in which they were made.
+Holds: what a Value keeps cannot be changed behind it: handles are snapshots, small plain arrays
+copies, and a write to a large one is found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import TraceError, message, user_line
+from xpgrad.core import Aval, Op, Value, aval_of, is_inexact
+from xpgrad.core.graph import input_value
+from xpgrad.trace import debugging
+from xpgrad.trace.carrying import carry_out
+from xpgrad.trace.traced import Trace, Traced
+
+# Up to how many entries a plain array is copied when a tape keeps it.
+_SMALL = 1 << 12
+
+
+def _sample(x: Any) -> bytes:
+    """64 entries spread over ``x``."""
+    sampled: np.ndarray[Any, Any] = x.flat[:: max(x.size // 64, 1)]
+    return sampled.tobytes()
+
+
+def _written_to(x: Any, line: str | None) -> TraceError:
+    return TraceError(
+        message(
+            "a plain array was written to after a traced operation used it: its old value is needed backward",
+            {"array": x},
+            at=line,
+            remedy="write to a copy, or to a new array each time",
+        )
+    )
+
+
+def _pick_shape(*_: Any, **__: Any) -> tuple[Aval, ...]:
+    return ()
+
+
+# One of the outputs of an op that has several; the sweep gathers their cotangents.
+PICK = Op("pick", _pick_shape, "pick", reads=[[False]])
+
+
+class Tape(Trace):
+    """Records every op, for a backward sweep. Its arrays carry their numbers.
+
+    Attributes
+    ----------
+    nodes : list of Value
+        In the order in which they were made.
+    """
+
+    __slots__ = ("constants", "nodes")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes: list[Value] = []
+        self.constants: dict[int, tuple[Any, bytes, str | None]] = {}
+
+    def enter(self, x: Any) -> Traced:
+        """``x`` as an input of this trace."""
+        return Traced(self, input_value(x), x.snapshot() if type(x) is Traced else x)
+
+    def constant(self, x: Any) -> Any:
+        """A plain array as the tape keeps it for the backward sweep, safe from later writes.
+
+        A small array is copied. A large one is kept by reference, and what it holds is sampled:
+        `check_constants` finds that it was written to since.
+        """
+        if type(x) is not np.ndarray or not x.flags.writeable:
+            return x
+        if x.size <= _SMALL:
+            return x.copy()
+        known = self.constants.get(id(x))
+        if known is None:
+            self.constants[id(x)] = (x, _sample(x), user_line())
+        elif known[1] != _sample(x):
+            raise _written_to(x, known[2])
+        return x
+
+    def check_constants(self) -> None:
+        """Raise if a large plain array was written to after a traced op used it."""
+        for x, sample, line in self.constants.values():
+            if _sample(x) != sample:
+                raise _written_to(x, line)
+
+    def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        if self.closed:
+            self.check_open(op)
+        if len(operands) == 1:
+            return self._record_one(op, operands[0], params)
+        datas = []
+        inputs: list[Value | None] = []
+        active = False
+        for x in operands:
+            if type(x) is Traced:
+                if x._view is not None:
+                    x.refresh()
+                if x._trace is self:
+                    node = x._node
+                    active = active or node is not None
+                    inputs.append(node)
+                    datas.append(x._data)
+                    continue
+                x = Traced(x._trace, x._node, x._data)  # a later write to it must not reach the tape
+            inputs.append(None)
+            datas.append(x)
+        out = carry_out(op, datas, params)
+        if type(out) is tuple:
+            return self._several(op, inputs, params, datas, out) if active else out
+        if not is_inexact(out):
+            return out
+        if not active or op.is_constant:
+            return Traced(self, None, out)
+        value = self._keep(op, inputs, params, out, datas)
+        return Traced(self, value, out)
+
+    def _record_one(self, op: Op, x: Traced, params: Mapping[str, Any]) -> Any:
+        """`record`, for an op of one operand."""
+        if x._view is not None:
+            x.refresh()
+        node = x._node
+        out = carry_out(op, (x._data,), params)
+        if type(out) is tuple:
+            return self._several(op, (node,), params, (x._data,), out) if node is not None else out
+        if not is_inexact(out):
+            return out
+        if node is None or op.is_constant:
+            return Traced(self, None, out)
+        return Traced(self, self._keep(op, (node,), params, out, (x._data,)), out)
+
+    def _keep(
+        self,
+        op: Op,
+        inputs: Sequence[Value | None],
+        params: Mapping[str, Any],
+        out: Any,
+        datas: Sequence[Any],
+    ) -> Value:
+        if isinstance(out, (tuple, float, complex)) and not isinstance(out, np.generic):
+            aval = aval_of(out[0] if type(out) is tuple else out)
+            value = Value(op, inputs, params, aval.shape, aval.dtype, weak=aval.weak)
+        else:
+            value = Value(op, inputs, params, out.shape, out.dtype)
+        kept = op.kept(tuple([v is not None for v in inputs]))
+        value.saved = (
+            out if kept[0] or type(out) is tuple else value,
+            *[
+                (x if v is not None else self.constant(x)) if keep else (v if v is not None else aval_of(x))
+                for x, v, keep in zip(datas, inputs, kept[1:], strict=True)
+            ],
+        )
+        if op.pulls is None or debugging.nans:
+            value.at = user_line()
+        self.nodes.append(value)
+        return value
+
+    def _several(
+        self,
+        op: Op,
+        inputs: Sequence[Value | None],
+        params: Mapping[str, Any],
+        datas: Sequence[Any],
+        outs: Any,
+    ) -> tuple[Any, ...]:
+        parent = self._keep(op, inputs, params, outs, datas)
+        picked = []
+        for i, out in enumerate(outs):
+            aval = aval_of(out)
+            if not is_inexact(out):
+                picked.append(out)
+                continue
+            value = Value(PICK, (parent,), {"index": i}, aval.shape, aval.dtype)
+            value.saved = (value, parent)
+            self.nodes.append(value)
+            picked.append(Traced(self, value, out))
+        return tuple(picked)
