@@ -69,6 +69,7 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
         aux = tree_map(lambda x: leave(tape, x), aux) if has_aux else None
         tape.closed = True
         tape.check_constants()
+        tape.constants.clear()  # the sweep frees each as it goes
         seeds = [] if node is None else [(node, 1.0)]
         gradient = rebuild(pull(tape.nodes, seeds, [x._node for x in leaves], like=_like(leaves), free=True))
         return ((value, aux) if has_aux else value), gradient

@@ -10,19 +10,18 @@ constant along an axis, and is made whole only for a rule that needs it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 from numpy.linalg import LinAlgError
 
 from xpgrad._errors import NotDifferentiableError, message
+from xpgrad.autodiff.fitting import fitted
+from xpgrad.autodiff.pending import Pending
 from xpgrad.core import SCALAR_TYPES, Op, Value, aval_of
 from xpgrad.core.graph import operand_aval
-from xpgrad.ops._steps import Slot
 from xpgrad.ops.complex import real
 from xpgrad.ops.indexing import ScatterAdd, scatter_add
-from xpgrad.ops.reductions import sum as sum_
-from xpgrad.ops.shape import astype, broadcast_to, full_like, reshape
+from xpgrad.ops.shape import broadcast_to, full_like
 from xpgrad.trace import debugging
 from xpgrad.trace.symbolic import Symbols
 from xpgrad.trace.tape import PICK
@@ -97,6 +96,13 @@ class _Sweep:
         """Pass the cotangent of ``node`` on to its operands."""
         op = node.op
         assert op is not None
+        ours = node in self.owned
+        if ours:
+            self.owned.discard(node)
+            if self.postpone(op, node, g):
+                return
+            if type(g) is Pending:
+                g = g.settle()
         pulls = op.pulls
         if pulls is None:
             self.visit_other(op, node, g)
@@ -110,10 +116,6 @@ class _Sweep:
         last = len(inputs) if op.operands is None else op.operands
         while last and inputs[last - 1] is None:
             last -= 1
-        ours = node in self.owned
-        if ours:
-            self.owned.discard(node)
-        apart = True  # nothing that was found from g so far looks into it
         alone = True  # no other operand had a share in g
         for i in range(last):
             value = inputs[i]
@@ -124,10 +126,7 @@ class _Sweep:
                 raise NotDifferentiableError(
                     message(f"{op.name}: no derivative is known in operand {i}", _got(node), at=node.at)
                 )
-            if ours and apart and i == last - 1 and op.steps and op.steps[i] and g.shape == value.shape:
-                c = in_place(g, op.steps[i], saved)  # type: ignore[arg-type]
-            else:
-                c = rule(g, *saved, **params) if params else rule(g, *saved)
+            c = rule(g, *saved, **params) if params else rule(g, *saved)
             if c is None:
                 continue
             if debugging.nans and not self.within:
@@ -137,15 +136,43 @@ class _Sweep:
                 continue
             if type(c) is not self.kind:
                 self.add(value, fitted(c, value, node.shape if broadcasts else None))
-                apart = alone = False
+                alone = False
                 continue
             widened = broadcasts and node.shape != value.shape
             if widened or c.shape != value.shape or c.dtype is not value.dtype:
                 c = fitted(c, value, node.shape if broadcasts else None)
             mine = (c is not g or (ours and alone and i == last - 1)) and getattr(c, "base", self) is None
-            apart = apart and mine
             alone = False
             self.add(value, c, owned=mine and c.size >= _LARGE)
+
+    def postpone(self, op: Op, node: Value, g: Any) -> bool:
+        """Leave the products and quotients of a rule for later, where ``g`` is needed for nothing else."""
+        if op.steps is None or debugging.nans:
+            return False
+        active = [i for i, v in enumerate(node.inputs) if v is not None]
+        if len(active) != 1:
+            return False
+        steps, value = op.steps[active[0]], node.inputs[active[0]]
+        assert value is not None
+        assert node.saved is not None
+        if steps is None or g.shape != value.shape or node.shape != value.shape or g.dtype != value.dtype:
+            return False
+        pending = g if type(g) is Pending else Pending(g)
+        if not pending.then(steps, node.saved):
+            return False
+        if value in self.found:
+            self.add(value, pending.settle(), owned=True)
+        else:
+            self.found[value] = pending
+            self.owned.add(value)
+        return True
+
+    def settled(self, value: Value) -> Any:
+        """What was found for ``value``, with nothing left to be carried out."""
+        g = self.found.get(value)
+        if type(g) is Pending:
+            g = self.found[value] = g.settle()
+        return g
 
     def visit_other(self, op: Op, node: Value, g: Any) -> None:
         """Pass on what no rule for each operand says: several outputs, custom rules, transposes."""
@@ -163,7 +190,7 @@ class _Sweep:
     def add(self, value: Value, c: Any, *, owned: bool = False) -> None:
         """Add ``c`` to the cotangent of ``value``, in place where one of the two is the sweep's own."""
         found = self.found
-        before = found.get(value)
+        before = self.settled(value)
         if before is None:
             found[value] = c
             if owned:
@@ -182,7 +209,7 @@ class _Sweep:
         self.owned.discard(value)
 
     def _scatter(self, value: Value, c: ScatterAdd) -> None:
-        before: Any = self.found.get(value)
+        before: Any = self.settled(value)
         total: Any
         g = c.g
         if type(g) is Traced or type(before) is Traced or self.kind is None or _any_traced(c.arrays):
@@ -261,7 +288,7 @@ class _Sweep:
             if part is not None:
                 inner.visit(linear, part)
         for value, target in targets:
-            c = inner.found.get(target)
+            c = inner.settled(target)
             if c is not None:
                 if debugging.nans:
                     debugging.check(f"derivative of {op.name}", c, at=node.at)
@@ -280,7 +307,7 @@ class _Sweep:
         seen = set(map(id, seeds))
         results = []
         for value in inputs:
-            g = self.found.get(value)
+            g = self.settled(value)
             if g is None:
                 g = full_like(self.like, value=0, shape=value.shape, dtype=value.dtype)
             elif not value.shape:
@@ -297,23 +324,6 @@ class _Sweep:
 
 def _any_traced(arrays: Sequence[Any]) -> bool:
     return any(type(x) is Traced for x in arrays)
-
-
-def in_place(g: Any, steps: Sequence[tuple[str, Any]], saved: Any) -> Any:
-    """Carry the steps of a rule out on ``g``, which no one else holds; elsewhere if it cannot hold them."""
-    for name, slot in steps:
-        y = slot if type(slot) is not Slot else saved[slot.index]
-        fits = y is None or len(_shape(y)) == 0 or _shape(y) == g.shape
-        real_in_real = y is None or g.dtype.kind == "c" or aval_of(y).dtype.kind != "c"
-        if type(y) is Traced or not (fits and real_in_real):
-            g = g * y if name == "multiply" else g / y
-        elif name == "negate":
-            g *= -1
-        elif name == "multiply":
-            g *= y
-        else:
-            g /= y
-    return g
 
 
 def transposed(pull_: Callable[[list[Any]], list[Any]], outs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
@@ -349,43 +359,3 @@ def _shape(g: Any) -> Any:
 
 def _got(node: Value) -> dict[str, Any]:
     return {f"operand {i}": str(operand_aval(node, i)) for i in range(len(node.inputs))}
-
-
-def fitted(c: Any, value: Value, out: tuple[int, ...] | None) -> Any:
-    """Undo broadcasting and promotion: give ``c`` the shape and dtype that ``value`` calls for.
-
-    ``out`` is the shape that the op broadcast to; ``c`` may be smaller, standing for equal
-    entries. It stays smaller than ``value`` along an axis on which it is constant.
-    """
-    shape = getattr(c, "shape", ())
-    if out != value.shape and (out is not None or shape != value.shape):
-        c = _unbroadcast(c, shape, value.shape, shape if out is None else out)
-    dtype = getattr(c, "dtype", None)
-    if dtype is not value.dtype and dtype is not None and dtype != value.dtype:
-        if dtype.kind == "c" and value.dtype.kind != "c":
-            c = real(c)
-        if aval_of(c).dtype != value.dtype and not value.weak:
-            c = astype(c, dtype=value.dtype)
-    elif dtype is None and type(c) is complex and value.dtype.kind != "c":
-        c = c.real
-    return c
-
-
-def _unbroadcast(c: Any, shape: Any, target: tuple[int, ...], out: tuple[int, ...]) -> Any:
-    n = max(len(out), len(target))
-    out = (1,) * (n - len(out)) + out
-    have = (1,) * (n - len(shape)) + tuple(shape)
-    want = (1,) * (n - len(target)) + tuple(target)
-    copies = prod(o for h, w, o in zip(have, want, out, strict=True) if w == 1 and h == 1)
-    extra = n - len(shape)
-    axes = tuple(a - extra for a, (h, w) in enumerate(zip(have, want, strict=True)) if w == 1 and h != 1)
-    if axes and not target:
-        c = sum_(c)
-    elif axes:
-        c = sum_(c, axis=axes, keepdims=True)
-    if copies != 1:
-        c = c * copies
-    rank = len(getattr(c, "shape", ()))
-    if rank > len(target):
-        c = reshape(c, shape=c.shape[rank - len(target) :])
-    return c

@@ -71,4 +71,4 @@ def steps_of(rule: Rule | None) -> Steps | None:
         out = rule(t, *map(Slot, range(len(names) - 1)))
     except Exception:
         return None
-    return out.steps if type(out) is _Tangent and out.steps else None
+    return out.steps if type(out) is _Tangent else None

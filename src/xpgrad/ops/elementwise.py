@@ -110,13 +110,34 @@ degrees = elementwise("degrees", lambda t, _z, _x: t * (180 / pi), holomorphic=F
 radians = elementwise("radians", lambda t, _z, _x: t * (pi / 180), holomorphic=False)
 rad2deg = elementwise("rad2deg", lambda t, _z, _x: t * (180 / pi), holomorphic=False)
 deg2rad = elementwise("deg2rad", lambda t, _z, _x: t * (pi / 180), holomorphic=False)
+
+
+def _unless_zero(z: Any) -> Any:
+    """A divisor ``z``, with 1 for 0."""
+    return where(z == 0, 1, z)
+
+
+# At the origin both partials are 0: there hypot has a kink, for which 0 is a subgradient (as for the
+# 2-norm and the complex modulus), and arctan2 a jump.
 hypot = elementwise(
-    "hypot", lambda t, z, x, _y: t * x / z, lambda t, z, _x, y: t * y / z, domain=_positive, holomorphic=False
+    "hypot",
+    lambda t, z, x, _y: t * x / _unless_zero(z),
+    lambda t, z, _x, y: t * y / _unless_zero(z),
+    domain=_positive,
+    holomorphic=False,
 )
+
+
+def _over_square(t: Any, x: Any, y: Any) -> Any:
+    """``t / (x^2 + y^2)``, without squares, which underflow and overflow."""
+    r = _unless_zero(hypot(x, y))
+    return t / r / r
+
+
 arctan2 = elementwise(
     "arctan2",
-    lambda t, _z, x, y: t * y / (x * x + y * y),
-    lambda t, _z, x, y: -t * x / (x * x + y * y),
+    lambda t, _z, x, y: _over_square(t * y, x, y),
+    lambda t, _z, x, y: _over_square(-t * x, x, y),
     domain=_positive,
     holomorphic=False,
 )

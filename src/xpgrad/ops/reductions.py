@@ -18,11 +18,13 @@ from xpgrad.ops.shape import astype, concatenate, full_like, inverse_axes, resha
 Axis = int | tuple[int, ...] | None
 
 
-def axes_of(name: str, x: Any, axis: Axis) -> tuple[int, ...]:
-    """``axis`` as a sorted tuple of non-negative ints."""
+def axes_of(name: str, x: Any, axis: Axis, *, scalars: bool = False) -> tuple[int, ...]:
+    """``axis`` as a sorted tuple of non-negative ints; with ``scalars``, 0 and -1 of no axes are none."""
     ndim = len(x.shape)
     if axis is None:
         return tuple(range(ndim))
+    if scalars and ndim == 0 and not isinstance(axis, tuple) and axis in (0, -1):
+        return ()
     given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     axes = sorted(int(a) + ndim if a < 0 else int(a) for a in given)
     if len(set(axes)) < len(axes) or builtins.any(not 0 <= a < ndim for a in axes):
@@ -36,14 +38,15 @@ def _kept(x: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(1 if a in axes else n for a, n in enumerate(x.shape))
 
 
-def _reduced(name: str, x: Aval, axis: Axis, keepdims: bool) -> tuple[int, ...]:
-    axes = axes_of(name, x, axis)
+def reduced_shape(name: str, x: Any, axis: Axis, keepdims: bool) -> tuple[int, ...]:
+    """The shape of a reduction of ``x``. On a scalar, NumPy's take axis 0 and -1; its mean does not."""
+    axes = axes_of(name, x, axis, scalars=name != "mean")
     return _kept(x, axes) if keepdims else tuple(n for a, n in enumerate(x.shape) if a not in axes)
 
 
 def _shape(name: str, dtype: Any = lambda x: x.dtype, empty: bool = True) -> Any:
     def shape(x: Aval, *, axis: Axis = None, keepdims: bool = False) -> Aval:
-        out = _reduced(name, x, axis, keepdims)
+        out = reduced_shape(name, x, axis, keepdims)
         if not empty and x.size == 0 and product(out) > 0:
             raise ShapeError(message(f"{name}: no identity to reduce an empty axis to", {"operand": str(x)}))
         return Aval(out, dtype(x))
@@ -77,14 +80,14 @@ sum = linear(
 mean = linear(
     "mean",
     _shape("mean", lambda x: x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)),
-    lambda g, _z, _x, *, axis=None, keepdims=False: expand(g, _x, axis, keepdims) / count(_x, axis),
+    lambda g, _z, _x, *, axis=None, keepdims=False: expand(g, _x, axis, keepdims) / (count(_x, axis) or 1),
     takes_scalar=True,
 )
 
 
 def _push_extremum(ts: Any, z: Any, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The tangent of the entries that attain the extremum, shared equally among ties."""
-    hit = x == expand(z, x, axis, keepdims)
+    """The tangent of the entries that attain the extremum, shared equally among ties; NaN attains it."""
+    hit = (x == expand(z, x, axis, keepdims)) | (x != x)
     ties = sum(astype(hit, dtype=aval_of(x).dtype), axis=axis, keepdims=keepdims)
     return sum(where(hit, ts[0], 0), axis=axis, keepdims=keepdims) / ties
 
@@ -128,7 +131,7 @@ cumprod = general("cumprod", _scan, _push_cumprod)
 
 def _push_prod(ts: Any, _z: Any, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Sum over i of t[i] times the product of the others, without dividing by x[i]."""
-    axes = axes_of("prod", x, axis)
+    axes = axes_of("prod", x, axis, scalars=True)
     rest = tuple(a for a in range(len(x.shape)) if a not in axes)
     others = _others(x, axes, rest)
     return sum(ts[0] * others, axis=axis, keepdims=keepdims)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad._errors import ShapeError, message
 from xpgrad.core import aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.indexing import ARRAY, index_update
@@ -111,6 +112,17 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
 
 @implements(np.putmask)
 def putmask(a: Any, mask: Any, values: Any) -> None:
+    """Values of another shape go by place in the flat array, and start again when they run out."""
+    mask, values = array(mask), array(values)
+    n, m = aval_of(a).size, aval_of(values).size
+    if aval_of(mask).size != n:
+        raise ShapeError(message("putmask: the mask does not fit the array", {"array": a, "mask": mask}))
+    if m == 0:
+        return
+    if shape(mask) != shape(a):
+        mask = reshape(mask, shape=shape(a))
+    if ndim(values) and shape(values) != shape(a):
+        values = reshape(values, shape=(-1,))[np.arange(n).reshape(shape(a)) % m]
     copyto(a, values, where=mask)
 
 

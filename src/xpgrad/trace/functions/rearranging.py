@@ -51,17 +51,19 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 @implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
-        return sh.reshape(roll(sh.reshape(a, shape=(-1,)), shift, 0), shape=shape(a))
+        return fresh(sh.reshape(roll(sh.reshape(a, shape=(-1,)), shift, 0), shape=shape(a)))
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
     shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    rolled = a
     for s, k in zip(shifts, axes, strict=True):
         k = axis_of("roll", a, k)
         n = shape(a)[k]
         s = s % n if n else 0
         if s:
             head = (slice(None),) * k
-            a = sh.concatenate(a[(*head, slice(n - s, None))], a[(*head, slice(None, n - s))], axis=k)
-    return a
+            parts = rolled[(*head, slice(n - s, None))], rolled[(*head, slice(None, n - s))]
+            rolled = sh.concatenate(*parts, axis=k)
+    return ew.positive(a) if rolled is a else rolled
 
 
 @implements(np.repeat, method="repeat")
@@ -70,7 +72,13 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     if axis is None:
         a, axis = sh.reshape(a, shape=(-1,)), 0
     k = axis_of("repeat", a, axis)
-    index = np.repeat(np.arange(shape(a)[k]), repeats)
+    n = shape(a)[k]
+    times = np.asarray(repeats)
+    if times.ndim > 1 or times.size not in (1, n):
+        raise ShapeError(
+            message(f"repeat: needs one number, or {n} for axis {k}", {"operand": a, "repeats": times})
+        )
+    index = np.repeat(np.arange(n), times)
     return take_at(a, index, k)
 
 
@@ -88,7 +96,12 @@ def tile(A: Any, reps: Any) -> Any:
     reps = (1,) * (n - len(reps)) + reps
     apart = sh.reshape(A, shape=tuple(m for size in old for m in (1, size)))
     wide = sh.broadcast_to(apart, shape=tuple(m for r, size in zip(reps, old, strict=True) for m in (r, size)))
-    return fresh(sh.reshape(wide, shape=tuple(r * size for r, size in zip(reps, old, strict=True))))
+    return fresh(sh.reshape(_in_order(wide), shape=tuple(r * size for r, size in zip(reps, old, strict=True))))
+
+
+def _in_order(x: Any) -> Any:
+    """``x`` in memory of its own, in order C: NumPy's function returns such, and reshapes look into it."""
+    return sh.pad(x, widths=((0, 0),) * ndim(x))
 
 
 @implements(np.kron)
@@ -117,10 +130,11 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         return out + beside(array, fill)
     if mode not in ("edge", "wrap", "reflect", "symmetric") or kwargs.get("reflect_type", "even") != "even":
         refuse("pad", mode=mode, **kwargs)
+    padded = array
     for k, (lo, hi) in enumerate(widths):
         if lo or hi:
-            array = take_at(array, np.pad(np.arange(shape(array)[k]), (lo, hi), mode=mode), k)
-    return array
+            padded = take_at(padded, np.pad(np.arange(shape(array)[k]), (lo, hi), mode=mode), k)
+    return ew.positive(array) if padded is array else padded
 
 
 def _per_axis(pad_width: Any, n: int) -> Any:
@@ -130,7 +144,10 @@ def _per_axis(pad_width: Any, n: int) -> Any:
 
 
 def _triangle(m: Any, k: int, keep: Any) -> Any:
-    return ew.where(beside(m, keep(*shape(m)[-2:], k)), m, 0)
+    if ndim(m) == 0:
+        raise ShapeError(message("triu, tril: need an axis", {"operand": m}))
+    r, c = (shape(m) * 2)[-2:]  # a vector is every row of a square
+    return ew.where(beside(m, keep(r, c, k)), m, 0)
 
 
 @implements(np.triu)
@@ -199,4 +216,5 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     outs = [sh.reshape(x, shape=(1,) * k + (-1,) + (1,) * (n - k - 1)) for k, x in enumerate(flat)]
     if indexing == "xy" and n > 1:
         outs = [swapaxes(x, 0, 1) for x in outs]
-    return tuple(outs) if sparse else tuple(map(fresh, broadcast_arrays(*outs)))
+    outs = outs if sparse else list(broadcast_arrays(*outs))
+    return tuple(map(_in_order, outs) if copy else outs)

@@ -124,6 +124,9 @@ def _extremum(
     op: Op, both: Op, worst: float, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any
 ) -> Any:
     a = masked(array(a), where, worst)
+    if given(initial) and 0 in shape(a):
+        of = red.reduced_shape(op.name, a, axis, _keep(keepdims))
+        return cast(full_like(a, value=0, shape=of) + initial, aval_of(a).dtype)
     total = op(a, axis=axis, keepdims=_keep(keepdims))
     return both(total, initial) if given(initial) else total
 
@@ -172,8 +175,8 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset) -> An
 def _scan(op: Op, a: Any, axis: Any, dtype: Any, out: Any) -> Any:
     refuse(op.name, out=out)
     a = cast(array(a), dtype)
-    if axis is None:
-        a, axis = reshape(a, shape=(-1,)), 0
+    if axis is None or ndim(a) == 0:
+        a, axis = reshape(a, shape=(-1,)), 0 if axis is None else axis
     return op(a, axis=axis_of(op.name, a, axis))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import ShapeError, message
+from xpgrad.core import aval_of
 from xpgrad.ops import shape as sh
 from xpgrad.trace.functions._table import (
     PROPERTIES,
@@ -20,7 +21,11 @@ from xpgrad.trace.functions._table import (
     refuse,
     shape,
 )
+from xpgrad.trace.traced import Traced, strip
 from xpgrad.trace.views import fresh
+
+# As many parts as one node joins: what its pull costs for each part grows with their number.
+_PARTS = 64
 
 
 @implements(np.reshape)
@@ -44,7 +49,30 @@ def reshape_method(a: Any, *new: Any, order: str = "C", copy: Any = None) -> Any
 
 @implements(np.ravel, method="ravel")
 def ravel(a: Any, order: str = "C") -> Any:
-    return _reshape(a, -1, order if order in "CF" else "C")
+    a = array(a)
+    plain = strip(a)
+    flags = None if type(plain) is Traced else getattr(plain, "flags", None)
+    if order not in ("C", "F"):
+        order = _memory_order(a, flags, order)
+    flat = _reshape(a, -1, order)
+    # A view, as in NumPy, only of memory that has the entries in this order.
+    owns = flags is not None and not (flags.c_contiguous if order == "C" else flags.f_contiguous)
+    return fresh(flat) if owns else flat
+
+
+def _memory_order(a: Any, flags: Any, order: str) -> str:
+    """What the orders A and K stand for, by how the array underneath lies in memory."""
+    if order not in ("A", "K"):
+        raise ValueError(f"ravel: order must be C, F, A or K, not {order!r}")
+    if ndim(a) < 2:
+        return "C"
+    if flags is not None and flags.c_contiguous:
+        return "C"
+    if flags is not None and flags.f_contiguous:
+        return "F"
+    if flags is None or order == "K":
+        refuse("ravel", order=order)
+    return "C"
 
 
 @implements(method="flatten")
@@ -108,7 +136,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 
     if axis is None:
         return sh.reshape(a, shape=tuple(n for n in shape(a) if n != 1))
-    axes = axes_of("squeeze", a, axis)
+    axes = axes_of("squeeze", a, axis, scalars=True)
     if any(shape(a)[k] != 1 for k in axes):
         raise ShapeError(message(f"squeeze: axis {axis} does not have length 1", {"operand": a}))
     return sh.reshape(a, shape=tuple(n for k, n in enumerate(shape(a)) if k not in axes))
@@ -170,7 +198,15 @@ def concatenate(
         xs, axis = [sh.reshape(x, shape=(-1,)) for x in xs], 0
     if not xs:
         raise ShapeError(message("concatenate: no arrays given"))
-    return sh.concatenate(*xs, axis=axis_of("concatenate", xs[0], axis))
+    return _joined(xs, axis_of("concatenate", xs[0], axis))
+
+
+def _joined(xs: list[Any], axis: int) -> Any:
+    """``xs`` end to end; many of them in groups, so that all pulls together take linear time."""
+    if len(xs) > _PARTS and len({aval_of(x).dtype for x in xs}) == 1:
+        groups = [sh.concatenate(*xs[i : i + _PARTS], axis=axis) for i in range(0, len(xs), _PARTS)]
+        return _joined(groups, axis)
+    return sh.concatenate(*xs, axis=axis)
 
 
 @implements(np.stack)
@@ -278,7 +314,8 @@ def dsplit(ary: Any, indices_or_sections: Any) -> Any:
 
 @implements(getattr(np, "unstack", None))
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-    return tuple(moveaxis(x, axis, 0)[i] for i in range(shape(x)[axis]))
+    rows = moveaxis(x, axis, 0)
+    return tuple(rows[i] for i in range(shape(rows)[0]))
 
 
 @implements(np.shape)

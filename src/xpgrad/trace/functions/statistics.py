@@ -32,7 +32,12 @@ def var(
     d = a - centre
     squares = cx.real(d * cx.conjugate(d)) if aval_of(a).dtype.kind == "c" else d * d
     total = red.sum(squares, axis=axis, keepdims=bool(keepdims) if given(keepdims) else False)
-    return total / (red.count(a, axis) - ddof)
+    return total / _freedom(red.count(a, axis) - ddof, total)
+
+
+def _freedom(n: float, like: Any) -> Any:
+    """The divisor ``n``, not below zero; a zero is NumPy's, by which Python's scalars divide too."""
+    return n if n > 0 else aval_of(like).dtype.type(0)
 
 
 @implements(np.std, method="std")
@@ -48,6 +53,7 @@ def nanvar(
     ok = ~ew.isnan(a)
     d = ew.where(ok, cast(a, dtype) - nanmean(a, axis, keepdims=True), 0)
     n = sum(ew.where(ok, 1.0, 0.0), axis, keepdims=keepdims) - ddof
+    n = ew.where(n > 0, n, np.nan)
     return sum(d * d, axis, keepdims=keepdims) / cast(n, aval_of(a).dtype)
 
 
@@ -90,9 +96,11 @@ def quantile(
     a = array(a)
     axes = red.axes_of("quantile", a, axis)
     rest = [k for k in range(ndim(a)) if k not in axes]
-    flat = reshape(transpose(a, (*rest, *axes)), shape=(*[shape(a)[k] for k in rest], -1))
+    n = red.count(a, axis)
+    if n == 0:
+        raise ShapeError(message("quantile: no entries to take one of", {"operand": a}))
+    flat = reshape(transpose(a, (*rest, *axes)), shape=(*[shape(a)[k] for k in rest], n))
     ordered = sort(flat, -1)
-    n = shape(ordered)[-1]
     at = np.asarray(q, dtype=float) * (n - 1)
     low = np.clip(np.floor(at).astype(np.intp), 0, max(n - 2, 0))
     part = at - low if at.ndim else float(at - low)
@@ -116,12 +124,19 @@ def percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Any:
 def median(
     a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Any:
+    a = array(a)
+    if red.count(a, axis) == 0:
+        return mean(a, axis, out=out, keepdims=keepdims)  # NaN, with a warning, as NumPy's is
     return quantile(a, 0.5, axis, out, keepdims=keepdims)
 
 
 @implements(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _unset, append: Any = _unset) -> Any:
     a = array(a)
+    if n == 0:
+        return a
+    if n < 0:
+        raise ValueError(f"diff: n must not be negative, not {n}")
     k = axis_of("diff", a, axis)
     parts = (
         [_slab(p, a, k) for p in (prepend,) if given(p)] + [a] + [_slab(p, a, k) for p in (append,) if given(p)]
@@ -198,6 +213,7 @@ def _gradient(f: Any, h: Any, k: int, edge_order: int) -> Any:
 
 @implements(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
+    y = array(y)
     k = axis_of("trapezoid", y, axis)
     head = (slice(None),) * k
     step = dx
@@ -230,8 +246,8 @@ def cov(
 
     x = rows(m) if y is None else concatenate([rows(m), rows(y)], 0)
     d = x - red.mean(x, axis=1, keepdims=True)
-    n = shape(x)[1] - (ddof if ddof is not None else 0 if bias else 1)
-    out = dot(d, cx.conjugate(transpose(d))) / n
+    out = dot(d, cx.conjugate(transpose(d)))
+    out = out / _freedom(shape(x)[1] - (ddof if ddof is not None else 0 if bias else 1), out)
     return out[0, 0] if shape(out) == (1, 1) else out
 
 
