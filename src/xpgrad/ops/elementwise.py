@@ -129,9 +129,8 @@ hypot = elementwise(
 
 
 def _over_square(t: Any, x: Any, y: Any) -> Any:
-    """``t / (x^2 + y^2)``, without squares, which underflow and overflow."""
-    r = _unless_zero(hypot(x, y))
-    return t / r / r
+    """``t / (x^2 + y^2)``, and 0 at the origin, where ``t`` is 0."""
+    return t / where((x == 0) & (y == 0), 1, x * x + y * y)
 
 
 arctan2 = elementwise(

@@ -94,6 +94,8 @@ def tile(A: Any, reps: Any) -> Any:
     n = max(ndim(A), len(reps))
     old = (1,) * (n - ndim(A)) + shape(A)
     reps = (1,) * (n - len(reps)) + reps
+    if all(r == 1 for r in reps):
+        return fresh(sh.reshape(ew.positive(A), shape=old))
     apart = sh.reshape(A, shape=tuple(m for size in old for m in (1, size)))
     wide = sh.broadcast_to(apart, shape=tuple(m for r, size in zip(reps, old, strict=True) for m in (r, size)))
     return fresh(sh.reshape(_in_order(wide), shape=tuple(r * size for r, size in zip(reps, old, strict=True))))
