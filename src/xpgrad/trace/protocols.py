@@ -9,6 +9,9 @@ import numpy as np
 
 from xpgrad._errors import NotDifferentiableError, TraceError, message
 from xpgrad.core import OPS, SCALAR_TYPES, Op
+from xpgrad.devices import namespace
+from xpgrad.ops.indexing import apart, getitem, scatter_add
+from xpgrad.ops.shape import broadcast_to
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
 from xpgrad.trace.functions._table import array, given, known
 from xpgrad.trace.operators import written
@@ -90,9 +93,6 @@ def _at(ufunc: Any, a: Any, index: Any, b: Any = None) -> None:
         raise TraceError(
             message(f"{ufunc.__name__}.at: known for np.add and np.subtract into a traced array", {"array": a})
         )
-    from xpgrad.ops.indexing import apart, getitem, scatter_add
-    from xpgrad.ops.shape import broadcast_to
-
     spec, arrays = apart(index)
     at = getitem(a, *arrays, index=spec)
     b = array(b)
@@ -154,8 +154,6 @@ class Namespace:
 
 
 def _array_namespace(self: Any, *, api_version: Any = None) -> Any:
-    from xpgrad.devices import namespace
-
     return Namespace(namespace(self.xpgrad_device))
 
 

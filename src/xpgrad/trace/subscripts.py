@@ -13,6 +13,7 @@ from xpgrad.ops.elementwise import where
 from xpgrad.ops.indexing import apart, getitem, index_update, without_masks
 from xpgrad.ops.shape import astype, reshape
 from xpgrad.trace import debugging
+from xpgrad.trace.functions._table import array
 from xpgrad.trace.tape import Tape
 from xpgrad.trace.traced import Traced, record
 from xpgrad.trace.views import View
@@ -56,19 +57,12 @@ def _read(x: Any, index: Any) -> Any:
     return record(getitem, (x, *arrays), {"index": spec})
 
 
-def as_array(x: Any) -> Any:
-    """``x``, with lists made arrays; the parts of a list may be traced."""
-    from xpgrad.trace.functions._table import array
-
-    return array(x)
-
-
 def write(x: Any, index: Any, value: Any) -> None:
     """``x[index] = value``."""
     if type(value) is Traced and value._view is not None and value._view.is_of(x, index):
         return  # A[i] += v has written through the view A[i] already.
     spec, arrays = apart(index)
-    value = as_array(value)
+    value = array(value)
     if aval_of(value).dtype.kind == "c" and x.dtype.kind != "c":
         raise DTypeError(
             message("setitem: a complex value does not fit a real array", {"array": x, "value": value})

@@ -11,7 +11,7 @@ from xpgrad._errors import ShapeError, TraceError, message
 from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.devices import device_of, to_device
 from xpgrad.ops.elementwise import where as where_
-from xpgrad.ops.shape import astype
+from xpgrad.ops.shape import astype, concatenate, reshape
 from xpgrad.trace.traced import Traced, strip
 
 Function = Callable[..., Any]
@@ -44,9 +44,8 @@ def array(x: Any) -> Any:
     if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES):
         return x
     if any(type(leaf) is Traced for leaf in _leaves(x)):
-        from xpgrad.trace.functions.shapes import stack
-
-        return stack([array(part) for part in x])
+        parts = [array(part) for part in x]
+        return concatenate(*[reshape(part, shape=(1, *shape(part))) for part in parts], axis=0)
     return np.asarray(x)
 
 

@@ -11,6 +11,7 @@ from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.shape import astype
 from xpgrad.trace.functions._table import PROPERTIES, TABLE, array, given, implements, known, refuse
+from xpgrad.trace.operators import written
 
 for _name, _op in OPS.items():
     if isinstance(getattr(np, _name, None), np.ufunc):
@@ -88,8 +89,6 @@ def clip(
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     out = ew.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
     if not copy:
-        from xpgrad.trace.operators import written
-
         return written(x, out, "nan_to_num")
     return out
 
@@ -113,8 +112,6 @@ def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
 
 @implements(np.i0)
 def i0(x: Any) -> Any:
-    from xpgrad.core import OPS
-
     return OPS["i0"](x)
 
 

@@ -10,9 +10,9 @@ from xpgrad._errors import ShapeError, message
 from xpgrad.core import aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.indexing import ARRAY, index_update
-from xpgrad.ops.shape import reshape
+from xpgrad.ops.shape import broadcast_to, reshape
 from xpgrad.trace.functions._table import array, axis_of, cast, implements, known, ndim, refuse, shape
-from xpgrad.trace.functions.reductions import along
+from xpgrad.trace.functions.reductions import along, partition, sort
 from xpgrad.trace.functions.shapes import concatenate
 
 
@@ -65,8 +65,6 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
         places = np.concatenate([np.arange(n)[:obj], np.full(new, -1), np.arange(n)[obj:]])
     places[places < 0] = n + np.arange(new)
     wide = [*shape(arr)[:k], new, *shape(arr)[k + 1 :]]
-    from xpgrad.ops.shape import broadcast_to
-
     return take(concatenate([arr, broadcast_to(values, shape=tuple(wide))], k), places, k)
 
 
@@ -133,15 +131,11 @@ def fill(a: Any, value: Any) -> None:
 
 @implements(method="sort")
 def sort_in_place(a: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
-    from xpgrad.trace.functions.reductions import sort
-
     a.become(sort(a, axis, kind, order, stable=stable))
 
 
 @implements(method="partition")
 def partition_in_place(a: Any, kth: Any, axis: int = -1) -> None:
-    from xpgrad.trace.functions.reductions import partition
-
     a.become(partition(a, kth, axis))
 
 

@@ -10,7 +10,7 @@ from xpgrad._errors import ShapeError, message
 from xpgrad.core import Op, aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
-from xpgrad.ops.indexing import getitem
+from xpgrad.ops.indexing import ARRAY, getitem
 from xpgrad.ops.shape import broadcast_to, concatenate, full_like, reshape
 from xpgrad.trace.functions._table import (
     array,
@@ -300,8 +300,6 @@ def along(indices: Any, axis: int) -> list[Any]:
 
 
 def _all_arrays(n: int) -> tuple[Any, ...]:
-    from xpgrad.ops.indexing import ARRAY
-
     return (ARRAY,) * n
 
 

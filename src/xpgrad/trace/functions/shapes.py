@@ -11,6 +11,7 @@ import numpy as np
 from xpgrad._errors import ShapeError, message
 from xpgrad.core import aval_of
 from xpgrad.ops import shape as sh
+from xpgrad.ops.reductions import axes_of
 from xpgrad.trace.functions._table import (
     PROPERTIES,
     array,
@@ -132,8 +133,6 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 @implements(np.squeeze, method="squeeze")
 def squeeze(a: Any, axis: Any = None) -> Any:
-    from xpgrad.ops.reductions import axes_of
-
     if axis is None:
         return sh.reshape(a, shape=tuple(n for n in shape(a) if n != 1))
     axes = axes_of("squeeze", a, axis, scalars=True)

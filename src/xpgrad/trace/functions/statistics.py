@@ -12,7 +12,7 @@ from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops.contraction import dot
-from xpgrad.ops.shape import reshape
+from xpgrad.ops.shape import broadcast_to, reshape
 from xpgrad.trace.functions._table import array, axis_of, beside, cast, given, implements, ndim, refuse, shape
 from xpgrad.trace.functions.reductions import mean, nanmean, sort, sum
 from xpgrad.trace.functions.shapes import concatenate, moveaxis, transpose
@@ -150,8 +150,6 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _unset, append: Any 
 
 
 def _slab(p: Any, a: Any, axis: int) -> Any:
-    from xpgrad.ops.shape import broadcast_to
-
     p = array(p)
     if ndim(p):
         return p
