@@ -13,7 +13,7 @@ from xpgrad.ops.indexing import ARRAY, index_update
 from xpgrad.ops.shape import broadcast_to, reshape
 from xpgrad.trace.functions._table import array, axis_of, cast, implements, known, ndim, refuse, shape
 from xpgrad.trace.functions.reductions import along, partition, sort
-from xpgrad.trace.functions.shapes import concatenate
+from xpgrad.trace.functions.shapes import as_arrays, concatenate
 
 
 @implements(np.take, method="take")
@@ -59,17 +59,13 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     n = shape(arr)[k]
     places = np.insert(np.arange(n), obj, np.full(np.size(obj), -1) if np.ndim(obj) else -1)
     new = int((places < 0).sum())
-    values = cast(_array(array(values)), aval_of(arr).dtype)
+    values = cast(as_arrays([arr, values])[1], aval_of(arr).dtype)
     if np.ndim(obj) == 0 and ndim(values) > 1 and ndim(values) == ndim(arr):
         new = shape(values)[k]
         places = np.concatenate([np.arange(n)[:obj], np.full(new, -1), np.arange(n)[obj:]])
     places[places < 0] = n + np.arange(new)
     wide = [*shape(arr)[:k], new, *shape(arr)[k + 1 :]]
     return take(concatenate([arr, broadcast_to(values, shape=tuple(wide))], k), places, k)
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 @implements(np.nonzero, method="nonzero")

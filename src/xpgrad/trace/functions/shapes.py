@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import ShapeError, message
-from xpgrad.core import aval_of
+from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.ops import shape as sh
 from xpgrad.ops.reductions import axes_of
 from xpgrad.trace.functions._table import (
     PROPERTIES,
     array,
     axis_of,
+    beside,
     cast,
     implements,
     ndim,
@@ -192,7 +193,7 @@ def concatenate(
     arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
 ) -> Any:
     refuse("concatenate", out=out)
-    xs = [cast(array(a), dtype) for a in arrays]
+    xs = [cast(x, dtype) for x in as_arrays(arrays)]
     if axis is None:
         xs, axis = [sh.reshape(x, shape=(-1,)) for x in xs], 0
     if not xs:
@@ -210,42 +211,59 @@ def _joined(xs: list[Any], axis: int) -> Any:
 
 @implements(np.stack)
 def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    xs = [array(a) for a in arrays]
+    xs = as_arrays(arrays)
     if not xs or len({shape(x) for x in xs}) != 1:
         got = {f"operand {i}": x for i, x in enumerate(xs)}
         raise ShapeError(message("stack: all arrays must have the same shape", got))
-    return concatenate([expand_dims(_array(x), axis) for x in xs], axis, out, dtype=dtype)
+    return concatenate([expand_dims(x, axis) for x in xs], axis, out, dtype=dtype)
 
 
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
+def as_arrays(parts: Any) -> list[Any]:
+    """``parts`` as arrays; numbers and lists among them become arrays beside the traced ones."""
+    parts = list(parts)
+    xs = [array(part) for part in parts]
+    like = next((x for x in xs if type(x) is Traced), None)
+    if like is None:
+        return [np.asarray(x) if isinstance(x, SCALAR_TYPES) else x for x in xs]
+    return [x if _is_array(x, part) else _beside(like, x) for x, part in zip(xs, parts, strict=True)]
+
+
+def _is_array(x: Any, part: Any) -> bool:
+    """Whether the user gave an array, which stays where it is."""
+    return hasattr(x, "shape") and x is part and not isinstance(x, np.generic)
+
+
+def _beside(like: Any, x: Any) -> Any:
+    if isinstance(x, SCALAR_TYPES):
+        return sh.full_like(like, value=x, shape=(), dtype=aval_of(x).dtype)
+    return beside(like, x)
 
 
 @implements(np.vstack)
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return concatenate([atleast_2d(_array(array(a))) for a in tup], 0, dtype=dtype)
+    return concatenate([atleast_2d(x) for x in as_arrays(tup)], 0, dtype=dtype)
 
 
 @implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    xs = [atleast_1d(_array(array(a))) for a in tup]
+    xs = [atleast_1d(x) for x in as_arrays(tup)]
     return concatenate(xs, 0 if ndim(xs[0]) == 1 else 1, dtype=dtype)
 
 
 @implements(np.dstack)
 def dstack(tup: Any) -> Any:
-    return concatenate([atleast_3d(_array(array(a))) for a in tup], 2)
+    return concatenate([atleast_3d(x) for x in as_arrays(tup)], 2)
 
 
 @implements(np.column_stack)
 def column_stack(tup: Any) -> Any:
-    xs = [_array(array(a)) for a in tup]
+    xs = as_arrays(tup)
     return concatenate([sh.reshape(x, shape=(-1, 1)) if ndim(x) < 2 else x for x in xs], 1)
 
 
 @implements(np.append)
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
-    return concatenate([_array(array(arr)), _array(array(values))], axis)
+    return concatenate(as_arrays([arr, values]), axis)
 
 
 @implements(np.block)
@@ -261,7 +279,7 @@ def block(arrays: Any) -> Any:
     def padded(x: Any, n: int) -> Any:
         if isinstance(x, list):
             return [padded(part, n) for part in x]
-        x = _array(array(x))
+        x = array(x)
         return sh.reshape(x, shape=(1,) * (n - ndim(x)) + shape(x))
 
     def deepest(x: Any) -> int:

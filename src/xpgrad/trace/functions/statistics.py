@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import ShapeError, message
-from xpgrad.core import aval_of
+from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops.contraction import dot
-from xpgrad.ops.shape import broadcast_to, reshape
+from xpgrad.ops.shape import broadcast_to, full_like, reshape
 from xpgrad.trace.functions._table import array, axis_of, beside, cast, given, implements, ndim, refuse, shape
 from xpgrad.trace.functions.reductions import mean, nanmean, sort, sum
 from xpgrad.trace.functions.shapes import concatenate, moveaxis, transpose
@@ -155,7 +155,9 @@ def _slab(p: Any, a: Any, axis: int) -> Any:
         return p
     kept = list(shape(a))
     kept[axis] = 1
-    return broadcast_to(np.asarray(p) if not hasattr(p, "shape") else p, shape=tuple(kept))
+    if isinstance(p, SCALAR_TYPES):
+        return full_like(a, value=p, shape=tuple(kept), dtype=aval_of(p).dtype)
+    return broadcast_to(p, shape=tuple(kept))
 
 
 @implements(np.ediff1d)

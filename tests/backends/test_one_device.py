@@ -1,0 +1,125 @@
+"""Whatever a function makes lands on its operands' device: shown with a stand-in for CuPy's arrays.
+
+The stand-in computes with NumPy, and refuses NumPy arrays among its operands as CuPy does. It shows
+that no op is given operands of two devices and no result leaves the device; what CuPy itself does is
+for a GPU to show.
+"""
+
+import numpy as np
+import pytest
+
+import xpgrad as xg
+from cases.linalg_calls import CASES as LINALG
+from cases.numpy_calls import CASES
+from xpgrad.backends import Backend, registry
+from xpgrad.backends.cpu.numpy_rows import numpy_rows
+from xpgrad.core import OPS
+from xpgrad.trace import Traced, subscripts
+from xpgrad.trace.functions import _table
+
+INDICES = {"getitem", "scatter_add", "index_update", "last_writes"}  # whose index arrays may be NumPy's
+# Their argument is a plain array of the user's, which would be on the device.
+BY_THE_USER = {"interp"}
+
+
+class Device:
+    id = 0
+
+
+class StandIn(np.ndarray):
+    """An array of another library."""
+
+    device = Device()
+
+    def __array_function__(self, func, types, args, kwargs):
+        if Traced in types:
+            return NotImplemented
+        if np.ndarray in types:
+            raise TypeError(f"{func.__name__}: a NumPy array among the operands")
+        return put(super().__array_function__(func, types, args, kwargs))
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
+        if any(type(x) is Traced for x in inputs):
+            return NotImplemented
+        if any(type(x) is np.ndarray for x in inputs):
+            raise TypeError(f"{ufunc.__name__}: a NumPy array among the operands")
+        if out is not None:
+            kwargs["out"] = tuple(map(taken, out))
+        result = getattr(ufunc, method)(*map(taken, inputs), **kwargs)
+        return put(result) if out is None else out[0]
+
+
+StandIn.__module__ = "cupy.stand_in"
+
+
+def put(x):
+    """Move NumPy's arrays and scalars in ``x`` to the stand-in's device."""
+    if isinstance(x, (tuple, list)):
+        return type(x)(*map(put, x)) if hasattr(x, "_fields") else type(x)(map(put, x))
+    return np.asarray(x).view(StandIn) if isinstance(x, (np.ndarray, np.generic)) else x
+
+
+def taken(x):
+    return x.view(np.ndarray) if type(x) is StandIn else x
+
+
+def row_of(name, row):
+    def stand_in_row(*operands, **params):
+        if name not in INDICES and any(type(x) is np.ndarray for x in operands):
+            raise TypeError(f"{name}: a NumPy array among the operands")
+        return put(row(*map(taken, operands), **params))
+
+    return stand_in_row
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch):
+    """Let the stand-in's arrays be carried as CuPy's are."""
+    backend = Backend("cupy", {name: row_of(name, row) for name, row in numpy_rows().items()})
+    monkeypatch.setattr(registry, "gpu_backend", lambda: backend)
+
+    def to_device(tree, device):
+        return put(tree) if device != "cpu" else tree
+
+    for module in (xg, _table, subscripts):
+        monkeypatch.setattr(module, "to_device", to_device)
+    forget()
+    yield
+    forget()
+
+
+def forget():
+    """Drop the rows that ops remember for CuPy's arrays."""
+    for op in OPS.values():
+        op.rows[2] = None
+
+
+def draw(shapes):
+    rng = np.random.default_rng(7)
+    return [np.asarray(rng.normal(size=s)) for s in shapes]
+
+
+def on_device(tree):
+    return all(type(x) is StandIn for x in (tree if isinstance(tree, tuple) else (tree,)))
+
+
+@pytest.mark.parametrize("name", [*CASES, *(f"linalg: {n}" for n in LINALG)])
+def test_values_tangents_and_cotangents_stay_on_the_device(name):
+    f, shapes = LINALG[name[8:]] if name.startswith("linalg: ") else CASES[name]
+    args = put(draw(shapes))
+    out, pullback = xg.vjp(f, *args)
+    assert on_device(out)
+    assert on_device(pullback(put(_ones(out))))
+    _, tangent = xg.jvp(f, args, put([np.ones(x.shape) for x in args]))
+    assert on_device(tangent)
+
+
+def _ones(out):
+    if isinstance(out, tuple):
+        return type(out)(*map(_ones, out)) if hasattr(out, "_fields") else tuple(map(_ones, out))
+    return np.ones(out.shape, out.dtype)
+
+
+def test_a_numpy_array_beside_a_device_array_is_refused_by_name():
+    with pytest.raises(xg.DeviceError, match="operands on two devices"):
+        xg.grad(lambda x: np.sum(x * np.ones(3)))(put(np.ones(3)))
