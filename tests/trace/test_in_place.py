@@ -202,22 +202,26 @@ def draw():
     return np.random.default_rng(3).normal(size=(3, 4))
 
 
-def skip_if_shapes_are_not_enough(program, backend):
-    if program in EAGER_ONLY and backend.name == "reference":
-        pytest.skip("decided by the data or its layout")
+def needs_numbers(program, backend, run):
+    """Whether ``run`` is refused, as it must be where shapes alone do not tell what to do."""
+    if program not in EAGER_ONLY or backend.name != "reference":
+        return False
+    with pytest.raises(xg.TraceError):
+        run()
+    return True
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
 def test_the_value_is_numpys(program, backend):
-    skip_if_shapes_are_not_enough(program, backend)
-    assert close(backend.run(program, draw()), program(draw()), EXACT)
+    if not needs_numbers(program, backend, lambda: backend.run(program, draw())):
+        assert close(backend.run(program, draw()), program(draw()), EXACT)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
 def test_the_pullback_is_the_same_on_every_backend(program, backend):
-    skip_if_shapes_are_not_enough(program, backend)
     out, pullback = xg.vjp(program, draw())
-    assert close(backend.pull(program, out, draw())[0], pullback(out)[0], EXACT)
+    if not needs_numbers(program, backend, lambda: backend.pull(program, out, draw())):
+        assert close(backend.pull(program, out, draw())[0], pullback(out)[0], EXACT)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
