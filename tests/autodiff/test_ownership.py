@@ -9,6 +9,7 @@ import xpgrad as xg
 from cases.numpy_calls import CASES
 from xpgrad.autodiff import pullback as sweep
 from xpgrad.testing import close, tolerance
+from xpgrad.trace import graph_of
 
 EXACT = tolerance(np.float64).value
 V = np.array([1.0, 2.0, 3.0])
@@ -403,3 +404,16 @@ def test_rows_written_one_by_one_keep_indices_and_not_every_version():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 12 * x.nbytes
+
+
+def test_a_second_derivative_over_slices_is_put_together_in_one_array():
+    def f(x):
+        return sum(np.sum(np.sin(row) ** 2) * (k + 1) for k, row in enumerate(x)) + np.sum(x[1:] * x[:-1])
+
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    xg.check_grads(f, (x,))
+
+    graph, _ = graph_of(xg.grad(f), x)
+    names = [node.op.name for node in graph.nodes]
+    assert names.count("scatter_sum") == 1
+    assert names.count("scatter_add") == 0

@@ -20,6 +20,11 @@ def fitted(c: Any, value: Value, out: tuple[int, ...] | None) -> Any:
     shape = getattr(c, "shape", ())
     if out != value.shape and (out is not None or shape != value.shape):
         c = _unbroadcast(c, shape, value.shape, shape if out is None else out)
+    return fitted_dtype(c, value)
+
+
+def fitted_dtype(c: Any, value: Value) -> Any:
+    """``c`` with the dtype that ``value`` calls for; of a complex cotangent of a real value the real part."""
     dtype = getattr(c, "dtype", None)
     if dtype is not value.dtype and dtype is not None and dtype != value.dtype:
         if dtype.kind == "c" and value.dtype.kind != "c":

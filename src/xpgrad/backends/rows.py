@@ -140,6 +140,12 @@ def rows(xp: Any) -> dict[str, Row]:
             out[index] = g
         return out
 
+    def scatter_sum(*gs: Any, indices: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        out = xp.zeros(shape, dtype)
+        for g, index in zip(gs, indices, strict=True):
+            out[index] += g
+        return out
+
     def index_update(x: Any, v: Any, *arrays: Any, index: Any) -> Any:
         out = xp.array(x, copy=True)
         out[at(index, arrays)] = v
@@ -164,6 +170,7 @@ def rows(xp: Any) -> dict[str, Row]:
 
     table |= {
         "scatter_add": scatter_add,
+        "scatter_sum": scatter_sum,
         "index_update": index_update,
         "last_writes": last_writes,
         "full_like": full_like,

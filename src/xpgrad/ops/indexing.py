@@ -152,6 +152,20 @@ def _pull_scatter_add(i: int, g: Any, _z: Any, *xs: Any, index: Any, shape: tupl
 scatter_add = linear("scatter_add", _scatter_add, variadic=_pull_scatter_add, operands=1, reads=_ARRAYS_ALONE)
 
 
+def _scatter_sum(*gs: Aval, indices: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Aval:
+    return Aval(tuple(shape), np.dtype(dtype))
+
+
+def _pull_scatter_sum(
+    i: int, g: Any, _z: Any, *_xs: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype: Any
+) -> Any:
+    return getitem(g, index=indices[i])
+
+
+# zeros(shape), and at each index (without arrays) one operand added: many slices in a single array.
+scatter_sum = linear("scatter_sum", _scatter_sum, variadic=_pull_scatter_sum, jointly=True)
+
+
 def _index_update(x: Aval, v: Aval, *arrays: Aval, index: Any) -> Aval:
     at = _indexed("setitem", x, index, arrays)
     try:
