@@ -300,3 +300,13 @@ def test_unstack_turns_its_axis_to_the_front_once():
     assert_numpys(lambda x: np.stack(np.unstack(x, axis=-1)), M)
     with pytest.raises(xg.ShapeError, match="axis 2"):
         value(lambda x: np.unstack(x, axis=2)[0], M)
+
+
+def test_a_median_is_a_scalar_that_no_view_writes_to():
+    def f(x):
+        m = np.median(x)
+        y = m[...]
+        np.multiply(y, m, out=y)
+        return m + 0 * y
+
+    assert_numpys(f, np.array([1.0, 2.0, 4.0]))

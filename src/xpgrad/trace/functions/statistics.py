@@ -112,7 +112,7 @@ def quantile(
     if keepdims:
         kept = [1 if k in axes else m for k, m in enumerate(shape(a))]
         result = reshape(result, shape=(*at.shape, *kept))
-    return result
+    return result if ndim(result) else result[()]  # NumPy gives a scalar, which is immutable
 
 
 @implements(np.percentile)
