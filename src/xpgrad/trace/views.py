@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import TraceError, message
-from xpgrad.core import Op
+from xpgrad.core import SCALAR_TYPES, Op
 from xpgrad.ops.indexing import apart, getitem, index_update
 from xpgrad.ops.shape import inverse_axes, reshape, transpose
 
@@ -142,6 +142,8 @@ def attach(out: Any, op: Op, operands: Sequence[Any], params: Mapping[str, Any])
     if op is getitem:
         if len(operands) > 1 or not (out.shape or _has_ellipsis(params["index"])):
             return
+        if not base.shape and isinstance(_under(base), SCALAR_TYPES):
+            return  # a NumPy scalar has no memory to look into
     elif op is reshape:
         shares = _shares(base, out)
         if shares is None and _squeezed(base.shape) != _squeezed(out.shape):
@@ -164,6 +166,13 @@ def fresh(x: Any) -> Any:
 
 def _has_ellipsis(index: Any) -> bool:
     return type(index) is tuple and any(part is Ellipsis for part in index)
+
+
+def _under(x: Any) -> Any:
+    """The array under every level of tracing; None when only shapes are known."""
+    while hasattr(x, "_trace"):
+        x = x._data
+    return x
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
