@@ -15,7 +15,7 @@ _leaf_types: set[type] = {float, int, complex, bool, np.ndarray, np.float64, np.
 
 
 def _optree() -> Any:
-    """optree, imported when the first container is met: a third of the time to import xpgrad."""
+    """optree, imported when the first container is met: it is slow to import."""
     import optree
 
     return optree

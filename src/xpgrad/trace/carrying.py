@@ -34,8 +34,8 @@ def explained(op: Op, datas: Sequence[Any], params: Mapping[str, Any], error: Ex
         op.shape(*[aval_of(x) for x in datas], **params)
     except XpgradError as ours:
         return ours
-    except Exception:
-        pass
+    except (AttributeError, TypeError, ValueError):
+        pass  # an operand of no shape or dtype: the library's own account says more
     got = {f"operand {i}": describe(x) for i, x in enumerate(datas)}
     kind = OutOfBoundsError if isinstance(error, IndexError) else type(error)
     text = message(f"{op.name}: {error}", got)
