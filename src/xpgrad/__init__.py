@@ -34,6 +34,7 @@ from xpgrad.transforms import (
 
 if _TYPE_CHECKING:
     from xpgrad import losses, nn, optim, special, testing
+    from xpgrad.compiler import compile
     from xpgrad.optim import Fit, minimize
     from xpgrad.testing import check_grads
 
@@ -41,6 +42,7 @@ if _TYPE_CHECKING:
 _LATER = {
     "Fit": "optim",
     "check_grads": "testing",
+    "compile": "compiler",
     "losses": None,
     "minimize": "optim",
     "nn": None,
@@ -65,6 +67,7 @@ __all__ = [
     "asnumpy",
     "check_grads",
     "checkpoint",
+    "compile",
     "custom_vjp",
     "debug",
     "device_of",

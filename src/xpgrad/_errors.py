@@ -25,7 +25,9 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import local
 from typing import Any
 
 # Array libraries that call back into traced arrays: the user's line is further out.
@@ -84,8 +86,30 @@ def describe(x: Any) -> str:
     return f"{dtype}[{', '.join(map(str, shape))}]"
 
 
+class _Recorded(local):
+    """The line of an op that was recorded earlier, while it is carried out again."""
+
+    line: str | None = None
+
+
+_recorded = _Recorded()
+
+
+@contextmanager
+def at_line(line: str | None) -> Iterator[None]:
+    """Within the context `user_line` is ``line``: what is carried out was written there."""
+    before = _recorded.line
+    _recorded.line = line
+    try:
+        yield
+    finally:
+        _recorded.line = before
+
+
 def user_line() -> str | None:
     """The innermost line of the call stack outside xpgrad and the array libraries: ``fit.py:41: Z = X @ W``."""
+    if _recorded.line is not None:
+        return _recorded.line
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename

@@ -34,7 +34,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
 
 def unflatten(treedef: Any, leaves: Sequence[Any]) -> Any:
     """The tree of structure ``treedef`` with ``leaves``."""
-    return leaves[0] if treedef is None else _optree().tree_unflatten(treedef, leaves)
+    return leaves[0] if treedef is None else treedef.unflatten(leaves)
 
 
 def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:

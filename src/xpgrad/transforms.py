@@ -16,11 +16,12 @@ import numpy as np
 from xpgrad import backends  # noqa: F401 - registers NumPy
 from xpgrad._errors import DTypeError, ShapeError, TraceError, describe, message
 from xpgrad._trees import flatten, paths, tree_map, unflatten
-from xpgrad.autodiff import Duals, call_with_rule, copied, pull
-from xpgrad.core import SCALAR_TYPES, aval_of, is_inexact
+from xpgrad.autodiff import Duals, call_with_rule, copied, pull, stopped, untaped
+from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.ops.shape import astype, full_like, reshape
-from xpgrad.trace import Tape, Traced, strip
+from xpgrad.trace import Tape, Trace, Traced, strip
 from xpgrad.trace.boundary import argnum, call, check_floating, enter, fresh, leave
+from xpgrad.trace.symbolic import tracing
 
 Fun = Callable[..., Any]
 Argnums = int | Sequence[int]
@@ -43,7 +44,8 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
     callable
         With the arguments of ``f``; gives ``(value, gradient)``, or ``((value, aux), gradient)``.
         The gradient has the structure, shapes and dtypes of the argument (a tuple of them where
-        ``argnums`` is a sequence). For a complex ``z = x + iy`` it is ``dL/dx - i dL/dy``.
+        ``argnums`` is a sequence); in a Python number, whose dtype gives way to an array's, the dtype
+        that it was computed in. For a complex ``z = x + iy`` it is ``dL/dx - i dL/dy``.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         tape = Tape()
         leaves, rebuild, traced = enter(tape, args, argnums, "grad")
-        out = call(f, traced, kwargs)
+        out = _call(tape, f, traced, kwargs)
         aux = None
         if has_aux:
             out, aux = _pair(out)
@@ -115,7 +117,7 @@ def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
     """
     tape = Tape()
     leaves, rebuild, traced = enter(tape, args, tuple(range(len(args))), "vjp")
-    outs, structure = flatten(call(f, traced))
+    outs, structure = flatten(_call(tape, f, traced))
     nodes = [x._node if type(x) is Traced and x._trace is tape else None for x in map(fresh, outs)]
     values = [copied(leave(tape, x)) for x in outs]  # the tape may keep them
     tape.closed = True
@@ -170,7 +172,7 @@ def jvp(f: Fun, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, A
     duals = Duals()
     check_floating(xs, [f"primals{p}" for p in paths(tuple(primals))], "jvp")
     traced = [duals.enter(x, _aligned(t, x, "jvp")) for x, t in zip(xs, ts, strict=True)]
-    outs, out_structure = flatten(call(f, unflatten(structure, traced)))
+    outs, out_structure = flatten(_call(duals, f, unflatten(structure, traced)))
     values, pushed = [], []
     for x in map(fresh, outs):
         ours = type(x) is Traced and x._trace is duals
@@ -254,17 +256,7 @@ def stop_gradient(x: Any) -> Any:
 
     Traced arrays are given back as plain ones, copies that may be written to.
     """
-    return tree_map(lambda leaf: copied(strip(leaf)) if type(leaf) is Traced else leaf, x)
-
-
-def _untaped(f: Fun, args: Sequence[Any]) -> Any:
-    """``f(*args)`` on traced constants: what it writes in place reaches no array of the caller's."""
-    tape = Tape()
-    leaves, structure = flatten(tuple(args))
-    entered = [Traced(tape, None, x) if is_inexact(x) else x for x in leaves]
-    out = tree_map(lambda x: leave(tape, x), call(f, unflatten(structure, entered)))
-    tape.closed = True
-    return out
+    return tree_map(lambda leaf: stopped(leaf) if type(leaf) is Traced else leaf, x)
 
 
 def checkpoint(f: Fun) -> Fun:
@@ -280,7 +272,7 @@ def checkpoint(f: Fun) -> Fun:
     """
 
     def fwd(*args: Any) -> Any:
-        return _untaped(f, args), args
+        return untaped(f, args), args
 
     def bwd(args: Any, g: Any) -> Any:
         leaves, structure = flatten(args)
@@ -301,9 +293,18 @@ def checkpoint(f: Fun) -> Fun:
     def checkpointed(*args: Any) -> Any:
         if any(type(x) is Traced and isinstance(x._trace, Duals) for x in flatten(args)[0]):
             return f(*args)  # forward mode keeps nothing anyway
-        return call_with_rule(f, fwd, bwd, args, "checkpoint")
+        return call_with_rule(f, fwd, bwd, args, "checkpoint", checkpointed)
 
     return _named(checkpointed, f, "checkpoint")
+
+
+def _call(trace: Trace, f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
+    """Call the user's function; with shapes alone, what ``trace`` is to see is its stable form."""
+    if not tracing():
+        return call(f, args, kwargs)
+    from xpgrad.passes.replay import call_stable  # eager mode needs no passes
+
+    return call_stable(trace, f, args, kwargs)
 
 
 # ── results ──────────────────────────────────────────────────────────────────────────────

@@ -18,6 +18,7 @@ PUBLIC = [
     "asnumpy",
     "check_grads",
     "checkpoint",
+    "compile",
     "custom_vjp",
     "debug",
     "device_of",

@@ -13,7 +13,8 @@ SRC = Path(xpgrad.__file__).parent
 # Each may import what stands before it, and itself.
 ORDER = [
     "_version", "_errors", "_trees", "core", "devices", "ops", "trace", "autodiff", "passes", "plan",
-    "backends", "compile", "transforms", "testing", "special", "nn", "losses", "optim", "learn", "scale", "cli",
+    "backends", "compiler", "transforms", "testing", "special", "nn", "losses", "optim", "learn", "scale",
+    "cli",
 ]  # fmt: skip
 # The modules that are about an optional package, and may import it (when they are used).
 OPTIONAL = {
@@ -24,7 +25,7 @@ OPTIONAL = {
     "pandas": {"cli"},
     "matplotlib": {"cli"},
     "rich": {"cli", "optim.progress"},
-    "numba": {"backends.cpu"},
+    "llvmlite": {"backends.cpu.llvm.build"},
     "sklearn": {"learn"},
     "dask": {"scale"},
 }  # fmt: skip

@@ -14,6 +14,7 @@ import pytest
 from xpgrad import cli
 from xpgrad._errors import DataError, message
 from xpgrad._version import __version__
+from xpgrad.backends import programs
 from xpgrad.cli import info
 from xpgrad.devices import Gpu, GpuStatus
 
@@ -44,8 +45,31 @@ def test_the_report_names_versions_blas_threads_caches_and_devices(
     assert rows["xpgrad"] == __version__
     assert rows["NumPy"] == np.__version__
     assert rows["devices"] == "cpu"
-    assert {"Python", "BLAS", "CPU", "caches", "optree"} <= set(rows)
+    assert {"Python", "BLAS", "CPU", "caches", "optree", "compile"} <= set(rows)
     assert "thread" in rows["BLAS"]
+
+
+def test_the_report_names_the_generator_and_where_kernels_are_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, no_gpu: None, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XPGRAD_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("XPGRAD_NUM_THREADS", "3")
+    monkeypatch.setattr(programs, "generator", lambda: ("llvm", ""))
+    cli.main(["info"])
+    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert rows["compile"] == "LLVM kernels, 3 threads"
+    assert rows["kernels"] == str(tmp_path)
+
+
+def test_without_llvm_the_report_says_what_runs_instead_and_why(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, no_gpu: None
+) -> None:
+    monkeypatch.setenv("XPGRAD_NUM_THREADS", "many")
+    monkeypatch.setattr(programs, "generator", lambda: ("interpreter", "llvmlite cannot be imported"))
+    cli.main(["info"])
+    out = capsys.readouterr().out
+    assert "NumPy interpreter, threads unknown: XPGRAD_NUM_THREADS is no positive integer" in out
+    assert "not LLVM: llvmlite cannot be imported" in out
 
 
 def test_the_report_says_why_a_gpu_is_missing_and_what_to_type(

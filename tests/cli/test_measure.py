@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from xpgrad.backends import programs
 from xpgrad.cli.contenders import LARGEST_Z, Absent, Contender, by_hand, line_up, loss, starting_point
 from xpgrad.cli.measure import TOLERANCE, in_float64, measure
 from xpgrad.cli.problem import build
@@ -43,11 +44,27 @@ def test_every_contender_agrees_to_rounding(problem, point, device):
     entries = line_up(problem, point, device)
     runners = [entry for entry in entries if isinstance(entry, Contender)]
     results = measure(runners, point, problem.X, problem.Y, repeats=2)
-    assert [result.key for result in results][:3] == ["loop", "numpy", "xpgrad-cpu"]
+    assert [result.key for result in results][:4] == ["loop", "numpy", "xpgrad-cpu", "xpgrad-compiled"]
     for result in results:
         assert result.agrees, (result.label, result.difference)
         assert result.seconds > 0
         assert len(result.repeats) == 2
+
+
+def test_the_first_call_of_the_compiled_step_is_told_apart(problem, point):
+    eager, compiled = line_up(problem, point, "cpu")[2:4]
+    one, two = measure([eager, compiled], point, problem.X, problem.Y, repeats=1)
+    assert one.preparation == ""
+    assert "tracing" in two.preparation
+    assert two.first_call > two.seconds
+
+
+def test_without_llvm_the_compiled_step_is_interpreted_and_says_so(problem, point):
+    with programs.use("interpreter"):
+        compiled = line_up(problem, point, "cpu")[3]
+        (result,) = measure([compiled], point, problem.X, problem.Y, repeats=1)
+        assert result.agrees
+        assert "NumPy interpreter; the interpreter was asked for" in result.preparation
 
 
 def test_a_missing_gpu_takes_no_part_and_says_why(problem, point):

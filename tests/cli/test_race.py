@@ -46,11 +46,23 @@ def test_a_table_of_the_users_races_trains_and_reports(suffix, table, tmp_path, 
     assert run("--data", data, "--target", "y", "--json", numbers, "--html", page) == 0
 
     printed = capsys.readouterr().out
-    for words in ("480 rows to train on", "Python loop", "NumPy by hand", "xpgrad from the loss", "ROC AUC"):
+    for words in (
+        "480 rows to train on",
+        "Python loop",
+        "NumPy by hand",
+        "xpgrad from the loss",
+        "ROC AUC",
+        "xpgrad compiled",
+    ):
         assert words in printed
 
     record = json.loads(numbers.read_text())
-    assert [step["key"] for step in record["race"]["steps"]][:3] == ["loop", "numpy", "xpgrad-cpu"]
+    assert [step["key"] for step in record["race"]["steps"]][:4] == [
+        "loop",
+        "numpy",
+        "xpgrad-cpu",
+        "xpgrad-compiled",
+    ]
     assert all(step["agrees"] for step in record["race"]["steps"])
     assert record["data"]["columns"] == ["a", "b", "c"]
     assert record["machine"]["cpu"]["cores"] == os.cpu_count()

@@ -21,6 +21,8 @@ def step(key, label, seconds, **changes):
         "repeats": [seconds],
         "loss": 0.7,
         "difference": 1.2e-7,
+        "first_call": 2 * seconds,
+        "preparation": "",
         "over_loop": 0.2 / seconds,
         "over_numpy": 0.001 / seconds,
         "tolerance": 1e-5,
@@ -52,6 +54,13 @@ def record():
                 step("loop", "Python loop", 0.2, rows=100, dtype="float64", tolerance=1e-12, difference=1e-16),
                 step("numpy", "NumPy by hand", 0.001),
                 step("xpgrad-cpu", "xpgrad, CPU", 0.0008),
+                step(
+                    "xpgrad-compiled",
+                    "xpgrad compiled",
+                    0.0004,
+                    first_call=0.12,
+                    preparation="tracing and compiling 2 kernels",
+                ),
             ],
             "absent": [
                 {"key": "xpgrad-gpu", "label": "xpgrad, GPU", "reason": "no driver", "remedy": "get one"}
@@ -131,6 +140,12 @@ def test_names_from_the_data_are_escaped(record):
     assert "x&lt;y" in page
 
 
+def test_the_page_tells_the_first_call_from_the_others(record):
+    page = report.render(record)
+    assert "<small>its first call took 120 ms, with tracing and compiling 2 kernels</small>" in page
+    assert "takes a compiled step" in page
+
+
 def test_the_page_says_why_a_contender_is_absent(record):
     assert "not run: no driver; to mend it: get one" in report.render(record)
 
@@ -147,7 +162,9 @@ def test_the_printed_race_names_times_ratios_slices_and_absences(record):
     text = summary.of_race(record["race"])
     assert re.search(r"Python loop \*\s+200 ms\s+1\.00x\s+0\.005x\s+1e-16", text)
     assert re.search(r"xpgrad, CPU\s+800 µs\s+250x\s+1\.25x\s+1e-07", text)
-    assert "* in float64, timed on 100 of 800 rows and scaled" in text
+    assert re.search(r"xpgrad compiled \*\*\s+400 µs\s+500x\s+2\.50x", text)
+    assert "\n  * in float64, timed on 100 of 800 rows and scaled\n" in text
+    assert "\n  ** its first call took 120 ms, with tracing and compiling 2 kernels\n" in text
     assert "xpgrad, GPU: not run, no driver\n    to mend it: get one" in text
     assert "the same loss and gradient to rounding" in text
 

@@ -3,8 +3,8 @@
 Un-broadcasting, the chain rule and the transpose of a linear program are written here, once.
 """
 
-from xpgrad.autodiff.custom import call_with_rule, custom_vjp
+from xpgrad.autodiff.custom import call_with_rule, custom_vjp, stopped, untaped
 from xpgrad.autodiff.pullback import copied, pull
 from xpgrad.autodiff.pushforward import Duals
 
-__all__ = ["Duals", "call_with_rule", "copied", "custom_vjp", "pull"]
+__all__ = ["Duals", "call_with_rule", "copied", "custom_vjp", "pull", "stopped", "untaped"]

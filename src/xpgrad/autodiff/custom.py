@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import ShapeError, TraceError, describe, message, user_line
-from xpgrad._trees import flatten, unflatten
-from xpgrad.autodiff.pullback import transposed
+from xpgrad._trees import flatten, tree_map, unflatten
+from xpgrad.autodiff.pullback import copied, transposed
 from xpgrad.autodiff.pushforward import Duals
-from xpgrad.core import Op, Value, aval_of
+from xpgrad.core import Op, Value, aval_of, is_inexact
+from xpgrad.ops.shape import stop_gradient
+from xpgrad.trace.boundary import call, leave
 from xpgrad.trace.symbolic import Symbols
 from xpgrad.trace.tape import PICK, Tape
-from xpgrad.trace.traced import Trace, Traced
+from xpgrad.trace.traced import Trace, Traced, strip
 
 Fun = Callable[..., Any]
 
@@ -69,22 +71,26 @@ class custom_vjp:
                     remedy="call .defvjp(fwd, bwd)",
                 )
             )
-        return call_with_rule(self._f, *self._rules, args, self.__name__)
+        return call_with_rule(self._f, *self._rules, args, self.__name__, self)
 
     __name__: str = "f"
 
 
-def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str) -> Any:
-    """``f(*args)``, differentiated by ``bwd``, at the innermost trace among the arguments."""
+def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str, again: Fun) -> Any:
+    """``f(*args)``, differentiated by ``bwd``, at the innermost trace among the arguments.
+
+    Where that trace is to be replayed, the call is recorded as one node, and ``again(*args)`` is what the
+    replay calls.
+    """
     leaves, structure = flatten(tuple(args))
     traced = [x for x in leaves if type(x) is Traced]
     if not traced:
         return f(*args)
     trace = max((x._trace for x in traced), key=lambda t: t.level)
     if isinstance(trace, Symbols):
-        return f(*args)
-    trace.check_open(_CUSTOM)
-    lower = [_guarded(trace.operand(_CUSTOM, x)) for x in leaves]
+        return f(*args) if trace.role != "inner" else _as_node(trace, f, leaves, structure, again)
+    trace.check_open(CUSTOM)
+    lower = [_guarded(trace.operand(CUSTOM, x)) for x in leaves]
     out, residuals = fwd(*unflatten(structure, lower))
     outs, out_structure = flatten(out)
     if any(type(x) is Traced and x._trace is trace for x in outs):
@@ -105,6 +111,46 @@ def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str) -
     return unflatten(out_structure, wrapped)
 
 
+def _as_node(trace: Symbols, f: Fun, leaves: Sequence[Any], structure: Any, again: Fun) -> Any:
+    """The call as one node of ``trace``; the shapes of its outputs are found by tracing ``f``."""
+    trace.check_open(CUSTOM)
+    leaves = [x.snapshot() if type(x) is Traced else x for x in leaves]
+    probe = Symbols("program")
+    entered = [probe.enter(x) if type(x) is Traced else x for x in leaves]
+    outs, out_structure = flatten(f(*unflatten(structure, entered)))
+    probe.closed = True
+    inputs = [x._node if type(x) is Traced and x._trace is trace else None for x in leaves]
+    params = {"call": again, "structure": structure}
+    parent = Value(CUSTOM, inputs, params, (), aval_of(0.0).dtype, at=user_line())
+    parent.saved = (parent, *leaves)
+    trace.graph.nodes.append(parent)
+    for i, x in enumerate(outs):
+        if type(x) is Traced and x._trace is probe:
+            pick = Value(PICK, (parent,), {"index": i}, x.shape, x.dtype)
+            pick.saved = (pick, parent)
+            trace.graph.nodes.append(pick)
+            outs[i] = Traced(trace, pick, None)
+    return unflatten(out_structure, outs)
+
+
+def untaped(f: Fun, args: Sequence[Any]) -> Any:
+    """``f(*args)`` on traced constants: what it writes in place reaches no array of the caller's."""
+    tape = Tape()
+    leaves, structure = flatten(tuple(args))
+    entered = [Traced(tape, None, x) if is_inexact(x) else x for x in leaves]
+    out = tree_map(lambda x: leave(tape, x), call(f, unflatten(structure, entered)))
+    tape.closed = True
+    return out
+
+
+def stopped(x: Traced) -> Any:
+    """The array under every level of tracing, as one that no derivative passes through."""
+    plain = strip(x)
+    if type(plain) is Traced and isinstance(plain._trace, Symbols) and plain._trace.role != "rule":
+        return stop_gradient(plain)
+    return copied(plain)
+
+
 def _guarded(x: Any) -> Any:
     """``x`` so that the rule cannot write to it: what it is given is the user's, or saved."""
     if type(x) is np.ndarray:
@@ -122,7 +168,7 @@ def _with_pull(
         tangents = transposed(pull, outs, nodes)
         return [Traced(trace, t, z) if fl else z for z, t, fl in zip(outs, tangents, floats, strict=True)]
     assert isinstance(trace, Tape)
-    parent = Value(_CUSTOM, nodes, {"pull": pull, "outs": outs}, (), aval_of(0.0).dtype, at=user_line())
+    parent = Value(CUSTOM, nodes, {"pull": pull, "outs": outs}, (), aval_of(0.0).dtype, at=user_line())
     parent.saved = (parent, *xs)
     trace.nodes.append(parent)
     wrapped = []
@@ -161,4 +207,4 @@ def _shape(*_: Any, **__: Any) -> Any:
 
 
 # A call whose pullback is in its parameters; its outputs are taken apart by `pick`.
-_CUSTOM = Op("custom", _shape, "custom", reads=[[False]])
+CUSTOM = Op("custom", _shape, "custom", reads=[[False]])

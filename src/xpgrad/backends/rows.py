@@ -177,6 +177,7 @@ def rows(xp: Any) -> dict[str, Row]:
         "pad": pad,
         "reciprocal": lambda x: 1 / x,
         "copy": lambda x, *, order: xp.array(x, copy=True, order=order),
+        "stop_gradient": lambda x: x,
         "round": lambda x, *, decimals=0: xp.round(x, decimals),
         "getitem": lambda x, *arrays, index: x[at(index, arrays)] if arrays else x[index],
         "reshape": lambda x, *, shape: xp.reshape(x, shape),

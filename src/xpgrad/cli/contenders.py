@@ -1,4 +1,4 @@
-"""The same step, written four ways: the loss of a logistic regression and its gradient.
+"""The same step, computed five ways: the loss of a logistic regression and its gradient.
 
 In:  X float32[n_x, m], Y float32[1, m] and a point (W float32[n_x, 1], b float32[1, 1]).
 Out: contenders, each a function of nothing that returns ``(loss, (dW, db))`` as its own arrays.
@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad.backends import programs
 from xpgrad.cli.problem import Array, Problem
+from xpgrad.compiler import compile
 from xpgrad.devices import gpu_status, to_device
 from xpgrad.transforms import value_and_grad
 
@@ -43,6 +45,8 @@ class Contender:
         It is timed on the first ``rows`` samples.
     step : callable
         ``() -> (loss, (dW, db))``.
+    preparation : callable, optional
+        What the first call did besides the step, in words, to be asked after it.
     """
 
     key: str
@@ -51,6 +55,7 @@ class Contender:
     dtype: str
     rows: int
     step: Callable[[], tuple[Any, tuple[Any, Any]]]
+    preparation: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,7 @@ def line_up(problem: Problem, point: Point, device: str) -> list[Contender | Abs
         _loop(point, X, Y),
         Contender("numpy", "NumPy by hand, as in the notes", "cpu", "float32", m, lambda: by_hand(point, X, Y)),
         _xpgrad(point, X, Y, "cpu"),
+        _compiled(point, X, Y),
         _on_gpu(point, X, Y, device),
     ]
 
@@ -147,6 +153,22 @@ def _xpgrad(point: Point, X: Array, Y: Array, device: str) -> Contender:
         "float32",
         X.shape[1],
         lambda: step(there, X_there, Y_there),
+    )
+
+
+def _compiled(point: Point, X: Array, Y: Array) -> Contender:
+    step = compile(value_and_grad(loss))
+
+    def preparation() -> str:
+        name, reason = programs.generator()
+        if name == "interpreter":
+            return f"tracing and planning for the NumPy interpreter; {reason}"
+        kernels = f"{step.compilations} kernel{'' if step.compilations == 1 else 's'}"
+        return f"tracing and compiling {kernels}" if step.compilations else "tracing; its kernels were cached"
+
+    label = "xpgrad compiled, CPU"
+    return Contender(
+        "xpgrad-compiled", label, "cpu", "float32", X.shape[1], lambda: step(point, X, Y), preparation
     )
 
 

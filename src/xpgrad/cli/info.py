@@ -2,7 +2,8 @@
 
 In:  this machine and this Python environment.
 Out: a report to read, or with ``--json`` the same facts for a program.
-Holds: optional packages are asked for their version, never imported; CuPy is, to look for a GPU.
+Holds: optional packages are asked for their version, never imported, but for CuPy, to look for a GPU, and
+llvmlite, to see whether it works.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from xpgrad._version import __version__
+from xpgrad.backends import programs
+from xpgrad.backends.cpu import pool, store
 from xpgrad.devices import devices, gpu_status
 
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 # By what they are for, in the order of the extras in pyproject.toml.
 OPTIONAL = (
-    "numba",
+    "llvmlite",
     "cupy-cuda12x",
     "cupy-cuda13x",
     "scipy",
@@ -63,6 +66,7 @@ def collect() -> dict[str, Any]:
         "optree": version("optree"),
         "blas": _blas(),
         "cpu": {"model": _cpu_model(), "cores": os.cpu_count(), "usable": usable_cores(), "caches": caches()},
+        "compiler": _compiler(),
         "devices": list(devices()),
         "gpu": gpu._asdict() | {"gpus": [g._asdict() for g in gpu.gpus]},
         "packages": {name: version(name) for name in OPTIONAL},
@@ -80,6 +84,7 @@ def render(facts: dict[str, Any]) -> str:
         *(("BLAS", _blas_line(blas)) for blas in facts["blas"] or [{}]),
         ("CPU", f"{cpu['model'] or 'unknown model'}, {cpu['usable']} of {cpu['cores']} cores usable"),
         ("caches", ", ".join(map(_cache_line, cpu["caches"])) or "unknown"),
+        *compiler_rows(facts["compiler"]),
         ("devices", ", ".join(facts["devices"])),
     ]
     if gpu["available"]:
@@ -89,6 +94,31 @@ def render(facts: dict[str, Any]) -> str:
     rows += [(name, found or "not installed") for name, found in facts["packages"].items()]
     width = max(len(label) for label, _ in rows)
     return "\n".join(f"{label:<{width}}  {text}" for label, text in rows)
+
+
+def _compiler() -> dict[str, Any]:
+    """What runs a compiled function on the CPU, why not LLVM, its threads, and where its kernels are kept."""
+    name, reason = programs.generator()
+    try:
+        threads = programs.thread_count()
+    except ValueError:  # of the environment variable; a compiled function says so
+        threads = None
+    return {
+        "generator": name,
+        "reason": reason or None,
+        "threads": threads,
+        "kernels": store.default_directory(),
+    }
+
+
+def compiler_rows(compiler: dict[str, Any]) -> list[tuple[str, str]]:
+    """What `_compiler` found, to be read."""
+    n = compiler["threads"]
+    threads = _count(n, "thread") if n else f"threads unknown: {pool.VARIABLE} is no positive integer"
+    if compiler["generator"] != "llvm":
+        return [("compile", f"NumPy interpreter, {threads}"), ("", f"not LLVM: {compiler['reason']}")]
+    where = compiler["kernels"] or f"not kept on disk: no home directory; set {store.VARIABLE}"
+    return [("compile", f"LLVM kernels, {threads}"), ("kernels", where)]
 
 
 def version(package: str) -> str | None:

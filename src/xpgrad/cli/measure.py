@@ -39,6 +39,10 @@ class Result:
         At the point of the race, over ``rows`` samples.
     difference : float
         The largest relative difference of the loss and of any entry of the gradient from float64.
+    first_call : float
+        Seconds of the first step, whose result was checked.
+    preparation : str
+        What the first step did besides, once for all the others; empty if nothing.
     """
 
     key: str
@@ -51,6 +55,8 @@ class Result:
     repeats: list[float]
     loss: float
     difference: float
+    first_call: float
+    preparation: str
 
     @property
     def tolerance(self) -> float:
@@ -80,8 +86,11 @@ def measure(
         rows = contender.rows
         if rows not in truths:
             truths[rows] = in_float64(point, X[:, :rows], Y[:, :rows])
+        start = time.perf_counter()
         value, (dW, db) = asnumpy(contender.step())
-        checked.append((float(value), truths[rows].difference(value, dW, db)))
+        first = time.perf_counter() - start
+        why = contender.preparation() if contender.preparation is not None else ""
+        checked.append((float(value), truths[rows].difference(value, dW, db), first, why))
 
     seconds: list[list[float]] = [[] for _ in contenders]
     for _ in range(repeats):
@@ -91,8 +100,8 @@ def measure(
 
     m = X.shape[1]
     return [
-        Result(c.key, c.label, c.device, c.dtype, c.rows, m, median(t) * m / c.rows, t, loss, difference)
-        for c, t, (loss, difference) in zip(contenders, seconds, checked, strict=True)
+        Result(c.key, c.label, c.device, c.dtype, c.rows, m, median(t) * m / c.rows, t, *check)
+        for c, t, check in zip(contenders, seconds, checked, strict=True)
     ]
 
 

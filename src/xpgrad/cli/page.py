@@ -81,7 +81,7 @@ th:first-child { padding-left: .6rem; }
 td { white-space: nowrap; }
 th[scope=row] { text-align: left; font-weight: 400; min-width: 10rem; }
 thead th { color: var(--muted); font-weight: 500; font-size: .86rem; line-height: 1.3; }
-small { display: block; color: var(--muted); font-size: .82rem; }
+small { display: block; color: var(--muted); font-size: .82rem; font-weight: 400; }
 .ours { background: var(--tint); }
 .ours th[scope=row], .ours td { font-weight: 600; }
 .absent td, .absent th[scope=row] { color: var(--muted); text-align: left; white-space: normal; }

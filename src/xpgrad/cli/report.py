@@ -10,7 +10,7 @@ import math
 from html import escape
 from typing import Any
 
-from xpgrad.cli import page, plots, summary
+from xpgrad.cli import info, page, plots, summary
 
 Record = dict[str, Any]
 
@@ -36,6 +36,7 @@ def render(record: Record) -> str:
 
 def _lead(data: Record, race: Record, test: Record) -> str:
     ours = min((s for s in race["steps"] if s["key"].startswith("xpgrad")), key=lambda s: s["seconds"])
+    compiled = "compiled " if ours["key"] == "xpgrad-compiled" else ""
     area = test["roc_auc"]
     model = (
         f"The trained model ranks the test rows with an ROC AUC of <b>{area:.3f}</b>."
@@ -43,9 +44,10 @@ def _lead(data: Record, race: Record, test: Record) -> str:
         else "The test rows hold one class only, so that the ROC AUC is undefined."
     )
     return (
-        f"From the loss alone, xpgrad takes a step over {race['rows']:,} rows and {race['columns']} columns "
-        f"in <b>{summary.duration(ours['seconds'])}</b>: {summary.ratio(ours['over_loop'])} the speed of a "
-        f"Python loop, {summary.ratio(ours['over_numpy'])} that of NumPy by hand. {model}"
+        f"From the loss alone, xpgrad takes a {compiled}step over {race['rows']:,} rows and "
+        f"{race['columns']} columns in <b>{summary.duration(ours['seconds'])}</b>: "
+        f"{summary.ratio(ours['over_loop'])} the speed of a Python loop, "
+        f"{summary.ratio(ours['over_numpy'])} that of NumPy by hand. {model}"
     )
 
 
@@ -62,8 +64,7 @@ def _race_table(race: Record) -> str:
     rows = []
     for step in race["steps"]:
         name = escape(step["label"])
-        if step["rows"] < step["rows_of"]:
-            name += f"<small>{escape(summary.scaled_note(step))}</small>"
+        name += "".join(f"<small>{escape(note)}</small>" for note in summary.notes(step))
         cells = (
             summary.duration(step["seconds"]),
             summary.ratio(step["over_loop"]),
@@ -169,6 +170,7 @@ def _machine_facts(record: Record) -> list[tuple[str, str]]:
         ("GPU", ", ".join(g["name"] for g in gpu["gpus"]) if gpu["available"] else f"none: {gpu['reason']}"),
         ("software", f"xpgrad {machine['xpgrad']}, Python {machine['python']}, NumPy {machine['numpy']}"),
         ("BLAS", blas or "unknown"),
+        *info.compiler_rows(machine["compiler"])[:1],
         ("system", machine["platform"]),
         ("finished", record["finished"]),
     ]

@@ -33,8 +33,8 @@ def of_race(race: Record) -> str:
     footnotes = []
     for step in race["steps"]:
         label = step["label"]
-        if step["rows"] < step["rows_of"]:
-            footnotes.append(scaled_note(step))
+        for note in notes(step):
+            footnotes.append(note)
             label += " " + "*" * len(footnotes)
         rows.append(
             (
@@ -90,9 +90,14 @@ def verdict(race: Record) -> str:
     )
 
 
-def scaled_note(step: Record) -> str:
-    """Say on how many rows a contender was timed."""
-    return f"in {step['dtype']}, timed on {step['rows']:,} of {step['rows_of']:,} rows and scaled"
+def notes(step: Record) -> list[str]:
+    """What is to be said of the time of a contender: a slice that was timed, a first call that took longer."""
+    found = []
+    if step["rows"] < step["rows_of"]:
+        found.append(f"in {step['dtype']}, timed on {step['rows']:,} of {step['rows_of']:,} rows and scaled")
+    if step["preparation"]:
+        found.append(f"its first call took {duration(step['first_call'])}, with {step['preparation']}")
+    return found
 
 
 def duration(seconds: float) -> str:

@@ -111,7 +111,8 @@ def _indexed(name: str, x: Aval, index: Any, arrays: Sequence[Aval]) -> tuple[in
             message(
                 f"{name}: the shape of a selection by a traced mask depends on the data",
                 {"operand": str(x), "mask": str(next(a for a in arrays if a.dtype.kind == "b"))},
-                remedy="keep the shape: np.where(mask, x, 0)",
+                remedy="keep the shape: np.where(mask, x, 0); to change the entries in place, "
+                "x *= np.where(mask, 0.5, 1) for x[mask] *= 0.5",
             )
         )
     dummy = np.broadcast_to(np.empty((), np.int8), x.shape)

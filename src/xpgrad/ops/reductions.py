@@ -131,6 +131,8 @@ cumprod = general("cumprod", _scan, _push_cumprod)
 
 def _push_prod(ts: Any, _z: Any, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Sum over i of t[i] times the product of the others, without dividing by x[i]."""
+    if not getattr(x, "shape", ()):
+        return ts[0]
     axes = axes_of("prod", x, axis, scalars=True)
     rest = tuple(a for a in range(len(x.shape)) if a not in axes)
     others = _others(x, axes, rest)

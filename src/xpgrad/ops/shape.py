@@ -9,7 +9,7 @@ import numpy as np
 
 from xpgrad._errors import DTypeError, ShapeError, message
 from xpgrad.core import Aval
-from xpgrad.ops._define import constant, linear, promote
+from xpgrad.ops._define import constant, linear, promote, zero
 
 Shape = tuple[int, ...]
 
@@ -139,3 +139,8 @@ def _full_like(x: Aval, *, value: Any, shape: Shape | None = None, dtype: Any = 
 
 # Of the operand it takes the device and, where not given, shape and dtype; no numbers.
 full_like = constant("full_like", _full_like)
+
+
+# A constant to every derivative, where only shapes are traced: with numbers the array itself is taken out.
+stop_gradient = constant("stop_gradient", lambda x: x)
+stop_gradient.pulls = stop_gradient.pushes = (zero,)

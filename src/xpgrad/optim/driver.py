@@ -51,6 +51,7 @@ def minimize(
     seed: int = 0,
     callback: Callback | None = None,
     progress: bool | None = None,
+    compile: bool | None = None,
 ) -> Fit:
     """Find the parameters for which a loss is least.
 
@@ -91,6 +92,13 @@ def minimize(
         Called with an `Info` after each iteration; returns True to stop. What it raises goes up.
     progress : bool, optional
         Show a bar on standard error; by default only on a terminal.
+    compile : bool, optional
+        Whether to compile the loss and its gradient, as `xg.compile` does: it is then called once to be
+        traced, not in each step, and what it reads from outside its arguments must not change in
+        ways that `xg.compile` does not see. By default it is compiled on the CPU where it can be; one
+        that cannot (an ``if`` on a number of an array, random numbers) is run line by line, and a
+        warning and the message of the Fit name its line. True insists, False is for a loss with
+        effects of its own.
 
     Returns
     -------
@@ -111,6 +119,8 @@ def minimize(
         No parameters, no samples, or fewer than ``batch_size``.
     DeviceError
         No such device, or arguments on two of them.
+    TraceError
+        With ``compile=True``: the loss cannot be compiled.
 
     Notes
     -----
@@ -124,7 +134,7 @@ def minimize(
     >>> fit.params
     2.0
     """
-    max_iter = _checked(method, data, max_iter, tol, batch_size, learning_rate)
+    max_iter = _checked(method, data, max_iter, tol, batch_size, learning_rate, compile)
     tol = _TOL if tol is None else tol
     if not flatten(params)[0]:
         raise DataError(message("minimize: there are no parameters", {"params": params}))
@@ -133,7 +143,7 @@ def minimize(
     batches = None
     if batch_size is not None:
         batches = Batches(data, batch_size, sample_axis, seed)
-    objective = Objective(loss, data)
+    objective = Objective(loss, data, compile=compile, place=place)
     with using(place), progress_bar(method, max_iter, progress) as show:
         run = Run(objective, callback, show)
         if method == "lbfgs":
@@ -162,6 +172,7 @@ def _checked(
     tol: float | None,
     batch_size: int | None,
     learning_rate: Any,
+    compile: Any,
 ) -> int:
     """Refuse options that make no sense; how many iterations there may be."""
     if method not in _METHODS:
@@ -175,6 +186,8 @@ def _checked(
                 remedy="write (X,) for a single array",
             )
         )
+    if compile is not None and not isinstance(compile, bool):
+        raise ValueError(message(f"minimize: compile must be True, False or None, got {compile!r}"))
     for name, count in {"max_iter": max_iter, "batch_size": batch_size}.items():
         if count is not None and (isinstance(count, bool) or not hasattr(count, "__index__") or count < 1):
             raise ValueError(message(f"minimize: {name} must be a positive integer, got {count!r}"))

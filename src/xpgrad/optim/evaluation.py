@@ -2,18 +2,23 @@
 
 In:  a loss, its data, and parameters on their device.
 Out: value and gradient on that device; floats where a method must choose.
-Holds: `fetch` is the only way from a device to the host, and carries scalars alone.
+Holds: `fetch` is the only way from a device to the host, and carries scalars alone. What is not compiled
+although it was to be is said, once for each fit.
 """
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from xpgrad._errors import TraceError
 from xpgrad._trees import flatten
+from xpgrad.compiler import compile as compiled
 from xpgrad.devices import asnumpy, device_of, namespace
 from xpgrad.transforms import value_and_grad
 
@@ -22,13 +27,82 @@ Loss = Callable[..., Any]
 _ON_HOST = (bool, int, float, np.generic, np.ndarray)
 
 
-def _step(loss: Loss) -> Loss:
-    """What every method calls, once for each step: ``(params, *data) -> (value, gradient)``."""
-    return value_and_grad(loss)
+class Step:
+    """What every method calls, once for each step: ``(params, *data) -> (value, gradient)``.
+
+    Parameters
+    ----------
+    loss : callable
+    compile : bool or None
+        True: compiled, whatever the loss. False: line by line. None: compiled on the CPU, if the loss
+        can be traced with shapes alone; if not, line by line, with a warning.
+    method, place : str
+        Who warns, and where the arguments are.
+
+    Attributes
+    ----------
+    remark : str
+        Why the loss is run line by line although it was to be compiled; empty where it is not so.
+    """
+
+    def __init__(self, loss: Loss, compile: bool | None, method: str, place: str) -> None:
+        self.remark = ""
+        self._method = method
+        self._eager = value_and_grad(loss)
+        self._must = compile is True
+        wanted = place == "cpu" if compile is None else compile
+        self._compiled = compiled(self._eager) if wanted else None
+
+    def __call__(self, *args: Any) -> tuple[Any, Any]:
+        if self._compiled is None:
+            return self._line_by_line(args)
+        try:
+            value, gradient = self._compiled(*args)
+        except TraceError as error:
+            if self._must:
+                raise
+            said = str(error)
+        else:
+            return value, gradient
+        out = self._line_by_line(args)  # raises what is wrong with the loss itself
+        self._compiled = None
+        self._say(said)
+        return out
+
+    def _line_by_line(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        value, gradient = self._eager(*args)
+        return value, gradient
+
+    def _say(self, said: str) -> None:
+        headline, *rest = said.splitlines()
+        line = next((text.strip() for text in rest if text.startswith("  at ")), "")
+        self.remark = f"; the loss was not compiled: {headline} {line}".rstrip()
+        warnings.warn(
+            f"{self._method}: the loss cannot be compiled, and is run line by line\n  "
+            + said.replace("\n", "\n  ")
+            + "\n  compile=False says that this is meant",
+            RuntimeWarning,
+            stacklevel=_users_level(),
+        )
+
+
+def _users_level() -> int:
+    """How many frames up the user's call is, for a warning of the caller's."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "xpgrad":
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 class Objective:
     """A loss with its data, which counts its evaluations.
+
+    Parameters
+    ----------
+    loss : callable
+    data : tuple
+    compile, method, place
+        As in `Step`.
 
     Attributes
     ----------
@@ -38,16 +112,28 @@ class Objective:
         Of value and gradient together, so far.
     """
 
-    def __init__(self, loss: Loss, data: Sequence[Any] = ()) -> None:
-        self._step = _step(loss)
+    def __init__(
+        self,
+        loss: Loss,
+        data: Sequence[Any] = (),
+        *,
+        compile: bool | None = None,
+        method: str = "minimize",
+        place: str = "cpu",
+    ) -> None:
+        self._step = Step(loss, compile, method, place)
         self.data = tuple(data)
         self.evaluations = 0
+
+    @property
+    def remark(self) -> str:
+        """What is to be said, after the end of a fit, about how the loss was run."""
+        return self._step.remark
 
     def __call__(self, params: Any, data: Sequence[Any] | None = None) -> tuple[Any, Any]:
         """Value and gradient, on their device; on all the data, or on a batch."""
         self.evaluations += 1
-        value, gradient = self._step(params, *(self.data if data is None else data))
-        return value, gradient
+        return self._step(params, *(self.data if data is None else data))
 
 
 def peaks(tree: Any) -> list[Any]:

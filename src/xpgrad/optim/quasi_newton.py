@@ -38,6 +38,7 @@ def lbfgs(
     max_iter: int = 1000,
     tol: float = 1e-5,
     callback: Callback | None = None,
+    compile: bool | None = None,
 ) -> Fit:
     """Minimise a smooth loss by limited-memory BFGS with a strong Wolfe line search.
 
@@ -55,6 +56,8 @@ def lbfgs(
         For the largest magnitude in the gradient.
     callback : callable, optional
         Called with an `Info` after each iteration; returns True to stop.
+    compile : bool, optional
+        As in `minimize`.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def lbfgs(
         raise ValueError(f"lbfgs: memory must be at least 1, got {memory}")
     place = common_device((params, *data), name="args", operation="lbfgs")
     with using(place):
-        objective = Objective(loss, data)
+        objective = Objective(loss, data, compile=compile, method="lbfgs", place=place)
         run = Run(objective, callback)
         return quasi_newton(objective, params, run, max_iter=max_iter, tol=tol, memory=memory)
 

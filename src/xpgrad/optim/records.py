@@ -72,7 +72,8 @@ class Fit:
     converged : bool
         Whether a criterion of convergence was met.
     message : str
-        Which criterion was met, or why the method stopped without.
+        Which criterion was met, or why the method stopped without; and why the loss was not
+        compiled, if it could not be.
     n_iter : int
         Iterations done.
     """
@@ -133,6 +134,7 @@ class Run:
     def fit(self, params: Any, value: float, converged: bool, message: str) -> Fit:
         """The Fit that ends here."""
         n_iter = self._history[-1].iteration if self._history else 0
+        message += self._objective.remark
         return Fit(copied(params), value, tuple(self._history), converged, message, n_iter)
 
     # How each end is told, in the same words by every method.

@@ -21,7 +21,8 @@ from xpgrad.ops.shape import astype
 from xpgrad.trace import debugging
 from xpgrad.trace.carrying import explained
 from xpgrad.trace.tape import Tape
-from xpgrad.trace.traced import Traced, record
+from xpgrad.trace.traced import Traced, aval_under, record
+from xpgrad.trace.views import is_scalar
 
 _NO_PARAMS: dict[str, Any] = {}
 _plain = (float, int, np.ndarray, np.float64, np.float32)
@@ -79,6 +80,8 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
             value = Value(op, (left, right), _NO_PARAMS, (), aval_of(z).dtype, weak=True)
         else:
             value = Value(op, (left, right), _NO_PARAMS, z.shape, z.dtype)
+            if type(z) is Traced:
+                value.weak = aval_under(z).weak
         if left is None:
             x = tape.constant(x) if second[1] else aval_of(x)
             value.saved = (z if second[0] else value, x, y if second[2] else right)
@@ -129,15 +132,6 @@ def _in_place(op: Callable[[Any, Any], Any], name: str) -> Callable[[Any, Any], 
         return written(self, out, name)
 
     return method
-
-
-def is_scalar(x: Any) -> bool:
-    """Whether ``x`` stands for a NumPy scalar, which no one can write to."""
-    if x.shape:
-        return False
-    while type(x) is Traced and x._data is not None:
-        x = x._data
-    return type(x) is Traced or isinstance(x, SCALAR_TYPES)
 
 
 def written(target: Any, out: Any, name: str) -> Any:

@@ -11,11 +11,12 @@ from xpgrad._errors import NotDifferentiableError, TraceError, message
 from xpgrad.core import OPS, SCALAR_TYPES, Op
 from xpgrad.devices import namespace
 from xpgrad.ops.indexing import apart, getitem, scatter_add
-from xpgrad.ops.shape import broadcast_to
+from xpgrad.ops.shape import astype, broadcast_to
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
 from xpgrad.trace.functions._table import array, given, known
 from xpgrad.trace.operators import written
-from xpgrad.trace.traced import Traced, record, strip
+from xpgrad.trace.symbolic import OPERATORS
+from xpgrad.trace.traced import Traced, aval_under, record, strip
 
 _NOTHING: dict[str, Any] = {}
 
@@ -23,6 +24,8 @@ _NOTHING: dict[str, Any] = {}
 def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if method == "__call__" and not kwargs:
         ours = TABLE.get(ufunc)
+        if type(ours) is Op and ours.name in OPERATORS:
+            inputs = _in_numpy(inputs)
         if type(ours) is Op and len(inputs) == 1:
             return record(ours, inputs, _NOTHING)
         if ours is not None:
@@ -48,6 +51,16 @@ def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
     return result
 
 
+def _in_numpy(inputs: Any) -> Any:
+    """The operands of a ufunc, a traced one made NumPy's where all are Python's scalars.
+
+    What Python's operators give for these gives way to the dtype of an array; what a ufunc gives does not.
+    """
+    if not all(type(x) is bool or aval_under(x).weak for x in inputs):
+        return inputs
+    return [astype(x, dtype=x.dtype) if type(x) is Traced else x for x in inputs]
+
+
 def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
     name = ufunc.__name__
     if method == "__call__":
@@ -58,7 +71,7 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
         if kwargs or where is not True:
             keyword = next(iter(kwargs), "where")
             raise TraceError(message(f"{name}: {keyword}= is not possible on a traced array"))
-        operands = [array(x) for x in inputs]
+        operands = list(_in_numpy([array(x) for x in inputs]))
         if dtype is not None:
             operands = [TABLE["astype"](x, dtype) if type(x) is Traced else x for x in operands]
         return ours(*operands)

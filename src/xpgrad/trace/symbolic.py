@@ -8,16 +8,30 @@ Holds: no array is computed; what only the numbers could decide is a TraceError.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from threading import local
 from typing import Any
 
 import numpy as np
 
 from xpgrad._errors import user_line
 from xpgrad._trees import flatten, unflatten
-from xpgrad.core import SCALAR_TYPES, Graph, Op, Value, aval_of
+from xpgrad.core import SCALAR_TYPES, Aval, Graph, Op, Value
 from xpgrad.core.graph import input_value
-from xpgrad.trace.tape import PICK
-from xpgrad.trace.traced import Trace, Traced
+from xpgrad.trace.tape import PICK, SMALL, sample, written_to
+from xpgrad.trace.traced import Trace, Traced, aval_under
+from xpgrad.trace.views import is_scalar
+
+# What Python's operators make of Python's scalars is a Python scalar again; a ufunc makes NumPy's, and its
+# operands are made NumPy's before it is recorded. A reciprocal is what ``1 / x`` is recorded as.
+OPERATORS = frozenset(
+    """add subtract multiply divide floor_divide remainder power negative positive absolute reciprocal
+    stop_gradient""".split()
+)
+
+
+def is_weak(op: Op, avals: Sequence[Aval]) -> bool:
+    """Whether the output of ``op`` is a Python scalar, whose dtype gives way."""
+    return op.name in OPERATORS and all(aval.weak for aval in avals)
 
 
 class Symbols(Trace):
@@ -26,17 +40,27 @@ class Symbols(Trace):
     Attributes
     ----------
     graph : Graph
+    scalars : set of Value
+        Inputs that are scalars, Python's or NumPy's, and no arrays without axes.
+    role : str
+        ``"rule"``: a derivative rule, linear, to be transposed. ``"program"``: a user's function. ``"inner"``:
+        one that is differentiated next, in which a call with a rule of its own stays a node.
     """
 
-    __slots__ = ("graph",)
+    __slots__ = ("_kept", "graph", "role", "scalars")
 
-    def __init__(self) -> None:
+    def __init__(self, role: str = "rule") -> None:
         super().__init__()
         self.graph = Graph()
+        self.role = role
+        self.scalars: set[Value] = set()
+        self._kept: dict[int, list[_Kept]] = {}
 
     def enter(self, x: Any) -> Traced:
         """An input with the shape and dtype of ``x``."""
         value = input_value(x)
+        if isinstance(x, SCALAR_TYPES) or (type(x) is Traced and is_scalar(x)):
+            self.scalars.add(value)
         self.graph.inputs.append(value)
         return Traced(self, value, None)
 
@@ -48,11 +72,14 @@ class Symbols(Trace):
             if type(x) is Traced and x._view is not None:
                 x.refresh()
         inputs = [x._node if type(x) is Traced and x._trace is self else None for x in operands]
-        avals = [aval_of(x) for x in operands]
+        avals = [aval_under(x) for x in operands]
         ruled = op.shape(*avals, **params)
         aval = ruled[0] if type(ruled) is tuple else ruled
-        value = Value(op, inputs, params, aval.shape, aval.dtype, at=user_line())
-        value.saved = (value, *[x if v is None else v for x, v in zip(operands, inputs, strict=True)])
+        value = Value(op, inputs, params, aval.shape, aval.dtype, at=user_line(), weak=is_weak(op, avals))
+        value.saved = (
+            value,
+            *[self._constant(x) if v is None else v for x, v in zip(operands, inputs, strict=True)],
+        )
         self.graph.nodes.append(value)
         if type(ruled) is tuple:
             picked = []
@@ -64,9 +91,81 @@ class Symbols(Trace):
             return tuple(picked)
         return Traced(self, value, None)
 
+    def _constant(self, x: Any) -> Any:
+        """A constant operand, safe from later writes of the function that is traced."""
+        if type(x) is Traced:
+            return x.snapshot()
+        if type(x) is not np.ndarray or not x.flags.writeable or self.role == "rule":
+            return x
+        versions = self._kept.setdefault(id(x), [])
+        if not versions or versions[-1].changed():
+            versions.append(_Kept(x))
+        return versions[-1].now
+
+    def close(self) -> Graph:
+        """The graph, when the function has returned.
+
+        A constant array stands in it by reference; one that was written to meanwhile, and is small, as it
+        was when it was used.
+
+        Raises
+        ------
+        TraceError
+            A large array was written to after it was used.
+        """
+        self.closed = True
+        given = {}
+        for versions in self._kept.values():
+            for kept in versions:
+                if not kept.changed():
+                    given[id(kept.now)] = kept.array
+                elif kept.now is kept.array:
+                    raise written_to(kept.array, kept.line)
+        for node in self.graph.nodes if given else ():
+            assert node.saved is not None
+            node.saved = tuple([given.get(id(x), x) for x in node.saved])
+        return self.graph
+
+
+class _Kept:
+    """A plain array as a traced function used it: a copy of a small one, a sample of a large one."""
+
+    __slots__ = ("array", "line", "now", "seen")
+
+    def __init__(self, x: Any) -> None:
+        self.array = x
+        self.line = user_line()
+        self.now = x.copy() if x.size <= SMALL else x
+        self.seen = self._see()
+
+    def _see(self) -> bytes:
+        x: Any = self.array
+        found: bytes = x.tobytes() if x.size <= SMALL else sample(x)
+        return found
+
+    def changed(self) -> bool:
+        return self._see() != self.seen
+
+
+def _own(x: Any) -> Any:
+    """A constant result as an array of the caller's own."""
+    return x.copy() if type(x) is np.ndarray else x
+
 
 def _as_operand(x: Any) -> Any:
     return x if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES) else np.asarray(x)
+
+
+class _Depth(local):
+    n = 0
+
+
+_depth = _Depth()
+
+
+def tracing() -> bool:
+    """Whether this thread is in `graph_of`."""
+    return _depth.n > 0
 
 
 def graph_of(f: Callable[..., Any], *args: Any) -> tuple[Graph, Callable[[Sequence[Any]], Any]]:
@@ -77,22 +176,28 @@ def graph_of(f: Callable[..., Any], *args: Any) -> tuple[Graph, Callable[[Sequen
     graph : Graph
         Its inputs are the leaves of ``args``, its outputs the traced leaves of the result.
     rebuild : callable
-        Puts values of the graph's outputs into a tree like ``f``'s result, with its constants.
+        Puts values of the graph's outputs into a tree like ``f``'s result, with copies of its constants.
     """
     leaves, structure = flatten(args)
-    symbols = Symbols()
-    outs, out_structure = flatten(f(*unflatten(structure, [symbols.enter(x) for x in leaves])))
+    symbols = Symbols("program")
+    _depth.n += 1
+    try:
+        outs, out_structure = flatten(f(*unflatten(structure, [symbols.enter(x) for x in leaves])))
+    finally:
+        _depth.n -= 1
     traced = [type(x) is Traced and x._trace is symbols for x in outs]
     for x, ours in zip(outs, traced, strict=True):
         if ours:
             x.refresh()
             symbols.graph.outputs.append(x._node)
-    symbols.closed = True
+    graph = symbols.close()
 
     def rebuild(values: Sequence[Any]) -> Any:
+        if len(values) == len(outs):
+            return unflatten(out_structure, values)
         rest = iter(values)
         return unflatten(
-            out_structure, [next(rest) if ours else x for x, ours in zip(outs, traced, strict=True)]
+            out_structure, [next(rest) if ours else _own(x) for x, ours in zip(outs, traced, strict=True)]
         )
 
-    return symbols.graph, rebuild
+    return graph, rebuild

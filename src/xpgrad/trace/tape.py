@@ -18,19 +18,19 @@ from xpgrad.core import Aval, Op, Value, aval_of, is_inexact
 from xpgrad.core.graph import input_value
 from xpgrad.trace import debugging
 from xpgrad.trace.carrying import carry_out
-from xpgrad.trace.traced import Trace, Traced
+from xpgrad.trace.traced import Trace, Traced, aval_under
 
 # Up to how many entries a plain array is copied when a tape keeps it.
-_SMALL = 1 << 12
+SMALL = 1 << 12
 
 
-def _sample(x: Any) -> bytes:
+def sample(x: Any) -> bytes:
     """64 entries spread over ``x``."""
     sampled: np.ndarray[Any, Any] = x.flat[:: max(x.size // 64, 1)]
     return sampled.tobytes()
 
 
-def _written_to(x: Any, line: str | None) -> TraceError:
+def written_to(x: Any, line: str | None) -> TraceError:
     return TraceError(
         message(
             "a plain array was written to after a traced operation used it: its old value is needed backward",
@@ -67,7 +67,9 @@ class Tape(Trace):
 
     def enter(self, x: Any) -> Traced:
         """``x`` as an input of this trace."""
-        return Traced(self, input_value(x), x.snapshot() if type(x) is Traced else x)
+        if type(x) is Traced:
+            return Traced(self, input_value(aval_under(x)), x.snapshot())
+        return Traced(self, input_value(x), x)
 
     def constant(self, x: Any) -> Any:
         """A plain array as the tape keeps it for the backward sweep, safe from later writes.
@@ -77,20 +79,20 @@ class Tape(Trace):
         """
         if type(x) is not np.ndarray or not x.flags.writeable:
             return x
-        if x.size <= _SMALL:
+        if x.size <= SMALL:
             return x.copy()
         known = self.constants.get(id(x))
         if known is None:
-            self.constants[id(x)] = (x, _sample(x), user_line())
-        elif known[1] != _sample(x):
-            raise _written_to(x, known[2])
+            self.constants[id(x)] = (x, sample(x), user_line())
+        elif known[1] != sample(x):
+            raise written_to(x, known[2])
         return x
 
     def check_constants(self) -> None:
         """Raise if a large plain array was written to after a traced op used it."""
-        for x, sample, line in self.constants.values():
-            if _sample(x) != sample:
-                raise _written_to(x, line)
+        for x, seen, line in self.constants.values():
+            if sample(x) != seen:
+                raise written_to(x, line)
 
     def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
         if self.closed:
@@ -150,6 +152,8 @@ class Tape(Trace):
             value = Value(op, inputs, params, aval.shape, aval.dtype, weak=aval.weak)
         else:
             value = Value(op, inputs, params, out.shape, out.dtype)
+            if type(out) is Traced:
+                value.weak = aval_under(out).weak
         kept = op.kept(tuple([v is not None for v in inputs]))
         value.saved = (
             out if kept[0] or type(out) is tuple else value,

@@ -15,6 +15,7 @@ from typing import Any
 
 from xpgrad._errors import TraceError, describe, message
 from xpgrad.core import (
+    Aval,
     Carrier,
     Op,
     aval_of,
@@ -80,6 +81,16 @@ def strip(x: Any) -> Any:
             x.refresh()
         x = x._data
     return x
+
+
+def aval_under(x: Any) -> Aval:
+    """The Aval of ``x`` under every level of tracing, where it may be a Python scalar."""
+    while type(x) is Traced:
+        if x._data is None:
+            found: Aval = x._node.aval
+            return found
+        x = x._data
+    return aval_of(x)
 
 
 class Traced:
@@ -210,35 +221,46 @@ class Traced:
 
     def __float__(self) -> float:
         raise _leaves(
+            self,
             "float()",
             "float(xg.stop_gradient(x)) if it is only looked at; np.sin for math.sin; to store it, an "
             "array made by np.zeros_like(x, shape=...)",
+            "leave float() out: an array without axes serves as a number; np.sin for math.sin",
         )
 
     def __int__(self) -> int:
-        raise _leaves("int()", "int(xg.stop_gradient(x))")
+        raise _leaves(self, "int()", "int(xg.stop_gradient(x))", _INT)
 
     def __complex__(self) -> complex:
-        raise _leaves("complex()", "complex(xg.stop_gradient(x))")
+        raise _leaves(self, "complex()", "complex(xg.stop_gradient(x))", "x.astype(complex)")
 
     def __index__(self) -> int:
-        raise _leaves("an index", "int(xg.stop_gradient(x))")
+        raise _leaves(self, "an index", "int(xg.stop_gradient(x))", _INT)
 
     def item(self, *_: Any) -> Any:
-        raise _leaves("item()", "xg.stop_gradient(x).item()")
+        raise _leaves(
+            self, "item()", "xg.stop_gradient(x).item()", "x[0] or x.reshape(()) is an array of one entry"
+        )
 
     def tolist(self) -> Any:
-        raise _leaves("tolist()", "xg.stop_gradient(x).tolist()")
+        raise _leaves(self, "tolist()", "xg.stop_gradient(x).tolist()", "return x, and make the list outside")
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise _leaves(
-            "conversion to a NumPy array",
+        parts = (
             "np.stack or np.where builds an array of traced parts; np.zeros_like(x, shape=...) makes "
-            "one to write into; xg.special has SciPy's functions; xg.stop_gradient(x) gives the plain array",
+            "one to write into; xg.special has SciPy's functions"
+        )
+        raise _leaves(
+            self, "conversion to a NumPy array", f"{parts}; xg.stop_gradient(x) gives the plain array", parts
         )
 
 
-def _leaves(what: str, remedy: str) -> TraceError:
+_INT = "pass it as a Python int, each value of which is traced by itself; arrays of ints index as they are"
+
+
+def _leaves(x: Any, what: str, remedy: str, without_numbers: str) -> TraceError:
+    if type(strip(x)) is Traced:
+        return _needs_value(what, without_numbers)
     return TraceError(message(f"{what} of a traced array would lose its derivative", remedy=remedy))
 
 

@@ -142,9 +142,11 @@ def attach(out: Any, op: Op, operands: Sequence[Any], params: Mapping[str, Any])
     if op is getitem:
         if len(operands) > 1 or not (out.shape or _has_ellipsis(params["index"])):
             return
-        if not base.shape and isinstance(_under(base), SCALAR_TYPES):
-            return  # a NumPy scalar has no memory to look into
+        if is_scalar(base):
+            return  # which has no memory to look into
     elif op is reshape:
+        if is_scalar(base):
+            return
         shares = _shares(base, out)
         if shares is None and _squeezed(base.shape) != _squeezed(out.shape):
             out._view = UnsureView(base, op, params)
@@ -168,11 +170,38 @@ def _has_ellipsis(index: Any) -> bool:
     return type(index) is tuple and any(part is Ellipsis for part in index)
 
 
-def _under(x: Any) -> Any:
-    """The array under every level of tracing; None when only shapes are known."""
+def is_scalar(x: Any) -> bool:
+    """Whether the traced array stands for a scalar, Python's or NumPy's, which no one can write to.
+
+    With shapes alone the op decides that made it: most of NumPy's functions give no array without axes,
+    but a scalar. An argument is what it was when it was passed in.
+    """
+    if x.shape:
+        return False
     while hasattr(x, "_trace"):
+        if x._data is None:
+            return _gives_scalar(x._node, x._trace)
         x = x._data
-    return x
+    return isinstance(x, SCALAR_TYPES)
+
+
+# What gives arrays even without axes; an integer index does not, but an Ellipsis does.
+_GIVES_ARRAYS = frozenset(
+    "reshape transpose broadcast_to copy full_like where index_update scatter_add scatter_sum pad".split()
+)
+
+
+def _gives_scalar(node: Any, trace: Any) -> bool:
+    if node.weak:
+        return True
+    if node.op is None:
+        return node in trace.scalars
+    if node.op is getitem:
+        return not _has_ellipsis(node.params["index"])
+    if node.op.name in ("astype", "stop_gradient"):
+        source = node.inputs[0]
+        return source is not None and _gives_scalar(source, trace)
+    return node.op.name not in _GIVES_ARRAYS
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     a, b = array(a), array(b)
     m, n = ndim(a), ndim(b)
     if m == 0 or n == 0:
-        return a * b
+        return a * b if m or n else np.multiply(a, b)
     if m <= 2 and n <= 2:
         return con.dot(a, b)
     return tensordot(a, b, ((-1,), (-2 if n > 1 else -1,)))

@@ -1,0 +1,218 @@
+"""The NumPy interpreter of a Plan: tile by tile, node by node, into buffers that are used again.
+
+In:  a Plan, and arrays for the inputs of its graph.
+Out: arrays for its outputs.
+Holds: no input is written to; chunks are combined in order, float32 sums in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from xpgrad.backends.cpu.blas import one_blas_thread
+from xpgrad.backends.cpu.parts import Operand, part_params
+from xpgrad.backends.cpu.pool import run_chunks
+from xpgrad.backends.registry import cpu_backend
+from xpgrad.core import Value
+from xpgrad.plan import Plan, Region, Straight
+from xpgrad.trace.tape import PICK
+
+_COMBINE: dict[str, Callable[[Any, Any], Any]] = {
+    "sum": np.add,
+    "max": np.maximum,
+    "min": np.minimum,
+    "prod": np.multiply,
+    "any": np.logical_or,
+    "all": np.logical_and,
+}
+_WIDER = {
+    np.dtype(np.float16): np.float64,
+    np.dtype(np.float32): np.float64,
+    np.dtype(np.complex64): np.complex128,
+}
+_IDENTITY = {"sum": 0, "prod": 1, "any": False, "all": True}
+
+Env = dict[Value, Any]
+
+
+class Interpreter:
+    """Carries out a Plan with NumPy.
+
+    Parameters
+    ----------
+    plan : Plan
+    threads : int
+        Chunks of a region are shared among so many.
+    """
+
+    def __init__(self, plan: Plan, threads: int) -> None:
+        self.plan, self.threads = plan, threads
+        self.loops = {id(step): Loop(step, plan) for step in plan.steps if isinstance(step, Region)}
+        self._last = plan.last_uses()
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """Outputs of the graph; they share no memory with the inputs or one another."""
+        env: Env = dict(zip(self.plan.graph.inputs, inputs, strict=True))
+        for node in self.plan.views:
+            env[node] = run_node(node, env)
+        for k, step in enumerate(self.plan.steps):
+            if isinstance(step, Straight):
+                with np.errstate(all="ignore"):
+                    for node in step.nodes:
+                        env[node] = run_node(node, env)
+            else:
+                self.loops[id(step)].run(env, self.threads)
+            for node in step.nodes:
+                for u in node.inputs:
+                    if u is not None and self._last.get(u) == k:
+                        env.pop(u, None)
+        return owned([env[v] for v in self.plan.graph.outputs], inputs)
+
+
+def owned(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    """The outputs, copied where they would share memory with an input or with one another."""
+    bases = {id(_base(x)) for x in inputs}
+    found = []
+    for x in outputs:
+        if isinstance(x, np.ndarray):
+            if id(_base(x)) in bases or not x.flags.writeable:
+                x = x.copy()
+            bases.add(id(_base(x)))
+        found.append(x)
+    return found
+
+
+def _base(x: Any) -> Any:
+    while isinstance(x, np.ndarray) and x.base is not None:
+        x = x.base
+    return x
+
+
+def run_node(node: Value, env: Env) -> Any:
+    """The whole of one node by its row."""
+    assert node.saved is not None
+    assert node.op is not None
+    operands = [env[u] if u is not None else node.saved[i + 1] for i, u in enumerate(node.inputs)]
+    if node.op is PICK:
+        return operands[0][node.params["index"]]
+    return node.op(*operands, **node.params)
+
+
+class _Call:
+    """One node of a loop: its row, its operands, and where its part goes."""
+
+    __slots__ = ("axis", "dtype", "node", "operands", "params", "ufunc")
+
+    def __init__(self, node: Value, region: Region, plan: Plan) -> None:
+        self.node = node
+        self.axis = region.tiled.get(node)
+        self.operands = [Operand(node, i, plan.axes, region.label) for i in range(len(node.inputs))]
+        self.params = part_params(node, self.axis)
+        assert node.op is not None
+        row = getattr(np, node.op.name, None)
+        self.ufunc = row if isinstance(row, np.ufunc) and not node.params else None
+        self.dtype = node.dtype
+
+    def shape(self, n: int) -> tuple[int, ...]:
+        return tuple(n if a == self.axis else m for a, m in enumerate(self.node.shape))
+
+
+class Loop:
+    """One region: a function of the tile's bounds, run for each chunk."""
+
+    def __init__(self, region: Region, plan: Plan) -> None:
+        self.region = region
+        self.calls = [_Call(node, region, plan) for node in region.nodes]
+        self.monoids = {node: plan.axes.relations[node].monoid for node in region.sums}
+        self.dead_after = self._dead_after()
+
+    def _dead_after(self) -> list[list[Value]]:
+        last: dict[Value, int] = {}
+        kept = set(self.region.stores)
+        for k, call in enumerate(self.calls):
+            for operand in call.operands:
+                if operand.value in self.region.tiled and operand.value not in kept:
+                    last[operand.value] = k
+        dead: list[list[Value]] = [[] for _ in self.calls]
+        for value, k in last.items():
+            dead[k].append(value)
+        return dead
+
+    def run(self, env: Env, threads: int) -> None:
+        """Fill in ``env`` what the region stores and sums."""
+        region = self.region
+        for node in region.stores:
+            env[node] = np.empty(node.shape, node.dtype)
+        partials: list[dict[Value, Any]] = [{} for _ in range(region.chunks)]
+
+        def chunk(k: int, _worker: int) -> None:
+            end = min((k + 1) * region.chunk, region.extent)
+            with np.errstate(all="ignore"):  # the state is each thread's own
+                for begin in range(k * region.chunk, end, region.tile):
+                    self._tile(env, partials[k], begin, min(begin + region.tile, end))
+
+        with one_blas_thread(region.chunks > 1):
+            run_chunks(chunk, region.chunks, threads)
+        for node in region.sums:
+            env[node] = self._combined(node, [p[node] for p in partials])
+
+    def _tile(self, env: Env, sums: dict[Value, Any], begin: int, end: int) -> None:
+        n = end - begin
+        parts: Env = {}
+        free: dict[Any, list[Any]] = {}
+        for call, dead in zip(self.calls, self.dead_after, strict=True):
+            node = call.node
+            operands = []
+            for o in call.operands:
+                if o.value is not None and o.value in parts:
+                    operands.append(parts[o.value])
+                else:
+                    operands.append(o.part(o.constant if o.value is None else env[o.value], begin, end))
+            if call.ufunc is not None and call.axis is not None:
+                shape = call.shape(n)
+                spare = free.get((shape, call.dtype))
+                out = spare.pop() if spare else np.empty(shape, call.dtype)
+                parts[node] = call.ufunc(*operands, out=out, dtype=None)
+            else:
+                assert node.op is not None
+                made = node.op(*operands, **call.params(n))
+                if call.axis is None:
+                    self._add(sums, node, made)
+                else:
+                    parts[node] = made
+            for u in dead:
+                spent = parts.pop(u)
+                if isinstance(spent, np.ndarray) and spent.base is None and self._owns(u):
+                    free.setdefault((spent.shape, spent.dtype), []).append(spent)
+        for node in self.region.stores:
+            where = (*(slice(None),) * self.region.tiled[node], slice(begin, end))
+            env[node][where] = parts[node]
+
+    def _owns(self, u: Value) -> bool:
+        """Whether no other value of the tile may look into the buffer of ``u``."""
+        return not any(
+            c.node.op is not None and c.node.op.makes_view and any(o.value is u for o in c.operands)
+            for c in self.calls
+        )
+
+    def _add(self, sums: dict[Value, Any], node: Value, part: Any) -> None:
+        if node not in sums:
+            wide = _WIDER.get(node.dtype)
+            sums[node] = np.array(part, dtype=wide) if wide else np.array(part)
+        else:
+            sums[node] = _COMBINE[self.monoids[node]](sums[node], part)
+
+    def _combined(self, node: Value, partials: Sequence[Any]) -> Any:
+        monoid = self.monoids[node]
+        if not partials:
+            return np.full(node.shape, _IDENTITY[monoid], node.dtype)[()]
+        total = partials[0]
+        for part in partials[1:]:
+            total = _COMBINE[monoid](total, part)
+        return np.asarray(total).astype(node.dtype)[()]
+
+
+assert cpu_backend  # rows of NumPy are registered when the registry is imported

@@ -1,0 +1,1 @@
+"""Kernels for the CPU: LLVM IR as text, compiled with llvmlite."""

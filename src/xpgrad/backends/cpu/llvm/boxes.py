@@ -1,0 +1,190 @@
+"""An array that is put together of parts, as a function: `index_update`, `concatenate`, `pad`, `scatter_sum`.
+
+; u[1:-1] = v
+define internal void @nest0(ptr %args, i64 %tile, ptr noalias %p0, ptr noalias %p1, ptr noalias %p2)
+    for i in 0..n:      p0[i] = p1[i]
+    for i in 0..n - 2:  p0[i + 1] = p2[i]
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from xpgrad.backends.cpu.llvm.kernel import Call, Kernel, Piece
+from xpgrad.backends.cpu.llvm.loops import is_scalar
+from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
+from xpgrad.backends.cpu.llvm.storage import Storage
+from xpgrad.backends.cpu.llvm.writer import Writer, number
+from xpgrad.core import Value
+from xpgrad.core.graph import operand_aval
+from xpgrad.plan.nests import Declined, Nest, Place
+from xpgrad.plan.relations import basic_axes, index_ndim, kept_length
+
+Box = list[tuple[int, int, int, int | None]]
+
+
+class _Part(NamedTuple):
+    """One operand and the box of the output that it goes to.
+
+    ``box`` has for each axis of the output ``(length, start, step, operand axis or None)``;
+    operand None is a fill with zeros.
+    """
+
+    operand: int | None
+    box: Box
+    adds: bool = False
+
+
+def parts_of(node: Value) -> list[_Part]:
+    """The parts of ``node``, in the order in which they are written."""
+    assert node.op is not None
+    whole: Box = [(n, 0, 1, a) for a, n in enumerate(node.shape)]
+    nothing: Box = [(n, 0, 1, None) for n in node.shape]
+    name = node.op.name
+    if name == "concatenate":
+        axis, start, found = node.params["axis"], 0, []
+        for i in range(len(node.inputs)):
+            n = operand_aval(node, i).shape[axis]
+            found.append(_Part(i, [(n, start, 1, a) if a == axis else whole[a] for a in range(node.ndim)]))
+            start += n
+        return found
+    if name == "pad":
+        x = operand_aval(node, 0).shape
+        box: Box = [(x[a], lo, 1, a) for a, (lo, _) in enumerate(node.params["widths"])]
+        return [_Part(None, nothing), _Part(0, box)]
+    if name == "scatter_sum":
+        boxes = [
+            _Part(i, _box(node.shape, index, operand_aval(node, i).ndim), adds=True)
+            for i, index in enumerate(node.params["indices"])
+        ]
+        return [_Part(None, nothing), *boxes]
+    if len(node.inputs) > 2:
+        raise Declined(node, "writes at an array of indices")
+    return [_Part(0, whole), _Part(1, _box(node.shape, node.params["index"], operand_aval(node, 1).ndim))]
+
+
+def _box(shape: tuple[int, ...], index: object, ndim: int) -> Box:
+    """The box of ``array[index] = v`` for a value of ``ndim`` axes."""
+    axes = basic_axes(shape, index)
+    out = index_ndim(shape, index)
+    found: Box = []
+    for (k, a, start, step), n in zip(axes, shape, strict=True):
+        if k is None:
+            found.append((1, start, 1, None))
+            continue
+        length = kept_length(shape, index, a) if n else 0
+        mine = k - (out - ndim)
+        found.append((length, start, step, mine if mine >= 0 else None))
+    return found
+
+
+def write_boxes(k: Kernel, nest: Nest, name: str) -> Piece:
+    """The function that puts the node of ``nest`` together, and the call of it."""
+    (node,) = nest.nodes
+    labels = k.axes.labels(node)
+    last = next((e for e in reversed(labels) if e is not None), None)
+    target = k.place(node, last)
+    own = tuple(map(Place, labels))
+    pointers: list[tuple[Storage, tuple[Place, ...]]] = [(target, own)]
+    parts = parts_of(node)
+    sources: dict[int, tuple[Storage, tuple[Place, ...], int]] = {}
+    for part in parts:
+        if part.operand is None:
+            continue
+        access = k.nests.access(node, part.operand)
+        if is_scalar(access):
+            continue
+        storage = k.storage(access)
+        places = _full_places(k, node, part, access, storage)
+        sources[part.operand] = storage, places, len(pointers)
+        pointers.append((storage, places))
+    params = ["ptr %args", "i64 %tile", *[f"ptr noalias %p{i}" for i in range(len(pointers))]]
+    w = Writer(name, params)
+    for number_, part in enumerate(parts):
+        _write_part(k, w, node, number_, part, target, sources)
+    return Piece([w], [Call(name, pointers)], [])
+
+
+def _full_places(k: Kernel, node: Value, part: _Part, access: object, storage: Storage) -> tuple[Place, ...]:
+    """The access, its offsets kept; along axes of a box the loops count from 0."""
+    return access.places  # type: ignore[attr-defined,no-any-return]
+
+
+def _write_part(
+    k: Kernel,
+    w: Writer,
+    node: Value,
+    which: int,
+    part: _Part,
+    target: Storage,
+    sources: dict[int, tuple[Storage, tuple[Place, ...], int]],
+) -> None:
+    labels = k.axes.labels(node)
+    ctype = ctype_of(node.dtype) or ""
+    source = sources.get(part.operand) if part.operand is not None else None
+    scalar = None
+    if part.operand is not None and source is None:
+        access = k.nests.access(node, part.operand)
+        raw = access.root if access.root is not None else access.constant
+        slot = k.slots.scalar(("scalar", node, part.operand), raw)
+        dtype = operand_aval(node, part.operand).dtype
+        kind = "i64" if dtype.kind in "biu" else "double"
+        scalar = Scalar(w.load(kind, "%args", str(slot)), kind)
+    reading = _reading(k, node, part, source)
+    with ExitStack() as stack:
+        goal = at = "0"
+        for a in _order(target):
+            length, start, step, mine = part.box[a]
+            stride = k.stride(w, target, a)
+            if start:
+                offset = k.get(w, k.slots.number(("box", node, which, a), start * target.strides[a]))
+                goal = w.plus(goal, offset)
+            if target.shape[a] == 1 and length == 1:
+                continue
+            if labels[a] is not None and labels[a] == k.label:
+                n = "%tile"
+            else:
+                n = k.get(w, k.slots.number(("length", node, which, a), length))
+            i = stack.enter_context(w.loop(n))
+            if step != 1:
+                stride = k.get(w, k.slots.number(("step", node, which, a), step * target.strides[a]))
+            goal = w.plus(goal, w.times(i, stride))
+            if source is not None and mine in reading:
+                for axis, s in reading[mine]:
+                    at = w.plus(at, w.times(i, k.stride(w, source[0], axis, s)))
+        if part.operand is None:
+            value = Scalar(number(0, ctype), ctype)
+        elif scalar is not None:
+            value = scalar
+        else:
+            assert source is not None
+            value = loaded(w, source[0].dtype, f"%p{source[2]}", at)
+        value = Scalar(converted(w, value, ctype), ctype)
+        if part.adds:
+            held = loaded(w, target.dtype, "%p0", goal)
+            add = "fadd" if ctype in ("float", "double") else "add"
+            value = Scalar(w.op(f"{add} {ctype} {held.name}, {value.name}"), ctype)
+        kept(w, value, "%p0", goal)
+
+
+def _order(target: Storage) -> list[int]:
+    """The axes of the output, the one that is contiguous last."""
+    return sorted(range(len(target.shape)), key=lambda a: target.strides[a], reverse=True)
+
+
+def _reading(
+    k: Kernel, node: Value, part: _Part, source: tuple[Storage, tuple[Place, ...], int] | None
+) -> dict[int | None, list[tuple[int, int]]]:
+    """For each axis of the operand: the axes of its array that go along with it, and the step."""
+    if part.operand is None or source is None:
+        return {}
+    u = node.inputs[part.operand]
+    shape = operand_aval(node, part.operand).shape
+    if u is not None and k.nests.is_view(u):
+        found: dict[int | None, list[tuple[int, int]]] = {}
+        for axis, (mine, step, _) in enumerate(k.nests._views[u]):
+            if mine is not None and shape[mine] != 1:
+                found.setdefault(mine, []).append((axis, step))
+        return found
+    return {a: [(a, 1)] for a, n in enumerate(shape) if n != 1}

@@ -1,0 +1,202 @@
+"""A small program in one call: every step in one module, everything that it touches in one block of memory.
+
+In:  the kernels of a plan whose steps have one chunk each, for inputs in C order.
+Out: outputs, by one call of one function.
+Holds: the block belongs to one call at a time; what is given back is copied out of it.
+
+For ten numbers the call itself is the work: nothing is looked up that could be written down before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, module
+from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
+from xpgrad.backends.cpu.llvm.storage import Storage, strides_for
+from xpgrad.backends.cpu.llvm.writer import Writer
+from xpgrad.core import Value
+from xpgrad.plan import Plan, Region
+
+LIMIT = 1 << 18
+"""Bytes of all arrays together, above which a program runs step by step."""
+
+MAIN = "main"
+
+
+class Fused:
+    """The kernels of a plan behind one function without arguments.
+
+    Raises
+    ------
+    ValueError
+        The program is too large, or its inputs are not in C order; it then runs step by step.
+    """
+
+    def __init__(
+        self, plan: Plan, kernels: Sequence[Kernel], inputs: Sequence[Any], sources: Any, ready: Any
+    ) -> None:
+        if not _fits(plan, kernels, inputs):
+            raise ValueError("too large, or not in C order")
+        self._arena = _Arena()
+        self._places: dict[Value, Any] = {}
+        for value, x in zip(plan.graph.inputs, inputs, strict=True):
+            self._places[value] = self._arena.array(x.shape, x.dtype)
+        tables = []
+        for kernel in kernels:
+            for node in kernel.outs:
+                self._places[node] = self._arena.array(node.shape, node.dtype)
+            for node, _, _ in kernel.partials:
+                self._places[node] = self._arena.array(node.shape, node.dtype)
+            tables.append(self._table(kernel, sources))
+        text = module(kernels, _main(kernels, tables, self._places))
+        found, self.fresh = ready(text, MAIN + "0")
+        table = self._arena.array((max(sum(map(len, [t[1] for t in tables])), 1),), np.dtype(np.int64))
+        flat = [number for t in tables for number in t[1]]
+        table[: len(flat)] = flat
+        self._loaded = found
+        where = table.__array_interface__["data"][0]
+        run = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(found.loaded[MAIN + "0"])
+        argument = ctypes.c_void_p(where)
+        self._call: Callable[[], None] = lambda: run(argument)
+        self._inputs = [self._places[v] for v in plan.graph.inputs]
+        self._outputs = [self._places[v] for v in plan.graph.outputs]
+        self._takers = [x.copy if x.ndim else x.__getitem__ for x in self._outputs]
+        self._lock = threading.Lock()
+
+    def _table(self, kernel: Kernel, sources: Any) -> tuple[Kernel, list[int], Any]:
+        """The arguments of one kernel, all known but scalars, which are read where they lie."""
+        slots = kernel.slots
+        values = list(slots.values)
+        for slot, source in slots.pointers:
+            if isinstance(source, Value):
+                base, offset = sources.get(source, (source, 0))
+                values[slot] = _address(self._places[base]) + offset
+            else:
+                array = np.asarray(source[1])
+                self._arena.keep(array)
+                values[slot] = _address(array)
+        copies = []
+        for slot, source in slots.scalars:
+            if isinstance(source, Value):
+                copies.append((slot, source))
+            else:
+                values[slot] = _bits(source)
+        args = self._arena.array((max(len(values), 1),), np.dtype(np.int64))
+        args[: len(values)] = values
+        partials = self._arena.array((kernel.partial_bytes // 8 + 8,), np.dtype(np.float64))
+        scratch = self._arena.array((kernel.scratch_bytes // 8 + 8,), np.dtype(np.float64))
+        numbers = [_address(args), _address(partials), _address(scratch)]
+        step = kernel.step
+        numbers.append(step.extent if isinstance(step, Region) else 0)
+        for node, offset, _ in kernel.partials:
+            numbers += [_address(partials) + offset, _address(self._places[node]), prod(node.shape)]
+        for slot, source in copies:
+            numbers += [_address(args) + 8 * slot, _address(self._places[source])]
+        return kernel, numbers, copies
+
+    def run(self, inputs: Sequence[Any]) -> list[Any] | None:
+        """Outputs of the graph; None where another thread is in the block."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            for place, x in zip(self._inputs, inputs, strict=True):
+                place[...] = x
+            self._call()
+            return [take() if x.ndim else take(()) for take, x in zip(self._takers, self._outputs, strict=True)]
+        finally:
+            self._lock.release()
+
+
+class _Arena:
+    """Arrays at addresses that stay what they are."""
+
+    def __init__(self) -> None:
+        self._held: list[Any] = []
+
+    def array(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Any:
+        n = prod(shape)
+        block = np.zeros(n * dtype.itemsize + 64, np.uint8)
+        self._held.append(block)
+        start = -_address(block) % 64
+        return block[start : start + n * dtype.itemsize].view(dtype).reshape(shape)
+
+    def keep(self, array: Any) -> None:
+        self._held.append(array)
+
+
+def _fits(plan: Plan, kernels: Sequence[Kernel], inputs: Sequence[Any]) -> bool:
+    total = sum(x.nbytes for x in inputs) + sum(k.scratch_bytes + k.partial_bytes for k in kernels)
+    total += sum(node.size * node.dtype.itemsize for k in kernels for node in k.outs)
+    made = {n for k in kernels for n in [*k.outs, *[p.node for p in k.partials]]}
+    outputs = plan.graph.outputs
+    return (
+        total <= LIMIT
+        and all(x.flags.c_contiguous for x in inputs)
+        and all(not isinstance(k.step, Region) or k.step.chunks == 1 for k in kernels)
+        and all(v in made for v in outputs)
+        and all(_in_c_order(p.storage) for k in kernels for p in k.partials)
+        and len(set(outputs)) == len(outputs)
+    )
+
+
+def _in_c_order(storage: Storage) -> bool:
+    return all(
+        n == 1 or s == t
+        for n, s, t in zip(
+            storage.shape, storage.strides, strides_for(storage.shape, range(len(storage.shape))), strict=True
+        )
+    )
+
+
+def _main(kernels: Sequence[Kernel], tables: Sequence[Any], places: Any) -> str:
+    """The function that runs the kernels one after another; its addresses are in one table.
+
+    define void @main0(ptr %table)
+        args, partials, scratch, extent = table[0:4]
+        call @run0(args, 0, extent, partials, scratch)
+        ; each sum of the chunk, in the type of its value
+    """
+    w = Writer(MAIN + "0", ["ptr %table"], public=True)
+    at = 0
+
+    def number() -> str:
+        nonlocal at
+        at += 1
+        return w.load("i64", "%table", str(at - 1))
+
+    def pointer() -> str:
+        return w.op(f"inttoptr i64 {number()} to ptr")
+
+    for kernel, _, copies in tables:
+        args, partials, scratch, extent = pointer(), pointer(), pointer(), number()
+        sums = [(pointer(), pointer(), number(), node, storage) for node, _, storage in kernel.partials]
+        for _, source in copies:
+            slot, place = pointer(), pointer()
+            x = loaded(w, source.dtype, place, "0")
+            kind = "i64" if source.dtype.kind in "biu" else "double"
+            w.store(kind, converted(w, x, kind), slot)
+        w.do(f"call void @{RUN}{kernel.name}(ptr {args}, i64 0, i64 {extent}, ptr {partials}, ptr {scratch})")
+        for held, place, count, node, storage in sums:
+            out = ctype_of(node.dtype) or ""
+            with w.loop(count) as i:
+                x = loaded(w, storage.dtype, held, i)
+                kept(w, Scalar(converted(w, x, out), out), place, i)
+    return w.text()
+
+
+def _address(x: Any) -> int:
+    found: int = x.__array_interface__["data"][0]
+    return found
+
+
+def _bits(x: Any) -> int:
+    if isinstance(x, (bool, int, np.bool_, np.integer)):
+        return int(x)
+    return int(np.float64(x).view(np.int64))

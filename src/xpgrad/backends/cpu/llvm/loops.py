@@ -1,0 +1,335 @@
+"""An elementwise nest with its reductions as a function: loops that LLVM vectorises.
+
+; y = x * x, and its sum
+define internal void @nest0(ptr %args, i64 %tile, ptr noalias %p0, ptr noalias %p1, ptr noalias %p2)
+    for i in 0..tile:
+        x = p0[i]
+        y = x * x
+        p1[i] = y
+        sum += y
+    p2[0] += sum
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from xpgrad.backends.cpu.llvm.kernel import REDUCTIONS, SHORT, Call, Kernel, Piece, identity
+from xpgrad.backends.cpu.llvm.scalars import (
+    Scalar,
+    converted,
+    ctype_of,
+    emit,
+    kept,
+    loaded,
+    maximum,
+    minimum,
+)
+from xpgrad.backends.cpu.llvm.storage import Storage
+from xpgrad.backends.cpu.llvm.writer import Writer, number
+from xpgrad.core import SCALAR_TYPES, Value
+from xpgrad.plan.nests import Access, Nest, Place
+
+_ADD = {"sum": "add", "prod": "mul", "any": "or", "all": "and"}
+
+
+def write_loop(k: Kernel, nest: Nest, name: str) -> Piece:
+    """The function of ``nest``, and the calls of it."""
+    return _Loop(k, nest, name).piece()
+
+
+def inner_label(k: Kernel, nest: Nest) -> int | None:
+    """The index to run over fastest: the one that most arrays have contiguous, unless it is short."""
+    if not nest.labels:
+        return None
+    votes = dict.fromkeys(nest.labels, 0)
+    for node in nest.nodes:
+        for i in range(len(node.inputs)):
+            access = k.nests.access(node, i)
+            if k.nests.joined(node, access) or not access.places or is_scalar(access):
+                continue
+            unit = k.storage(access).unit
+            if unit is not None and access.places[unit].label in votes and access.places[unit].step == 1:
+                votes[access.places[unit].label] += 1  # type: ignore[index]
+        if node in k._kept:
+            labels = [e for e in k.axes.labels(node) if e is not None]
+            if labels:
+                votes[labels[-1]] += 1
+    best = max(votes, key=lambda e: (votes[e], k.length(e)))
+    longest = max(votes, key=k.length)
+    return longest if k.length(best) < SHORT <= k.length(longest) else best
+
+
+def is_scalar(access: Access) -> bool:
+    """A Python or NumPy scalar, which stands in a slot."""
+    if access.root is None:
+        return isinstance(access.constant, SCALAR_TYPES)
+    return access.root.weak and access.root.op is None
+
+
+class _Loop:
+    def __init__(self, k: Kernel, nest: Nest, name: str) -> None:
+        self.k, self.nest, self.name = k, nest, name
+        self.inner = inner_label(k, nest)
+        self.pointers: list[tuple[Storage, tuple[Place, ...]]] = []
+        self._names: dict[Any, str] = {}
+        outer = sorted((e for e in nest.labels if e != self.inner), key=lambda e: self._reach(e), reverse=True)
+        self.order = outer + ([self.inner] if self.inner is not None else [])
+
+    def _reach(self, label: int) -> tuple[int, int]:
+        """How far apart neighbours along ``label`` are, at most: such loops go outside."""
+        reach = 0
+        for node in self.nest.nodes:
+            for i in range(len(node.inputs)):
+                access = self.k.nests.access(node, i)
+                if is_scalar(access) or self.k.nests.joined(node, access):
+                    continue
+                storage = self.k.storage(access)
+                for a, p in enumerate(access.places):
+                    if p.label == label:
+                        reach = max(reach, abs(storage.strides[a]))
+        return reach, label
+
+    def pointer(self, storage: Storage, places: tuple[Place, ...]) -> str:
+        """The parameter that points into ``storage``."""
+        moved = tuple(Place(p.label, p.step, p.offset) for p in places)
+        key = (id(storage), moved)
+        if key not in self._names:
+            self._names[key] = f"%p{len(self.pointers)}"
+            self.pointers.append((storage, moved))
+        return self._names[key]
+
+    def piece(self) -> Piece:
+        k, nest = self.k, self.nest
+        clears: list[Call] = []
+        functions: list[Writer] = []
+        targets: dict[Value, Storage] = {}
+        for node in nest.nodes:
+            if k.needs_storage(node):
+                targets[node] = k.place(node, self.inner)
+                if self._accumulates(node) and targets[node].kind != "partial":
+                    function, call = self._clear(node, targets[node], len(clears))
+                    functions.append(function)
+                    clears.append(call)
+        w = Writer(self.name, [])
+        self._body(w, targets)
+        params = ["ptr %args", "i64 %tile", *[f"ptr noalias %p{i}" for i in range(len(self.pointers))]]
+        w._head = Writer(self.name, params)._head
+        return Piece([*functions, w], [*clears, Call(self.name, self.pointers)], [])
+
+    def _accumulates(self, node: Value) -> bool:
+        """Whether the reduction adds to what its array holds: where more than the inner index is reduced."""
+        assert node.op is not None
+        return node.op.name in REDUCTIONS and (
+            node in self.k.sums or set(self.k.axes.reduced(node)) != {self.inner}
+        )
+
+    def _own_places(self, node: Value) -> tuple[Place, ...]:
+        return tuple(map(Place, self.k.axes.labels(node)))
+
+    def _clear(self, node: Value, storage: Storage, count: int) -> tuple[Writer, Call]:
+        """A function that sets the array of a sum to what nothing adds up to."""
+        name = f"{self.name}.clear{count}"
+        w = Writer(name, ["ptr %args", "i64 %tile", "ptr noalias %p0"])
+        places = self._own_places(node)
+        with ExitStack() as stack:
+            at = "0"
+            for a, p in enumerate(places):
+                if p.label is None and storage.shape[a] == 1:
+                    continue
+                n = (
+                    self.k.extent(w, p.label)
+                    if p.label is not None
+                    else self.k.get(w, self.k.slots.number(("length", node, a), storage.shape[a]))
+                )
+                i = stack.enter_context(w.loop(n))
+                at = w.plus(at, w.times(i, self.k.stride(w, storage, a)))
+            w.store(storage.ctype, identity(node, storage.ctype), "%p0", at)
+        return w, Call(name, [(storage, places)])
+
+    # ── the loops ────────────────────────────────────────────────────────────────────────────
+    def _body(self, w: Writer, targets: dict[Value, Storage]) -> None:
+        k = self.k
+        extents = {e: k.extent(w, e) for e in self.order}
+        reads: dict[tuple[Value, int], tuple[Storage, str, dict[int, str]]] = {}
+        values: dict[Any, Scalar] = {}
+        for node in self.nest.nodes:
+            for i in range(len(node.inputs)):
+                access = k.nests.access(node, i)
+                if k.nests.joined(node, access):
+                    continue
+                if is_scalar(access):
+                    values[node, i] = self._scalar(w, node, i, access)
+                    continue
+                storage = k.storage(access)
+                pointer = self.pointer(storage, access.places)
+                steps = k.steps(w, access, storage)
+                if steps or self._is_gather(node, i):
+                    reads[node, i] = storage, pointer, steps
+                else:
+                    values[node, i] = loaded(w, storage.dtype, pointer, "0")
+        writes = {}
+        for node, storage in targets.items():
+            places = self._own_places(node)
+            access = Access(node, None, places)
+            writes[node] = storage, self.pointer(storage, places), k.steps(w, access, storage)
+        accumulators = {
+            node: w.local(ctype_of(node.dtype) or "")
+            for node in targets
+            if node.op is not None and node.op.name in REDUCTIONS and self.inner in k.axes.reduced(node)
+        }
+        index: dict[int, str] = {}
+        with ExitStack() as stack:
+            for e in self.order[:-1]:
+                index[e] = stack.enter_context(w.loop(extents[e]))
+            for node, local in accumulators.items():
+                ctype = ctype_of(node.dtype) or ""
+                w.do(f"store {ctype} {identity(node, ctype)}, ptr {local}")
+            outer = dict(index)
+            bases = {key: self._outer(w, r, outer) for key, r in reads.items()}
+            goals = {node: self._outer(w, r, outer) for node, r in writes.items()}
+            with ExitStack() as innermost:
+                if self.inner is not None:
+                    index[self.inner] = innermost.enter_context(w.loop(extents[self.inner]))
+                for node in self.nest.nodes:
+                    self._node(w, node, reads, bases, values, index)
+                    if node in writes:
+                        self._write(w, node, writes[node], goals[node], values[node], accumulators, index)
+            for node, local in accumulators.items():
+                storage = writes[node][0]
+                ctype = ctype_of(node.dtype) or ""
+                total = Scalar(w.load(ctype, local), ctype)
+                if self._accumulates(node):
+                    held = loaded(w, storage.dtype, goals[node], "0")
+                    total = combined(w, node, held, total)
+                kept(
+                    w,
+                    Scalar(converted(w, total, ctype_of(storage.dtype) or ""), ctype_of(storage.dtype) or ""),
+                    goals[node],
+                    "0",
+                )
+
+    def _is_gather(self, node: Value, i: int) -> bool:
+        return i == 0 and node.op is not None and node.op.name == "getitem"
+
+    def _scalar(self, w: Writer, node: Value, i: int, access: Access) -> Scalar:
+        """A scalar from its slot, once before the loops."""
+        source: Any = access.root if access.root is not None else access.constant
+        dtype = access.root.dtype if access.root is not None else np.asarray(access.constant).dtype
+        key = ("scalar", access.root) if access.root is not None else ("scalar", node, i)
+        slot = self.k.slots.scalar(key, source)
+        if dtype.kind in "biu":
+            return Scalar(self.k.get(w, slot), "i64")
+        return Scalar(w.load("double", "%args", str(slot)), "double")
+
+    def _outer(self, w: Writer, read: tuple[Storage, str, dict[int, str]], index: dict[int, str]) -> str:
+        """The address with the outer indices in it."""
+        storage, pointer, steps = read
+        at = "0"
+        for label, step in steps.items():
+            if label in index:
+                at = w.plus(at, w.times(index[label], step))
+        return w.at(storage.ctype, pointer, at)
+
+    def _node(
+        self, w: Writer, node: Value, reads: Any, bases: Any, values: dict[Any, Scalar], index: Any
+    ) -> None:
+        k = self.k
+        operands = []
+        assert node.op is not None
+        name = node.op.name
+        for i in range(len(node.inputs)):
+            if (node, i) in values:
+                operands.append(values[node, i])
+                continue
+            if (node, i) not in reads:
+                root = k.nests.access(node, i).root
+                operands.append(values[root])
+                continue
+            storage, _, steps = reads[node, i]
+            if (name in ("getitem", "scatter_add") and i == 1) or self._is_gather(node, i):
+                operands.append(Scalar("0", "i64"))
+                continue
+            step = steps.get(self.inner) if self.inner is not None else None
+            at = "0" if step is None else w.times(index[self.inner], step)
+            operands.append(loaded(w, storage.dtype, bases[node, i], at))
+        if name in REDUCTIONS:
+            values[node] = operands[0]
+        elif name == "scatter_add":
+            values[node] = self._scattered(w, node, operands[0], operands[2], index)
+        elif name == "full_like":
+            ctype = ctype_of(node.dtype) or ""
+            fill = (float if node.dtype.kind == "f" else int)(node.params["value"])
+            slot = k.slots.scalar(("fill", node), fill)
+            kind = "double" if node.dtype.kind == "f" else "i64"
+            raw = w.load(kind, "%args", str(slot))
+            values[node] = Scalar(converted(w, Scalar(raw, kind), ctype), ctype)
+        elif name == "getitem":
+            values[node] = self._gathered(w, node, reads, bases, operands[2], index)
+        else:
+            values[node] = emit(w, node, operands, k.calls)
+
+    def _label_of(self, w: Writer, chosen: Scalar, node: Value, count: int) -> str:
+        """A label as an index; a negative one counts from the end, as in NumPy."""
+        wide = converted(w, chosen, "i64")
+        n = self.k.get(w, self.k.slots.number(("classes", node), count))
+        negative = w.op(f"icmp slt i64 {wide}, 0")
+        return w.op(f"select i1 {negative}, i64 {w.op(f'add i64 {wide}, {n}')}, i64 {wide}")
+
+    def _gathered(self, w: Writer, node: Value, reads: Any, bases: Any, chosen: Scalar, index: Any) -> Scalar:
+        """The entry of a row that the row's label chooses."""
+        storage, _, steps = reads[node, 0]
+        at = "0"
+        if self.inner is not None and self.inner in steps:
+            at = w.times(index[self.inner], steps[self.inner])
+        label = self._label_of(w, chosen, node, storage.shape[1])
+        at = w.plus(at, w.times(label, self.k.stride(w, storage, 1)))
+        return loaded(w, storage.dtype, bases[node, 0], at)
+
+    def _scattered(self, w: Writer, node: Value, g: Scalar, chosen: Scalar, index: Any) -> Scalar:
+        """``g`` where the index along the classes is the sample's label, elsewhere 0."""
+        ctype = ctype_of(node.dtype) or ""
+        classes = self.k.axes.labels(node)[1]
+        here = index[classes] if classes is not None else "0"
+        hit = w.op(f"icmp eq i64 {self._label_of(w, chosen, node, node.shape[1])}, {here}")
+        return Scalar(
+            w.op(f"select i1 {hit}, {ctype} {converted(w, g, ctype)}, {ctype} {number(0, ctype)}"), ctype
+        )
+
+    def _write(
+        self, w: Writer, node: Value, write: Any, goal: str, value: Scalar, accumulators: Any, index: Any
+    ) -> None:
+        storage, _, steps = write
+        ctype = ctype_of(node.dtype) or ""
+        assert node.op is not None
+        value = Scalar(converted(w, value, ctype), ctype)
+        if node in accumulators:
+            held = Scalar(w.load(ctype, accumulators[node]), ctype)
+            w.do(f"store {ctype} {combined(w, node, held, value).name}, ptr {accumulators[node]}")
+            return
+        at = "0"
+        if self.inner is not None and self.inner in steps:
+            at = w.times(index[self.inner], steps[self.inner])
+        if node.op.name in REDUCTIONS:
+            value = combined(w, node, loaded(w, storage.dtype, goal, at), value)
+        kept(
+            w,
+            Scalar(converted(w, value, ctype_of(storage.dtype) or ""), ctype_of(storage.dtype) or ""),
+            goal,
+            at,
+        )
+
+
+def combined(w: Writer, node: Value, held: Scalar, value: Scalar) -> Scalar:
+    """``held`` and ``value`` reduced to one, in the type of ``held``."""
+    assert node.op is not None
+    name, ctype = node.op.name, held.ctype
+    x = converted(w, value, ctype)
+    real = ctype in ("float", "double")
+    if name in ("max", "min"):
+        return Scalar((maximum if name == "max" else minimum)(w, ctype, [held.name, x]), ctype)
+    flags = " reassoc contract" if real else ""
+    return Scalar(w.op(f"{'f' if real else ''}{_ADD[name]}{flags} {ctype} {held.name}, {x}"), ctype)

@@ -1,0 +1,154 @@
+"""Elementary and special functions as LLVM IR without branches, calls or tables: loops over them vectorise.
+
+In:  names of ops and the types float and double.
+Out: the text of ``@xg.<name>.<f32|f64>``, one function each, always inlined, and the intrinsics' declarations.
+Holds: NumPy's and SciPy's values at zeros, infinities and NaN, subnormal results included; errors within `ULP`;
+       no fast-math flag, so that neither NaN nor infinity is assumed away.
+
+A function is written as arithmetic on `emit.Value`. How arguments are reduced is told at the top of
+`exponential`, `trigonometric`, `arithmetic` and `special`; the coefficients are in `polynomials`, each with its
+error, and come from tests/backends/llvm/remez.py. Where speed does not count, float32 is computed in float64.
+The processor is to have a fused multiply-add: without one, LLVM calls the C library's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from inspect import signature
+
+from xpgrad.backends.cpu.llvm.math import arithmetic as a
+from xpgrad.backends.cpu.llvm.math import exponential as e
+from xpgrad.backends.cpu.llvm.math import special as s
+from xpgrad.backends.cpu.llvm.math import trigonometric as t
+from xpgrad.backends.cpu.llvm.math.emit import (
+    SUFFIX,
+    Block,
+    Value,
+    ceil,
+    copysign,
+    fabs,
+    floor,
+    narrow,
+    roundeven,
+    sqrt,
+    trunc,
+    widen,
+)
+
+Body = Callable[..., Value]
+
+
+def through_double(body: Body) -> Body:
+    """``body``, for float32 computed in float64 and rounded."""
+
+    def unary(x: Value) -> Value:
+        return narrow(body(widen(x))) if x.kind == "float" else body(x)
+
+    return unary
+
+
+# The name of an op, its body, and its largest error in float32 and in float64, in units of the last place of
+# the result (or of the smallest normal number). 0 is exact; 0.51 is nearly always the nearest number.
+TABLE: tuple[tuple[str, Body, float, float], ...] = (
+    ("exp", e.exp, 1.0, 1.0),
+    ("exp2", e.exp2, 1.0, 1.0),
+    ("exp10", through_double(e.exp10), 0.51, 1.0),
+    ("expm1", e.expm1, 1.2, 1.2),
+    ("log", e.log, 1.0, 1.0),
+    ("log2", through_double(e.log2), 0.51, 1.0),
+    ("log10", through_double(e.log10), 0.51, 1.0),
+    ("log1p", e.log1p, 1.5, 1.5),
+    ("expit", e.expit, 2.5, 2.5),
+    ("log_expit", e.log_expit, 2.0, 2.0),
+    ("softplus", e.softplus, 2.0, 2.0),
+    # Of the larger of the result and the operands, between which it cancels as NumPy's does.
+    ("logaddexp", e.logaddexp, 2.5, 2.5),
+    ("logit", through_double(s.logit), 0.51, 2.0),
+    ("sin", t.sin, 0.51, 1.0),
+    ("cos", t.cos, 0.51, 1.0),
+    ("tan", t.tan, 0.51, 2.5),
+    ("sinc", t.sinc, 2.0, 2.5),
+    ("sinh", t.sinh, 2.5, 2.5),
+    ("cosh", t.cosh, 2.0, 2.0),
+    ("tanh", e.tanh, 3.0, 3.0),
+    ("arcsin", t.arcsin, 1.5, 1.5),
+    ("arccos", t.arccos, 1.5, 1.5),
+    ("arctan", t.arctan, 2.0, 2.0),
+    ("arctan2", t.arctan2, 2.5, 2.5),
+    ("arcsinh", through_double(t.arcsinh), 0.51, 2.5),
+    ("arccosh", through_double(t.arccosh), 0.51, 2.5),
+    ("arctanh", through_double(t.arctanh), 0.51, 2.5),
+    ("erf", s.erf, 2.0, 2.0),
+    ("erfc", s.erfc, 3.5, 3.5),
+    ("erfcx", s.erfcx, 3.0, 3.0),
+    ("ndtr", s.ndtr, 3.5, 3.5),
+    ("log_ndtr", s.log_ndtr, 4.0, 4.0),
+    ("inv_mills", s.inv_mills, 4.0, 4.0),
+    # In float64 for x > 0: left of 0 it has zeros that the formula of reflection does not know.
+    ("gammaln", through_double(s.gammaln), 0.51, 5.0),
+    ("xlogy", s.xlogy, 2.0, 2.0),
+    ("xlog1py", s.xlog1py, 2.5, 2.5),
+    ("entr", s.entr, 2.0, 2.0),
+    ("power", a.power, 0.51, 1.0),
+    ("sqrt", sqrt, 0.5, 0.5),
+    ("cbrt", through_double(a.cbrt), 0.51, 0.51),
+    ("hypot", a.hypot, 0.51, 1.5),
+    ("square", a.square, 0.5, 0.5),
+    ("reciprocal", a.reciprocal, 0.5, 0.5),
+    ("absolute", fabs, 0.0, 0.0),
+    ("fabs", fabs, 0.0, 0.0),
+    ("sign", a.sign, 0.0, 0.0),
+    ("copysign", copysign, 0.0, 0.0),
+    ("nan_to_num", a.nan_to_num, 0.0, 0.0),
+    ("floor", floor, 0.0, 0.0),
+    ("ceil", ceil, 0.0, 0.0),
+    ("trunc", trunc, 0.0, 0.0),
+    ("rint", roundeven, 0.0, 0.0),
+    ("maximum", a.maximum, 0.0, 0.0),
+    ("minimum", a.minimum, 0.0, 0.0),
+    ("fmax", a.fmax, 0.0, 0.0),
+    ("fmin", a.fmin, 0.0, 0.0),
+    # The same roundings as NumPy's: equal to its results.
+    ("fmod", a.fmod, 0.0, 0.0),
+    ("remainder", a.remainder, 0.0, 0.0),
+    ("floor_divide", a.floor_divide, 0.0, 0.0),
+)
+BODIES = {name: body for name, body, _, _ in TABLE}
+FUNCTIONS = frozenset(BODIES)
+ULP = {(name, kind): bound for name, _, *bounds in TABLE for kind, bound in zip(SUFFIX, bounds, strict=True)}
+
+# From where on a result is NaN though NumPy has a number: |x|, or for a division the size of the quotient.
+LIMITS: dict[tuple[str, str], float] = {
+    **{(name, "double"): t.LIMIT for name in ("sin", "cos", "tan")},
+    ("sinc", "double"): t.LIMIT / t.PI["double"][0],
+    **{(name, kind): 2.0**104 for name in ("fmod", "remainder", "floor_divide") for kind in SUFFIX},
+}
+
+
+def symbol(name: str, kind: str) -> str:
+    """The function's name in the IR: ``@xg.exp.f32`` for ``exp`` of ``float``."""
+    return f"@xg.{name}.{SUFFIX[kind]}"
+
+
+def definitions(wanted: Iterable[tuple[str, str]]) -> str:
+    """The IR of the wanted functions, each once, after the declarations of the intrinsics that they call.
+
+    For ``[("square", "float")]``::
+
+        define internal float @xg.square.f32(float %x) alwaysinline {
+          %1 = fmul float %x, %x
+          ret float %1
+        }
+    """
+    texts = []
+    declarations: set[str] = set()
+    for name, kind in sorted(set(wanted)):
+        block = Block()
+        body = BODIES[name]
+        operands = [Value(block, kind, f"%{p}") for p in signature(body).parameters]
+        result = body(*operands)
+        declarations |= block.declarations
+        head = f"define internal {kind} {symbol(name, kind)}({', '.join(f'{kind} {x.name}' for x in operands)})"
+        lines = "".join(f"  {line}\n" for line in block.lines)
+        texts.append(f"{head} alwaysinline {{\n{lines}  ret {kind} {result.name}\n}}\n")
+    return "\n".join([*sorted(declarations), *texts])

@@ -1,0 +1,149 @@
+"""A contraction with a skinny result as a function: blocks of the result stay in registers.
+
+Both factors are seen as ``P[p, r]`` and ``Q[r, q]``. Which index the vectors run along is decided by the
+large factor: where the contracted index is contiguous in it, the products are *inner* (a vector of partial
+sums for each entry of the result); where another is, they are *outer* (a vector of results, into which
+scaled vectors of that factor are added). `blocks` writes either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from xpgrad.backends.cpu.llvm.blocks import Blocks, Factor
+from xpgrad.backends.cpu.llvm.kernel import Call, Kernel, Piece
+from xpgrad.backends.cpu.llvm.loops import is_scalar
+from xpgrad.backends.cpu.llvm.scalars import Unknown, ctype_of
+from xpgrad.backends.cpu.llvm.storage import Storage
+from xpgrad.backends.cpu.llvm.writer import Writer
+from xpgrad.core import Value
+from xpgrad.core.graph import operand_aval
+from xpgrad.plan.nests import Access, Nest, Place
+from xpgrad.plan.relations import is_fat
+
+
+def write_product(k: Kernel, nest: Nest, name: str) -> Piece:
+    """The functions of ``nest``, and the calls of them."""
+    return _Product(k, nest.nodes[0], name).piece()
+
+
+class _Product:
+    def __init__(self, k: Kernel, node: Value, name: str) -> None:
+        self.k, self.node, self.name = k, node, name
+        if is_fat(node):
+            raise Unknown(node, "a product of two large matrices is BLAS's")
+        for i in range(2):
+            if operand_aval(node, i).dtype != node.dtype or node.dtype.kind != "f":
+                raise Unknown(node, f"{node.op} of {operand_aval(node, 0)} and {operand_aval(node, 1)}")
+            if is_scalar(k.nests.access(node, i)):
+                raise Unknown(node, f"{node.op} of a scalar")
+        left, right = k.axes.operand_labels(node, 0), k.axes.operand_labels(node, 1)
+        reduced = k.axes.reduced(node)
+        self.r = reduced[0] if reduced else None
+        self.p = left[0] if len(left) == 2 else None
+        self.q = right[-1] if len(right) == 2 else None
+        self.ctype = ctype_of(node.dtype) or ""
+        self.functions: list[Writer] = []
+        self.before: list[Call] = []
+        self.calls: list[Call] = []
+
+    def piece(self) -> Piece:
+        k = self.k
+        accesses = [k.nests.access(self.node, i) for i in range(2)]
+        storages = [k.storage(a) for a in accesses]
+        units = [self._unit(s, a) for s, a in zip(storages, accesses, strict=True)]
+        along = self._vector(units, storages, accesses)
+        if along == self.r:
+            for i in range(2):
+                if units[i] != self.r:
+                    storages[i], accesses[i] = self._packed(storages[i], accesses[i], i)
+        inner = (
+            along
+            if along != self.r
+            else (self.q if self.q == k.label else self.p if self.p == k.label else None)
+        )
+        target = k.place(self.node, inner if inner is not None else self.q if self.q is not None else self.p)
+        own = tuple(map(Place, k.axes.labels(self.node)))
+        pointers = [(storages[0], accesses[0].places), (storages[1], accesses[1].places), (target, own)]
+        w = Writer(self.name, ["ptr %args", "i64 %tile", *[f"ptr noalias %p{i}" for i in range(3)]])
+        factors = [
+            Factor(s, a, f"%p{i}", k.steps(w, a, s))
+            for i, (s, a) in enumerate(zip(storages, accesses, strict=True))
+        ]
+        goal = Factor(
+            target, Access(self.node, None, own), "%p2", k.steps(w, Access(self.node, None, own), target)
+        )
+        blocks = Blocks(k, self.node, self.p, self.q, self.r)
+        if along == self.r:
+            blocks.inner(w, factors, goal)
+        else:
+            blocks.outer(w, factors, goal, along)
+        return Piece([*self.functions, w], [*self.calls, Call(self.name, pointers)], self.before)
+
+    # ── the choice of the index that vectors run along ───────────────────────────────────────
+    def _unit(self, storage: Storage, access: Access) -> int | None:
+        a = storage.unit
+        if a is None or access.places[a].step != 1:
+            return None
+        return access.places[a].label
+
+    def _vector(self, units: list[int | None], storages: list[Storage], accesses: list[Access]) -> int | None:
+        """The label that vectors run along: one that is contiguous in the larger factor."""
+        k = self.k
+        sizes = [_size(k, a) for a in accesses]
+        order = sorted(range(2), key=lambda i: (storages[i].kind == "memory", sizes[i]), reverse=True)
+        for i in order:
+            unit = units[i]
+            if unit is not None and k.length(unit) > 1:
+                if unit == self.r and not self._can_pack(1 - i, units, accesses):
+                    continue
+                return unit
+        return self.q if self.q is not None else self.p
+
+    def _can_pack(self, i: int, units: list[int | None], accesses: list[Access]) -> bool:
+        """Whether factor ``i`` is contiguous along the contracted index, or is small enough to be made so."""
+        if units[i] == self.r:
+            return True
+        labels = [p.label for p in accesses[i].places if p.label is not None]
+        return self.k.label not in labels and _size(self.k, accesses[i]) <= 1 << 16
+
+    def _packed(self, storage: Storage, access: Access, which: int) -> tuple[Storage, Access]:
+        """The factor copied so that the contracted index is contiguous, once before the tiles."""
+        k = self.k
+        labels = [self.p if which == 0 else self.q, self.r]
+        shape = tuple(k.length(e) if e is not None else 1 for e in labels)
+        packed = k.buffer(("packed", self.node, which), shape, self.node.dtype, (0, 1))
+        name = f"{self.name}.pack{which}"
+        w = Writer(name, ["ptr %args", "i64 %tile", "ptr noalias %p0", "ptr noalias %p1"])
+        source = k.steps(w, access, storage)
+        with _loops(w, [k.extent(w, e) if e is not None else "1" for e in labels]) as index:
+            at = to = "0"
+            for a, (i, e) in enumerate(zip(index, labels, strict=True)):
+                at = w.plus(at, w.times(i, source.get(e, "0") if e is not None else "0"))
+                to = w.plus(to, w.times(i, k.stride(w, packed, a)))
+            w.store(self.ctype, w.load(self.ctype, "%p0", at), "%p1", to)
+        places = tuple(Place(e) for e in labels)
+        self.functions.append(w)
+        call = Call(name, [(storage, access.places), (packed, places)])
+        made_here = access.root is not None and access.root in k.nests.own
+        (self.calls if made_here or self.r == k.label else self.before).append(call)
+        return packed, Access(None, None, places)
+
+
+@contextmanager
+def _loops(w: Writer, extents: list[str]) -> Iterator[list[str]]:
+    """Loops inside one another."""
+    if not extents:
+        yield []
+        return
+    with w.loop(extents[0]) as i, _loops(w, extents[1:]) as rest:
+        yield [i, *rest]
+
+
+def _size(k: Kernel, access: Access) -> int:
+    size = 1
+    for p in access.places:
+        if p.label is not None:
+            size *= k.length(p.label)
+    return size

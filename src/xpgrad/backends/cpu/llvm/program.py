@@ -1,0 +1,356 @@
+"""A Plan as kernels: compiled, kept, called.
+
+In:  a Plan, the arrays that it was made for, and in each call the inputs.
+Out: the outputs.
+Holds: a kernel is compiled once for each text, in this process or an earlier one; what no kernel can do is
+done by the interpreter or by NumPy, and `describe` gives the reason.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from xpgrad.backends.cpu.interpret import Loop, owned, run_node
+from xpgrad.backends.cpu.llvm import build
+from xpgrad.backends.cpu.llvm.fused import Fused
+from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, Layouts
+from xpgrad.backends.cpu.llvm.scalars import Unknown
+from xpgrad.backends.cpu.pool import run_chunks
+from xpgrad.backends.cpu.store import Store
+from xpgrad.core import Value
+from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan.axes import is_view
+from xpgrad.plan.nests import Declined
+
+_Function = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
+)
+Env = dict[Value, Any]
+
+
+class _Ready(NamedTuple):
+    """A kernel in memory: the function, and what must live as long as it is called."""
+
+    call: Any
+    loaded: Any
+
+
+_ready: dict[str, _Ready] = {}
+_lock = threading.Lock()
+
+
+def ready(text: str, name: str = RUN) -> tuple[_Ready, bool]:
+    """The kernel of that text, whose entry is ``name``, and whether it had to be compiled."""
+    with _lock:
+        found = _ready.get(text)
+        if found is not None:
+            return found, False
+        store = Store()
+        key = f"{build.fingerprint()}\n{text}"
+        obj = store.get(key)
+        fresh = obj is None
+        if obj is None:
+            obj = build.compile_ir(text)
+            store.put(key, obj)
+        loaded = build.load(obj, [name])
+        found = _ready[text] = _Ready(_Function(loaded[name]), loaded)
+        return found, fresh
+
+
+class _Scratch:
+    """Memory for tiles, handed from call to call."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size + 64
+        self._free: list[Any] = []
+
+    def take(self) -> tuple[Any, int]:
+        """A block of memory and an address in it at a multiple of 64."""
+        try:
+            block = self._free.pop()
+        except IndexError:
+            block = np.empty(self._size, np.uint8)
+        return block, -(-address(block) // 64) * 64
+
+    def give(self, block: Any) -> None:
+        self._free.append(block)
+
+
+def address(x: Any) -> int:
+    """Where the first entry of an array lies."""
+    found: int = x.__array_interface__["data"][0]
+    return found
+
+
+class KernelStep:
+    """A step that a kernel does."""
+
+    def __init__(
+        self, step: Region | Straight, plan: Plan, layouts: Layouts, sources: dict[Value, tuple[Value, int]]
+    ) -> None:
+        self.kernel = Kernel(step, plan, layouts)
+        self.step = step
+        self.ready: Any = None
+        self.fresh = False
+        self._sources = sources
+        self._as_planned = layouts.held
+        self._scratch = _Scratch(self.kernel.scratch_bytes)
+        slots = self.kernel.slots
+        self._template = np.array(slots.values, np.int64)
+        self._scalars: list[tuple[int, Value]] = []
+        self._pointers: list[tuple[int, Value]] = []
+        self._constants: list[Any] = []
+        for slot, source in slots.scalars:
+            if isinstance(source, Value):
+                self._scalars.append((slot, source))
+            else:
+                self._template[slot] = _bits(source)
+        for slot, source in slots.pointers:
+            if isinstance(source, Value):
+                self._pointers.append((slot, source))
+            else:
+                array = np.asarray(source[1])
+                self._constants.append(array)
+                self._template[slot] = address(array)
+
+    def prepare(self) -> None:
+        """Compile the kernel, or find it."""
+        self.ready, self.fresh = ready(self.kernel.text)
+
+    def run(self, env: Env, threads: int) -> None:
+        """Fill in ``env`` what the step makes."""
+        kernel, step = self.kernel, self.step
+        if self.ready is None:
+            self.prepare()
+        for node in kernel.outs:
+            env[node] = np.empty(node.shape, node.dtype)
+        args = self._template.copy()
+        for slot, value in self._scalars:
+            args[slot] = _bits(env[value])
+        held = []
+        for slot, value in self._pointers:
+            base, offset = self._sources.get(value, (value, 0))
+            array = env[base]
+            if not isinstance(array, np.ndarray):
+                array = np.asarray(array)
+            elif base not in self._as_planned and not array.flags.c_contiguous:
+                array = array.copy(order="C")  # a view, or what NumPy made in another order
+            held.append(array)
+            args[slot] = address(array) + offset
+        where = address(args)
+        call = self.ready.call
+        chunks = step.chunks if isinstance(step, Region) else 1
+        stride = kernel.partial_bytes
+        partials = np.empty(chunks * stride // 8 + 8, np.float64) if stride else args
+        sums = address(partials)
+
+        def chunk(c: int, _worker: int) -> None:
+            block, scratch = self._scratch.take()
+            if isinstance(step, Region):
+                begin, end = c * step.chunk, min((c + 1) * step.chunk, step.extent)
+            else:
+                begin = end = 0
+            call(where, begin, end, sums + c * stride, scratch)
+            self._scratch.give(block)
+
+        run_chunks(chunk, chunks, threads)
+        for node, offset, storage in kernel.partials:
+            env[node] = self._total(partials, chunks, offset, node, storage)
+
+    def _total(self, partials: Any, chunks: int, offset: int, node: Value, storage: Any) -> Any:
+        count = prod(node.shape)
+        size = storage.dtype.itemsize
+        if not chunks:
+            return np.full(node.shape, _IDENTITY[node.op.name if node.op else ""], node.dtype)[()]
+        bytes_ = partials.view(np.uint8)[offset:]
+        table = as_strided(
+            bytes_[: (len(bytes_) // size) * size].view(storage.dtype),
+            (chunks, count),
+            (self.kernel.partial_bytes, size),
+        )
+        assert node.op is not None
+        total = _REDUCE.get(node.op.name, np.add).reduce(table, axis=0)
+        shaped = as_strided(total, node.shape, [s * size for s in storage.strides])
+        return np.ascontiguousarray(shaped).reshape(node.shape).astype(node.dtype)[()]
+
+
+_REDUCE = {
+    "max": np.maximum,
+    "min": np.minimum,
+    "prod": np.multiply,
+    "any": np.logical_or,
+    "all": np.logical_and,
+}
+_IDENTITY = {"sum": 0, "dot": 0, "matmul": 0, "prod": 1, "any": False, "all": True}
+
+
+def _bits(x: Any) -> int:
+    """A scalar as the 64 bits of its slot."""
+    if isinstance(x, (bool, int, np.bool_, np.integer)):
+        return int(x)
+    return int(np.float64(x).view(np.int64))
+
+
+class LoopStep:
+    """A region that the interpreter does, and why."""
+
+    fresh = False
+
+    def __init__(self, step: Region, plan: Plan, reason: str) -> None:
+        self.step, self.reason = step, reason
+        self._loop = Loop(step, plan)
+
+    def run(self, env: Env, threads: int) -> None:
+        self._loop.run(env, threads)
+
+
+class RowStep:
+    """A node that NumPy does, and why."""
+
+    fresh = False
+
+    def __init__(self, node: Value, reason: str) -> None:
+        self.step = Straight([node], reason)
+        self.reason = reason
+
+    def run(self, env: Env, threads: int) -> None:
+        node = self.step.nodes[0]
+        with np.errstate(all="ignore"):
+            env[node] = run_node(node, env)
+
+
+class Program:
+    """A plan in kernels.
+
+    Parameters
+    ----------
+    plan : Plan
+    held : dict of Value to array
+        The inputs and the views of them, as they were when it was planned.
+    threads : int
+    """
+
+    def __init__(self, plan: Plan, held: dict[Value, Any], threads: int) -> None:
+        self.plan, self.threads = plan, threads
+        self._held = held
+        self._sources = {
+            node: (origin, address(held[node]) - address(held[origin]))
+            for node in plan.views
+            if (origin := _origin(node)) is not None
+        }
+        self.steps: list[Any] = []
+        alive = set(plan.graph.outputs)
+        for step in reversed(plan.steps):
+            looks = _looks(step, alive)
+            for node in reversed(looks):
+                self.steps.insert(0, RowStep(node, "only looks at what is stored"))
+                alive.update(u for u in node.inputs if u is not None)
+            alive.difference_update(looks)
+            if isinstance(step, Region):
+                stores = [n for n in step.tiled if n in alive and n not in looks]
+                self.steps.insert(0, self._region(replace(step, stores=stores), alive))
+            else:
+                self.steps = [*self._straight(step.nodes, step.reason, alive), *self.steps]
+            for node in step.nodes:
+                alive.update(u for u in node.inputs if u is not None)
+        self.fused = self._fuse()
+        if self.fused is None:
+            for step in self.steps:
+                if isinstance(step, KernelStep):
+                    step.prepare()
+        self.compiled = sum(step.fresh for step in self.steps) + (self.fused is not None and self.fused.fresh)
+        used = {u for s in self.steps if not isinstance(s, KernelStep) for n in s.step.nodes for u in n.inputs}
+        used.update(plan.graph.outputs)
+        self._views = _needed(plan.views, used)
+
+    def _region(self, step: Region, alive: set[Value]) -> Any:
+        try:
+            return KernelStep(step, self.plan, Layouts(self._held, alive), self._sources)
+        except (Declined, Unknown) as error:
+            return LoopStep(step, self.plan, str(error))
+
+    def _straight(self, nodes: Sequence[Value], reason: str, alive: set[Value]) -> list[Any]:
+        """Kernels for runs of nodes, and NumPy for those between."""
+        if not nodes:
+            return []
+        try:
+            return [
+                KernelStep(Straight(list(nodes), reason), self.plan, Layouts(self._held, alive), self._sources)
+            ]
+        except Declined as error:
+            culprit, why = error.node, str(error)
+        except Unknown as error:
+            culprit, why = error.node, str(error)
+        at = list(nodes).index(culprit)
+        later = {u for n in nodes[at + 1 :] for u in n.inputs if u is not None}
+        before = alive | later | {u for u in culprit.inputs if u is not None}
+        return [
+            *self._straight(nodes[:at], reason, before),
+            RowStep(culprit, why),
+            *self._straight(nodes[at + 1 :], reason, alive),
+        ]
+
+    def _fuse(self) -> Fused | None:
+        """The whole program in one call, where it is small."""
+        if not all(isinstance(step, KernelStep) for step in self.steps):
+            return None
+        plan, inputs = self.plan, [self._held[v] for v in self.plan.graph.inputs]
+        try:
+            kernels: list[Kernel] = []
+            alive = set(plan.graph.outputs)
+            for k, step in reversed(list(enumerate(self.steps))):
+                kernels.insert(0, Kernel(step.step, plan, Layouts(self._held, alive), str(k)))
+                alive = alive | {u for n in step.step.nodes for u in n.inputs if u is not None}
+            return Fused(plan, kernels, inputs, self._sources, ready)
+        except ValueError:
+            return None
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """Outputs of the graph; they share no memory with the inputs or one another."""
+        if self.fused is not None:
+            found = self.fused.run(inputs)
+            if found is not None:
+                return found
+        env: Env = dict(zip(self.plan.graph.inputs, inputs, strict=True))
+        for node in self._views:
+            env[node] = run_node(node, env)
+        for step in self.steps:
+            step.run(env, self.threads)
+        return owned([env[v] for v in self.plan.graph.outputs], inputs)
+
+
+def _looks(step: Region | Straight, alive: set[Value]) -> list[Value]:
+    """The views that a step computes for others, with the views that they look through."""
+    own = set(step.nodes)
+    found: list[Value] = []
+    for node in reversed(step.nodes):
+        through = any(node in later.inputs for later in found)
+        if is_view(node) and node.inputs[0] in own and (node in alive or through):
+            found.insert(0, node)
+    return found
+
+
+def _origin(node: Value) -> Value | None:
+    """The input that a view looks into."""
+    while node.op is not None and node.inputs and node.inputs[0] is not None:
+        node = node.inputs[0]
+    return node if node.op is None else None
+
+
+def _needed(views: Sequence[Value], used: set[Any]) -> list[Value]:
+    """Of ``views`` those that are used, with what they look into."""
+    needed: list[Value] = []
+    wanted = set(used)
+    for node in reversed(views):
+        if node in wanted:
+            needed.insert(0, node)
+            wanted.update(node.inputs)
+    return needed

@@ -1,0 +1,303 @@
+"""One node of an elementwise nest as instructions on scalars; LLVM makes vectors of them.
+
+In:  an op, its operands as IR values with their types.
+Out: the result as an IR value; NumPy's meaning, NaN and infinity included.
+Holds: no flag but ``contract``, which lets a product and a sum become one rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad.backends.cpu.llvm import math
+from xpgrad.backends.cpu.llvm.writer import Writer, number
+from xpgrad.core import Value
+from xpgrad.core.graph import operand_aval
+
+_TYPES = {
+    np.dtype(np.float32): "float",
+    np.dtype(np.float64): "double",
+    np.dtype(np.bool_): "i1",
+    np.dtype(np.int32): "i32",
+    np.dtype(np.int64): "i64",
+}
+# These are read and converted, and never computed with.
+_READ_ONLY = {
+    np.dtype(np.int8): "i8",
+    np.dtype(np.int16): "i16",
+    np.dtype(np.uint8): "i8",
+    np.dtype(np.uint16): "i16",
+    np.dtype(np.uint32): "i32",
+}
+_FLOATS = ("float", "double")
+
+
+class Scalar(NamedTuple):
+    """An IR value, its type, and whether an integer type is unsigned."""
+
+    name: str
+    ctype: str
+    unsigned: bool = False
+
+
+def ctype_of(dtype: np.dtype[Any]) -> str | None:
+    """The type that values of ``dtype`` are computed with; None if there is none."""
+    return _TYPES.get(np.dtype(dtype))
+
+
+def stored_type(dtype: np.dtype[Any]) -> str | None:
+    """The type of ``dtype`` in memory, where a truth value takes a byte."""
+    dtype = np.dtype(dtype)
+    return "i8" if dtype == np.bool_ else _TYPES.get(dtype) or _READ_ONLY.get(dtype)
+
+
+def loaded(w: Writer, dtype: np.dtype[Any], pointer: str, index: str) -> Scalar:
+    """Load one entry of an array of ``dtype``."""
+    stored = stored_type(dtype)
+    assert stored is not None
+    name = w.load(stored, pointer, index)
+    if np.dtype(dtype) == np.bool_:
+        return Scalar(w.op(f"icmp ne i8 {name}, 0"), "i1")
+    return Scalar(name, stored, np.dtype(dtype).kind == "u")
+
+
+def kept(w: Writer, x: Scalar, pointer: str, index: str) -> None:
+    """Store one entry."""
+    if x.ctype == "i1":
+        w.store("i8", w.op(f"zext i1 {x.name} to i8"), pointer, index)
+    else:
+        w.store(x.ctype, x.name, pointer, index)
+
+
+def converted(w: Writer, x: Scalar, ctype: str) -> str:
+    """``x`` as a value of ``ctype``, as NumPy's ``astype`` does it."""
+    if x.ctype == ctype:
+        return x.name
+    old, name = x.ctype, x.name
+    unsigned = x.unsigned or old == "i1"
+    if ctype == "i1":
+        return w.op(
+            f"fcmp une {old} {name}, {number(0, old)}" if old in _FLOATS else f"icmp ne {old} {name}, 0"
+        )
+    if old in _FLOATS and ctype in _FLOATS:
+        return w.op(f"{'fpext' if ctype == 'double' else 'fptrunc'} {old} {name} to {ctype}")
+    if ctype in _FLOATS:
+        return w.op(f"{'uitofp' if unsigned else 'sitofp'} {old} {name} to {ctype}")
+    if old in _FLOATS:
+        return w.op(f"fptosi {old} {name} to {ctype}")
+    bits = {t: int(t[1:]) for t in (old, ctype)}
+    if bits[old] < bits[ctype]:
+        return w.op(f"{'zext' if unsigned else 'sext'} {old} {name} to {ctype}")
+    return w.op(f"trunc {old} {name} to {ctype}")
+
+
+_ARITHMETIC = {"add": "add", "subtract": "sub", "multiply": "mul"}
+_COMPARE = {
+    "equal": ("oeq", "eq"),
+    "not_equal": ("une", "ne"),
+    "less": ("olt", "lt"),
+    "less_equal": ("ole", "le"),
+    "greater": ("ogt", "gt"),
+    "greater_equal": ("oge", "ge"),
+}
+_BITWISE = {"bitwise_and": "and", "bitwise_or": "or", "bitwise_xor": "xor"}
+_LOGICAL = {"logical_and": "and", "logical_or": "or", "logical_xor": "xor"}
+_SAME = frozenset(
+    ("positive", "copy", "astype", "stop_gradient", "conjugate", "real", "broadcast_to", "reshape")
+)
+
+
+class Unknown(Exception):
+    """A node that has no instructions here; the message says which op or dtype."""
+
+    def __init__(self, node: Value, text: str) -> None:
+        super().__init__(text)
+        self.node = node
+
+
+def check(node: Value) -> None:
+    """Raise `Unknown` if `emit` cannot write ``node``."""
+    assert node.op is not None
+    name = node.op.name
+    if ctype_of(node.dtype) is None:
+        raise Unknown(node, f"{name} gives {node.dtype}")
+    for i in range(len(node.inputs)):
+        if stored_type(operand_aval(node, i).dtype) is None:
+            raise Unknown(node, f"{name} of {operand_aval(node, i).dtype}")
+    if name in _ELSEWHERE:
+        return
+    kind = _compute_type(node)
+    if kind is None:
+        raise Unknown(
+            node, f"{name} of {', '.join(str(operand_aval(node, i)) for i in range(len(node.inputs)))}"
+        )
+    known = (
+        name in _COMPARE
+        or name in _SAME
+        or (name in _ARITHMETIC and kind != "i1")
+        or name in ("where", "logical_not")
+        or name in _LOGICAL
+        or (name in _BITWISE and kind not in _FLOATS)
+        or (name in ("negative", "absolute", "maximum", "minimum", "clip", "square") and kind != "i1")
+        or (name in _SPECIAL_FLOAT and kind in _FLOATS)
+        or (name in math.FUNCTIONS and kind in _FLOATS)
+        or (name in _BY_BITS and kind in _FLOATS)
+    )
+    if not known:
+        raise Unknown(node, f"{name} has no instructions for {node.dtype}")
+
+
+def _compute_type(node: Value) -> str | None:
+    """The type that the operands are brought to."""
+    assert node.op is not None
+    name = node.op.name
+    avals = [operand_aval(node, i) for i in range(len(node.inputs))]
+    if name in _COMPARE:
+        return ctype_of(np.result_type(*[a.promoting for a in avals]))
+    if name in _LOGICAL or name == "logical_not":
+        return "i1"
+    if name in _BY_BITS:
+        return ctype_of(avals[0].dtype)
+    return ctype_of(node.dtype)
+
+
+# Reductions, products and what moves entries: `loops`, `products` and `boxes` write these.
+_ELSEWHERE = frozenset(
+    "sum max min prod any all full_like getitem scatter_add dot matmul index_update scatter_sum concatenate "
+    "pad".split()
+)
+_SPECIAL_FLOAT = frozenset(("divide", "reciprocal", "fabs"))
+_BY_BITS = frozenset(("isnan", "isinf", "isfinite", "signbit"))
+
+
+def emit(w: Writer, node: Value, operands: Sequence[Scalar], calls: set[tuple[str, str]]) -> Scalar:
+    """Write ``node``; functions of `math` that it calls are added to ``calls``."""
+    assert node.op is not None
+    name = node.op.name
+    out = ctype_of(node.dtype)
+    kind = _compute_type(node)
+    assert out is not None
+    assert kind is not None
+    if name == "where":
+        c, x, y = converted(w, operands[0], "i1"), *[converted(w, v, out) for v in operands[1:]]
+        return Scalar(w.op(f"select i1 {c}, {out} {x}, {out} {y}"), out)
+    xs = [converted(w, v, kind) for v in operands]
+    return Scalar(_instruction(w, name, kind, xs, calls), out)
+
+
+def _instruction(w: Writer, name: str, kind: str, xs: list[str], calls: set[tuple[str, str]]) -> str:
+    real = kind in _FLOATS
+    if name in _SAME:
+        return xs[0]
+    if name in _ARITHMETIC:
+        return w.op(
+            f"{'f' if real else ''}{_ARITHMETIC[name]}{' contract' if real else ''} {kind} {xs[0]}, {xs[1]}"
+        )
+    if name in _COMPARE:
+        ordered, integer = _COMPARE[name]
+        if not real and integer not in ("eq", "ne"):
+            integer = ("u" if kind == "i1" else "s") + integer
+        return w.op(f"{'fcmp ' + ordered if real else 'icmp ' + integer} {kind} {xs[0]}, {xs[1]}")
+    if name in _LOGICAL or name in _BITWISE:
+        return w.op(f"{_LOGICAL.get(name) or _BITWISE[name]} {kind} {xs[0]}, {xs[1]}")
+    plain = _PLAIN.get(name)
+    if plain is not None:
+        return plain(w, kind, xs)
+    calls.add((name, kind))
+    return w.op(f"call {kind} {math.symbol(name, kind)}({', '.join(f'{kind} {x}' for x in xs)})")
+
+
+def _negative(w: Writer, kind: str, xs: list[str]) -> str:
+    return w.op(f"fneg {kind} {xs[0]}" if kind in _FLOATS else f"sub {kind} 0, {xs[0]}")
+
+
+def _square(w: Writer, kind: str, xs: list[str]) -> str:
+    return w.op(f"{'fmul contract' if kind in _FLOATS else 'mul'} {kind} {xs[0]}, {xs[0]}")
+
+
+def _divide(w: Writer, kind: str, xs: list[str]) -> str:
+    return w.op(f"fdiv {kind} {xs[0]}, {xs[1]}")
+
+
+def _reciprocal(w: Writer, kind: str, xs: list[str]) -> str:
+    return w.op(f"fdiv {kind} {number(1, kind)}, {xs[0]}")
+
+
+def _absolute(w: Writer, kind: str, xs: list[str]) -> str:
+    if kind in _FLOATS:
+        return w.op(f"call {kind} @llvm.fabs.{_SUFFIX[kind]}({kind} {xs[0]})")
+    return w.op(f"call {kind} @llvm.abs.{kind}({kind} {xs[0]}, i1 false)")
+
+
+def _extremum(which: str) -> Callable[[Writer, str, list[str]], str]:
+    def plain(w: Writer, kind: str, xs: list[str]) -> str:
+        if kind in _FLOATS:
+            return w.op(f"call {kind} @llvm.{which}imum.{_SUFFIX[kind]}({kind} {xs[0]}, {kind} {xs[1]})")
+        return w.op(f"call {kind} @llvm.s{which}.{kind}({kind} {xs[0]}, {kind} {xs[1]})")
+
+    return plain
+
+
+maximum, minimum = _extremum("max"), _extremum("min")
+
+
+def _clip(w: Writer, kind: str, xs: list[str]) -> str:
+    return minimum(w, kind, [maximum(w, kind, xs[:2]), xs[2]])
+
+
+def _logical_not(w: Writer, kind: str, xs: list[str]) -> str:
+    return w.op(f"xor i1 {xs[0]}, true")
+
+
+def _isnan(w: Writer, kind: str, xs: list[str]) -> str:
+    return w.op(f"fcmp uno {kind} {xs[0]}, {xs[0]}")
+
+
+def _isinf(w: Writer, kind: str, xs: list[str]) -> str:
+    return w.op(f"fcmp oeq {kind} {_absolute(w, kind, xs)}, {number(float('inf'), kind)}")
+
+
+def _isfinite(w: Writer, kind: str, xs: list[str]) -> str:
+    return w.op(f"fcmp one {kind} {_absolute(w, kind, xs)}, {number(float('inf'), kind)}")
+
+
+def _signbit(w: Writer, kind: str, xs: list[str]) -> str:
+    integer = "i32" if kind == "float" else "i64"
+    bits = w.op(f"bitcast {kind} {xs[0]} to {integer}")
+    return w.op(f"icmp slt {integer} {bits}, 0")
+
+
+_SUFFIX = {"float": "f32", "double": "f64"}
+
+_PLAIN: dict[str, Callable[[Writer, str, list[str]], str]] = {
+    "negative": _negative,
+    "square": _square,
+    "divide": _divide,
+    "reciprocal": _reciprocal,
+    "absolute": _absolute,
+    "fabs": _absolute,
+    "maximum": maximum,
+    "minimum": minimum,
+    "clip": _clip,
+    "logical_not": _logical_not,
+    "isnan": _isnan,
+    "isinf": _isinf,
+    "isfinite": _isfinite,
+    "signbit": _signbit,
+}
+
+INTRINSICS = """
+declare i64 @llvm.smin.i64(i64, i64)
+declare float @llvm.maximum.f32(float, float)
+declare double @llvm.maximum.f64(double, double)
+declare float @llvm.minimum.f32(float, float)
+declare double @llvm.minimum.f64(double, double)
+declare i32 @llvm.smax.i32(i32, i32)
+declare i64 @llvm.smax.i64(i64, i64)
+declare i32 @llvm.smin.i32(i32, i32)
+declare i32 @llvm.abs.i32(i32, i1)
+declare i64 @llvm.abs.i64(i64, i1)
+"""

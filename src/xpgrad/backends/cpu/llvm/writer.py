@@ -1,0 +1,123 @@
+"""LLVM IR as text: a function, its instructions, its loops.
+
+>>> w = Writer("f", ["ptr noalias %p", "i64 %n"])
+>>> with w.loop("%n") as i:
+...     x = w.load("float", "%p", i)
+...     w.store("float", w.op(f"fadd float {x}, {x}"), "%p", i)
+>>> print(w.text())
+define internal void @f(ptr noalias %p, i64 %n) noinline "prefer-vector-width"="512" {
+...
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+SIZES = {"float": 4, "double": 8, "i8": 1, "i1": 1, "i16": 2, "i32": 4, "i64": 8, "ptr": 8}
+
+
+def number(value: float, ctype: str) -> str:
+    """A literal. LLVM writes a float in the bits of the double that it equals."""
+    if ctype == "float":
+        value = struct.unpack("f", struct.pack("f", value))[0]
+    if ctype in ("float", "double"):
+        return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+    if ctype == "i1":
+        return "true" if value else "false"
+    return str(int(value))
+
+
+class Writer:
+    """The body of one function."""
+
+    def __init__(self, name: str, params: Sequence[str], public: bool = False) -> None:
+        how = "" if public else "internal "
+        tail = "" if public else " noinline"
+        self._head = f'define {how}void @{name}({", ".join(params)}){tail} "prefer-vector-width"="512" {{'
+        self._allocas: list[str] = []
+        self._lines: list[str] = []
+        self._count = 0
+        self._block = "start"
+
+    def op(self, text: str) -> str:
+        """Append an instruction; the name of its result."""
+        self._count += 1
+        self._lines.append(f"  %v{self._count} = {text}")
+        return f"%v{self._count}"
+
+    def do(self, text: str) -> None:
+        """Append an instruction without a result."""
+        self._lines.append("  " + text)
+
+    def local(self, ctype: str) -> str:
+        """A variable of the function; LLVM turns it into a register."""
+        self._count += 1
+        self._allocas.append(f"  %l{self._count} = alloca {ctype}")
+        return f"%l{self._count}"
+
+    def label(self, name: str) -> None:
+        self._lines.append(f"{name}:")
+        self._block = name
+
+    @contextmanager
+    def loop(self, end: str, start: str = "0", step: str = "1") -> Iterator[str]:
+        """A loop over i64 from ``start`` while below ``end``; gives the index."""
+        self._count += 1
+        k = self._count
+        before = self._block
+        self.do(f"%g{k} = icmp slt i64 {start}, {end}")
+        self.do(f"br i1 %g{k}, label %body{k}, label %end{k}")
+        self.label(f"body{k}")
+        place = len(self._lines)
+        self._lines.append("")
+        yield f"%i{k}"
+        latch = self._block
+        self._lines[place] = f"  %i{k} = phi i64 [ {start}, %{before} ], [ %n{k}, %{latch} ]"
+        self.do(f"%n{k} = add nsw i64 %i{k}, {step}")
+        self.do(f"%c{k} = icmp slt i64 %n{k}, {end}")
+        self.do(f"br i1 %c{k}, label %body{k}, label %end{k}")
+        self.label(f"end{k}")
+
+    @contextmanager
+    def when(self, condition: str) -> Iterator[None]:
+        """What is carried out only where an i1 holds."""
+        self._count += 1
+        k = self._count
+        self.do(f"br i1 {condition}, label %then{k}, label %after{k}")
+        self.label(f"then{k}")
+        yield
+        self.do(f"br label %after{k}")
+        self.label(f"after{k}")
+
+    def at(self, ctype: str, pointer: str, index: str) -> str:
+        """The address of entry ``index``."""
+        return pointer if index == "0" else self.op(f"getelementptr {ctype}, ptr {pointer}, i64 {index}")
+
+    def load(self, ctype: str, pointer: str, index: str = "0", vector: int = 1) -> str:
+        whole = f"<{vector} x {ctype}>" if vector > 1 else ctype
+        return self.op(f"load {whole}, ptr {self.at(ctype, pointer, index)}, align {SIZES[ctype]}")
+
+    def store(self, ctype: str, value: str, pointer: str, index: str = "0", vector: int = 1) -> None:
+        whole = f"<{vector} x {ctype}>" if vector > 1 else ctype
+        self.do(f"store {whole} {value}, ptr {self.at(ctype, pointer, index)}, align {SIZES[ctype]}")
+
+    def times(self, a: str, b: str) -> str:
+        if a == "1" or b == "1":
+            return b if a == "1" else a
+        return "0" if "0" in (a, b) else self.op(f"mul nsw i64 {a}, {b}")
+
+    def plus(self, a: str, b: str) -> str:
+        if a == "0" or b == "0":
+            return b if a == "0" else a
+        return self.op(f"add nsw i64 {a}, {b}")
+
+    def minus(self, a: str, b: str) -> str:
+        return a if b == "0" else self.op(f"sub nsw i64 {a}, {b}")
+
+    def least(self, a: str, b: str) -> str:
+        return self.op(f"call i64 @llvm.smin.i64(i64 {a}, i64 {b})")
+
+    def text(self) -> str:
+        return "\n".join([self._head, "start:", *self._allocas, *self._lines, "  ret void", "}", ""])

@@ -1,0 +1,107 @@
+"""A node carried out on a part of an axis: its parameters and operands for one tile.
+
+In:  a node, the axis of its output or operands that is cut, and the bounds of the tile.
+Out: what to give the op's row so that it makes just that part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpgrad.core import Value
+from xpgrad.core.graph import operand_aval
+from xpgrad.ops.indexing import ARRAY
+from xpgrad.plan.axes import Axes
+from xpgrad.plan.relations import basic_axes
+
+Params = dict[str, Any]
+
+
+def part_params(node: Value, axis: int | None) -> Callable[[int], Params]:
+    """The parameters of ``node`` for a part of ``n`` entries along output axis ``axis``."""
+    params = dict(node.params)
+    assert node.op is not None
+    name = node.op.name
+    if axis is None:
+        return lambda n: params
+    if name in ("reshape", "broadcast_to", "full_like", "scatter_add"):
+        shape = list(node.shape)
+
+        def with_shape(n: int) -> Params:
+            shape[axis] = n
+            return params | {"shape": tuple(shape)}
+
+        return with_shape
+    if name in ("getitem", "index_update") and ARRAY not in _parts(params["index"]):
+        params["index"] = _open(node, axis, updates=name == "index_update")
+    return lambda n: params
+
+
+def _parts(index: Any) -> tuple[Any, ...]:
+    return index if type(index) is tuple else (index,)
+
+
+def _open(node: Value, axis: int, updates: bool) -> tuple[Any, ...]:
+    """The index with ``slice(None)`` on the cut axis, whatever the bounds that it spelled out."""
+    index = node.params["index"]
+    shape = operand_aval(node, 0).shape
+    cut = axis if updates else next(a for k, a, *_ in basic_axes(shape, index) if k == axis)
+    parts: list[Any] = []
+    a = 0
+    given = list(_parts(index))
+    taken = sum(1 for p in given if p is not None and p is not Ellipsis)
+    if Ellipsis not in given:
+        given.append(Ellipsis)
+    for part in given:
+        if part is None:
+            parts.append(None)
+        elif part is Ellipsis:
+            missing = len(shape) - taken
+            parts += [slice(None)] * missing
+            a += missing
+        else:
+            parts.append(slice(None) if a == cut else part)
+            a += 1
+    return tuple(parts)
+
+
+class Operand:
+    """Where a node of a loop finds one operand.
+
+    Attributes
+    ----------
+    value : Value or None
+        None for a constant.
+    constant : array or scalar
+    axis : int or None
+        The axis that is cut; None: the operand is read whole.
+    counts : bool
+        The operand is ``arange`` along the axis, of which a tile takes as many from 0.
+    """
+
+    __slots__ = ("axis", "constant", "counts", "value")
+
+    def __init__(self, node: Value, i: int, axes: Axes, label: int) -> None:
+        self.value = node.inputs[i]
+        assert node.saved is not None
+        self.constant = node.saved[i + 1] if self.value is None else None
+        labels = axes.operand_labels(node, i)
+        self.axis = labels.index(label) if label in labels else None
+        assert node.op is not None
+        self.counts = (
+            self.axis is not None
+            and node.op.name in ("getitem", "scatter_add")
+            and i == 1
+            and len(node.inputs) == 3
+        )
+
+    def part(self, whole: Any, begin: int, end: int) -> Any:
+        """The part of the whole array ``whole``."""
+        if self.axis is None:
+            return whole
+        if self.counts:
+            return np.arange(end - begin)
+        return whole[(*(slice(None),) * self.axis, slice(begin, end))]

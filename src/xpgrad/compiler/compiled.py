@@ -1,0 +1,302 @@
+"""compile: trace once for each signature, then run the plan.
+
+In:  a user's function.
+Out: a callable with the same arguments and results.
+Holds: a signature (structure, shapes, dtypes, strides, and what is no array) is traced once; numbers
+never enter a trace, so no value of an array or of a Python float makes another.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from types import MethodType
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DeviceError, TraceError, describe, message
+from xpgrad._trees import flatten, unflatten
+from xpgrad.backends import programs
+from xpgrad.backends.cpu.interpret import owned, run_node
+from xpgrad.compiler.surroundings import Surroundings
+from xpgrad.core import Graph, Value
+from xpgrad.devices import device_of, to_device
+from xpgrad.passes import PassReport, run_passes
+from xpgrad.trace import Traced, debugging, graph_of
+from xpgrad.trace.boundary import call
+
+Fun = Callable[..., Any]
+
+KEPT = 256
+"""So many signatures are kept; the oldest goes first."""
+
+_WARN_AT = 64
+
+
+class _Trace:
+    """What one signature was traced to."""
+
+    def __init__(self, graph: Graph, rebuild: Fun, reports: list[PassReport], where: Surroundings) -> None:
+        self.graph, self.rebuild, self.reports, self.where = graph, rebuild, reports, where
+        self.program: Any = None
+
+
+class _ReachedFromOutside(Exception):
+    """The function closes over an array that is being traced: it is a part of what is traced."""
+
+
+class _Method:
+    """A method of an object, which it does not keep alive."""
+
+    def __init__(self, f: Fun, owner: Callable[[], Any]) -> None:
+        self._f, self._owner = f, owner
+        update_wrapper(self, f, updated=())
+
+    def bound(self) -> Fun:
+        return MethodType(self._f, self._owner())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._f(self._owner(), *args, **kwargs)
+
+
+class Compiled:
+    """A function that `compile` has made of another."""
+
+    def __init__(self, f: Fun, device: str | None, threads: int | None) -> None:
+        self._f, self._device = f, device
+        self._threads = programs.thread_count(threads)
+        self._lock = threading.RLock()
+        self._cache: OrderedDict[Any, _Trace] = OrderedDict()
+        self._plain: dict[Any, _Trace] = {}
+        self._traces: list[str] = []
+        self._compilations = 0
+        update_wrapper(self, f, updated=())  # not the attributes: ``f`` may have such as these itself
+        self._of_instances: dict[int, tuple[Any, Compiled]] = {}
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """A method is compiled for each object by itself, and the attributes that it names are watched."""
+        if instance is None:
+            return self
+        known = self._of_instances.get(id(instance))
+        if known is None:
+            held, key = self._of_instances, id(instance)
+            alive = weakref.ref(instance, lambda _: held.pop(key, None) and None)
+            known = held[key] = (alive, Compiled(_Method(self._f, alive), self._device, self._threads))
+        return known[1]
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """One line for each trace so far: what it was traced for."""
+        return tuple(self._traces)
+
+    @property
+    def compilations(self) -> int:
+        """How many kernels were compiled so far; those that were found ready do not count."""
+        return self._compilations
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            # Arguments that are leaves themselves need not be taken apart: 1.5 us of 5 for ten numbers.
+            key = tuple([_SIGNED[type(x)](x) if type(x) in _SIGNED else None for x in args])
+            trace = self._plain.get(key)
+            if trace is not None and trace.where.same() and not debugging.nans:
+                return trace.rebuild(trace.program.run(args))
+        leaves, structure = flatten((args, kwargs))
+        if any(type(x) is Traced for x in leaves):
+            return self._f(*args, **kwargs)  # a part of the function that is being traced
+        if self._device is not None:
+            leaves = to_device(leaves, self._device)
+        try:
+            trace, arrays = self._lookup(leaves, structure)
+        except _ReachedFromOutside:
+            return self._f(*args, **kwargs)
+        if debugging.nans:
+            return trace.rebuild(_checked(trace.graph, arrays))
+        if not kwargs and self._device is None and all(type(x) in _SIGNED for x in args):
+            if len(self._plain) > KEPT:
+                self._plain.clear()
+            self._plain[tuple([_SIGNED[type(x)](x) for x in args])] = trace
+        return trace.rebuild(trace.program.run(arrays))
+
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """What becomes of the function with these arguments; nothing is computed.
+
+        Returns
+        -------
+        str
+            The graph, what each pass did, the regions with their tiles, the kernels, and each
+            fallback with its reason.
+        """
+        leaves, structure = flatten((args, kwargs))
+        if self._device is not None:
+            leaves = to_device(leaves, self._device)
+        trace, _ = self._lookup(leaves, structure)
+        return programs.explain(trace.graph, trace.reports, trace.program)
+
+    def _lookup(self, leaves: Sequence[Any], structure: Any) -> tuple[_Trace, list[Any]]:
+        key = (structure, tuple(map(_signature, leaves)))
+        arrays = [x for x in leaves if _is_traced(x)]
+        try:
+            trace = self._cache.get(key)
+        except TypeError:
+            raise _not_hashable(leaves) from None
+        if trace is None or not trace.where.same():
+            with self._lock:
+                trace = self._cache.get(key)
+                if trace is None or not trace.where.same():
+                    trace = self._trace(leaves, structure, key, changed=trace is not None)
+        return trace, arrays
+
+    def _trace(self, leaves: Sequence[Any], structure: Any, key: Any, changed: bool) -> _Trace:
+        traced = [_is_traced(x) for x in leaves]
+
+        def of_arrays(*arrays: Any) -> Any:
+            rest = iter(arrays)
+            args, kwargs = unflatten(
+                structure, [next(rest) if t else x for x, t in zip(leaves, traced, strict=True)]
+            )
+            return call(self._f, args, kwargs)
+
+        arrays = [x for x, t in zip(leaves, traced, strict=True) if t]
+        _check_one_device(arrays)
+        others = [x for x, t in zip(leaves, traced, strict=True) if not t]
+        f = self._f.bound() if isinstance(self._f, _Method) else self._f
+        where = Surroundings(f, others)
+        graph, rebuild = graph_of(of_arrays, *arrays)
+        where.settle()
+        if _is_reached(graph, rebuild):
+            raise _ReachedFromOutside
+        optimised, reports = run_passes(graph)
+        trace = _Trace(optimised, rebuild, reports, where)
+        trace.program = programs.build(optimised, arrays, self._threads)
+        self._compilations += trace.program.compiled
+        why = "what it reads from outside has changed: " if changed else ""
+        got = [describe(x) if t else repr(x) for x, t in zip(leaves, traced, strict=True)]
+        self._traces.append(why + ", ".join(got))
+        self._cache[key] = trace
+        self._cache.move_to_end(key)
+        if len(self._cache) > KEPT:
+            self._cache.popitem(last=False)
+        if len(self._traces) == _WARN_AT:
+            name = getattr(self._f, "__name__", "f")
+            warnings.warn(
+                f"compile: {name} has been traced {_WARN_AT} times; an argument that changes in every call "
+                "and is no array or float (an int, say) makes a new trace each time",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        return trace
+
+
+def compile(f: Fun | None = None, *, device: str | None = None, threads: int | None = None) -> Any:
+    """Compile a function of arrays to one pass over the samples.
+
+    Parameters
+    ----------
+    f : callable
+        Takes and returns trees of arrays and scalars; may itself be a gradient
+        (``xg.compile(xg.value_and_grad(loss))``). Without it, a decorator is returned.
+    device : str, optional
+        ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``: arguments are moved there first. By default
+        they run where they are.
+    threads : int, optional
+        How many threads of the CPU to use; by default all that the process may. The result has the
+        same bits whatever their number.
+
+    Returns
+    -------
+    callable
+        With ``.explain(*args)``, ``.traces`` and ``.compilations``. Results are new arrays.
+
+    Raises
+    ------
+    TraceError
+        In a call: the function asks for the numbers of an array (an ``if`` on one, ``float(x)``,
+        ``x[x > 0]``); the message has the line and what to write instead. On shapes it is free.
+
+    Notes
+    -----
+    The function is run with stand-ins for its arrays, once for each new combination of shapes,
+    dtypes and memory layouts. Arrays and Python floats may then have any values. Python ints, bools and
+    strings are taken as they are, and another value is another trace; none of these compiles anew what
+    has been compiled: sizes and scalars are arguments of the kernels.
+
+    What the function does beside computing (printing, appending to a list) is done while it is
+    traced, not in each call. Globals and closure variables that it reads, and their attributes, are
+    watched: another value is another trace. Random numbers drawn inside would be the same in each
+    call; that is an error where it can be seen. Under ``xg.debug(nans=True)`` nodes run one by one.
+    """
+    if f is None:
+        return lambda g: compile(g, device=device, threads=threads)
+    if not callable(f):
+        raise TraceError(message(f"compile: {describe(f)} is no function"))
+    return Compiled(f, device, threads)
+
+
+# Signatures of the types that are leaves and are traced.
+_SIGNED: dict[type, Callable[[Any], Any]] = {
+    np.ndarray: lambda x: (x.shape, x.dtype, x.strides),
+    float: lambda x: float,
+}
+
+
+def _is_traced(x: Any) -> bool:
+    return hasattr(x, "shape") or isinstance(x, (float, complex))
+
+
+def _signature(x: Any) -> Any:
+    if type(x) is np.ndarray:
+        return x.shape, x.dtype, x.strides
+    if isinstance(x, (float, complex)) and not isinstance(x, np.generic):
+        return type(x)
+    if hasattr(x, "shape"):
+        return tuple(x.shape), np.dtype(x.dtype), getattr(x, "strides", None), type(x)
+    return type(x), x
+
+
+def _is_reached(graph: Graph, rebuild: Fun) -> bool:
+    """Whether an array of an enclosing trace is among the constants of the graph, or its results."""
+    constants = [x for node in graph.nodes for x in (node.saved or ())[1:]]
+    results = flatten(rebuild([None] * len(graph.outputs)))[0]
+    return any(type(x) is Traced for x in (*constants, *results))
+
+
+def _checked(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+    """The outputs of the graph, node by node, under ``xg.debug(nans=True)``."""
+    known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.nodes:
+        assert node.op is not None
+        assert node.saved is not None
+        with np.errstate(all="ignore"):
+            known[node] = run_node(node, known)
+        operands = [known[u] if u is not None else x for u, x in zip(node.inputs, node.saved[1:], strict=True)]
+        debugging.check(node.op.name, known[node], operands, at=node.at)
+    return owned([known[v] for v in graph.outputs], inputs)
+
+
+def _not_hashable(leaves: Sequence[Any]) -> TraceError:
+    for x in leaves:
+        try:
+            hash(_signature(x))
+        except TypeError:
+            return TraceError(
+                message(f"compile: an argument of type {type(x).__name__} is no array and not hashable")
+            )
+    raise AssertionError("each leaf is hashable")
+
+
+def _check_one_device(arrays: Sequence[Any]) -> None:
+    places = {f"array {i}": device_of(x) for i, x in enumerate(arrays) if getattr(x, "shape", ()) != ()}
+    if len(set(places.values())) > 1:
+        raise DeviceError(
+            message(
+                "compile: arguments on two devices",
+                {name: f"{describe(arrays[int(name[6:])])} on {place}" for name, place in places.items()},
+                remedy='xg.compile(f, device="gpu") moves them all, as xg.to_device does',
+            )
+        )

@@ -1,0 +1,30 @@
+"""Drop what no output needs.
+
+    b = exp(a)                                    c = multiply(a, 2)
+    c = multiply(a, 2)                 becomes    out  c
+    out  c
+
+The inputs stay, needed or not.
+"""
+
+from __future__ import annotations
+
+from xpgrad.core import Graph, Value
+from xpgrad.passes.rewriting import Note, Rewriting, silent
+
+
+def dead(graph: Graph, note: Note = silent) -> Graph:
+    """The pass."""
+    needed: set[Value] = set(graph.outputs)
+    for node in reversed(graph.nodes):
+        if node in needed:
+            needed.update(value for value in node.inputs if value is not None)
+    r = Rewriting(graph, share=False)
+    for node in graph.nodes:
+        if node in needed:
+            r.at = node.at
+            r.take(node, r.copy(node, r.operands(node)), output=True)
+    fewer = len(graph.nodes) - len(r.graph.nodes)
+    if fewer:
+        note(f"{fewer} of {len(graph.nodes)} nodes lead to no output")
+    return r.finish(graph)

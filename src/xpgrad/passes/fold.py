@@ -1,0 +1,55 @@
+"""Compute what depends on constants alone.
+
+    b = exp(0.5)                                  c = multiply(a, 1.6487212707001282)
+    c = multiply(a, b)                 becomes
+
+Left alone: what would make an array larger than its operands (a broadcast, zeros of some shape), what
+an enclosing trace still has to find the numbers of, and what fails, which is to fail when it runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpgrad.core import SCALAR_TYPES, Graph, Value, aval_of
+from xpgrad.ops.shape import full_like
+from xpgrad.passes.matching import is_scalar, number
+from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
+
+# Up to how many entries a result may outgrow its operands.
+_SMALL = 16
+
+
+def fold(graph: Graph, note: Note = silent) -> Graph:
+    """The pass."""
+    return rewrite(graph, _folded, note, share=False)
+
+
+def _folded(r: Rewriting, node: Value, operands: list[Any]) -> Any:
+    op = node.op
+    assert op is not None
+    if op is full_like and node.shape == () and is_scalar(node.params["value"]):
+        return node.dtype.type(node.params["value"])
+    if not all(isinstance(x, (np.ndarray, *SCALAR_TYPES)) for x in operands) or op.kind in ("pick", "custom"):
+        return None
+    if node.size > max([_SMALL, *[aval_of(x).size for x in operands]]) or node.weak:
+        return None
+    if type(op.shape(*[aval_of(x) for x in operands], **node.params)) is tuple:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            found = op(*operands, **node.params)
+    except Exception:  # whatever it is, it is the user's to see when the program runs
+        return None
+    if getattr(found, "shape", ()) != node.shape or type(found) not in (np.ndarray, *_known(found)):
+        return None
+    found = found.astype(node.dtype) if isinstance(found, np.ndarray) else node.dtype.type(found)
+    shown = repr(found) if number(found) is not None else str(aval_of(found))
+    r.note(f"{op.name} of constants -> {shown}")
+    return found
+
+
+def _known(x: Any) -> tuple[type, ...]:
+    return (type(x),) if isinstance(x, SCALAR_TYPES) else ()

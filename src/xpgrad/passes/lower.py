@@ -1,0 +1,36 @@
+"""Write composite ops in the few that are planned and generated.
+
+    b = mean(a, axis=(1,))                        c = sum(a, axis=(1,))
+                                       becomes    b = multiply(c, 0.25)
+
+What the forward and the backward pass have in common is then common nodes: `logsumexp` and the
+`softmax` of its derivative share the exponentials and their sum, `log(1 + exp(-|x|))` the exponential.
+
+The rules are in `lower_reductions`, `lower_contractions`, `lower_pointwise` and `lower_kin`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpgrad.core import Graph, Value
+from xpgrad.passes.lower_contractions import CONTRACTIONS
+from xpgrad.passes.lower_kin import KIN, kin_of, kin_rule
+from xpgrad.passes.lower_pointwise import POINTWISE
+from xpgrad.passes.lower_reductions import REDUCTIONS
+from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
+
+_RULES = {**CONTRACTIONS, **POINTWISE, **REDUCTIONS}
+
+
+def lower(graph: Graph, note: Note = silent) -> Graph:
+    """The pass."""
+    kin = kin_rule(kin_of(graph))
+
+    def lowered(r: Rewriting, node: Value, operands: list[Any]) -> Any:
+        assert node.op is not None
+        new = kin(r, node, operands) if node.op in KIN else None
+        rule = _RULES.get(node.op)
+        return new if new is not None or rule is None else rule(r, node, operands)
+
+    return rewrite(graph, lowered, note)

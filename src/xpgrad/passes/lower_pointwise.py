@@ -1,0 +1,92 @@
+"""Pointwise ops in simpler ones, which say what happens at infinities and ties.
+
+b = log_expit(a)                   becomes    c = negative(a)
+                                              d = softplus(c)
+                                              b = negative(d)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log as ln
+from math import pi
+from typing import Any
+
+from xpgrad.core import Op, Value
+from xpgrad.ops import complex as cx
+from xpgrad.ops import elementwise as ew
+from xpgrad.ops import special as sp
+from xpgrad.ops.shape import astype
+from xpgrad.passes.rewriting import Rewriting
+
+Rule = Callable[[Rewriting, Value, list[Any]], Any]
+
+
+def _float(r: Rewriting, x: Any, node: Value) -> Any:
+    """``x`` in the dtype of the node; a scalar promotes as it did."""
+    return r.emit(astype, x, dtype=node.dtype) if type(x) is Value and x.dtype != node.dtype else x
+
+
+def _scaled(factor: float) -> Rule:
+    return lambda r, node, xs: r.emit(ew.multiply, _float(r, xs[0], node), factor)
+
+
+def _log_expit(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    x = _float(r, xs[0], node)
+    return r.emit(ew.negative, r.emit(sp.softplus, r.emit(ew.negative, x)))
+
+
+def _logit(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    x = _float(r, xs[0], node)
+    return r.emit(ew.subtract, r.emit(ew.log, x), r.emit(ew.log1p, r.emit(ew.negative, x)))
+
+
+def _times_log(log: Op) -> Rule:
+    """``x log(y)``, 0 where x is 0 and y a number."""
+
+    def rule(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+        x, y = (_float(r, v, node) for v in xs)
+        nothing = r.emit(ew.logical_and, r.emit(ew.equal, x, 0.0), r.emit(ew.equal, y, y))
+        return r.emit(ew.where, nothing, 0.0, r.emit(ew.multiply, x, r.emit(log, y)))
+
+    return rule
+
+
+def _entr(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    x = _float(r, xs[0], node)
+    inside = r.emit(ew.multiply, r.emit(ew.negative, x), r.emit(ew.log, x))
+    out = r.emit(ew.where, r.emit(ew.less, x, 0.0), float("-inf"), inside)
+    return r.emit(ew.where, r.emit(ew.equal, x, 0.0), 0.0, out)
+
+
+def _logaddexp(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    """Where both are the same infinity their difference is NaN: the sum is then that infinity."""
+    x, y = (_float(r, v, node) for v in xs)
+    apart = r.emit(ew.negative, r.emit(cx.absolute, r.emit(ew.subtract, x, y)))
+    far = r.emit(ew.add, r.emit(ew.maximum, x, y), r.emit(ew.log1p, r.emit(ew.exp, apart)))
+    return r.emit(ew.where, r.emit(ew.equal, x, y), r.emit(ew.add, x, ln(2)), far)
+
+
+def _clip(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    x, lo, hi = xs
+    return r.emit(ew.minimum, r.emit(ew.maximum, x, lo), hi)
+
+
+def _fabs(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    return r.emit(cx.absolute, _float(r, xs[0], node))
+
+
+POINTWISE: dict[Op, Rule] = {
+    ew.degrees: _scaled(180 / pi),
+    ew.rad2deg: _scaled(180 / pi),
+    ew.radians: _scaled(pi / 180),
+    ew.deg2rad: _scaled(pi / 180),
+    ew.fabs: _fabs,
+    ew.clip: _clip,
+    ew.logaddexp: _logaddexp,
+    sp.log_expit: _log_expit,
+    sp.logit: _logit,
+    sp.xlogy: _times_log(ew.log),
+    sp.xlog1py: _times_log(ew.log1p),
+    sp.entr: _entr,
+}

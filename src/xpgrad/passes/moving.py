@@ -1,0 +1,132 @@
+"""The part of `simplify` that is about ops that move entries and change none.
+
+    b = transpose(a, axes=(1, 0))
+    c = transpose(b, axes=(1, 0))      becomes    d = exp(a)
+    d = exp(c)
+
+An axis of a reduction is spelled out here, sorted and counted from the front, so that equal reductions
+are equal nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpgrad.core import Op, Value
+from xpgrad.ops import indexing as ix
+from xpgrad.ops import reductions as red
+from xpgrad.ops import shape as sh
+from xpgrad.ops import special as sp
+from xpgrad.passes.matching import of, takes_all
+from xpgrad.passes.rewriting import Rewriting
+
+Rule = Callable[[Rewriting, Value, list[Any]], Any]
+
+
+def _unchanged(x: Any, node: Value) -> bool:
+    return type(x) is Value and x.aval == node.aval
+
+
+def _reshape(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    return _reshaped(r, node, xs[0])
+
+
+def _reshaped(r: Rewriting, node: Value, x: Any) -> Any:
+    """``x`` in the shape of ``node``, its entries in the order that they have."""
+    found = of(x, sh.reshape)
+    if found is not None:
+        x = found[0]
+    return x if _unchanged(x, node) else r.emit(sh.reshape, x, shape=node.shape)
+
+
+def _transpose(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    (x,) = xs
+    axes = node.params["axes"]
+    found = of(x, sh.transpose)
+    if found is not None:
+        inner = x.params["axes"]
+        x, axes = found[0], tuple(inner[a] for a in axes)
+        return x if _in_order(axes) and _unchanged(x, node) else r.emit(sh.transpose, x, axes=axes)
+    return x if _in_order(axes) and _unchanged(x, node) else None
+
+
+def _in_order(axes: Any) -> bool:
+    return tuple(axes) == tuple(range(len(axes)))
+
+
+def _broadcast_to(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    (x,) = xs
+    if _unchanged(x, node):
+        return x
+    found = of(x, sh.broadcast_to)
+    return None if found is None else r.emit(sh.broadcast_to, found[0], shape=node.shape)
+
+
+def _astype(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    (x,) = xs
+    if _unchanged(x, node):
+        return x
+    found = of(x, sh.astype)
+    if found is not None and _unchanged(found[0], node) and np.can_cast(node.dtype, x.dtype, "safe"):
+        return found[0]  # there and back again
+    return None
+
+
+def _getitem(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    """All of it, or an axis of length 1 more or less."""
+    x = xs[0]
+    if len(xs) > 1 or type(x) is not Value:
+        return None
+    return _reshaped(r, node, x) if takes_all(x, node.params["index"]) else None
+
+
+def _index_update(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    """A write to all of an array leaves nothing of it."""
+    x, v = xs[:2]
+    index = node.params["index"]
+    if len(xs) > 2 or type(x) is not Value or type(v) is not Value or not takes_all(x, index):
+        return None
+    parts = index if type(index) is tuple else (index,)
+    if any(part is not Ellipsis and type(part) is not slice for part in parts) or v.ndim > x.ndim:
+        return None
+    if v.dtype.kind == "c" and x.dtype.kind != "c":
+        return None
+    v = v if v.dtype == node.dtype else r.emit(sh.astype, v, dtype=node.dtype)
+    return v if v.shape == node.shape else r.emit(sh.broadcast_to, v, shape=node.shape)
+
+
+def _reduction(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    assert node.op is not None
+    (x,) = xs
+    axes = red.axes_of(node.op.name, x, node.params.get("axis"), scalars=True)
+    if node.params.get("axis") == axes and "keepdims" in node.params:
+        return None
+    return r.emit(node.op, x, axis=axes, keepdims=bool(node.params.get("keepdims", False)))
+
+
+def _along(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    assert node.op is not None
+    (x,) = xs
+    axes = red.axes_of(node.op.name, x, node.params.get("axis"))
+    return None if node.params.get("axis") == axes else r.emit(node.op, x, axis=axes)
+
+
+def _itself(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    return xs[0] if _unchanged(xs[0], node) else None
+
+
+MOVING: dict[Op, Rule] = {
+    sh.reshape: _reshape,
+    sh.transpose: _transpose,
+    sh.broadcast_to: _broadcast_to,
+    sh.astype: _astype,
+    sh.copy: _itself,
+    sh.stop_gradient: _itself,
+    ix.getitem: _getitem,
+    ix.index_update: _index_update,
+    **dict.fromkeys((red.sum, red.mean, red.prod, red.max, red.min, sp.logsumexp), _reduction),
+    **dict.fromkeys((sp.softmax, sp.softmax_or_zero, sp.log_softmax), _along),
+}

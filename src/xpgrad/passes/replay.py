@@ -1,0 +1,97 @@
+"""Differentiate the stable form of a function that is traced with shapes alone.
+
+In:  a Tape or Duals, and a function of arrays traced on it.
+Out: the function's result, on that trace, computed by stable forms (decision 11).
+Holds: each op keeps the user's line. With numbers the function is called as it is.
+
+A derivative of `1 / (1 + exp(-z))` has 0 times infinity in it, which no later pass can tell from what the
+user meant. So the function is traced by itself first, its graph put into stable form, and that form is
+what the outer trace sees, op by op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from xpgrad._errors import TraceError, at_line
+from xpgrad._trees import flatten, unflatten
+from xpgrad.autodiff.custom import CUSTOM
+from xpgrad.core import Graph, Value
+from xpgrad.passes.cse import cse
+from xpgrad.passes.dead import dead
+from xpgrad.passes.rewriting import silent
+from xpgrad.passes.stabilise import stabilise
+from xpgrad.trace.boundary import call
+from xpgrad.trace.symbolic import Symbols
+from xpgrad.trace.tape import PICK
+from xpgrad.trace.traced import Trace, Traced, aval_under, strip
+
+Fun = Callable[..., Any]
+
+
+def call_stable(trace: Trace, f: Fun, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
+    """``f(*args)``, where some leaves of ``args`` are traced by ``trace``."""
+    kwargs = dict(kwargs or {})
+    flat = [flatten(x) for x in args]
+    ours = [x for leaves, _ in flat for x in leaves if type(x) is Traced and x._trace is trace]
+    if all(map(_is_symbolic, ours)):
+        return _in_stable_form(trace, f, args, flat, kwargs)
+    if not any(_is_symbolic(x) for leaves, _ in (*flat, flatten(kwargs)) for x in leaves):
+        return call(f, args, kwargs)
+    # Of some of what is differentiated the numbers are known, and the function may want them.
+    try:
+        return _in_stable_form(trace, f, args, flat, kwargs)
+    except TraceError:
+        return call(f, args, kwargs)
+
+
+def _is_symbolic(x: Any) -> bool:
+    return type(x) is Traced and type(strip(x)) is Traced
+
+
+def _in_stable_form(trace: Trace, f: Fun, args: Sequence[Any], flat: Any, kwargs: dict[str, Any]) -> Any:
+    symbols = Symbols("inner")
+    inputs: list[Any] = []
+    entered: list[Any] = []
+    for arg, (leaves, structure) in zip(args, flat, strict=True):
+        if not any(type(x) is Traced and x._trace is trace for x in leaves):
+            entered.append(arg)  # the very object: the function may write to it
+            continue
+        parts = []
+        for x in leaves:
+            if type(x) is Traced and x._trace is trace:
+                inputs.append(x.snapshot())
+                x = symbols.enter(aval_under(x))
+            parts.append(x)
+        entered.append(unflatten(structure, parts))
+    outs, structure = flatten(call(f, entered, kwargs))
+    traced = [type(x) is Traced and x._trace is symbols for x in outs]
+    for x, here in zip(outs, traced, strict=True):
+        if here:
+            x.refresh()
+            symbols.graph.outputs.append(x._node)
+    graph = dead(stabilise(cse(symbols.close(), silent), silent), silent)
+    values = iter(replay(graph, inputs))
+    return unflatten(structure, [next(values) if here else x for x, here in zip(outs, traced, strict=True)])
+
+
+def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+    """Carry ``graph`` out op by op; its ops are recorded by whatever trace ``inputs`` are on."""
+    known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.nodes:
+        assert node.op is not None
+        assert node.saved is not None
+        operands = [
+            known[value] if value is not None else x
+            for value, x in zip(node.inputs, node.saved[1:], strict=True)
+        ]
+        if node.op is PICK:
+            known[node] = operands[0][node.params["index"]]
+        elif node.op is CUSTOM:
+            args = unflatten(node.params["structure"], operands)
+            known[node] = flatten(node.params["call"](*args))[0]
+        else:
+            with at_line(node.at):
+                known[node] = node.op(*operands, **node.params)
+    return [known[value] for value in graph.outputs]

@@ -1,0 +1,226 @@
+"""Say the same with less work.
+
+    b = power(a, 2)                               b = square(a)
+    c = negative(b)                               d = subtract(e, b)
+    d = add(e, c)                      becomes
+
+Every rewriting gives what NumPy gives, infinities and NaN included, to the last bit (`power` to an
+ulp). So ``x + 0`` stays, which takes -0.0 to 0.0, and so does ``0 * x``. Scalars stay operands: what
+comes from a size may change with it.
+
+The rules about arithmetic are here, those about moving entries in `moving`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import frexp
+from typing import Any
+
+import numpy as np
+
+from xpgrad.core import Graph, Op, Value
+from xpgrad.ops import complex as cx
+from xpgrad.ops import elementwise as ew
+from xpgrad.ops.shape import broadcast_to
+from xpgrad.passes.matching import is_real, number, of, signed
+from xpgrad.passes.moving import MOVING
+from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
+from xpgrad.trace.traced import aval_under
+
+Rule = Callable[[Rewriting, Value, list[Any]], Any]
+
+
+def simplify(graph: Graph, note: Note = silent) -> Graph:
+    """The pass."""
+    return rewrite(graph, _simplified, note)
+
+
+def _simplified(r: Rewriting, node: Value, operands: list[Any]) -> Any:
+    op = node.op
+    assert op is not None
+    rule = _RULES.get(op) or MOVING.get(op)
+    new = None if rule is None else rule(r, node, operands)
+    if new is not None or not op.is_elementwise or len(operands) == 1:
+        return new
+    narrow = [_narrow(x, node, operands) for x in operands]
+    if all(a is b for a, b in zip(narrow, operands, strict=True)):
+        return None
+    return r.copy(node, narrow)
+
+
+def _narrow(x: Any, node: Value, operands: list[Any]) -> Any:
+    """``x`` before it was spread over a shape that an operand beside it has anyway."""
+    if not _spread(x) or x.weak or not any(_shape(y) == node.shape and not _spread(y) for y in operands):
+        return x
+    if x.op is broadcast_to:
+        inner = x.saved[1]
+        return inner if _aval(inner).weak == x.weak else x
+    return x.dtype.type(number(x))
+
+
+def _spread(x: Any) -> bool:
+    return type(x) is Value and (x.op is broadcast_to or number(x) is not None)
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return tuple(getattr(x, "shape", ()))
+
+
+def _aval(x: Any) -> Any:
+    return x.aval if type(x) is Value else aval_under(x)
+
+
+def _same(x: Any, node: Value) -> bool:
+    return type(x) is Value and x.aval == node.aval
+
+
+# ── arithmetic ───────────────────────────────────────────────────────────────────────────────
+def _add(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    x, y = xs
+    for a, b in ((x, y), (y, x)):
+        minus = _minus(b)
+        if minus is not None:
+            return r.emit(ew.subtract, a, minus)
+    return None
+
+
+def _subtract(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    x, y = xs
+    minus = _minus(y)
+    if minus is not None:
+        return r.emit(ew.add, x, minus)
+    # -0.0 - 0 is -0.0: nothing is lost.
+    return x if _same(x, node) and number(y) == 0 and not np.signbit(number(y)) else None
+
+
+def _minus(x: Any) -> Any:
+    """``y`` where ``x`` is ``-y`` of floats (the least integer has no negative)."""
+    found = of(x, ew.negative)
+    return found[0] if found is not None and x.dtype.kind in "fc" else None
+
+
+def _multiply(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    x, y = xs
+    for a, b in ((x, y), (y, x)):
+        factor = number(a)
+        if factor == 1 and _same(b, node):
+            return b
+        if factor == -1 and _same(b, node) and node.dtype.kind in "if":
+            return r.emit(ew.negative, b)
+    left, right = _minus(x), _minus(y)
+    if left is not None and right is not None:
+        return r.emit(ew.multiply, left, right)
+    return _signed(r, ew.multiply, x, y, left, right)
+
+
+def _signed(r: Rewriting, op: Op, x: Any, y: Any, left: Any, right: Any) -> Any:
+    """A sign moves from one operand into a scalar, or out of the product."""
+    if left is None and right is None:
+        return None
+    a, b = (x if left is None else left), (y if right is None else right)
+    for k, c in enumerate((a, b)):
+        if signed(c):
+            return r.emit(op, -c, b) if k == 0 else r.emit(op, a, -c)
+    return r.emit(ew.negative, r.emit(op, a, b))
+
+
+def _divide(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    x, y = xs
+    divisor = number(y)
+    if divisor == 1 and _same(x, node):
+        return x
+    if divisor == -1 and _same(x, node) and node.dtype.kind == "f":
+        return r.emit(ew.negative, x)
+    if divisor and is_real(x) and type(y) is not Value and _exact_inverse(divisor, node.dtype):
+        return r.emit(ew.multiply, x, 1.0 / divisor if type(y) in (int, float) else y.dtype.type(1) / y)
+    left, right = _minus(x), _minus(y)
+    if left is not None and right is not None:
+        return r.emit(ew.divide, left, right)
+    if number(x) == 1 and is_real(y) and y.aval == node.aval:
+        return r.emit(ew.reciprocal, y)
+    return _signed(r, ew.divide, x, y, left, right)
+
+
+def _exact_inverse(c: Any, dtype: Any) -> bool:
+    """Whether ``c`` is a power of two whose inverse is a normal number."""
+    if not np.isfinite(c) or frexp(abs(c))[0] != 0.5:
+        return False
+    info = np.finfo(dtype)
+    return bool(info.smallest_normal <= abs(c) <= info.max and info.smallest_normal <= 1 / abs(c) <= info.max)
+
+
+def _negative(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    (x,) = xs
+    found = of(x, ew.negative)
+    if found is not None:
+        return found[0]
+    if not is_real(x):
+        return None
+    for op in (ew.multiply, ew.divide):
+        found = of(x, op)
+        if found is not None:
+            a, b = found
+            if signed(a):
+                return r.emit(op, -a, b)
+            if signed(b):
+                return r.emit(op, a, -b)
+    return None
+
+
+def _even(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    """|-x| and (-x)^2 are |x| and x^2; so is the square of |x| for real x."""
+    assert node.op is not None
+    (x,) = xs
+    inner = _minus(x)
+    if inner is None and is_real(x):
+        found = of(x, cx.absolute)
+        inner = found[0] if found is not None and found[0].dtype.kind == "f" else None
+    return None if inner is None else r.emit(node.op, inner)
+
+
+def _power(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    x, y = xs
+    n = number(y)
+    if type(x) is not Value or x.aval != node.aval or n is None or type(y) is Value:
+        return None
+    if n == 1:
+        return x
+    if n == 2:
+        return r.emit(ew.square, x)
+    if n == 3 and x.dtype.kind in "if":
+        return r.emit(ew.multiply, r.emit(ew.square, x), x)
+    if n == -1 and x.dtype.kind == "f":
+        return r.emit(ew.reciprocal, x)
+    if n == 0.5 and x.dtype.kind == "f":
+        return r.emit(ew.sqrt, x)  # as NumPy's own operator does, -0.0 and -inf included
+    return None
+
+
+def _where(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    _, x, y = xs
+    return x if x is y and _same(x, node) else None
+
+
+def _itself(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    return xs[0] if _same(xs[0], node) else None
+
+
+def _of_real(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    return xs[0] if _same(xs[0], node) and node.dtype.kind != "c" else None
+
+
+_RULES: dict[Op, Rule] = {
+    ew.add: _add,
+    ew.subtract: _subtract,
+    ew.multiply: _multiply,
+    ew.divide: _divide,
+    ew.negative: _negative,
+    ew.square: _even,
+    cx.absolute: _even,
+    ew.power: _power,
+    ew.where: _where,
+    ew.positive: _itself,
+    cx.conjugate: _of_real,
+    cx.real: _of_real,
+}

@@ -1,0 +1,137 @@
+"""Which axes of which values go along with one another.
+
+In:  a Graph.
+Out: Axes: a label for each axis of each computed value, and for each node where its labels stand.
+Holds: no value has one label on two axes; what is read from memory (inputs, constants and views of
+them) is bound to nothing, so that one array can be read in several roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from xpgrad.core import Graph, Value
+from xpgrad.core.graph import operand_aval
+from xpgrad.plan.relations import Relation, relation
+
+VIEWS = frozenset(("getitem", "transpose", "reshape", "broadcast_to"))
+
+
+def is_view(node: Value) -> bool:
+    """Whether the op only looks at its operand in another way."""
+    assert node.op is not None
+    return node.op.name in VIEWS and len(node.inputs) == 1
+
+
+class Axes:
+    """The labels of a graph.
+
+    Attributes
+    ----------
+    relations : dict of Value to Relation
+    memory : set of Value
+        What lies in memory before the graph runs: its inputs, and views of these.
+    """
+
+    def __init__(self, graph: Graph, memory: Iterable[Value]) -> None:
+        self.memory = set(memory)
+        self.relations: dict[Value, Relation] = {}
+        self._parent: list[int] = []
+        self._holders: list[set[int]] = []
+        self.extent: list[int] = []
+        self._labels: dict[Value, list[int | None]] = {}
+        self._reduced: dict[Value, list[int]] = {}
+        self._whole: dict[Value, list[int]] = {}
+        self._own: dict[Value, dict[tuple[int, int], int]] = {}
+        for node in graph.nodes:
+            if node not in self.memory:
+                self._enter(node)
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────
+    def labels(self, value: Value) -> tuple[int | None, ...]:
+        """The label of each axis of a computed value; None on an axis of length 1."""
+        return tuple(None if e is None else self._find(e) for e in self._labels[value])
+
+    def reduced(self, node: Value) -> tuple[int, ...]:
+        """The labels that ``node`` contracts or reduces."""
+        return tuple(self._find(e) for e in self._reduced[node])
+
+    def axis(self, value: Value, label: int) -> int | None:
+        """The axis of ``value`` that has ``label``."""
+        if value not in self._labels:
+            return None
+        labels = self.labels(value)
+        return labels.index(label) if label in labels else None
+
+    def operand_labels(self, node: Value, i: int) -> tuple[int | None, ...]:
+        """The labels of the axes of operand ``i`` as this node reads it; None where it needs them whole."""
+        shape = operand_aval(node, i).shape
+        own = self._own[node]
+        return tuple(self._find(own[i, a]) if (i, a) in own and n != 1 else None for a, n in enumerate(shape))
+
+    def made_whole(self, node: Value) -> tuple[int, ...]:
+        """The labels of output axes that the node cannot make a part of."""
+        return tuple(self._find(e) for e in self._whole[node])
+
+    # ── building ─────────────────────────────────────────────────────────────────────────────
+    def _enter(self, node: Value) -> None:
+        rel = self.relations[node] = relation(node)
+        mine: list[int | None] = [None if n == 1 else self._fresh(n, node) for n in node.shape]
+        self._labels[node] = mine
+        own = self._own[node] = {}
+        linked = set(rel.free)
+        for k, i, a in rel.links:
+            element = mine[k]
+            if element is not None:
+                own[i, a] = element
+                linked.add(k)
+        self._whole[node] = [e for k, e in enumerate(mine) if e is not None and k not in linked]
+        self._reduced[node] = []
+        for places in rel.reduced:
+            n = operand_aval(node, places[0][0]).shape[places[0][1]]
+            if n == 1:
+                continue
+            element = self._fresh(n, node)
+            self._reduced[node].append(element)
+            for place in places:
+                own[place] = element
+        for i, u in enumerate(node.inputs):
+            if u is not None and u in self._labels:
+                self._bind(node, i, u)
+
+    def _bind(self, node: Value, i: int, u: Value) -> None:
+        """Let the axes of an operand go along with the node's, unless a value got one label twice."""
+        own = self._own[node]
+        for a, theirs in enumerate(self._labels[u]):
+            if theirs is not None and (i, a) in own:
+                self._unite(own[i, a], theirs)
+
+    def _fresh(self, extent: int, node: Value) -> int:
+        self._parent.append(len(self._parent))
+        self._holders.append({id(node)})
+        self.extent.append(extent)
+        return len(self._parent) - 1
+
+    def _find(self, e: int) -> int:
+        while self._parent[e] != e:
+            self._parent[e] = self._parent[self._parent[e]]
+            e = self._parent[e]
+        return e
+
+    def _unite(self, a: int, b: int) -> None:
+        a, b = self._find(a), self._find(b)
+        if a != b and not self._holders[a] & self._holders[b]:
+            self._parent[b] = a
+            self._holders[a] |= self._holders[b]
+
+
+def views_of_memory(graph: Graph, is_viewable: Any) -> list[Value]:
+    """The nodes that only look at inputs or constants; ``is_viewable(node)`` decides on reshapes."""
+    memory = set(graph.inputs)
+    found = []
+    for node in graph.nodes:
+        if is_view(node) and (node.inputs[0] is None or node.inputs[0] in memory) and is_viewable(node):
+            memory.add(node)
+            found.append(node)
+    return found

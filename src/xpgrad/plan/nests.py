@@ -1,0 +1,306 @@
+"""The loops inside one turn of a step: what a generator prints, for any device.
+
+In:  a step of a Plan.
+Out: Nests in order, each a set of indices to loop over and the nodes of its body; for each operand an
+     Access, which says where in an array the body reads.
+Holds: inside a nest a value is read at the very index at which it was made; whatever is read in another
+way, or is a sum, was made by an earlier nest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from xpgrad.core import Value
+from xpgrad.core.graph import operand_aval
+from xpgrad.plan.axes import is_view
+from xpgrad.plan.plan import Plan, Region, Step
+from xpgrad.plan.relations import basic_axes, is_pointwise, takes_labels
+
+
+class Declined(Exception):
+    """A node that nests cannot express, and why."""
+
+    def __init__(self, node: Value, reason: str) -> None:
+        assert node.op is not None
+        super().__init__(f"{node.op.name} {reason}")
+        self.node, self.reason = node, reason
+
+
+class Place(NamedTuple):
+    """The index into one axis of an array: ``step * i + offset`` for the loop index ``i`` of ``label``."""
+
+    label: int | None
+    step: int = 1
+    offset: int = 0
+
+
+class Access(NamedTuple):
+    """Where an operand is read.
+
+    Attributes
+    ----------
+    root : Value or None
+        The array; None for a constant.
+    constant : array or scalar
+    places : tuple of Place
+        One for each axis of the array.
+    """
+
+    root: Value | None
+    constant: Any
+    places: tuple[Place, ...]
+
+
+@dataclass
+class Nest:
+    """Loops over ``labels`` around the ``nodes`` of their body.
+
+    ``kind`` is ``"loop"``, or ``"product"`` for one contraction of two factors, or ``"boxes"`` for
+    an array that is put together of parts.
+    """
+
+    kind: str
+    depth: int
+    labels: frozenset[int]
+    nodes: list[Value] = field(default_factory=list)
+
+
+_REDUCTIONS = frozenset(("sum", "max", "min", "prod", "any", "all"))
+_PRODUCTS = frozenset(("dot", "matmul"))
+_BOXES = frozenset(("index_update", "scatter_sum", "concatenate", "pad"))
+
+
+class Nests:
+    """The nests of one step.
+
+    Attributes
+    ----------
+    nests : list of Nest
+    own : set of Value
+        What the nests compute.
+    """
+
+    def __init__(self, step: Step, plan: Plan) -> None:
+        self.step, self.plan, self.axes = step, plan, plan.axes
+        self.nests: list[Nest] = []
+        self.own: set[Value] = set()
+        self._by_key: dict[tuple[int, frozenset[int]], Nest] = {}
+        self._nest_of: dict[Value, Nest] = {}
+        self._views: dict[Value, list[tuple[int | None, int, int]]] = {}
+        self._root: dict[Value, Value] = {}
+        self.label = step.label if isinstance(step, Region) else None
+        for node in step.nodes:
+            self._lower(node)
+        self._sink()
+        self.nests = sorted((n for n in self.nests if n.nodes), key=lambda nest: nest.depth)
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────
+    def access(self, node: Value, i: int) -> Access:
+        """Where ``node`` reads its operand ``i``."""
+        labels = self.axes.operand_labels(node, i)
+        u = node.inputs[i]
+        if u is None:
+            assert node.saved is not None
+            return Access(None, node.saved[i + 1], tuple(map(Place, labels)))
+        if u not in self._views:
+            return Access(u, None, tuple(map(Place, labels)))
+        places = []
+        for axis, step, offset in self._views[u]:
+            label = None if axis is None else labels[axis]
+            places.append(Place(label, step if label is not None else 1, offset))
+        return Access(self._root[u], None, tuple(places))
+
+    def view(self, value: Value) -> Access:
+        """A view that this step computes, as an Access by its own labels (an output that is a view)."""
+        labels = self.axes.labels(value)
+        return Access(
+            self._root[value],
+            None,
+            tuple(Place(None if a is None else labels[a], s, o) for a, s, o in self._views[value]),
+        )
+
+    def is_view(self, value: Value) -> bool:
+        return value in self._views
+
+    def joined(self, node: Value, access: Access) -> bool:
+        """Whether the operand is made in the same nest, at the same index."""
+        u = access.root
+        return (
+            u is not None
+            and u in self._nest_of
+            and self._nest_of[u] is self._nest_of.get(node)
+            and u.op is not None
+            and u.op.name not in _REDUCTIONS
+        )
+
+    # ── lowering ─────────────────────────────────────────────────────────────────────────────
+    def _lower(self, node: Value) -> None:
+        assert node.op is not None
+        name = node.op.name
+        if is_view(node) and node.inputs[0] in self.own:
+            if self._look(node):
+                return
+            raise Declined(node, "regroups axes of a value that is not in memory")
+        if is_view(node) and node.inputs[0] is not None:
+            self._read_elsewhere(node)
+            return
+        self.own.add(node)
+        if name in _PRODUCTS and node.ndim <= 2 and all(1 <= operand_aval(node, i).ndim <= 2 for i in range(2)):
+            self._add(Nest("product", self._depth(node, None), self._space(node)), node)
+        elif name in _BOXES and all(operand_aval(node, i).ndim for i in range(1)):
+            self._add(Nest("boxes", self._depth(node, None), self._space(node)), node)
+        elif is_pointwise(node) or name in ("full_like", "pick_labels") or self._takes(node):
+            self._join(node, self._space(node))
+        elif name in _REDUCTIONS:
+            self._join(node, self._space(node) | frozenset(self.axes.reduced(node)))
+        else:
+            raise Declined(node, "has no loops of ours")
+
+    def _takes(self, node: Value) -> bool:
+        assert node.op is not None
+        name = node.op.name
+        return (name == "getitem" and len(node.inputs) == 3 and takes_labels(node)) or (
+            name == "scatter_add" and len(node.inputs) == 3 and takes_labels(node) and node.ndim == 2
+        )
+
+    def _space(self, node: Value) -> frozenset[int]:
+        return frozenset(e for e in self.axes.labels(node) if e is not None)
+
+    def _join(self, node: Value, space: frozenset[int]) -> None:
+        key = (self._depth(node, space), space)
+        nest = self._by_key.get(key)
+        if nest is None:
+            nest = self._by_key[key] = Nest("loop", *key)
+            self.nests.append(nest)
+        nest.nodes.append(node)
+        self._nest_of[node] = nest
+
+    def _add(self, nest: Nest, node: Value) -> None:
+        nest.nodes.append(node)
+        self.nests.append(nest)
+        self._nest_of[node] = nest
+
+    def _depth(self, node: Value, space: frozenset[int] | None) -> int:
+        """The earliest turn at which all operands are ready."""
+        depth = 0
+        for i in range(len(node.inputs)):
+            access = self.access(node, i)
+            u = access.root
+            if u is None or u not in self._nest_of:
+                continue
+            assert u.op is not None
+            nest = self._nest_of[u]
+            straight = (
+                nest.kind == "loop"
+                and nest.labels == space
+                and u.op.name not in _REDUCTIONS
+                and self._straight(u, node, access)
+            )
+            depth = max(depth, nest.depth + (not straight))
+        return depth
+
+    def _sink(self) -> None:
+        """Move each node to the nest that first reads it, if it can be made there: fewer values in memory."""
+        readers: dict[Value, list[tuple[Value, Access]]] = {}
+        for node in self.step.nodes:
+            if node in self._nest_of:
+                for i in range(len(node.inputs)):
+                    access = self.access(node, i)
+                    if access.root in self._nest_of:
+                        readers.setdefault(access.root, []).append((node, access))
+        order = {node: k for k, node in enumerate(self.step.nodes)}
+        for node in reversed(self.step.nodes):
+            nest = self._nest_of.get(node)
+            found = readers.get(node)
+            if (
+                nest is None
+                or nest.kind != "loop"
+                or not found
+                or node.op is None
+                or node.op.name in _REDUCTIONS
+            ):
+                continue
+            first = min((self._nest_of[reader] for reader, _ in found), key=lambda n: n.depth)
+            if first.depth <= nest.depth or first.kind != "loop" or first.labels != nest.labels:
+                continue
+            in_first = [(reader, a) for reader, a in found if self._nest_of[reader].depth == first.depth]
+            if all(
+                self._nest_of[reader] is first and self._straight(node, reader, a) for reader, a in in_first
+            ):
+                nest.nodes.remove(node)
+                first.nodes.append(node)
+                first.nodes.sort(key=order.__getitem__)
+                self._nest_of[node] = first
+
+    def _straight(self, u: Value, node: Value, access: Access) -> bool:
+        """Whether ``node`` reads ``u`` at the index at which it is made."""
+        chosen = (
+            self._takes(node)
+            and node.inputs[0] is not None
+            and self._root.get(node.inputs[0], node.inputs[0]) is u
+        )
+        return not chosen and all(
+            p.label == own and p.step == 1 and p.offset == 0
+            for p, own in zip(access.places, self.axes.labels(u), strict=True)
+        )
+
+    # ── views ────────────────────────────────────────────────────────────────────────────────
+    def _read_elsewhere(self, node: Value) -> None:
+        """A view of what an earlier step stored."""
+        u = node.inputs[0]
+        assert u is not None
+        if not self._look(node):
+            raise Declined(node, "regroups axes of a stored value")
+
+    def _look(self, node: Value) -> bool:
+        """Note how the axes of a view lie in the array that it looks into; False where they do not."""
+        u = node.inputs[0]
+        assert u is not None
+        assert node.op is not None
+        mine = self._axes_of_view(node, u)
+        if mine is None:
+            return False
+        if u in self._views:
+            composed: list[tuple[int | None, int, int]] = []
+            for axis, step, offset in self._views[u]:
+                if axis is None:
+                    composed.append((None, 1, offset))
+                    continue
+                a, s, o = mine[axis]
+                composed.append((a, s * step, offset + step * o))
+            mine = composed
+        self._root[node] = self._root.get(u, u)
+        self._views[node] = mine
+        self.own.add(node)
+        return True
+
+    def _axes_of_view(self, node: Value, u: Value) -> list[tuple[int | None, int, int]] | None:
+        """For each axis of ``u``: the axis of the view along it, the step, and where it begins."""
+        assert node.op is not None
+        name = node.op.name
+        if name == "getitem":
+            return [(k, s, o) for k, _, o, s in basic_axes(u.shape, node.params["index"])]
+        if name == "transpose":
+            axes = list(node.params["axes"])
+            return [(axes.index(a), 1, 0) for a in range(u.ndim)]
+        if name == "broadcast_to":
+            lead = node.ndim - u.ndim
+            return [(lead + a if n == node.shape[lead + a] else None, 1, 0) for a, n in enumerate(u.shape)]
+        links = {a: k for k, _, a in self.axes.relations[node].links}
+        if any(n != 1 and a not in links for a, n in enumerate(u.shape)):
+            return None
+        return [(links.get(a), 1, 0) for a in range(u.ndim)]
+
+
+def roots(nests: Nests, nodes: Sequence[Value]) -> dict[Value, None]:
+    """The arrays that ``nodes`` read, in order of first use; constants are not among them."""
+    found: dict[Value, None] = {}
+    for node in nodes:
+        for i in range(len(node.inputs)):
+            access = nests.access(node, i)
+            if access.root is not None:
+                found[access.root] = None
+    return found

@@ -1,0 +1,91 @@
+"""Plan: a graph cut into steps, each one loop over tiles or one straight run.
+
+In:  an optimised Graph.
+Out: what a backend carries out, in order.
+Holds: each step reads inputs, constants, and what an earlier step stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xpgrad.core import Graph, Value
+from xpgrad.plan.axes import Axes
+
+
+@dataclass
+class Straight:
+    """Nodes that run one after another on whole arrays, and why they are in no loop."""
+
+    nodes: list[Value]
+    reason: str
+
+
+@dataclass
+class Region:
+    """Nodes that run in one loop over the tiles of an axis.
+
+    Attributes
+    ----------
+    label : int
+        The axis, as `Axes` labels it.
+    extent : int
+        Its length.
+    nodes : list of Value
+        In order. A node may be in several regions: what is cheap is computed again.
+    tiled : dict of Value to int
+        For each node that is made tile by tile, the place of the axis in its shape.
+    sums : list of Value
+        The nodes that reduce the axis; the monoid is in their Relation.
+    stores : list of Value
+        Tiled nodes that later steps or the outputs read: written to memory.
+    tile, chunk : int
+        Entries of the axis in one tile, and in one chunk (a multiple of a tile), whose sums are
+        combined in order.
+    """
+
+    label: int
+    extent: int
+    nodes: list[Value]
+    tiled: dict[Value, int]
+    sums: list[Value]
+    stores: list[Value]
+    tile: int = 0
+    chunk: int = 0
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.extent // self.chunk) if self.extent else 0
+
+
+Step = Straight | Region
+
+
+@dataclass
+class Plan:
+    """The steps of a graph.
+
+    Attributes
+    ----------
+    graph : Graph
+    axes : Axes
+    views : list of Value
+        Nodes that only look at inputs or constants in another way; they cost nothing.
+    steps : list of Straight or Region
+    """
+
+    graph: Graph
+    axes: Axes
+    views: list[Value]
+    steps: list[Step] = field(default_factory=list)
+
+    def last_uses(self) -> dict[Value, int]:
+        """For each stored value the last step that reads it; outputs are not among them."""
+        last: dict[Value, int] = {}
+        kept = set(self.graph.outputs)
+        for k, step in enumerate(self.steps):
+            for node in step.nodes:
+                for u in node.inputs:
+                    if u is not None and u not in kept:
+                        last[u] = k
+        return last

@@ -1,0 +1,188 @@
+"""Choose which nodes run in one loop.
+
+In:  a verified Graph and the labels of its axes.
+Out: steps in execution order that compute each node at least once.
+Holds: a region's loop is over an axis along which each of its nodes is made part by part or reduced
+associatively; what needs a finished reduction, or a value whole, is in a later step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from xpgrad.core import Value
+from xpgrad.core.graph import operand_aval
+from xpgrad.plan.axes import Axes, is_view
+from xpgrad.plan.plan import Region, Step, Straight
+from xpgrad.plan.relations import is_fat, is_pointwise
+
+# Computing one of these again takes less time than writing and reading an array.
+_CHEAP = frozenset(
+    "add subtract multiply negative square maximum minimum where absolute equal not_equal less "
+    "less_equal greater greater_equal astype transpose reshape broadcast_to full_like".split()
+)
+_CHEAP_NODES = 6
+
+
+def schedule(
+    nodes: Sequence[Value],
+    axes: Axes,
+    outputs: Iterable[Value],
+    small: int,
+    banned: frozenset[int] = frozenset(),
+) -> list[Step]:
+    """Cut ``nodes`` into steps.
+
+    Parameters
+    ----------
+    small : int
+        Nodes that touch fewer entries than this in all are not worth a loop over tiles.
+    banned : frozenset of int
+        Labels that an enclosing call has dealt with.
+    """
+    if not nodes:
+        return []
+    volumes = _volumes(nodes, axes, banned)
+    if not volumes:
+        return [Straight(list(nodes), "no axis is common to them")]
+    if sum(_touched(node) for node in nodes) < small:
+        return [Straight(list(nodes), "too small for a loop over tiles")]
+    # An axis of a few classes or features makes few tiles: a long one that carries as much is better.
+    label = max(volumes, key=lambda label: (volumes[label] * axes.extent[label].bit_length(), label))
+    return _Cut(nodes, axes, set(outputs), label).steps(small, banned | {label})
+
+
+def _touched(node: Value) -> int:
+    return 0 if is_view(node) else node.size + sum(operand_aval(node, i).size for i in range(len(node.inputs)))
+
+
+def _volumes(nodes: Sequence[Value], axes: Axes, banned: frozenset[int]) -> dict[int, int]:
+    """For each label, how many entries the nodes that can be tiled along it touch."""
+    volumes: dict[int, int] = {}
+    for node in nodes:
+        if is_fat(node):
+            continue
+        whole = axes.made_whole(node)
+        labels = {e for e in axes.labels(node) if e is not None and e not in whole} | set(axes.reduced(node))
+        for label in labels - banned:
+            volumes[label] = volumes.get(label, 0) + _touched(node)
+    return {label: v for label, v in volumes.items() if v}
+
+
+class _Cut:
+    """Nodes cut along one label: the stage of each, and from these the steps."""
+
+    def __init__(self, nodes: Sequence[Value], axes: Axes, outputs: set[Value], label: int) -> None:
+        self.nodes, self.axes, self.outputs, self.label = nodes, axes, outputs, label
+        self.tiled: dict[Value, int] = {}
+        self.sums: set[Value] = set()
+        self.stage: dict[Value, int] = {}
+        for node in nodes:
+            self._place(node)
+        self._sink()
+
+    def _place(self, node: Value) -> None:
+        """Put the node in the earliest loop, or before it (``stage`` of a node outside the loops)."""
+        axis = None if is_fat(node) else self.axes.axis(node, self.label)
+        if axis is not None and self.label not in self.axes.made_whole(node):
+            self.tiled[node] = axis
+        elif self.label in self.axes.reduced(node) and not is_fat(node):
+            self.sums.add(node)
+        stage = 0
+        for i, u in enumerate(node.inputs):
+            if u is not None and u in self.stage:
+                stage = max(stage, self._ready(node, i, u))
+        self.stage[node] = stage
+
+    def _ready(self, node: Value, i: int, u: Value) -> int:
+        """The first stage in which ``node`` can read its operand ``u``."""
+        if u in self.tiled:
+            return self.stage[u] + (not self.aligned(node, i, u))
+        return self.stage[u] + (u in self.sums)
+
+    def aligned(self, node: Value, i: int, u: Value) -> bool:
+        """Whether a tile of ``node`` needs just the tile of its operand."""
+        if node not in self.tiled and node not in self.sums:
+            return False
+        labels = self.axes.operand_labels(node, i)
+        return self.label in labels and labels.index(self.label) == self.tiled[u]
+
+    def _sink(self) -> None:
+        """Move tiled nodes to the loop of their first reader, so that less is stored between loops."""
+        bound: dict[Value, int] = {}
+        for node in reversed(self.nodes):
+            if node in self.tiled and node not in self.outputs and node in bound:
+                self.stage[node] = max(self.stage[node], bound[node])
+            for i, u in enumerate(node.inputs):
+                if u is not None and u in self.tiled:
+                    latest = self.stage[node] - (not self.aligned(node, i, u))
+                    bound[u] = min(bound.get(u, latest), latest)
+
+    def steps(self, small: int, banned: frozenset[int]) -> list[Step]:
+        in_loop = [n for n in self.nodes if n in self.tiled or n in self.sums]
+        outside = [n for n in self.nodes if n not in self.tiled and n not in self.sums]
+        found: list[Step] = []
+        regions = {s: self._region(s, in_loop) for s in sorted({self.stage[n] for n in in_loop})}
+        for s in range(max(self.stage.values()) + 1):
+            between = [n for n in outside if self.stage[n] == s]
+            found += schedule(between, self.axes, self._read_outside(between), small, banned)
+            if s in regions:
+                found.append(regions[s])
+        self._mark_stores([r for r in found if isinstance(r, Region) and r.label == self.label], outside)
+        return found
+
+    def _read_outside(self, part: Sequence[Value]) -> set[Value]:
+        """What of ``part`` is an output, or read by other nodes."""
+        inside = set(part)
+        read = {u for n in self.nodes if n not in inside for u in n.inputs if u is not None}
+        return self.outputs | (read & inside)
+
+    def _region(self, stage: int, in_loop: Sequence[Value]) -> Region:
+        own = {n for n in in_loop if self.stage[n] == stage}
+        again: set[Value] = set()
+        edges = [(n, i, u) for n in in_loop if n in own for i, u in enumerate(n.inputs) if u in self.tiled]
+        whole = {u for n, i, u in edges if u is not None and not self.aligned(n, i, u)}
+        for node, i, u in edges:
+            if u is not None and u not in own and self.aligned(node, i, u):
+                cone = self._cheap_cone(u, stage) or set()
+                again |= set() if cone & whole else cone
+        nodes = [n for n in in_loop if n in own or n in again]
+        tiled = {n: self.tiled[n] for n in nodes if n in self.tiled}
+        sums = [n for n in nodes if n in self.sums]
+        return Region(self.label, self.axes.extent[self.label], nodes, tiled, sums, [])
+
+    def _cheap_cone(self, u: Value, stage: int) -> set[Value] | None:
+        """``u`` and what of earlier loops it takes to compute it again; None where that is not cheap."""
+        cone: set[Value] = set()
+        waiting = [u]
+        while waiting:
+            v = waiting.pop()
+            if v in cone or v not in self.tiled or self.stage[v] >= stage:
+                continue
+            assert v.op is not None
+            whole = any(
+                w is not None and w in self.tiled and not self.aligned(v, i, w) for i, w in enumerate(v.inputs)
+            )
+            if v.op.name not in _CHEAP or whole or not (is_pointwise(v) or is_view(v) or not v.inputs):
+                return None
+            cone.add(v)
+            if len(cone) > _CHEAP_NODES:
+                return None
+            waiting += [w for w in v.inputs if w is not None]
+        return cone
+
+    def _mark_stores(self, regions: Sequence[Region], outside: Sequence[Value]) -> None:
+        """Each tiled node that is read outside the loops that compute it is stored by the first of them."""
+        read = set(self.outputs)
+        for node in outside:
+            read.update(u for u in node.inputs if u is not None)
+        for region in regions:
+            inside = set(region.nodes)
+            for node in region.nodes:
+                for i, u in enumerate(node.inputs):
+                    if u is not None and u in self.tiled and (u not in inside or not self.aligned(node, i, u)):
+                        read.add(u)
+        stored: set[Value] = set()
+        for region in regions:
+            region.stores = [n for n in region.nodes if n in self.tiled and n in read - stored]
+            stored.update(region.stores)

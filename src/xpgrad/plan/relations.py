@@ -1,0 +1,337 @@
+"""How the axes of an op's output relate to those of its operands.
+
+In:  a node of a Graph.
+Out: its Relation: which axes go along with which, which are contracted or reduced, which must be whole.
+Holds: along every linked axis the op can be carried out a part at a time, and along every reduced axis
+the results of the parts combine by the monoid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad.core import Aval, Value
+from xpgrad.core.graph import operand_aval
+from xpgrad.ops.indexing import ARRAY
+
+Place = tuple[int, int]
+"""(operand, axis)."""
+
+
+class Relation(NamedTuple):
+    """The axes of one node.
+
+    Attributes
+    ----------
+    links : tuple of (int, int, int)
+        ``(output axis, operand, operand axis)``: the same index on both sides.
+    reduced : tuple of tuples of (int, int)
+        Each an index that the output lacks: the places ``(operand, axis)`` where it stands.
+    monoid : str
+        What the reduced indices are combined by: ``sum max min prod any all``.
+    free : tuple of int
+        Output axes that no operand has, along which any part can be made (`broadcast_to`).
+
+    An operand axis that is in none of these must be whole; so must an output axis.
+    """
+
+    links: tuple[tuple[int, int, int], ...] = ()
+    reduced: tuple[tuple[Place, ...], ...] = ()
+    monoid: str = "sum"
+    free: tuple[int, ...] = ()
+
+
+def relation(node: Value) -> Relation:
+    """The Relation of ``node``; one without links where nothing is known of the op."""
+    op = node.op
+    assert op is not None
+    avals = [operand_aval(node, i) for i in range(len(node.inputs))]
+    rule = _RULES.get(op.name)
+    if rule is not None:
+        return rule(node, avals)
+    return _pointwise(node, avals) if op.is_elementwise else Relation()
+
+
+# Comparisons and other ops without a derivative that are elementwise all the same.
+POINTWISE = frozenset(
+    "floor ceil trunc rint sign heaviside floor_divide round equal not_equal less less_equal greater "
+    "greater_equal logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
+    "invert isnan isinf isfinite signbit gammasgn astype copy stop_gradient".split()
+)
+
+
+def is_pointwise(node: Value) -> bool:
+    """Whether each entry of the output depends on one entry of each operand, by broadcasting."""
+    assert node.op is not None
+    return node.op.is_elementwise or node.op.name in POINTWISE
+
+
+FAT, FAT_PRODUCTS = 32, 1 << 20
+"""A matrix product with every length above the first and more scalar products than the second is BLAS's."""
+
+
+def is_fat(node: Value) -> bool:
+    """Whether ``node`` is a matrix product that a library does best, all of it at once."""
+    assert node.op is not None
+    if node.op.name not in ("dot", "matmul", "einsum"):
+        return False
+    rel = relation(node)
+    if len(rel.reduced) != 1 or node.ndim < 2:
+        return False
+    i, a = rel.reduced[0][0]
+    lengths = (*node.shape[-2:], operand_aval(node, i).shape[a])
+    return min(lengths) > FAT and lengths[0] * lengths[1] * lengths[2] > FAT_PRODUCTS
+
+
+def _pointwise(node: Value, avals: list[Aval]) -> Relation:
+    links = []
+    for i, aval in enumerate(avals):
+        lead = node.ndim - aval.ndim
+        links += [(lead + a, i, a) for a, n in enumerate(aval.shape) if n == node.shape[lead + a] != 1]
+    return Relation(tuple(links), free=tuple(range(node.ndim)))
+
+
+def _broadcast_to(node: Value, avals: list[Aval]) -> Relation:
+    return _pointwise(node, avals)
+
+
+def _full_like(node: Value, avals: list[Aval]) -> Relation:
+    return Relation(free=tuple(range(node.ndim)))
+
+
+def axes_in(ndim: int, axis: Any) -> tuple[int, ...]:
+    """``axis`` (None, an int, a tuple) as non-negative ints; the op has checked it."""
+    if axis is None:
+        return tuple(range(ndim))
+    given = axis if isinstance(axis, tuple) else (axis,)
+    return tuple(sorted(int(a) % ndim for a in given)) if ndim else ()
+
+
+def _kept(ndim: int, gone: tuple[int, ...], keepdims: bool) -> list[tuple[int, int]]:
+    """(output axis, operand axis) of the axes that a reduction keeps."""
+    kept = [a for a in range(ndim) if a not in gone]
+    return [(a if keepdims else k, a) for k, a in enumerate(kept)]
+
+
+def _reduction(monoid: str) -> Callable[[Value, list[Aval]], Relation]:
+    def rule(node: Value, avals: list[Aval]) -> Relation:
+        ndim = avals[0].ndim
+        gone = axes_in(ndim, node.params.get("axis"))
+        links = tuple((k, 0, a) for k, a in _kept(ndim, gone, node.params.get("keepdims", False)))
+        return Relation(links, tuple(((0, a),) for a in gone), monoid)
+
+    return rule
+
+
+def _along_whole_axes(node: Value, avals: list[Aval]) -> Relation:
+    """Ops that need ``axis`` whole and take the others entry by entry: argmax, cumsum, argsort."""
+    ndim = avals[0].ndim
+    whole = axes_in(ndim, node.params.get("axis"))
+    if node.ndim == ndim:
+        return Relation(tuple((a, 0, a) for a in range(ndim) if a not in whole))
+    return Relation(tuple((k, 0, a) for k, a in _kept(ndim, whole, False)))
+
+
+def _transpose(node: Value, avals: list[Aval]) -> Relation:
+    return Relation(tuple((k, 0, a) for k, a in enumerate(node.params["axes"])))
+
+
+def _reshape(node: Value, avals: list[Aval]) -> Relation:
+    """Axes are linked where everything before them and after them is merely regrouped."""
+    old, new = avals[0].shape, node.shape
+    links = []
+    i = j = 0
+    before_old = before_new = 1
+    while i < len(old) and j < len(new):
+        if before_old == before_new and old[i] == new[j]:
+            links.append((j, 0, i))
+            before_old, before_new, i, j = before_old * old[i], before_new * new[j], i + 1, j + 1
+        elif old[i] == 1:
+            i += 1
+        elif new[j] == 1 or before_new < before_old:
+            before_new, j = before_new * new[j], j + 1
+        else:
+            before_old, i = before_old * old[i], i + 1
+    return Relation(tuple(links))
+
+
+def _dot(node: Value, avals: list[Aval]) -> Relation:
+    x, y = avals
+    links = [(0, 0, 0)] if x.ndim == 2 else []
+    if y.ndim == 2:
+        links.append((x.ndim - 1, 1, 1))
+    return Relation(tuple(links), (((0, x.ndim - 1), (1, 0)),))
+
+
+def _matmul(node: Value, avals: list[Aval]) -> Relation:
+    x, y = avals
+    stack = node.ndim - (x.ndim > 1) - (y.ndim > 1)
+    links = []
+    for i, aval in enumerate(avals):
+        lead = stack - (aval.ndim - 2)
+        links += [
+            (lead + a, i, a) for a in range(max(aval.ndim - 2, 0)) if aval.shape[a] == node.shape[lead + a] != 1
+        ]
+    if x.ndim > 1:
+        links.append((stack, 0, x.ndim - 2))
+    if y.ndim > 1:
+        links.append((node.ndim - 1, 1, y.ndim - 1))
+    return Relation(tuple(links), (((0, x.ndim - 1), (1, max(y.ndim - 2, 0))),))
+
+
+def _einsum(node: Value, avals: list[Aval]) -> Relation:
+    left, out = node.params["subscripts"].split("->")
+    terms = left.split(",")
+    places: dict[str, list[Place]] = {}
+    for i, term in enumerate(terms):
+        for a, letter in enumerate(term):
+            places.setdefault(letter, []).append((i, a))
+    sound = {  # a repeated letter reads a diagonal; an axis of length 1 broadcasts
+        letter: where
+        for letter, where in places.items()
+        if len({i for i, _ in where}) == len(where) and len({avals[i].shape[a] for i, a in where}) == 1
+    }
+    links = tuple((k, i, a) for k, c in enumerate(out) if c in sound for i, a in sound[c])
+    reduced = tuple(tuple(where) for letter, where in sound.items() if letter not in out)
+    return Relation(links, reduced)
+
+
+def _getitem(node: Value, avals: list[Aval]) -> Relation:
+    if len(avals) > 1:
+        return _take(node, avals)
+    links = []
+    for k, a, start, step in basic_axes(avals[0].shape, node.params["index"]):
+        if k is not None and start == 0 and step == 1 and node.shape[k] == avals[0].shape[a]:
+            links.append((k, 0, a))
+    return Relation(tuple(links))
+
+
+def basic_axes(shape: tuple[int, ...], index: Any) -> list[tuple[int | None, int, int, int]]:
+    """For each axis of an array its ``(output axis or None, axis, start, step)`` under a basic index."""
+    parts = list(index) if type(index) is tuple else [index]
+    if not any(p is Ellipsis for p in parts):
+        parts.append(Ellipsis)
+    where = next(k for k, p in enumerate(parts) if p is Ellipsis)
+    taken = sum(1 for p in parts if p is not None and p is not Ellipsis)
+    parts[where : where + 1] = [slice(None)] * (len(shape) - taken)
+    found: list[tuple[int | None, int, int, int]] = []
+    out = axis = 0
+    for part in parts:
+        if part is None:
+            out += 1
+        elif isinstance(part, slice):
+            start, _, step = part.indices(shape[axis])
+            found.append((out, axis, start, step))
+            out, axis = out + 1, axis + 1
+        else:
+            found.append((None, axis, int(part) % (shape[axis] or 1), 1))
+            axis += 1
+    return found
+
+
+def takes_labels(node: Value, offset: int = 0) -> bool:
+    """Whether the index is ``[arange(m), labels]``: one entry of each row, by the row's label.
+
+    ``offset`` is the number of operands before the index arrays, less one.
+    """
+    index = node.params["index"]
+    if type(index) is not tuple or len(index) != 2 or any(p is not ARRAY for p in index):
+        return False
+    assert node.saved is not None
+    rows = node.saved[2 + offset]
+    m = node.shape[0] if node.ndim else 0
+    return (
+        node.inputs[1 + offset] is None
+        and type(rows) is np.ndarray
+        and rows.ndim == 1
+        and rows.dtype.kind in "iu"
+        and operand_aval(node, 2 + offset).shape == rows.shape == (m,)
+        and bool(np.array_equal(rows, np.arange(m)))
+    )
+
+
+def _take(node: Value, avals: list[Aval]) -> Relation:
+    index = node.params["index"]
+    if takes_labels(node) and avals[0].shape[0] == node.shape[0]:
+        return Relation(((0, 0, 0), (0, 1, 0), (0, 2, 0)))
+    if index == (ARRAY,) and avals[1].dtype.kind in "iu":
+        k = avals[1].ndim
+        links = [(a, 1, a) for a in range(k)]
+        return Relation((*links, *[(k + a - 1, 0, a) for a in range(1, avals[0].ndim)]))
+    return Relation()
+
+
+def _scatter_add(node: Value, avals: list[Aval]) -> Relation:
+    if len(avals) == 3 and takes_labels(node) and avals[0].shape == node.shape[:1]:
+        return Relation(((0, 0, 0), (0, 1, 0), (0, 2, 0)))
+    return Relation()
+
+
+def _index_update(node: Value, avals: list[Aval]) -> Relation:
+    if len(avals) > 2:
+        return Relation()
+    x, v = avals
+    links = []
+    axes = basic_axes(x.shape, node.params["index"])
+    ndim = index_ndim(x.shape, node.params["index"])
+    for k, a, start, step in axes:
+        if k is None or start or step != 1:
+            continue
+        mine = k - (ndim - v.ndim)
+        full = kept_length(x.shape, node.params["index"], a) == x.shape[a]
+        if full:
+            links.append((a, 0, a))
+            if mine >= 0 and v.shape[mine] == x.shape[a]:
+                links.append((a, 1, mine))
+    return Relation(tuple(links))
+
+
+def index_ndim(shape: tuple[int, ...], index: Any) -> int:
+    """How many axes ``array[index]`` has under a basic index."""
+    parts = index if type(index) is tuple else (index,)
+    fixed = sum(1 for p in parts if p is not None and p is not Ellipsis and not isinstance(p, slice))
+    return len(shape) - fixed + sum(1 for p in parts if p is None)
+
+
+def kept_length(shape: tuple[int, ...], index: Any, axis: int) -> int:
+    """How many entries of ``axis`` a basic index keeps."""
+    parts = [p for p in (index if type(index) is tuple else (index,)) if p is not None]
+    if Ellipsis in parts:
+        where = parts.index(Ellipsis)
+        parts[where : where + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
+    part = parts[axis] if axis < len(parts) else slice(None)
+    return len(range(*part.indices(shape[axis]))) if isinstance(part, slice) else 1
+
+
+def _concatenate(node: Value, avals: list[Aval]) -> Relation:
+    axis = node.params["axis"]
+    return Relation(tuple((a, i, a) for i in range(len(avals)) for a in range(node.ndim) if a != axis))
+
+
+def _pad(node: Value, avals: list[Aval]) -> Relation:
+    return Relation(tuple((a, 0, a) for a, w in enumerate(node.params["widths"]) if tuple(w) == (0, 0)))
+
+
+_RULES: dict[str, Callable[[Value, list[Aval]], Relation]] = {
+    **dict.fromkeys(POINTWISE, _pointwise),
+    "broadcast_to": _broadcast_to,
+    "full_like": _full_like,
+    **{name: _reduction(name) for name in ("sum", "max", "min", "prod", "any", "all")},
+    "mean": _along_whole_axes,
+    "count_nonzero": _reduction("sum"),
+    **dict.fromkeys(("argmax", "argmin", "cumsum", "cumprod", "argsort", "argpartition"), _along_whole_axes),
+    **dict.fromkeys(("softmax", "softmax_or_zero", "log_softmax"), _along_whole_axes),
+    "transpose": _transpose,
+    "reshape": _reshape,
+    "dot": _dot,
+    "matmul": _matmul,
+    "einsum": _einsum,
+    "getitem": _getitem,
+    "scatter_add": _scatter_add,
+    "index_update": _index_update,
+    "concatenate": _concatenate,
+    "pad": _pad,
+}

@@ -1,0 +1,72 @@
+"""How much of the axis one turn of a loop takes.
+
+In:  Regions.
+Out: the same, with `tile` and `chunk` set.
+Holds: both depend on sizes and on the cache alone, never on the number of threads, so that the same
+inputs give the same bits however many threads share the chunks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from xpgrad.core import Value
+from xpgrad.core.graph import operand_aval
+from xpgrad.plan.axes import Axes, is_view
+from xpgrad.plan.plan import Region
+
+CHUNKS = 64
+"""At most so many chunks: enough for the threads of a large machine to share them evenly."""
+
+
+class Target(NamedTuple):
+    """What a plan is made for.
+
+    Attributes
+    ----------
+    cache : int
+        Bytes of the cache that the tiles of one thread should stay in.
+    grain : int
+        A tile is a multiple of this many entries.
+    small : int
+        Nodes that touch fewer entries in all run without a loop over tiles.
+    """
+
+    cache: int
+    grain: int = 64
+    small: int = 1 << 14
+
+
+def set_tiles(region: Region, axes: Axes, target: Target) -> None:
+    """Size the tiles of ``region`` so that what it reads twice or writes in between stays in cache."""
+    if not region.extent:
+        region.tile = region.chunk = target.grain
+        return
+    per_entry = max(bytes_per_entry(region, axes), 1)
+    tile = max(target.cache // per_entry // target.grain, 1) * target.grain
+    region.tile = max(min(tile, -(-region.extent // target.grain) * target.grain), 1)
+    tiles = -(-region.extent // region.tile)
+    region.chunk = -(-tiles // CHUNKS) * region.tile if tiles else region.tile
+
+
+def _looked_into(value: Value) -> Value:
+    """What a view looks into, and any other value itself."""
+    while value.op is not None and is_view(value) and value.inputs[0] is not None:
+        value = value.inputs[0]
+    return value
+
+
+def bytes_per_entry(region: Region, axes: Axes) -> int:
+    """The bytes that one entry of the axis takes in all values that a tile touches."""
+    total = sum(n.size // region.extent * n.dtype.itemsize for n in region.tiled if not is_view(n))
+    seen: set[Value | int] = set()
+    for node in region.nodes:
+        for i, u in enumerate(node.inputs):
+            key = _looked_into(u) if u is not None else id(node.saved[i + 1]) if node.saved else i
+            if key in seen or (u is not None and u in region.tiled):
+                continue
+            seen.add(key)
+            aval = operand_aval(node, i)
+            if region.label in axes.operand_labels(node, i):
+                total += aval.size // region.extent * aval.dtype.itemsize
+    return total

@@ -1,0 +1,179 @@
+"""Array programs as data: inputs, lines of NumPy, a result.
+
+A Program prints as the NumPy source of a function and runs on plain and on traced arrays.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad.testing.agreement import Expected, expect
+
+Transform = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+LAYOUTS = ("C", "F", "every second", "reversed", "inside", "broadcast", "read-only", "unaligned")
+
+
+def laid_out(values: np.ndarray[Any, Any], layout: str) -> np.ndarray[Any, Any]:
+    """``values`` in memory as ``layout`` says; for ``"broadcast"`` its first row throughout.
+
+    Layouts: ``"C"`` and ``"F"`` order; ``"every second"`` entry of every axis of a larger array;
+    ``"reversed"``, with negative strides; ``"inside"``, a window of a larger array; ``"broadcast"``,
+    with stride 0; ``"read-only"``; ``"unaligned"``, off the dtype's alignment.
+    """
+    if layout == "F":
+        return np.asfortranarray(values)
+    held: np.ndarray[Any, Any]
+    if layout == "every second":
+        held = np.zeros([2 * n for n in values.shape], values.dtype)
+        held[(slice(None, None, 2),) * values.ndim] = values
+        return held[(slice(None, None, 2),) * values.ndim]
+    if layout == "reversed":
+        back = (slice(None, None, -1),) * values.ndim
+        return np.ascontiguousarray(values[back])[back]
+    if layout == "inside":
+        held = np.zeros([n + 3 for n in values.shape], values.dtype)
+        window = tuple(slice(1, n + 1) for n in values.shape)
+        held[window] = values
+        return held[window]
+    if layout == "broadcast":
+        return np.broadcast_to(values[:1] if values.ndim else values, values.shape)
+    if layout == "unaligned":
+        memory = np.zeros(values.nbytes + 1, np.uint8)
+        held = memory[1:].view(values.dtype).reshape(values.shape)
+        held[...] = values
+        return held
+    held = np.array(values)
+    held.flags.writeable = layout != "read-only"
+    return held
+
+
+@dataclass(frozen=True)
+class Input:
+    """An argument: its name and how to make it.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    dtype : str
+        ``"python"`` for a Python float.
+    layout : str
+        One of `LAYOUTS`.
+    below : int
+        Integers are drawn from 0 to below it.
+    seed : int
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layout: str = "C"
+    below: int = 2
+    seed: int = 0
+
+    def make(self) -> Any:
+        """The argument, an array of its own."""
+        rng = np.random.default_rng(self.seed)
+        if self.dtype == "python":
+            return round(float(rng.uniform(0.2, 1.5)), 3)
+        values: np.ndarray[Any, Any]
+        if np.dtype(self.dtype).kind == "f":
+            values = rng.normal(size=self.shape)
+        else:
+            values = rng.integers(0, self.below, size=self.shape)
+        return laid_out(np.asarray(values, dtype=self.dtype), self.layout)
+
+    def __str__(self) -> str:
+        if self.dtype == "python":
+            return f"{self.name}: {self.make()!r}"
+        text = f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}], {self.layout}, seed {self.seed}"
+        return text if self.dtype.startswith("float") else f"{text}, below {self.below}"
+
+
+class Step(NamedTuple):
+    """One line of a program.
+
+    Attributes
+    ----------
+    target : str
+        The name that it assigns to, or into.
+    text : str
+    kind : str
+        ``"new"``: an array of its own; ``"view"``: it may look into another; ``"write"``: in place.
+    """
+
+    target: str
+    text: str
+    kind: str = "new"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A function of arrays as data: ``inputs``, ``steps``, and the expression ``result``.
+
+    Call it with arguments like `args`; ``print(program)`` shows its source.
+    """
+
+    inputs: tuple[Input, ...]
+    steps: tuple[Step, ...]
+    result: str
+
+    @property
+    def source(self) -> str:
+        """The program as a NumPy function, its inputs described above it."""
+        return "\n".join([*(f"# {x}" for x in self.inputs), *self._lines()])
+
+    def __str__(self) -> str:
+        return self.source
+
+    def __repr__(self) -> str:
+        return f"Program(\n{self.source}\n)"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """What hypothesis prints of a failing example."""
+        printer.text(repr(self))
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The arguments, made anew."""
+        return tuple(x.make() for x in self.inputs)
+
+    @property
+    def argnums(self) -> tuple[int, ...]:
+        """Which arguments are float arrays, to be differentiated."""
+        return tuple(k for k, x in enumerate(self.inputs) if x.dtype.startswith("float"))
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def expect(self, transform: Transform | None = None, extra: Sequence[Any] = ()) -> Expected:
+        """What ``transform(program)(*args, *extra)`` is, as `expect` has it; itself by default."""
+        f = self if transform is None else transform(self)
+        return expect(f, (*self.args, *extra), self.source)
+
+    @cached_property
+    def expected(self) -> Expected:
+        """`expect` of the program itself."""
+        return self.expect()
+
+    @cached_property
+    def _function(self) -> Callable[..., Any]:
+        lines = [line + "\n" for line in self._lines()]
+        # A name of its own, under which messages find the line.
+        name = f"program_{hash((*lines,)) & 0xFFFFFFFFFFFF:x}.py"
+        linecache.cache[name] = (sum(map(len, lines)), None, lines, name)
+        scope: dict[str, Any] = {"np": np}
+        exec(compile("".join(lines), name, "exec"), scope)
+        function: Callable[..., Any] = scope["program"]
+        return function
+
+    def _lines(self) -> list[str]:
+        head = f"def program({', '.join(x.name for x in self.inputs)}):"
+        return [head, *(f"    {step.text}" for step in self.steps), f"    return {self.result}"]

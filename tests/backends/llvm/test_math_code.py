@@ -1,0 +1,83 @@
+"""The code that the math functions become: vectors, no calls; coefficients with the errors stated."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mpmath import mp
+
+from xpgrad.backends.cpu.llvm import build, math
+from xpgrad.backends.cpu.llvm.math import polynomials
+
+llvm = pytest.importorskip("llvmlite.binding")
+if reason := build.available():
+    pytest.skip(reason, allow_module_level=True)
+
+from backends.llvm import remez  # noqa: E402
+from backends.llvm.math_kernels import loop  # noqa: E402
+
+STATED = dict(
+    re.findall(r"2\*\*(-[0-9.]+)\n(\w+) = ", Path(polynomials.__file__).read_text())[i][::-1]
+    for i in range(len(remez.specs()))
+)
+
+
+def optimised(text):
+    """The module after the passes, for this processor, and its assembly."""
+    module = llvm.parse_assembly(text)
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="pic"
+    )
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return str(module), machine.emit_assembly(module)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _printer():
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@pytest.mark.parametrize("kind", ["float", "double"])
+@pytest.mark.parametrize("name", sorted(math.FUNCTIONS))
+def test_a_loop_is_vectorised_and_calls_nothing(name, kind):
+    ir, assembly = optimised(loop(name, kind))
+    vectors = re.findall(rf"store <(\d+) x (?:{kind}|i32|i64)>", ir)
+    assert vectors, "no vector is stored"
+    assert min(map(int, vectors)) * (4 if kind == "float" else 8) >= 16
+    called = set(re.findall(r"call [^@]*@([\w.]+)", ir))
+    assert {c for c in called if not c.startswith("llvm.")} == set()
+    assert not re.search(r"^\s+(call|bl)\b", assembly, re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", ["float", "double"])
+def test_no_function_branches_or_assumes_finite_numbers(kind):
+    for name in math.FUNCTIONS:
+        text = math.definitions([(name, kind)])
+        assert not re.search(r"\b(br|nnan|ninf|reassoc|fast|load|fptosi)\b", text), name
+
+
+def test_each_function_is_defined_once_and_each_intrinsic_declared_once():
+    wanted = [(name, kind) for name in math.FUNCTIONS for kind in ("float", "double")]
+    text = math.definitions([*wanted, *wanted])
+    heads = re.findall(r"^(?:define|declare)[^@]*@([\w.]+)", text, re.MULTILINE)
+    assert len(heads) == len(set(heads))
+    assert len([h for h in heads if h.startswith("xg.")]) == len(wanted)
+    llvm.parse_assembly(text).verify()
+
+
+@pytest.mark.parametrize("spec", remez.specs(), ids=lambda spec: spec.name)
+def test_a_polynomial_has_the_error_that_is_stated(spec):
+    points = remez.chebyshev(spec.lo, spec.hi, 300)
+    error = remez.error_of(
+        list(getattr(polynomials, spec.name)),
+        points,
+        [spec.f(x) for x in points],
+        [abs(spec.weight(x)) for x in points],
+    )
+    stated = float(STATED[spec.name])
+    assert stated - 0.5 < float(mp.log(error, 2)) < stated + 0.06

@@ -1,0 +1,69 @@
+"""The corpus of `cases.programs`: traced and compiled, every function is what plain NumPy says."""
+
+import numpy as np
+import pytest
+
+import xpgrad as xg
+from cases.programs import CASES
+from xpgrad._trees import flatten, tree_map
+from xpgrad.testing import check_grads, expect
+
+# For m = 1 some interior is empty and some sums have one term; 33 fills no vector or tile.
+SIZES = (1, 4, 33)
+KINDS = {"one pass", "two passes", "elementwise", "stencil", "pairs", "nodes"}
+SCALARS = [name for name in CASES if CASES[name].scalar]
+
+
+def source(name):
+    return f"{name}: {CASES[name].f.__doc__}"
+
+
+@pytest.mark.parametrize("m", SIZES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", CASES)
+def test_every_function_of_the_corpus_agrees_with_numpy(compiler, name, dtype, m):
+    if m == 1 and name in NEEDS_MORE:
+        m = NEEDS_MORE[name]
+    args = CASES[name].args(m, dtype)
+    expected = expect(CASES[name].f, args, source(name))
+    expected.check(compiler.compile(CASES[name].f)(*args))
+
+
+# Correlation divides by variances, and Rosenbrock's valley has a slope between neighbours.
+NEEDS_MORE = {"correlation": 3}
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_gradients_of_the_corpus_agree_with_eager_ones(compiler, name):
+    args = CASES[name].args(33)
+    gradient = xg.value_and_grad(CASES[name].f)
+    expect(gradient, args, source(name)).check(compiler.compile(gradient)(*args))
+
+
+@pytest.mark.parametrize("name", sorted(set(SCALARS) - {"k_means", "huber", "quantile", "svm_hinge"}))
+def test_gradients_of_the_corpus_agree_with_differences(name):
+    first, *rest = CASES[name].args(12)
+    check_grads(lambda x: CASES[name].f(x, *rest), (first,), order=1)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_function_of_the_corpus_leaves_its_arguments_alone(compiler, name):
+    args = CASES[name].args(9)
+    frozen = tree_map(_read_only, args)
+    compiler.compile(CASES[name].f)(*frozen)
+    before, after = (flatten(tree)[0] for tree in (CASES[name].args(9), frozen))
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def _read_only(x):
+    if isinstance(x, np.ndarray):
+        x.flags.writeable = False
+    return x
+
+
+def test_every_function_of_the_corpus_is_described_in_one_line_and_of_a_known_kind():
+    for name, case in CASES.items():
+        assert case.f.__doc__, name
+        assert case.f.__doc__.count("\n") == 0, name
+        assert case.kind in KINDS, name
+    assert {case.kind for case in CASES.values()} == KINDS

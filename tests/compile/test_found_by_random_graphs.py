@@ -1,0 +1,116 @@
+"""What random programs found, each as its smallest program."""
+
+import numpy as np
+import pytest
+
+import xpgrad as xg
+from xpgrad.core import verify
+from xpgrad.testing import expect
+from xpgrad.trace import graph_of
+
+X = np.linspace(-1, 1, 3, dtype=np.float32)
+
+
+def agrees(compiler, f, *args):
+    expect(f, args).check(compiler.compile(f)(*args))
+
+
+def test_a_write_to_a_reshaped_scalar_leaves_the_scalar_alone(compiler):
+    def f(x):
+        c = np.sum(x)
+        d = np.reshape(c, (1, 1))
+        d[...] = 0.5
+        return d, c
+
+    agrees(compiler, f, X)
+
+
+def test_the_modulus_of_a_python_number_is_float64_as_in_numpy(compiler):
+    agrees(compiler, lambda x, t: x * np.abs(t - 0.5), X, 1.5)
+
+
+def test_the_gradient_in_a_python_number_has_one_dtype(compiler):
+    f = lambda x, t: np.sum(x * t)
+    agrees(compiler, xg.value_and_grad(f, argnums=(0, 1)), X, 0.5)
+
+
+def test_a_python_number_gives_way_to_the_dtype_of_an_array():
+    for f in (lambda x, t: x * t, lambda x, t: x * (t * 2.0), lambda x, t: np.minimum(t, x)):
+        graph, _ = graph_of(f, X, 0.5)
+        verify(graph)
+        assert graph.outputs[0].dtype == f(X, 0.5).dtype
+
+
+OF_A_NUMBER = {
+    "abs": abs,
+    "np.abs": np.abs,
+    "+": lambda t: t + 0.5,
+    "np.add": lambda t: np.add(t, 0.5),
+    "np.add of a bool": lambda t: np.add(t, True),
+    "np.negative": np.negative,
+    "np.positive": np.positive,
+    "1 /": lambda t: 1 / t,
+    "np.reciprocal": np.reciprocal,
+    "**": lambda t: t**2,
+    "np.power": lambda t: np.power(t, 2),
+    "%": lambda t: t % 0.3,
+    "np.mod": lambda t: np.mod(t, 0.3),
+    "np.floor_divide": lambda t: np.floor_divide(t, 0.3),
+    "np.square": np.square,
+    "np.sqrt": np.sqrt,
+    "np.sum": np.sum,
+    "np.prod": np.prod,
+    "np.dot": lambda t: np.dot(t, 2.0),
+    "np.where": lambda t: np.where(t > 0, t, 0.5),
+    "np.clip": lambda t: np.clip(t, 0, 1),
+    "np.minimum": lambda t: np.minimum(t, 0.5),
+    "np.real": np.real,
+    "np.reshape": lambda t: np.reshape(t, ()),
+}
+
+
+@pytest.mark.parametrize("name", OF_A_NUMBER)
+def test_what_numpy_makes_of_a_python_number_has_numpys_dtype_beside_an_array(name):
+    """Python's operators leave a number that gives way to float32; NumPy's functions do not."""
+    seen = []
+
+    def f(x, t):
+        y = x * OF_A_NUMBER[name](t)
+        seen.append(y.dtype)
+        return np.sum(y)
+
+    expected = f(X, 1.25).dtype
+    xg.grad(f, argnums=(0, 1))(X, 1.25)
+    graph_of(f, X, 1.25)
+    graph_of(xg.grad(f, argnums=(0, 1)), X, 1.25)
+    assert set(seen) == {expected}
+
+
+def test_a_write_in_place_to_an_element_taken_with_an_ellipsis_shows_in_the_array(compiler):
+    def f(x):
+        y = x * 1
+        d = y[0, ...]
+        d += 1
+        s = np.sum(x)
+        s += 1  # a scalar: the name alone is bound anew
+        e = np.sum(x).reshape(())
+        e += 2
+        return y, s, e
+
+    agrees(compiler, f, X)
+
+
+@pytest.mark.parametrize(
+    "scalar", [np.float32(2), 2.0, np.array(2, np.float32)], ids=["numpy", "python", "0-d"]
+)
+def test_an_argument_without_axes_is_a_scalar_where_it_was_passed_as_one(compiler, scalar):
+    def f(x, c):
+        d = np.reshape(c, (1,))
+        d[...] = 0.5
+        return x * c + d
+
+    expected = f(X, scalar.copy() if hasattr(scalar, "copy") else scalar)
+    got = compiler.compile(f)(X, scalar)
+    assert np.array_equal(got, expected)
+    assert got.dtype == expected.dtype
+    assert scalar == 2
