@@ -101,11 +101,10 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs:
-            # Arguments that are leaves themselves need not be taken apart: 1.5 us of 5 for ten numbers.
-            key = tuple([_SIGNED[type(x)](x) if type(x) in _SIGNED else None for x in args])
+            key, plain = _taken(args)
             trace = self._plain.get(key)
             if trace is not None and trace.where.same() and not debugging.nans:
-                return trace.rebuild(trace.program.run(args))
+                return trace.rebuild(trace.program.run(plain))
         leaves, structure = flatten((args, kwargs))
         if any(type(x) is Traced for x in leaves):
             return self._f(*args, **kwargs)  # a part of the function that is being traced
@@ -117,10 +116,10 @@ class Compiled:
             return self._f(*args, **kwargs)
         if debugging.nans:
             return trace.rebuild(_checked(trace.graph, arrays))
-        if not kwargs and self._device is None and all(type(x) in _SIGNED for x in args):
+        if not kwargs and self._device is None and key is not None:
             if len(self._plain) > KEPT:
                 self._plain.clear()
-            self._plain[tuple([_SIGNED[type(x)](x) for x in args])] = trace
+            self._plain[key] = trace
         return trace.rebuild(trace.program.run(arrays))
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
@@ -238,11 +237,30 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
     return Compiled(f, device, threads)
 
 
-# Signatures of the types that are leaves and are traced.
-_SIGNED: dict[type, Callable[[Any], Any]] = {
-    np.ndarray: lambda x: (x.shape, x.dtype, x.strides),
-    float: lambda x: float,
-}
+def _taken(args: Any) -> tuple[Any, list[Any]]:
+    """Key and leaves of arguments that are arrays, floats, and tuples of these; key None for any other.
+
+    The way to a program that is known, without `flatten`: 4 us of the 10 that ten numbers take.
+    """
+    key: list[Any] = []
+    leaves: list[Any] = []
+    for x in args:
+        kind = type(x)
+        if kind is np.ndarray:
+            key.append((x.shape, x.dtype, x.strides))
+            leaves.append(x)
+        elif kind is float:
+            key.append(float)
+            leaves.append(x)
+        elif kind is tuple:
+            inner, more = _taken(x)
+            if inner is None:
+                return None, leaves
+            key.append((tuple, inner))
+            leaves += more
+        else:
+            return None, leaves
+    return tuple(key), leaves
 
 
 def _is_traced(x: Any) -> bool:

@@ -25,6 +25,7 @@ from xpgrad.trace.tape import SMALL, sample
 _VALUES = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
 _MISSING = object()
 _CONTAINERS = (tuple, list, dict)
+_MUTABLE = (np.ndarray, *_CONTAINERS)
 _WATCHED = 100  # entries of a container
 _LIBRARIES = ("numpy", "scipy", "xpgrad", "cupy", "optree")
 
@@ -61,7 +62,11 @@ class Surroundings:
 
     def same(self) -> bool:
         """Whether everything is as it was."""
-        return all(_fingerprint(get()) == seen for get, seen, _ in self._read)
+        for get, seen, value in self._read:
+            now = get()
+            if (now is not value or isinstance(now, _MUTABLE)) and _fingerprint(now) != seen:
+                return False
+        return True
 
     # ── looking around ───────────────────────────────────────────────────────────────────────
     def _visit(self, x: Any) -> None:

@@ -80,6 +80,13 @@ class _Cut:
         for node in nodes:
             self._place(node)
         self._sink()
+        # What somebody reads whole lies in memory in any case; reading it costs no more than its operands.
+        self.stored = {
+            u
+            for n in nodes
+            for i, u in enumerate(n.inputs)
+            if u is not None and u in self.tiled and not self.aligned(n, i, u)
+        }
 
     def _place(self, node: Value) -> None:
         """Put the node in the earliest loop, or before it (``stage`` of a node outside the loops)."""
@@ -143,7 +150,7 @@ class _Cut:
         edges = [(n, i, u) for n in in_loop if n in own for i, u in enumerate(n.inputs) if u in self.tiled]
         whole = {u for n, i, u in edges if u is not None and not self.aligned(n, i, u)}
         for node, i, u in edges:
-            if u is not None and u not in own and self.aligned(node, i, u):
+            if u is not None and u not in own and u not in self.stored and self.aligned(node, i, u):
                 cone = self._cheap_cone(u, stage) or set()
                 again |= set() if cone & whole else cone
         nodes = [n for n in in_loop if n in own or n in again]

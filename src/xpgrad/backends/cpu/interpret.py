@@ -74,18 +74,19 @@ class Interpreter:
 
 def owned(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
     """The outputs, copied where they would share memory with an input or with one another."""
-    bases = {id(_base(x)) for x in inputs}
+    bases = {id(base_of(x)) for x in inputs}
     found = []
     for x in outputs:
         if isinstance(x, np.ndarray):
-            if id(_base(x)) in bases or not x.flags.writeable:
+            if id(base_of(x)) in bases or not x.flags.writeable:
                 x = x.copy()
-            bases.add(id(_base(x)))
+            bases.add(id(base_of(x)))
         found.append(x)
     return found
 
 
-def _base(x: Any) -> Any:
+def base_of(x: Any) -> Any:
+    """The array whose memory ``x`` looks into."""
     while isinstance(x, np.ndarray) and x.base is not None:
         x = x.base
     return x

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from xpgrad.backends.cpu.interpret import Loop, owned, run_node
+from xpgrad.backends.cpu.interpret import Loop, base_of, owned, run_node
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.fused import Fused
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, Layouts
@@ -29,6 +29,7 @@ from xpgrad.core import Value
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.nests import Declined
+from xpgrad.plan.relations import is_fat
 
 _Function = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
@@ -63,6 +64,32 @@ def ready(text: str, name: str = RUN) -> tuple[_Ready, bool]:
         loaded = build.load(obj, [name])
         found = _ready[text] = _Ready(_Function(loaded[name]), loaded)
         return found, fresh
+
+
+class Spare:
+    """Arrays between the steps, kept for the next call: new memory costs as much as filling it.
+
+    The time to fault 16 MB in is that of computing with it. Outputs are not among them: they belong to
+    the caller.
+    """
+
+    def __init__(self, nodes: set[Value]) -> None:
+        self._nodes = nodes
+        self._free: dict[Value, list[Any]] = {}
+
+    def take(self, node: Value) -> Any:
+        """An array for ``node``, its contents anything."""
+        try:
+            return self._free[node].pop()
+        except LookupError:
+            return np.empty(node.shape, node.dtype)
+
+    def give(self, env: Env, outputs: Sequence[Any]) -> None:
+        """Take back what no output looks into."""
+        taken = {id(base_of(x)) for x in outputs}
+        for node, x in env.items():
+            if node in self._nodes and id(x) not in taken:
+                self._free.setdefault(node, []).append(x)
 
 
 class _Scratch:
@@ -125,13 +152,13 @@ class KernelStep:
         """Compile the kernel, or find it."""
         self.ready, self.fresh = ready(self.kernel.text)
 
-    def run(self, env: Env, threads: int) -> None:
+    def run(self, env: Env, threads: int, spare: Spare) -> None:
         """Fill in ``env`` what the step makes."""
         kernel, step = self.kernel, self.step
         if self.ready is None:
             self.prepare()
         for node in kernel.outs:
-            env[node] = np.empty(node.shape, node.dtype)
+            env[node] = spare.take(node)
         args = self._template.copy()
         for slot, value in self._scalars:
             args[slot] = _bits(env[value])
@@ -208,7 +235,7 @@ class LoopStep:
         self.step, self.reason = step, reason
         self._loop = Loop(step, plan)
 
-    def run(self, env: Env, threads: int) -> None:
+    def run(self, env: Env, threads: int, spare: Spare) -> None:
         self._loop.run(env, threads)
 
 
@@ -221,10 +248,16 @@ class RowStep:
         self.step = Straight([node], reason)
         self.reason = reason
 
-    def run(self, env: Env, threads: int) -> None:
+    def run(self, env: Env, threads: int, spare: Spare) -> None:
         node = self.step.nodes[0]
         with np.errstate(all="ignore"):
-            env[node] = run_node(node, env)
+            if _by_blas(node):
+                left, right = [
+                    env[u] if u is not None else c for u, c in zip(node.inputs, _constants(node), strict=True)
+                ]
+                env[node] = np.matmul(left, right, out=spare.take(node))
+            else:
+                env[node] = run_node(node, env)
 
 
 class Program:
@@ -270,6 +303,9 @@ class Program:
         used = {u for s in self.steps if not isinstance(s, KernelStep) for n in s.step.nodes for u in n.inputs}
         used.update(plan.graph.outputs)
         self._views = _needed(plan.views, used)
+        between = {n for s in self.steps if isinstance(s, KernelStep) for n in s.kernel.outs}
+        between |= {s.step.nodes[0] for s in self.steps if isinstance(s, RowStep) and _by_blas(s.step.nodes[0])}
+        self._spare = Spare(between - set(plan.graph.outputs))
 
     def _region(self, step: Region, alive: set[Value]) -> Any:
         try:
@@ -323,19 +359,30 @@ class Program:
         for node in self._views:
             env[node] = run_node(node, env)
         for step in self.steps:
-            step.run(env, self.threads)
-        return owned([env[v] for v in self.plan.graph.outputs], inputs)
+            step.run(env, self.threads, self._spare)
+        outputs = owned([env[v] for v in self.plan.graph.outputs], inputs)
+        self._spare.give(env, outputs)
+        return [x[()] if x.ndim == 0 else x for x in map(np.asarray, outputs)]
 
 
 def _looks(step: Region | Straight, alive: set[Value]) -> list[Value]:
     """The views that a step computes for others, with the views that they look through."""
-    own = set(step.nodes)
     found: list[Value] = []
     for node in reversed(step.nodes):
         through = any(node in later.inputs for later in found)
-        if is_view(node) and node.inputs[0] in own and (node in alive or through):
+        if is_view(node) and node.inputs[0] is not None and (node in alive or through):
             found.insert(0, node)
     return found
+
+
+def _by_blas(node: Value) -> bool:
+    """Whether NumPy can write the product to a given array."""
+    return is_fat(node) and node.ndim == 2
+
+
+def _constants(node: Value) -> Sequence[Any]:
+    assert node.saved is not None
+    return node.saved[1:]
 
 
 def _origin(node: Value) -> Value | None:
