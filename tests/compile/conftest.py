@@ -16,7 +16,7 @@ from xpgrad.trace import graph_of
 class Reference:
     """Traced for its shapes, and run one node at a time: what a graph means."""
 
-    name = "reference"
+    name, slow = "reference", False
 
     def compile(self, f, threads=None):
         def run(*args):
@@ -31,7 +31,7 @@ class Compiled:
     """`xg.compile` with one generator."""
 
     def __init__(self, name):
-        self.name = name
+        self.name, self.slow = name, name == "llvm"
 
     def compile(self, f, threads=None):
         compiled = compile(f, threads=threads)
@@ -49,7 +49,9 @@ def _target(f):
     chance = zlib.crc32(str(getattr(f, "__wrapped__", f)).encode())
     if chance % 2:
         return None
-    return Target(cache=(64, 256, 1024, 4096)[chance // 2 % 4], grain=(1, 4, 16)[chance // 8 % 3], small=0)
+    return Target(
+        cache=(64, 256, 1024, 4096)[chance // 2 % 4], grain=(1, 4, 16)[chance // 8 % 3], run=1, small=0
+    )
 
 
 COMPILERS = [Reference(), Compiled("interpreter")]

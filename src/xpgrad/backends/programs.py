@@ -96,12 +96,13 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int) -> Any:
         # Each call into NumPy costs about a microsecond, and the GIL is handed over between two:
         # larger tiles than a cache holds are the lesser evil.
         target = _target.get() or Target(cache=4 * cache_size())
-        plan = make_plan(graph, target, viewable(held))
+        plan = make_plan(graph, target, viewable(held), contiguous(held))
         return Interpreted(plan, threads, reason)
     from xpgrad.backends.cpu.llvm.program import Program
 
     target = _target.get() or Target(cache=cache_size() // 2)
-    return Kernels(Program(make_plan(graph, target, viewable(held)), held, threads))
+    plan = make_plan(graph, target, viewable(held), contiguous(held))
+    return Kernels(Program(plan, held, threads))
 
 
 class Kernels:
@@ -147,6 +148,21 @@ def viewable(held: dict[Value, Any]) -> Any:
         return True
 
     return is_viewable
+
+
+def contiguous(held: dict[Value, Any]) -> Any:
+    """The axis along which an array of ``held`` is contiguous."""
+
+    def unit_axis(value: Value) -> int | None:
+        x = held.get(value)
+        if x is None:
+            return None
+        found = [
+            a for a, (n, s) in enumerate(zip(x.shape, x.strides, strict=True)) if n != 1 and s == x.itemsize
+        ]
+        return found[0] if found else None
+
+    return unit_axis
 
 
 @cache

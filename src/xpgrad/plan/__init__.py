@@ -13,10 +13,16 @@ from xpgrad.plan.tiles import Target, set_tiles
 __all__ = ["Plan", "Region", "Straight", "Target", "make_plan"]
 
 
-def make_plan(graph: Graph, target: Target, is_viewable: Callable[[Value], bool]) -> Plan:
+def make_plan(
+    graph: Graph,
+    target: Target,
+    is_viewable: Callable[[Value], bool],
+    unit_axis: Callable[[Value], int | None] = lambda _: None,
+) -> Plan:
     """Cut ``graph`` into steps for ``target``.
 
-    ``is_viewable(node)`` says whether a reshape of an input is a view, which its strides decide.
+    ``is_viewable(node)`` says whether a reshape of an input is a view, which its strides decide;
+    ``unit_axis(value)`` along which axis an input, or a view of one, is contiguous.
     """
     views = views_of_memory(graph, is_viewable)
     axes = Axes(graph, {*graph.inputs, *views})
@@ -25,5 +31,5 @@ def make_plan(graph: Graph, target: Target, is_viewable: Callable[[Value], bool]
     plan = Plan(graph, axes, views, schedule(nodes, axes, graph.outputs, target.small))
     for step in plan.steps:
         if isinstance(step, Region):
-            set_tiles(step, axes, target)
+            set_tiles(step, axes, target, unit_axis)
     return plan

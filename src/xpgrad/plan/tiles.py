@@ -8,6 +8,7 @@ inputs give the same bits however many threads share the chunks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from xpgrad.core import Value
@@ -28,25 +29,46 @@ class Target(NamedTuple):
         Bytes of the cache that the tiles of one thread should stay in.
     grain : int
         A tile is a multiple of this many entries.
+    run : int
+        Where the axis is contiguous in an array of several rows, a tile takes at least so many entries
+        of each row, cache or no cache: memory is read in runs, and the start of each costs a miss.
     small : int
         Nodes that touch fewer entries in all run without a loop over tiles.
     """
 
     cache: int
     grain: int = 64
+    run: int = 1024
     small: int = 1 << 14
 
 
-def set_tiles(region: Region, axes: Axes, target: Target) -> None:
-    """Size the tiles of ``region`` so that what it reads twice or writes in between stays in cache."""
+def set_tiles(region: Region, axes: Axes, target: Target, unit_axis: Callable[[Value], int | None]) -> None:
+    """Size the tiles of ``region`` so that what it reads twice or writes in between stays in cache.
+
+    ``unit_axis(input)`` is the axis along which an input is contiguous.
+    """
     if not region.extent:
         region.tile = region.chunk = target.grain
         return
     per_entry = max(bytes_per_entry(region, axes), 1)
     tile = max(target.cache // per_entry // target.grain, 1) * target.grain
+    if _in_rows(region, axes, unit_axis):
+        tile = max(tile, target.run)
     region.tile = max(min(tile, -(-region.extent // target.grain) * target.grain), 1)
     tiles = -(-region.extent // region.tile)
     region.chunk = -(-tiles // CHUNKS) * region.tile if tiles else region.tile
+
+
+def _in_rows(region: Region, axes: Axes, unit_axis: Callable[[Value], int | None]) -> bool:
+    """Whether some input of several rows is contiguous along the region's axis."""
+    for node in region.nodes:
+        for i, u in enumerate(node.inputs):
+            labels = axes.operand_labels(node, i)
+            if u is None or region.label not in labels or u.size == region.extent:
+                continue
+            if unit_axis(u) == labels.index(region.label):
+                return True
+    return False
 
 
 def _looked_into(value: Value) -> Value:

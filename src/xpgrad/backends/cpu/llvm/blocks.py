@@ -91,8 +91,11 @@ class Blocks:
                         room = w.minus(n_held, start)
                         stop = w.plus(start, w.times(w.op(f"sdiv i64 {room}, {width}"), str(width)))
                     with w.loop(stop, start, str(width)) as h:
+                        ahead = ""
+                        if start == "0" and run_factor.storage.kind == "memory" and block > 1:
+                            ahead = w.times(run_factor.step(run), str(block))
                         self._inner_block(
-                            w, held_factor, run_factor, goal, (held, run), (h, b), (width, block), n_r
+                            w, held_factor, run_factor, goal, (held, run), (h, b), (width, block), n_r, ahead
                         )
                     start = stop
             done = whole
@@ -107,7 +110,12 @@ class Blocks:
         at: tuple[str, str],
         shape: tuple[int, int],
         n_r: str,
+        ahead: str,
     ) -> None:
+        """One block; ``ahead`` is how far on the next block of the large factor begins, fetched meanwhile.
+
+        A prefetcher stops where a page ends, and a row of a few thousand bytes is hardly more than one.
+        """
         lanes, ctype = self.lanes, self.ctype
         rows = [
             [w.at(ctype, f.pointer, w.times(w.plus(at[s], str(i)), f.step(labels[s]))) for i in range(shape[s])]
@@ -124,6 +132,9 @@ class Blocks:
             kind = f"<{width} x {ctype}>" if width > 1 else ctype
             with w.loop(end, begin, str(width)) as r:
                 values = [[w.load(ctype, p, r, width) for p in line] for line in rows]
+                if ahead and width > 1:
+                    for p in rows[1]:
+                        w.prefetch(w.at(ctype, p, w.plus(r, ahead)))
                 for i, x in enumerate(values[0]):
                     for j, y in enumerate(values[1]):
                         _fma(w, kind, x, y, held_sums[i][j])

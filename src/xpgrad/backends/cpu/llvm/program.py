@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from xpgrad.backends.cpu.interpret import Loop, base_of, owned, run_node
+from xpgrad.backends.cpu.interpret import Loop, owned, run_node
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.fused import Fused
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, Layouts
+from xpgrad.backends.cpu.llvm.memory import Scratch, Spare, address
 from xpgrad.backends.cpu.llvm.scalars import Unknown
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.cpu.store import Store
@@ -66,57 +67,6 @@ def ready(text: str, name: str = RUN) -> tuple[_Ready, bool]:
         return found, fresh
 
 
-class Spare:
-    """Arrays between the steps, kept for the next call: new memory costs as much as filling it.
-
-    The time to fault 16 MB in is that of computing with it. Outputs are not among them: they belong to
-    the caller.
-    """
-
-    def __init__(self, nodes: set[Value]) -> None:
-        self._nodes = nodes
-        self._free: dict[Value, list[Any]] = {}
-
-    def take(self, node: Value) -> Any:
-        """An array for ``node``, its contents anything."""
-        try:
-            return self._free[node].pop()
-        except LookupError:
-            return np.empty(node.shape, node.dtype)
-
-    def give(self, env: Env, outputs: Sequence[Any]) -> None:
-        """Take back what no output looks into."""
-        taken = {id(base_of(x)) for x in outputs}
-        for node, x in env.items():
-            if node in self._nodes and id(x) not in taken:
-                self._free.setdefault(node, []).append(x)
-
-
-class _Scratch:
-    """Memory for tiles, handed from call to call."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size + 64
-        self._free: list[Any] = []
-
-    def take(self) -> tuple[Any, int]:
-        """A block of memory and an address in it at a multiple of 64."""
-        try:
-            block = self._free.pop()
-        except IndexError:
-            block = np.empty(self._size, np.uint8)
-        return block, -(-address(block) // 64) * 64
-
-    def give(self, block: Any) -> None:
-        self._free.append(block)
-
-
-def address(x: Any) -> int:
-    """Where the first entry of an array lies."""
-    found: int = x.__array_interface__["data"][0]
-    return found
-
-
 class KernelStep:
     """A step that a kernel does."""
 
@@ -129,7 +79,7 @@ class KernelStep:
         self.fresh = False
         self._sources = sources
         self._as_planned = layouts.held
-        self._scratch = _Scratch(self.kernel.scratch_bytes)
+        self._scratch = Scratch(self.kernel.scratch_bytes)
         slots = self.kernel.slots
         self._template = np.array(slots.values, np.int64)
         self._scalars: list[tuple[int, Value]] = []

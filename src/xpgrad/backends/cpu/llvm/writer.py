@@ -103,6 +103,10 @@ class Writer:
         whole = f"<{vector} x {ctype}>" if vector > 1 else ctype
         self.do(f"store {whole} {value}, ptr {self.at(ctype, pointer, index)}, align {SIZES[ctype]}")
 
+    def prefetch(self, pointer: str) -> None:
+        """Ask for the line at ``pointer``, which need not exist."""
+        self.do(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 2, i32 1)")
+
     def times(self, a: str, b: str) -> str:
         if a == "1" or b == "1":
             return b if a == "1" else a

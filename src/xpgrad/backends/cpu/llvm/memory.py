@@ -1,0 +1,69 @@
+"""Memory that a program keeps from call to call.
+
+In:  values between the steps, and the sizes of tiles.
+Out: arrays and blocks whose contents are anything.
+Holds: what is given out belongs to one call until it is given back; no output is ever given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xpgrad.backends.cpu.interpret import base_of
+from xpgrad.core import Value
+
+Env = dict[Value, Any]
+
+
+class Spare:
+    """Arrays between the steps, kept for the next call: new memory costs as much as filling it.
+
+    The time to fault 16 MB in is that of computing with it. Outputs are not among them: they belong to
+    the caller.
+    """
+
+    def __init__(self, nodes: set[Value]) -> None:
+        self._nodes = nodes
+        self._free: dict[Value, list[Any]] = {}
+
+    def take(self, node: Value) -> Any:
+        """An array for ``node``, its contents anything."""
+        try:
+            return self._free[node].pop()
+        except LookupError:
+            return np.empty(node.shape, node.dtype)
+
+    def give(self, env: Env, outputs: Sequence[Any]) -> None:
+        """Take back what no output looks into."""
+        taken = {id(base_of(x)) for x in outputs}
+        for node, x in env.items():
+            if node in self._nodes and id(x) not in taken:
+                self._free.setdefault(node, []).append(x)
+
+
+class Scratch:
+    """Memory for tiles, handed from call to call."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size + 64
+        self._free: list[Any] = []
+
+    def take(self) -> tuple[Any, int]:
+        """A block of memory and an address in it at a multiple of 64."""
+        try:
+            block = self._free.pop()
+        except IndexError:
+            block = np.empty(self._size, np.uint8)
+        return block, -(-address(block) // 64) * 64
+
+    def give(self, block: Any) -> None:
+        self._free.append(block)
+
+
+def address(x: Any) -> int:
+    """Where the first entry of an array lies."""
+    found: int = x.__array_interface__["data"][0]
+    return found
