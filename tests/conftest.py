@@ -4,6 +4,11 @@
 there, its NumPy arrays read-only. ``backend`` runs a function the ways that must all agree.
 """
 
+import atexit
+import os
+import shutil
+import tempfile
+
 import numpy as np
 import pytest
 
@@ -12,6 +17,10 @@ from xpgrad._trees import flatten
 from xpgrad.backends import reference
 from xpgrad.devices import gpu_status, to_device
 from xpgrad.trace import graph_of
+
+if "XPGRAD_CACHE_DIR" not in os.environ:  # the workers of xdist find that of the process that started them
+    os.environ["XPGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="xpgrad-test-")
+    atexit.register(shutil.rmtree, os.environ["XPGRAD_CACHE_DIR"], ignore_errors=True)
 
 GPU = pytest.param("gpu", marks=pytest.mark.gpu)
 
