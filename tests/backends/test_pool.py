@@ -271,9 +271,17 @@ def test_the_traceback_leads_into_the_task():
     assert caught.traceback[-1].name == "task"
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, also in a shell's background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals one thread of this process")
 @pytest.mark.parametrize("where", ["in the caller's chunk", "while it waits"])
-def test_an_interrupt_waits_for_what_is_running_and_leaves_the_pool_healthy(where):
+def test_an_interrupt_waits_for_what_is_running_and_leaves_the_pool_healthy(where, interruptible):
     is_healthy(2)
     main, both, over, seen = threading.main_thread().ident, meeting(2), [], []
 

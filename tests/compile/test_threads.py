@@ -83,8 +83,9 @@ def test_what_is_asked_for_as_threads_is_checked():
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send on Windows")
 def test_ctrl_c_stops_a_long_run_and_the_next_call_works():
     source = """
-        import numpy as np, xpgrad as xg, sys, time
+        import numpy as np, xpgrad as xg, signal, sys, time
         from xpgrad.compiler import compile
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         f = compile(lambda x: np.sum(np.sin(np.cos(np.exp(np.tanh(x))))), threads=2)
         x = np.linspace(0, 1, 1_000_000)
         expected = f(x)

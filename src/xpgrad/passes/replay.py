@@ -11,7 +11,9 @@ what the outer trace sees, op by op.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from xpgrad._errors import TraceError, at_line
@@ -30,9 +32,24 @@ from xpgrad.trace.traced import Trace, Traced, aval_under, strip
 Fun = Callable[..., Any]
 
 
+_written: ContextVar[bool] = ContextVar("written", default=False)
+
+
+@contextmanager
+def as_written() -> Iterator[None]:
+    """Differentiate formulas as the user wrote them: how well those determine a result is asked by tests."""
+    token = _written.set(True)
+    try:
+        yield
+    finally:
+        _written.reset(token)
+
+
 def call_stable(trace: Trace, f: Fun, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
     """``f(*args)``, where some leaves of ``args`` are traced by ``trace``."""
     kwargs = dict(kwargs or {})
+    if _written.get():
+        return call(f, args, kwargs)
     flat = [flatten(x) for x in args]
     ours = [x for leaves, _ in flat for x in leaves if type(x) is Traced and x._trace is trace]
     if all(map(_is_symbolic, ours)):

@@ -15,6 +15,7 @@ import numpy as np
 from xpgrad._trees import flatten, paths, unflatten
 from xpgrad.backends import reference
 from xpgrad.core import Graph, Value
+from xpgrad.passes.replay import as_written
 from xpgrad.testing.tolerances import close, tolerance
 from xpgrad.trace import graph_of
 from xpgrad.trace.tape import PICK
@@ -145,7 +146,8 @@ def sensitivity(f: Callable[..., Any], args: Sequence[Any]) -> list[float]:
     result has about its own size, and one that cancels, as ``x - x.mean()`` of a single ``x`` does,
     the size of what it is made of. A result that no float reaches has 0.
     """
-    graph, rebuild = graph_of(f, *args)
+    with as_written():
+        graph, rebuild = graph_of(f, *args)
     inputs = flatten(tuple(args))[0]
     leaves = [np.asarray(x) for x in flatten(rebuild(reference.run(graph, inputs)))[0]]
     moved = [0.0] * len(leaves)
