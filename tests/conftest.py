@@ -85,6 +85,14 @@ class Backend:
             return rebuild(reference.run(graph, flatten(args)[0]))
         return xg.asnumpy(xg.vjp(f, *args)[0])
 
+    def refuses(self, run):
+        """Whether ``run`` is refused, as it must be where shapes alone do not tell what to do."""
+        if self.name != "reference":
+            return False
+        with pytest.raises(xg.TraceError):
+            run()
+        return True
+
     def pull(self, f, g, *args):
         """The pullback of ``f`` at ``args``, of the cotangent ``g``; NumPy arrays in and out."""
         args, g = self.put((args, g))

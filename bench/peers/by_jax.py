@@ -1,8 +1,8 @@
 """JAX: ``jax.jit(jax.value_and_grad(loss))``, waited for with ``block_until_ready``.
 
-Of the ways to write each loss the fastest is used, as measured on an AMD EPYC (Zen 4): softplus for
-the logistic loss (33 ms against 47 ms for the notes' lines), weights as (classes, features) for softmax
-(52 ms against 76 ms), ``erf`` for the normal distribution (111 ms against 128 ms for ``ndtr``).
+Of the ways to write each loss the fastest that was found is used: softplus for the logistic loss, not
+the notes' lines; weights as (classes, features) for softmax; ``erf`` for the normal distribution, not
+``ndtr``.
 """
 
 from collections.abc import Callable

@@ -5,12 +5,15 @@ Dataclasses are taken apart by their fields, without registration.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 _NAMESPACE = "xpgrad"
+_lock = threading.Lock()
+_registered: set[type] = set()
 _leaf_types: set[type] = {float, int, complex, bool, np.ndarray, np.float64, np.float32}
 
 
@@ -51,20 +54,23 @@ def paths(tree: Any) -> list[str]:
 
 
 def _register(kinds: Sequence[type]) -> bool:
-    """Register the dataclasses among ``kinds``; whether there were any."""
+    """Register the first dataclass among ``kinds``; whether there was one."""
     import dataclasses
 
-    for kind in kinds:
-        if dataclasses.is_dataclass(kind):
-            names = [f.name for f in dataclasses.fields(kind)]
+    kind = next(filter(dataclasses.is_dataclass, kinds), None)
+    if kind is None:
+        return False
+    names = [f.name for f in dataclasses.fields(kind)]
+    with _lock:
+        if kind not in _registered:  # another thread may have been first, and optree takes a type only once
             _optree().register_pytree_node(
                 kind,
-                lambda x, names=names: ([getattr(x, n) for n in names], None, names),
-                lambda _, children, kind=kind, names=names: _rebuild(kind, names, children),
+                lambda x: ([getattr(x, n) for n in names], None, names),
+                lambda _, children: _rebuild(kind, names, children),
                 namespace=_NAMESPACE,
             )
-            return True
-    return False
+            _registered.add(kind)
+    return True
 
 
 def _rebuild(kind: type, names: Sequence[str], children: Sequence[Any]) -> Any:

@@ -11,8 +11,9 @@ import pytest
 import xpgrad as xg
 from cases.linalg_calls import CASES as LINALG
 from cases.numpy_calls import CASES
-from xpgrad.backends import Backend, registry
+from xpgrad.backends import Backend, programs, registry
 from xpgrad.backends.cpu.numpy_rows import numpy_rows
+from xpgrad.compiler import compile, compiled
 from xpgrad.core import OPS
 from xpgrad.trace import Traced, subscripts
 from xpgrad.trace.functions import _table
@@ -83,6 +84,8 @@ def stand_in(monkeypatch):
 
     for module in (xg, _table, subscripts):
         monkeypatch.setattr(module, "to_device", to_device)
+    for module in (programs, compiled):
+        monkeypatch.setattr(module, "device_of", lambda x: "gpu" if type(x) is StandIn else "cpu")
     forget()
     yield
     forget()
@@ -123,3 +126,39 @@ def _ones(out):
 def test_a_numpy_array_beside_a_device_array_is_refused_by_name():
     with pytest.raises(xg.DeviceError, match="operands on two devices"):
         xg.grad(lambda x: np.sum(x * np.ones(3)))(put(np.ones(3)))
+
+
+# ── compiled functions that close over an array ──────────────────────────────────────────────
+def weighted(weights):
+    return lambda x: np.sum(np.exp(x) * weights)
+
+
+@pytest.mark.parametrize("x", [np.ones(3), 2.0], ids=["array", "number"])
+def test_a_compiled_function_that_closes_over_a_device_array_runs_on_the_device(x):
+    f = compile(xg.value_and_grad(weighted(put(np.arange(3.0)))))
+    expected = xg.value_and_grad(weighted(np.arange(3.0)))(x)
+    found = f(put(x))
+    assert on_device(found)
+    for a, b in zip(found, expected, strict=True):
+        assert np.array_equal(taken(a), b)
+    assert "by CuPy's own kernels" in f.explain(put(x))
+
+
+@pytest.mark.parametrize("ours", [put, np.asarray], ids=["device", "host"])
+def test_an_array_on_one_device_and_a_constant_on_another_is_the_error_of_eager_mode(ours):
+    theirs = np.asarray if ours is put else put
+    f = xg.value_and_grad(weighted(ours(np.arange(3.0))))
+    x = theirs(np.ones(3))
+    said = []
+    for run in (f, compile(f)):
+        with pytest.raises(xg.DeviceError, match="multiply: operands on two devices") as error:
+            run(x)
+        said.append(str(error.value))
+    assert said[0] == said[1]
+    assert "np.sum(np.exp(x) * weights)" in said[0]
+
+
+def test_a_compiled_function_of_host_arrays_alone_is_left_to_the_cpu():
+    f = compile(weighted(np.arange(3.0)))
+    assert f(np.ones(3)) == pytest.approx(3 * np.e)
+    assert "CuPy" not in f.explain(np.ones(3))

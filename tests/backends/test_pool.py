@@ -29,7 +29,14 @@ def meeting(n):
 
 
 def is_healthy(threads=3):
-    run_chunks(meeting(threads), threads, threads)
+    met, came = meeting(threads), []
+
+    def task(chunk, worker):
+        met(chunk, worker)
+        came.append(worker)
+
+    run_chunks(task, threads, threads)
+    assert sorted(came) == list(range(threads))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])

@@ -288,6 +288,60 @@ def test_a_directory_that_cannot_be_made_is_a_warning(tmp_path):
         store.put("other", b"code")
 
 
+def in_a_file(directory, monkeypatch):
+    Path(directory).parent.write_text("")
+
+
+def a_file(directory, monkeypatch):
+    Path(directory).write_text("")
+
+
+def a_link_to_nowhere(directory, monkeypatch):
+    Path(directory).symlink_to("nowhere")
+
+
+def open_to_others(directory, monkeypatch):
+    Path(directory).mkdir(parents=True)
+    Path(directory).chmod(0o777)
+
+
+def closed_to_its_owner(directory, monkeypatch):
+    """As root would not see it: every file in it is refused, for reading and for writing."""
+    Store(directory).put("key", b"code")
+
+    def refuse(path, *_, **__):
+        number = errno.EACCES if str(path).endswith(".kernel") else errno.EPERM
+        raise PermissionError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(module.os, "open", refuse)
+
+
+@posix
+@pytest.mark.parametrize(
+    "spoil",
+    [in_a_file, a_file, a_link_to_nowhere, open_to_others, closed_to_its_owner],
+    ids=lambda f: f.__name__,
+)
+def test_a_directory_that_is_of_no_use_is_warned_of_once_by_all_stores_of_a_process(
+    tmp_path, monkeypatch, spoil
+):
+    directory = str(tmp_path / ("file/cache" if spoil is in_a_file else "cache"))
+    spoil(directory, monkeypatch)
+    with one_warning("cache") as seen:
+        for key in ("key", "other"):
+            assert Store(directory).get(key) is None
+            Store(directory).put(key, b"code")
+    assert directory in str(seen[0].message)
+    assert "XPGRAD_CACHE_DIR" in str(seen[0].message)
+
+
+def test_each_directory_that_is_of_no_use_is_warned_of(tmp_path):
+    (tmp_path / "file").write_text("")
+    for name in ("cache", "other"):
+        with one_warning(f"cannot use .*file.{name} "):
+            Store(tmp_path / "file" / name).put("key", b"code")
+
+
 def test_a_file_where_the_directory_should_be_is_a_warning(tmp_path):
     (tmp_path / "file").write_text("kept")
     with pytest.warns(RuntimeWarning, match=r"file"):

@@ -62,3 +62,9 @@ if available() is None:
 @pytest.fixture(params=COMPILERS, ids=lambda c: c.name)
 def compiler(request):
     return request.param
+
+
+@pytest.fixture(params=COMPILERS[1:], ids=lambda c: c.name)
+def generator(request):
+    """`xg.compile` alone, for what the reference does not have: threads, `explain`, results that are copies."""
+    return request.param

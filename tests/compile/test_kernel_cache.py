@@ -114,6 +114,51 @@ def test_a_read_only_directory_is_warned_of(filled, tmp_path):
     assert got["value"] == filled[1]["value"]
 
 
+# Root, too, is refused by these: a file system that is read-only, and one without room for a kernel.
+REFUSED = {
+    "read-only": """
+        import errno, os
+        _open = os.open
+        def refuse(path, flags, *rest, **options):
+            if flags & os.O_CREAT and str(path).startswith(os.environ["XPGRAD_CACHE_DIR"]):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+            return _open(path, flags, *rest, **options)
+        os.open = refuse
+    """,
+    "full": """
+        import resource
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+    """,
+}
+
+
+@needs_llvm
+@pytest.mark.skipif(os.name != "posix", reason="limits and errors are those of POSIX")
+@pytest.mark.parametrize("how", REFUSED)
+def test_a_directory_that_takes_no_kernel_is_warned_of_once_and_still_read(filled, tmp_path, how):
+    directory = tmp_path / "cache"
+    directory.mkdir(mode=0o700)
+    got = run(directory, before=REFUSED[how])
+    (warning,) = got["warnings"]
+    assert f"cannot write to {directory}" in warning
+    assert got["compilations"] > 0
+    assert got["value"] == filled[1]["value"]
+    assert list(directory.iterdir()) == []
+    warm = run(filled[0], before=REFUSED[how])
+    assert (warm["compilations"], warm["warnings"], warm["value"]) == (0, [], filled[1]["value"])
+
+
+@needs_llvm
+@pytest.mark.skipif(
+    not os.path.isdir("/sys/kernel"), reason="there is no sysfs, in which nobody can make anything"
+)
+def test_a_directory_that_not_even_root_can_make_is_warned_of(filled):
+    got = run("/sys/kernel/xpgrad")
+    (warning,) = got["warnings"]
+    assert "cannot use /sys/kernel/xpgrad" in warning
+    assert got["value"] == filled[1]["value"]
+
+
 @needs_llvm
 def test_two_processes_at_once_do_no_harm(filled, tmp_path):
     children = [start(tmp_path / "cache") for _ in range(2)]

@@ -122,12 +122,12 @@ def test_hessian_products_agree_with_eager_ones(compiler, program):
 @pytest.mark.parametrize("samples", ["rows", "columns"])
 @_count(80)
 @given(data=st.data())
-def test_any_number_of_threads_gives_the_same_bits(compiler, samples, data):
+def test_any_number_of_threads_gives_the_same_bits(generator, samples, data):
     program = data.draw(programs(scalar=True, samples=samples))
-    if compiler.slow and not EVERY and zlib.crc32(program.source.encode()) % 3:
+    if generator.slow and not EVERY and zlib.crc32(program.source.encode()) % 3:
         return
     f = xg.value_and_grad(program, argnums=program.argnums)
-    first, *others = [_bits(compiler.compile(f, threads=k)(*program.args)) for k in (1, 2, 7)]
+    first, *others = [_bits(generator.compile(f, threads=k)(*program.args)) for k in (1, 2, 7)]
     assert all(bits == first for bits in others), f"the bits depend on the number of threads\n{program}"
 
 

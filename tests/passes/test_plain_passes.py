@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
-from xpgrad.core import verify
+from xpgrad.backends import reference
+from xpgrad.compiler import compile
+from xpgrad.core import OPS, verify
 from xpgrad.passes import PIPELINE, run_passes
 from xpgrad.passes.cse import cse
 from xpgrad.passes.dead import dead
@@ -30,6 +32,39 @@ def test_zeros_of_a_large_shape_are_not_made(through):
 def test_an_output_that_is_constant_stays_a_node(through):
     found = through([fold, dead], lambda x: (x, np.zeros_like(x, shape=()) + 1.0), X)
     assert len(found.ops) >= 1
+
+
+def inverse_of_zeros(x):
+    nothing = np.zeros((2, 2)) + np.zeros_like(x, shape=())
+    return x, np.linalg.inv(nothing)
+
+
+def test_what_fails_is_left_to_fail_when_the_program_runs():
+    graph, _ = graph_of(inverse_of_zeros, X)
+    out, _ = run_passes(graph)
+    assert [node.op.name for node in out.nodes] == ["inv"]
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        reference.run(out, [X])
+    compiled = compile(inverse_of_zeros)
+    assert "inv" in compiled.explain(X)
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        compiled(X)
+
+
+def test_what_warns_where_warnings_are_errors_is_left_to_do_so_when_the_program_runs():
+    graph, _ = graph_of(lambda x: (x, np.mean(np.zeros(0) + np.zeros_like(x, shape=()))), X)
+    assert "mean" in [node.op.name for node in fold(graph).nodes]
+
+
+@pytest.mark.parametrize("bug", [AssertionError, AttributeError, KeyError, NameError, RuntimeError])
+def test_a_mistake_of_ours_is_not_taken_for_the_users(monkeypatch, bug):
+    def row(*_):
+        raise bug("a mistake")
+
+    graph, _ = graph_of(inverse_of_zeros, X)
+    monkeypatch.setattr(OPS["inv"], "rows", [row] * 4)
+    with pytest.raises(bug, match="a mistake"):
+        fold(graph)
 
 
 def test_numbers_of_an_enclosing_trace_are_not_looked_at():

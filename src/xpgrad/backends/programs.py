@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.backends import reference
+from xpgrad._errors import at_line
 from xpgrad.backends.cpu.interpret import Interpreter
 from xpgrad.backends.cpu.pool import thread_count
+from xpgrad.backends.reference import run_node
 from xpgrad.core import Graph, Value
 from xpgrad.core.show import show
 from xpgrad.devices import device_of
@@ -56,7 +57,7 @@ def generator() -> tuple[str, str]:
 
 
 class NodeByNode:
-    """A graph of GPU arrays: each op by CuPy's row."""
+    """A graph with GPU arrays in it: each op by CuPy's row."""
 
     compiled = 0
 
@@ -64,7 +65,11 @@ class NodeByNode:
         self._graph = graph
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
-        return reference.run(self._graph, inputs)
+        known: dict[Value, Any] = dict(zip(self._graph.inputs, inputs, strict=True))
+        for node in self._graph.nodes:
+            with at_line(node.at):  # for the error where an operand is on another device
+                known[node] = run_node(node, known)
+        return [known[v] for v in self._graph.outputs]
 
     def describe(self) -> str:
         return "each node by CuPy's own kernels: there is no generator for CUDA yet"
@@ -88,13 +93,13 @@ class Interpreted:
 
 def build(graph: Graph, arrays: Sequence[Any], threads: int) -> Any:
     """A program for ``graph``, planned for arrays laid out in memory as ``arrays`` are."""
-    if any(device_of(x) != "cpu" for x in arrays):
+    if any(device_of(x) != "cpu" for x in (*arrays, *_constants(graph))):
         return NodeByNode(graph)
     name, reason = generator()
     held: dict[Value, Any] = {v: np.asarray(x) for v, x in zip(graph.inputs, arrays, strict=True)}
     if name == "interpreter":
-        # Each call into NumPy costs about a microsecond, and the GIL is handed over between two:
-        # larger tiles than a cache holds are the lesser evil.
+        # Each call into NumPy has its cost, and the GIL is handed over between two: larger tiles than a
+        # cache holds are the lesser evil.
         target = _target.get() or Target(cache=4 * cache_size())
         plan = make_plan(graph, target, viewable(held), contiguous(held))
         return Interpreted(plan, threads, reason)
@@ -103,6 +108,13 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int) -> Any:
     target = _target.get() or Target(cache=cache_size() // 2)
     plan = make_plan(graph, target, viewable(held), contiguous(held))
     return Kernels(Program(plan, held, threads))
+
+
+def _constants(graph: Graph) -> Iterator[Any]:
+    """What the function closes over, and numbers."""
+    for node in graph.nodes:
+        assert node.saved is not None
+        yield from (x for u, x in zip(node.inputs, node.saved[1:], strict=True) if u is None)
 
 
 class Kernels:

@@ -7,10 +7,10 @@ Holds: nothing is reordered, fused or written in place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpgrad.core import Graph, Value
+from xpgrad.core import Graph, Value, operands_of
 from xpgrad.trace.tape import PICK
 
 
@@ -18,10 +18,12 @@ def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     """Evaluate ``graph``; each op is carried out by the backend of its operands."""
     env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.nodes:
-        assert node.op is not None
-        assert node.saved is not None
-        operands = [
-            env[value] if value is not None else node.saved[i + 1] for i, value in enumerate(node.inputs)
-        ]
-        env[node] = operands[0][node.params["index"]] if node.op is PICK else node.op(*operands, **node.params)
+        env[node] = run_node(node, env)
     return [env[value] for value in graph.outputs]
+
+
+def run_node(node: Value, known: Mapping[Value, Any]) -> Any:
+    """Evaluate one node, given what its operands are."""
+    assert node.op is not None
+    xs = operands_of(node, known)
+    return xs[0][node.params["index"]] if node.op is PICK else node.op(*xs, **node.params)

@@ -1,4 +1,4 @@
-"""compile: from a user's function to a program, with both caches."""
+"""compile: from a user's function to a program, one for each signature."""
 
 from xpgrad.compiler.compiled import Compiled, compile
 

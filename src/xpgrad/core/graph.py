@@ -92,6 +92,12 @@ def operand_aval(node: Value, i: int) -> Aval:
     return aval_of(node.saved[i + 1])
 
 
+def operands_of(node: Value, known: Mapping[Value, Any]) -> list[Any]:
+    """The operands of a node of a graph: what ``known`` has for its Values, constants as they are."""
+    assert node.saved is not None
+    return [x if u is None else known[u] for u, x in zip(node.inputs, node.saved[1:], strict=True)]
+
+
 def verify(graph: Graph) -> None:
     """Assert what holds of every graph; the message names the node."""
     known = set(map(id, graph.inputs))

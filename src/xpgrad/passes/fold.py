@@ -13,13 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad._errors import XpgradError
 from xpgrad.core import SCALAR_TYPES, Graph, Value, aval_of
 from xpgrad.ops.shape import full_like
 from xpgrad.passes.matching import is_scalar, number
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
+from xpgrad.trace.carrying import LIBRARY_ERRORS
 
 # Up to how many entries a result may outgrow its operands.
 _SMALL = 16
+
+# What the user is to see when the program runs: operands that a library refuses, a package that is missing, a
+# warning that was made an error.
+_FAILURES = (XpgradError, *LIBRARY_ERRORS, Warning)
 
 
 def fold(graph: Graph, note: Note = silent) -> Graph:
@@ -41,7 +47,7 @@ def _folded(r: Rewriting, node: Value, operands: list[Any]) -> Any:
     try:
         with np.errstate(all="ignore"):
             found = op(*operands, **node.params)
-    except Exception:  # whatever it is, it is the user's to see when the program runs
+    except _FAILURES:
         return None
     if getattr(found, "shape", ()) != node.shape or type(found) not in (np.ndarray, *_known(found)):
         return None

@@ -48,6 +48,11 @@ def is_real(x: Any) -> bool:
     return type(x) is Value and x.dtype.kind == "f"
 
 
+def unchanged(x: Any, node: Value) -> bool:
+    """Whether ``x`` can stand for ``node`` as it is."""
+    return type(x) is Value and x.aval == node.aval
+
+
 def negated(x: Any) -> Any:
     """``y`` where ``x`` is ``-y``, else None."""
     found = of(x, ew.negative)

@@ -20,14 +20,10 @@ from xpgrad.ops import indexing as ix
 from xpgrad.ops import reductions as red
 from xpgrad.ops import shape as sh
 from xpgrad.ops import special as sp
-from xpgrad.passes.matching import of, takes_all
+from xpgrad.passes.matching import of, takes_all, unchanged
 from xpgrad.passes.rewriting import Rewriting
 
 Rule = Callable[[Rewriting, Value, list[Any]], Any]
-
-
-def _unchanged(x: Any, node: Value) -> bool:
-    return type(x) is Value and x.aval == node.aval
 
 
 def _reshape(r: Rewriting, node: Value, xs: list[Any]) -> Any:
@@ -39,7 +35,7 @@ def _reshaped(r: Rewriting, node: Value, x: Any) -> Any:
     found = of(x, sh.reshape)
     if found is not None:
         x = found[0]
-    return x if _unchanged(x, node) else r.emit(sh.reshape, x, shape=node.shape)
+    return x if unchanged(x, node) else r.emit(sh.reshape, x, shape=node.shape)
 
 
 def _transpose(r: Rewriting, node: Value, xs: list[Any]) -> Any:
@@ -49,8 +45,8 @@ def _transpose(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     if found is not None:
         inner = x.params["axes"]
         x, axes = found[0], tuple(inner[a] for a in axes)
-        return x if _in_order(axes) and _unchanged(x, node) else r.emit(sh.transpose, x, axes=axes)
-    return x if _in_order(axes) and _unchanged(x, node) else None
+        return x if _in_order(axes) and unchanged(x, node) else r.emit(sh.transpose, x, axes=axes)
+    return x if _in_order(axes) and unchanged(x, node) else None
 
 
 def _in_order(axes: Any) -> bool:
@@ -59,7 +55,7 @@ def _in_order(axes: Any) -> bool:
 
 def _broadcast_to(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     (x,) = xs
-    if _unchanged(x, node):
+    if unchanged(x, node):
         return x
     found = of(x, sh.broadcast_to)
     return None if found is None else r.emit(sh.broadcast_to, found[0], shape=node.shape)
@@ -67,10 +63,10 @@ def _broadcast_to(r: Rewriting, node: Value, xs: list[Any]) -> Any:
 
 def _astype(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     (x,) = xs
-    if _unchanged(x, node):
+    if unchanged(x, node):
         return x
     found = of(x, sh.astype)
-    if found is not None and _unchanged(found[0], node) and np.can_cast(node.dtype, x.dtype, "safe"):
+    if found is not None and unchanged(found[0], node) and np.can_cast(node.dtype, x.dtype, "safe"):
         return found[0]  # there and back again
     return None
 
@@ -114,8 +110,9 @@ def _along(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return None if node.params.get("axis") == axes else r.emit(node.op, x, axis=axes)
 
 
-def _itself(r: Rewriting, node: Value, xs: list[Any]) -> Any:
-    return xs[0] if _unchanged(xs[0], node) else None
+def itself(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    """A node that leaves its operand as it is."""
+    return xs[0] if unchanged(xs[0], node) else None
 
 
 MOVING: dict[Op, Rule] = {
@@ -123,8 +120,8 @@ MOVING: dict[Op, Rule] = {
     sh.transpose: _transpose,
     sh.broadcast_to: _broadcast_to,
     sh.astype: _astype,
-    sh.copy: _itself,
-    sh.stop_gradient: _itself,
+    sh.copy: itself,
+    sh.stop_gradient: itself,
     ix.getitem: _getitem,
     ix.index_update: _index_update,
     **dict.fromkeys((red.sum, red.mean, red.prod, red.max, red.min, sp.logsumexp), _reduction),

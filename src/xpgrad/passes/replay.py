@@ -19,7 +19,7 @@ from typing import Any
 from xpgrad._errors import TraceError, at_line
 from xpgrad._trees import flatten, unflatten
 from xpgrad.autodiff.custom import CUSTOM
-from xpgrad.core import Graph, Value
+from xpgrad.core import Graph, Value, operands_of
 from xpgrad.passes.cse import cse
 from xpgrad.passes.dead import dead
 from xpgrad.passes.rewriting import silent
@@ -98,17 +98,13 @@ def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.nodes:
         assert node.op is not None
-        assert node.saved is not None
-        operands = [
-            known[value] if value is not None else x
-            for value, x in zip(node.inputs, node.saved[1:], strict=True)
-        ]
+        xs = operands_of(node, known)
         if node.op is PICK:
-            known[node] = operands[0][node.params["index"]]
+            known[node] = xs[0][node.params["index"]]
         elif node.op is CUSTOM:
-            args = unflatten(node.params["structure"], operands)
+            args = unflatten(node.params["structure"], xs)
             known[node] = flatten(node.params["call"](*args))[0]
         else:
             with at_line(node.at):
-                known[node] = node.op(*operands, **node.params)
+                known[node] = node.op(*xs, **node.params)
     return [known[value] for value in graph.outputs]

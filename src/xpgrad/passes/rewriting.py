@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xpgrad.core import Aval, Graph, Op, Value
+from xpgrad.core import Aval, Graph, Op, Value, operands_of
 from xpgrad.core.graph import input_value
 from xpgrad.ops.shape import astype, broadcast_to
 from xpgrad.passes.keys import key_of
@@ -52,11 +52,7 @@ class Rewriting:
 
     def operands(self, node: Value) -> list[Any]:
         """What now stands for the operands of a node of the first graph."""
-        assert node.saved is not None
-        return [
-            x if value is None else self._new[value]
-            for value, x in zip(node.inputs, node.saved[1:], strict=True)
-        ]
+        return operands_of(node, self._new)
 
     def now(self, value: Value) -> Any:
         """What stands for a value of the first graph that came before."""

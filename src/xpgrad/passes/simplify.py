@@ -23,8 +23,8 @@ from xpgrad.core import Graph, Op, Value
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.shape import broadcast_to
-from xpgrad.passes.matching import is_real, number, of, signed
-from xpgrad.passes.moving import MOVING
+from xpgrad.passes.matching import is_real, number, of, signed, unchanged
+from xpgrad.passes.moving import MOVING, itself
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
 from xpgrad.trace.traced import aval_under
 
@@ -71,10 +71,6 @@ def _aval(x: Any) -> Any:
     return x.aval if type(x) is Value else aval_under(x)
 
 
-def _same(x: Any, node: Value) -> bool:
-    return type(x) is Value and x.aval == node.aval
-
-
 # ── arithmetic ───────────────────────────────────────────────────────────────────────────────
 def _add(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     x, y = xs
@@ -91,7 +87,7 @@ def _subtract(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     if minus is not None:
         return r.emit(ew.add, x, minus)
     # -0.0 - 0 is -0.0: nothing is lost.
-    return x if _same(x, node) and number(y) == 0 and not np.signbit(number(y)) else None
+    return x if unchanged(x, node) and number(y) == 0 and not np.signbit(number(y)) else None
 
 
 def _minus(x: Any) -> Any:
@@ -104,9 +100,9 @@ def _multiply(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     x, y = xs
     for a, b in ((x, y), (y, x)):
         factor = number(a)
-        if factor == 1 and _same(b, node):
+        if factor == 1 and unchanged(b, node):
             return b
-        if factor == -1 and _same(b, node) and node.dtype.kind in "if":
+        if factor == -1 and unchanged(b, node) and node.dtype.kind in "if":
             return r.emit(ew.negative, b)
     left, right = _minus(x), _minus(y)
     if left is not None and right is not None:
@@ -128,9 +124,9 @@ def _signed(r: Rewriting, op: Op, x: Any, y: Any, left: Any, right: Any) -> Any:
 def _divide(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     x, y = xs
     divisor = number(y)
-    if divisor == 1 and _same(x, node):
+    if divisor == 1 and unchanged(x, node):
         return x
-    if divisor == -1 and _same(x, node) and node.dtype.kind == "f":
+    if divisor == -1 and unchanged(x, node) and node.dtype.kind == "f":
         return r.emit(ew.negative, x)
     if divisor and is_real(x) and type(y) is not Value and _exact_inverse(divisor, node.dtype):
         return r.emit(ew.multiply, x, 1.0 / divisor if type(y) in (int, float) else y.dtype.type(1) / y)
@@ -199,15 +195,11 @@ def _power(r: Rewriting, node: Value, xs: list[Any]) -> Any:
 
 def _where(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     _, x, y = xs
-    return x if x is y and _same(x, node) else None
-
-
-def _itself(r: Rewriting, node: Value, xs: list[Any]) -> Any:
-    return xs[0] if _same(xs[0], node) else None
+    return x if x is y and unchanged(x, node) else None
 
 
 def _of_real(r: Rewriting, node: Value, xs: list[Any]) -> Any:
-    return xs[0] if _same(xs[0], node) and node.dtype.kind != "c" else None
+    return xs[0] if unchanged(xs[0], node) and node.dtype.kind != "c" else None
 
 
 _RULES: dict[Op, Rule] = {
@@ -220,7 +212,7 @@ _RULES: dict[Op, Rule] = {
     cx.absolute: _even,
     ew.power: _power,
     ew.where: _where,
-    ew.positive: _itself,
+    ew.positive: itself,
     cx.conjugate: _of_real,
     cx.real: _of_real,
 }

@@ -112,7 +112,7 @@ def logistic(x: Any) -> Any:
 def _quotient(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
     w = exponent(one_plus(y))
     if w is None:
-        return _by_exp(r, node, x, y)
+        return _by_exp(r, x, y)
     if number(x) == 1:
         r.note("1 / (1 + exp(-z)) -> expit(z)")
         return r.emit(sp.expit, minus(r, w))
@@ -131,7 +131,7 @@ def _quotient(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
     return r.emit(ew.multiply, x, r.emit(sp.expit, minus(r, w)))
 
 
-def _by_exp(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _by_exp(r: Rewriting, x: Any, y: Any) -> Any:
     w = exponent(y)
     if w is not None and number(x) == 1:
         r.note("1 / exp(z) -> exp(-z)")

@@ -71,7 +71,7 @@ def unshifted(x: Any, over: tuple[int, ...]) -> Any:
     return bare if set(over) <= set(axes(top)) and _lies_along(found[1], bare, axes(top)) else x
 
 
-def _softmax(r: Rewriting, node: Value, e: Any, s: Any) -> Any:
+def _softmax(r: Rewriting, e: Any, s: Any) -> Any:
     moved = of(e, sh.transpose)
     if moved is not None:
         return _transposed(r, e, moved[0], s)
@@ -104,13 +104,13 @@ def _transposed(r: Rewriting, moved: Any, e: Any, s: Any) -> Any:
 
 
 def _quotient(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
-    return _softmax(r, node, x, y)
+    return _softmax(r, x, y)
 
 
 def _product(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
     for e, inverse in ((x, y), (y, x)):
         found = of(inverse, ew.reciprocal)
-        new = None if found is None else _softmax(r, node, e, found[0])
+        new = None if found is None else _softmax(r, e, found[0])
         if new is not None:
             return new
     return None

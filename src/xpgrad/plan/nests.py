@@ -113,17 +113,12 @@ class Nests:
             places.append(Place(label, step if label is not None else 1, offset))
         return Access(self._root[u], None, tuple(places))
 
-    def view(self, value: Value) -> Access:
-        """A view that this step computes, as an Access by its own labels (an output that is a view)."""
-        labels = self.axes.labels(value)
-        return Access(
-            self._root[value],
-            None,
-            tuple(Place(None if a is None else labels[a], s, o) for a, s, o in self._views[value]),
-        )
-
     def is_view(self, value: Value) -> bool:
         return value in self._views
+
+    def view_axes(self, view: Value) -> list[tuple[int | None, int, int]]:
+        """For each axis of the array that ``view`` looks into: its own axis there, the step, and the start."""
+        return self._views[view]
 
     def joined(self, node: Value, access: Access) -> bool:
         """Whether the operand is made in the same nest, at the same index."""

@@ -12,6 +12,9 @@ from xpgrad.core import Op, aval_of, carrier_of
 from xpgrad.core.op import two_devices
 from xpgrad.trace import debugging
 
+# What array libraries raise where the operands are wrong; anything else is a mistake of ours.
+LIBRARY_ERRORS = (ValueError, TypeError, IndexError, ArithmeticError)
+
 
 def carry_out(op: Op, datas: Sequence[Any], params: Mapping[str, Any]) -> Any:
     """Apply ``op`` one level down; an error of the array library is told in our terms."""
@@ -19,7 +22,7 @@ def carry_out(op: Op, datas: Sequence[Any], params: Mapping[str, Any]) -> Any:
         out = op(*datas, **params)
     except XpgradError:
         raise
-    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+    except LIBRARY_ERRORS as error:
         raise explained(op, datas, params, error) from error
     if debugging.nans:
         debugging.check(op.name, out, datas)

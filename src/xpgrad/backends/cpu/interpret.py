@@ -7,7 +7,7 @@ Holds: no input is written to; chunks are combined in order, float32 sums in flo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,12 @@ import numpy as np
 from xpgrad.backends.cpu.blas import one_blas_thread
 from xpgrad.backends.cpu.parts import Operand, part_params
 from xpgrad.backends.cpu.pool import run_chunks
-from xpgrad.backends.registry import cpu_backend
+from xpgrad.backends.reference import run_node
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region, Straight
-from xpgrad.trace.tape import PICK
 
-_COMBINE: dict[str, Callable[[Any, Any], Any]] = {
+# For each monoid of a Relation.
+COMBINE: dict[str, np.ufunc] = {
     "sum": np.add,
     "max": np.maximum,
     "min": np.minimum,
@@ -33,7 +33,7 @@ _WIDER = {
     np.dtype(np.float32): np.float64,
     np.dtype(np.complex64): np.complex128,
 }
-_IDENTITY = {"sum": 0, "prod": 1, "any": False, "all": True}
+IDENTITY = {"sum": 0, "prod": 1, "any": False, "all": True}
 
 Env = dict[Value, Any]
 
@@ -90,16 +90,6 @@ def base_of(x: Any) -> Any:
     while isinstance(x, np.ndarray) and x.base is not None:
         x = x.base
     return x
-
-
-def run_node(node: Value, env: Env) -> Any:
-    """The whole of one node by its row."""
-    assert node.saved is not None
-    assert node.op is not None
-    operands = [env[u] if u is not None else node.saved[i + 1] for i, u in enumerate(node.inputs)]
-    if node.op is PICK:
-        return operands[0][node.params["index"]]
-    return node.op(*operands, **node.params)
 
 
 class _Call:
@@ -204,16 +194,13 @@ class Loop:
             wide = _WIDER.get(node.dtype)
             sums[node] = np.array(part, dtype=wide) if wide else np.array(part)
         else:
-            sums[node] = _COMBINE[self.monoids[node]](sums[node], part)
+            sums[node] = COMBINE[self.monoids[node]](sums[node], part)
 
     def _combined(self, node: Value, partials: Sequence[Any]) -> Any:
         monoid = self.monoids[node]
         if not partials:
-            return np.full(node.shape, _IDENTITY[monoid], node.dtype)[()]
+            return np.full(node.shape, IDENTITY[monoid], node.dtype)[()]
         total = partials[0]
         for part in partials[1:]:
-            total = _COMBINE[monoid](total, part)
+            total = COMBINE[monoid](total, part)
         return np.asarray(total).astype(node.dtype)[()]
-
-
-assert cpu_backend  # rows of NumPy are registered when the registry is imported

@@ -27,7 +27,7 @@ from contextlib import suppress
 VARIABLE = "XPGRAD_CACHE_DIR"
 REMEDY = f"set {VARIABLE} to a directory that only you can write to"
 
-# 256 MiB: kernels are 3 to 100 kB. Past it the oldest go, down to three quarters.
+# 256 MiB is thousands of kernels. Past it the oldest go, down to three quarters.
 LIMIT = 256 << 20
 
 # Between two looks at the whole directory: others write to it too.
@@ -42,7 +42,7 @@ _SUFFIX = ".kernel"
 _UNFINISHED = ".tmp"
 _FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
-# What this process has warned about; each once.
+# What this process has warned about, each once: a directory, whatever is wrong with it; an entry and its fault.
 _warned: set[Hashable] = set()
 
 
@@ -67,7 +67,7 @@ class Store:
         except FileNotFoundError:
             return None
         except OSError as error:
-            _warn(("read", error.errno), f"cannot read {path} ({error.strerror}); the kernel is compiled again")
+            _warn(directory, f"cannot read {path} ({error.strerror}); the kernel is compiled again; {REMEDY}")
             return None
         payload = _payload(data, key) if isinstance(data, bytes) else data
         if isinstance(payload, _Fault):
@@ -89,7 +89,7 @@ class Store:
             _write(path, data)
         except OSError as error:
             _warn(
-                ("write", error.errno),
+                directory,
                 f"cannot write to {directory} ({error.strerror}); "
                 f"kernels will be compiled again by the next process; {REMEDY}",
             )
@@ -108,17 +108,14 @@ class Store:
             danger = _danger(directory)
         except FileNotFoundError:
             if create:  # it went away, or is a link to nowhere
-                _warn(("missing", directory), f"{directory} cannot be made; kernels are not kept; {REMEDY}")
+                _warn(directory, f"{directory} cannot be made; kernels are not kept; {REMEDY}")
             return None
         except OSError as error:
-            _warn(
-                ("open", directory, error.errno),
-                f"cannot use {directory} ({error.strerror}); kernels are not kept; {REMEDY}",
-            )
+            _warn(directory, f"cannot use {directory} ({error.strerror}); kernels are not kept; {REMEDY}")
             return None
         if danger:
             _warn(
-                ("unsafe", directory),
+                directory,
                 f"{directory} {danger}; kernels are code that will be run, so none is read from it "
                 f"or written to it; {REMEDY}",
             )
@@ -221,6 +218,8 @@ def _read(path: str) -> bytes | _Fault:
     """The bytes of a file that only this user can have written."""
     if os.path.islink(path):  # where the flag below does not exist, and to tell it from an error
         return _Fault("it is a link")
+    if os.path.isdir(path):
+        return _Fault("it is a directory")
     descriptor = os.open(path, os.O_RDONLY | _FLAGS)
     with open(descriptor, "rb") as file:
         info = os.fstat(descriptor)

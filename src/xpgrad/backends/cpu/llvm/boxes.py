@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from xpgrad.backends.cpu.llvm.kernel import Call, Kernel, Piece
-from xpgrad.backends.cpu.llvm.loops import is_scalar
+from xpgrad.backends.cpu.llvm.loops import is_scalar, read_scalar
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
 from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.writer import Writer, number
@@ -88,7 +88,7 @@ def write_boxes(k: Kernel, nest: Nest, name: str) -> Piece:
     own = tuple(map(Place, labels))
     pointers: list[tuple[Storage, tuple[Place, ...]]] = [(target, own)]
     parts = parts_of(node)
-    sources: dict[int, tuple[Storage, tuple[Place, ...], int]] = {}
+    sources: dict[int, tuple[Storage, int]] = {}
     for part in parts:
         if part.operand is None:
             continue
@@ -96,19 +96,13 @@ def write_boxes(k: Kernel, nest: Nest, name: str) -> Piece:
         if is_scalar(access):
             continue
         storage = k.storage(access)
-        places = _full_places(k, node, part, access, storage)
-        sources[part.operand] = storage, places, len(pointers)
-        pointers.append((storage, places))
+        sources[part.operand] = storage, len(pointers)
+        pointers.append((storage, access.places))
     params = ["ptr %args", "i64 %tile", *[f"ptr noalias %p{i}" for i in range(len(pointers))]]
     w = Writer(name, params)
     for number_, part in enumerate(parts):
         _write_part(k, w, node, number_, part, target, sources)
     return Piece([w], [Call(name, pointers)], [])
-
-
-def _full_places(k: Kernel, node: Value, part: _Part, access: object, storage: Storage) -> tuple[Place, ...]:
-    """The access, its offsets kept; along axes of a box the loops count from 0."""
-    return access.places  # type: ignore[attr-defined,no-any-return]
 
 
 def _write_part(
@@ -118,20 +112,15 @@ def _write_part(
     which: int,
     part: _Part,
     target: Storage,
-    sources: dict[int, tuple[Storage, tuple[Place, ...], int]],
+    sources: dict[int, tuple[Storage, int]],
 ) -> None:
     labels = k.axes.labels(node)
     ctype = ctype_of(node.dtype) or ""
     source = sources.get(part.operand) if part.operand is not None else None
     scalar = None
     if part.operand is not None and source is None:
-        access = k.nests.access(node, part.operand)
-        raw = access.root if access.root is not None else access.constant
-        slot = k.slots.scalar(("scalar", node, part.operand), raw)
-        dtype = operand_aval(node, part.operand).dtype
-        kind = "i64" if dtype.kind in "biu" else "double"
-        scalar = Scalar(w.load(kind, "%args", str(slot)), kind)
-    reading = _reading(k, node, part, source)
+        scalar = read_scalar(k, w, node, part.operand)
+    reading = _reading(k, node, part.operand) if part.operand is not None else {}
     with ExitStack() as stack:
         goal = at = "0"
         for a in _order(target):
@@ -159,7 +148,7 @@ def _write_part(
             value = scalar
         else:
             assert source is not None
-            value = loaded(w, source[0].dtype, f"%p{source[2]}", at)
+            value = loaded(w, source[0].dtype, f"%p{source[1]}", at)
         value = Scalar(converted(w, value, ctype), ctype)
         if part.adds:
             held = loaded(w, target.dtype, "%p0", goal)
@@ -173,17 +162,13 @@ def _order(target: Storage) -> list[int]:
     return sorted(range(len(target.shape)), key=lambda a: target.strides[a], reverse=True)
 
 
-def _reading(
-    k: Kernel, node: Value, part: _Part, source: tuple[Storage, tuple[Place, ...], int] | None
-) -> dict[int | None, list[tuple[int, int]]]:
+def _reading(k: Kernel, node: Value, operand: int) -> dict[int | None, list[tuple[int, int]]]:
     """For each axis of the operand: the axes of its array that go along with it, and the step."""
-    if part.operand is None or source is None:
-        return {}
-    u = node.inputs[part.operand]
-    shape = operand_aval(node, part.operand).shape
+    u = node.inputs[operand]
+    shape = operand_aval(node, operand).shape
     if u is not None and k.nests.is_view(u):
         found: dict[int | None, list[tuple[int, int]]] = {}
-        for axis, (mine, step, _) in enumerate(k.nests._views[u]):
+        for axis, (mine, step, _) in enumerate(k.nests.view_axes(u)):
             if mine is not None and shape[mine] != 1:
                 found.setdefault(mine, []).append((axis, step))
         return found

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, module
+from xpgrad.backends.cpu.llvm.memory import address
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
-from xpgrad.backends.cpu.llvm.storage import Storage, strides_for
+from xpgrad.backends.cpu.llvm.storage import Storage, bits, strides_for
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region
@@ -44,24 +45,24 @@ class Fused:
     ) -> None:
         if not _fits(plan, kernels, inputs):
             raise ValueError("too large, or not in C order")
-        self._arena = _Arena()
+        self._pinned = _Pinned()
         self._places: dict[Value, Any] = {}
         for value, x in zip(plan.graph.inputs, inputs, strict=True):
-            self._places[value] = self._arena.array(x.shape, x.dtype)
+            self._places[value] = self._pinned.array(x.shape, x.dtype)
         tables = []
         for kernel in kernels:
             for node in kernel.outs:
-                self._places[node] = self._arena.array(node.shape, node.dtype)
+                self._places[node] = self._pinned.array(node.shape, node.dtype)
             for node, _, _ in kernel.partials:
-                self._places[node] = self._arena.array(node.shape, node.dtype)
+                self._places[node] = self._pinned.array(node.shape, node.dtype)
             tables.append(self._table(kernel, sources))
-        text = module(kernels, _main(kernels, tables, self._places))
+        text = module(kernels, _main(tables))
         found, self.fresh = ready(text, MAIN + "0")
-        table = self._arena.array((max(sum(map(len, [t[1] for t in tables])), 1),), np.dtype(np.int64))
+        table = self._pinned.array((max(sum(map(len, [t[1] for t in tables])), 1),), np.dtype(np.int64))
         flat = [number for t in tables for number in t[1]]
         table[: len(flat)] = flat
         self._loaded = found
-        where = table.__array_interface__["data"][0]
+        where = address(table)
         run = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(found.loaded[MAIN + "0"])
         argument = ctypes.c_void_p(where)
         self._call: Callable[[], None] = lambda: run(argument)
@@ -77,28 +78,28 @@ class Fused:
         for slot, source in slots.pointers:
             if isinstance(source, Value):
                 base, offset = sources.get(source, (source, 0))
-                values[slot] = _address(self._places[base]) + offset
+                values[slot] = address(self._places[base]) + offset
             else:
                 array = np.asarray(source[1])
-                self._arena.keep(array)
-                values[slot] = _address(array)
+                self._pinned.keep(array)
+                values[slot] = address(array)
         copies = []
         for slot, source in slots.scalars:
             if isinstance(source, Value):
                 copies.append((slot, source))
             else:
-                values[slot] = _bits(source)
-        args = self._arena.array((max(len(values), 1),), np.dtype(np.int64))
+                values[slot] = bits(source)
+        args = self._pinned.array((max(len(values), 1),), np.dtype(np.int64))
         args[: len(values)] = values
-        partials = self._arena.array((kernel.partial_bytes // 8 + 8,), np.dtype(np.float64))
-        scratch = self._arena.array((kernel.scratch_bytes // 8 + 8,), np.dtype(np.float64))
-        numbers = [_address(args), _address(partials), _address(scratch)]
+        partials = self._pinned.array((kernel.partial_bytes // 8 + 8,), np.dtype(np.float64))
+        scratch = self._pinned.array((kernel.scratch_bytes // 8 + 8,), np.dtype(np.float64))
+        numbers = [address(args), address(partials), address(scratch)]
         step = kernel.step
         numbers.append(step.extent if isinstance(step, Region) else 0)
         for node, offset, _ in kernel.partials:
-            numbers += [_address(partials) + offset, _address(self._places[node]), prod(node.shape)]
+            numbers += [address(partials) + offset, address(self._places[node]), prod(node.shape)]
         for slot, source in copies:
-            numbers += [_address(args) + 8 * slot, _address(self._places[source])]
+            numbers += [address(args) + 8 * slot, address(self._places[source])]
         return kernel, numbers, copies
 
     def run(self, inputs: Sequence[Any]) -> list[Any] | None:
@@ -114,7 +115,7 @@ class Fused:
             self._lock.release()
 
 
-class _Arena:
+class _Pinned:
     """Arrays at addresses that stay what they are."""
 
     def __init__(self) -> None:
@@ -124,7 +125,7 @@ class _Arena:
         n = prod(shape)
         block = np.zeros(n * dtype.itemsize + 64, np.uint8)
         self._held.append(block)
-        start = -_address(block) % 64
+        start = -address(block) % 64
         return block[start : start + n * dtype.itemsize].view(dtype).reshape(shape)
 
     def keep(self, array: Any) -> None:
@@ -155,7 +156,7 @@ def _in_c_order(storage: Storage) -> bool:
     )
 
 
-def _main(kernels: Sequence[Kernel], tables: Sequence[Any], places: Any) -> str:
+def _main(tables: Sequence[tuple[Kernel, list[int], Any]]) -> str:
     """The function that runs the kernels one after another; its addresses are in one table.
 
     define void @main0(ptr %table)
@@ -189,14 +190,3 @@ def _main(kernels: Sequence[Kernel], tables: Sequence[Any], places: Any) -> str:
                 x = loaded(w, storage.dtype, held, i)
                 kept(w, Scalar(converted(w, x, out), out), place, i)
     return w.text()
-
-
-def _address(x: Any) -> int:
-    found: int = x.__array_interface__["data"][0]
-    return found
-
-
-def _bits(x: Any) -> int:
-    if isinstance(x, (bool, int, np.bool_, np.integer)):
-        return int(x)
-    return int(np.float64(x).view(np.int64))

@@ -20,13 +20,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad.backends.cpu.llvm import math
-from xpgrad.backends.cpu.llvm.scalars import INTRINSICS, Unknown, check, ctype_of
+from xpgrad.backends.cpu.llvm.scalars import INTRINSICS, check
 from xpgrad.backends.cpu.llvm.storage import Arena, Slots, Storage, strides_for
-from xpgrad.backends.cpu.llvm.writer import SIZES, Writer
+from xpgrad.backends.cpu.llvm.writer import SIZES, Writer, number
 from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
 from xpgrad.plan import Plan, Region
-from xpgrad.plan.nests import Access, Declined, Nest, Nests
+from xpgrad.plan.nests import Access, Declined, Nests
 from xpgrad.plan.plan import Step
 
 RUN = "run"
@@ -68,6 +67,8 @@ class Kernel:
     functions : str
         LLVM IR; the entry is ``@run``, with ``name`` after it, as in the names of all its functions.
     slots : Slots
+    stores : set of Value
+        What it makes that later steps or the outputs read.
     outs : dict of Value to Storage
         The arrays that it fills.
     partials : list of Partial
@@ -113,7 +114,7 @@ class Kernel:
         for node in stores:
             if node in self.layouts.alive and self.nests.is_view(node):
                 raise Declined(node, "of a value that is not in memory is an output")
-        self._kept = {n for n in stores if n in self.layouts.alive}
+        self.stores = {n for n in stores if n in self.layouts.alive}
         read: set[Value] = set()
         for node in self.step.nodes:
             if self.nests.is_view(node):
@@ -126,7 +127,7 @@ class Kernel:
 
     def needs_storage(self, node: Value) -> bool:
         assert node.op is not None
-        return node in self._kept or node in self._read or node in self.sums or node.op.name in REDUCTIONS
+        return node in self.stores or node in self._read or node in self.sums or node.op.name in REDUCTIONS
 
     def order_for(self, node: Value, inner: int | None) -> tuple[int, ...]:
         """The axes of a value of a nest, that along ``inner`` contiguous."""
@@ -140,7 +141,7 @@ class Kernel:
         """Give ``node`` a place in memory; ``inner`` is the label that its nest runs fastest over."""
         if node in self.storages:
             return self.storages[node]
-        if node in self._kept:
+        if node in self.stores:
             storage = Storage(
                 "out",
                 node.dtype,
@@ -317,8 +318,6 @@ class Piece(NamedTuple):
 
 def identity(node: Value, ctype: str) -> str:
     """What a reduction begins with."""
-    from xpgrad.backends.cpu.llvm.writer import number
-
     assert node.op is not None
     name = node.op.name
     if name in ("max", "min"):
@@ -328,6 +327,3 @@ def identity(node: Value, ctype: str) -> str:
         bits = 8 * SIZES[ctype] - 1
         return str(-(1 << bits) if sign < 0 else (1 << bits) - 1)
     return number(1 if name in ("prod", "all") else 0, ctype)
-
-
-__all__ = ["Call", "Kernel", "Layouts", "Nest", "Piece", "Unknown", "ctype_of", "operand_aval"]

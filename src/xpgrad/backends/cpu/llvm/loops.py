@@ -15,8 +15,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
-
 from xpgrad.backends.cpu.llvm.kernel import REDUCTIONS, SHORT, Call, Kernel, Piece, identity
 from xpgrad.backends.cpu.llvm.scalars import (
     Scalar,
@@ -31,6 +29,7 @@ from xpgrad.backends.cpu.llvm.scalars import (
 from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.core import SCALAR_TYPES, Value
+from xpgrad.core.graph import operand_aval
 from xpgrad.plan.nests import Access, Nest, Place
 
 _ADD = {"sum": "add", "prod": "mul", "any": "or", "all": "and"}
@@ -54,7 +53,7 @@ def inner_label(k: Kernel, nest: Nest) -> int | None:
             unit = k.storage(access).unit
             if unit is not None and access.places[unit].label in votes and access.places[unit].step == 1:
                 votes[access.places[unit].label] += 1  # type: ignore[index]
-        if node in k._kept:
+        if node in k.stores:
             labels = [e for e in k.axes.labels(node) if e is not None]
             if labels:
                 votes[labels[-1]] += 1
@@ -70,13 +69,24 @@ def is_scalar(access: Access) -> bool:
     return access.root.weak and access.root.op is None
 
 
+def read_scalar(k: Kernel, w: Writer, node: Value, i: int) -> Scalar:
+    """Operand ``i`` of ``node``, a scalar, from its slot."""
+    access = k.nests.access(node, i)
+    if access.root is not None:
+        slot = k.slots.scalar(("scalar", access.root), access.root)
+    else:
+        slot = k.slots.scalar(("scalar", node, i), access.constant)
+    kind = "i64" if operand_aval(node, i).dtype.kind in "biu" else "double"
+    return Scalar(w.load(kind, "%args", str(slot)), kind)
+
+
 class _Loop:
     def __init__(self, k: Kernel, nest: Nest, name: str) -> None:
         self.k, self.nest, self.name = k, nest, name
         self.inner = inner_label(k, nest)
         self.pointers: list[tuple[Storage, tuple[Place, ...]]] = []
         self._names: dict[Any, str] = {}
-        outer = sorted((e for e in nest.labels if e != self.inner), key=lambda e: self._reach(e), reverse=True)
+        outer = sorted((e for e in nest.labels if e != self.inner), key=self._reach, reverse=True)
         self.order = outer + ([self.inner] if self.inner is not None else [])
 
     def _reach(self, label: int) -> tuple[int, int]:
@@ -95,11 +105,10 @@ class _Loop:
 
     def pointer(self, storage: Storage, places: tuple[Place, ...]) -> str:
         """The parameter that points into ``storage``."""
-        moved = tuple(Place(p.label, p.step, p.offset) for p in places)
-        key = (id(storage), moved)
+        key = (id(storage), places)
         if key not in self._names:
             self._names[key] = f"%p{len(self.pointers)}"
-            self.pointers.append((storage, moved))
+            self.pointers.append((storage, places))
         return self._names[key]
 
     def piece(self) -> Piece:
@@ -114,10 +123,9 @@ class _Loop:
                     function, call = self._clear(node, targets[node], len(clears))
                     functions.append(function)
                     clears.append(call)
-        w = Writer(self.name, [])
+        w = Writer(self.name, ["ptr %args", "i64 %tile"])
         self._body(w, targets)
-        params = ["ptr %args", "i64 %tile", *[f"ptr noalias %p{i}" for i in range(len(self.pointers))]]
-        w._head = Writer(self.name, params)._head
+        w.params += [f"ptr noalias %p{i}" for i in range(len(self.pointers))]
         return Piece([*functions, w], [*clears, Call(self.name, self.pointers)], [])
 
     def _accumulates(self, node: Value) -> bool:
@@ -162,7 +170,7 @@ class _Loop:
                 if k.nests.joined(node, access):
                     continue
                 if is_scalar(access):
-                    values[node, i] = self._scalar(w, node, i, access)
+                    values[node, i] = read_scalar(k, w, node, i)
                     continue
                 storage = k.storage(access)
                 pointer = self.pointer(storage, access.places)
@@ -214,16 +222,6 @@ class _Loop:
 
     def _is_gather(self, node: Value, i: int) -> bool:
         return i == 0 and node.op is not None and node.op.name == "getitem"
-
-    def _scalar(self, w: Writer, node: Value, i: int, access: Access) -> Scalar:
-        """A scalar from its slot, once before the loops."""
-        source: Any = access.root if access.root is not None else access.constant
-        dtype = access.root.dtype if access.root is not None else np.asarray(access.constant).dtype
-        key = ("scalar", access.root) if access.root is not None else ("scalar", node, i)
-        slot = self.k.slots.scalar(key, source)
-        if dtype.kind in "biu":
-            return Scalar(self.k.get(w, slot), "i64")
-        return Scalar(w.load("double", "%args", str(slot)), "double")
 
     def _outer(self, w: Writer, read: tuple[Storage, str, dict[int, str]], index: dict[int, str]) -> str:
         """The address with the outer indices in it."""

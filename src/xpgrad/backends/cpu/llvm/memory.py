@@ -19,10 +19,10 @@ Env = dict[Value, Any]
 
 
 class Spare:
-    """Arrays between the steps, kept for the next call: new memory costs as much as filling it.
+    """Arrays between the steps, kept for the next call.
 
-    The time to fault 16 MB in is that of computing with it. Outputs are not among them: they belong to
-    the caller.
+    New memory is made page by page as it is first written to, which can take as long as computing what is
+    written. Outputs are not among them: they belong to the caller.
     """
 
     def __init__(self, nodes: set[Value]) -> None:

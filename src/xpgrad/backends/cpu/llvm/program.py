@@ -18,15 +18,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from xpgrad.backends.cpu.interpret import Loop, owned, run_node
+from xpgrad.backends.cpu.interpret import COMBINE, IDENTITY, Loop, owned
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.fused import Fused
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, Layouts
 from xpgrad.backends.cpu.llvm.memory import Scratch, Spare, address
 from xpgrad.backends.cpu.llvm.scalars import Unknown
+from xpgrad.backends.cpu.llvm.storage import bits
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.cpu.store import Store
-from xpgrad.core import Value
+from xpgrad.backends.reference import run_node
+from xpgrad.core import Value, operands_of
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.nests import Declined
@@ -89,7 +91,7 @@ class KernelStep:
             if isinstance(source, Value):
                 self._scalars.append((slot, source))
             else:
-                self._template[slot] = _bits(source)
+                self._template[slot] = bits(source)
         for slot, source in slots.pointers:
             if isinstance(source, Value):
                 self._pointers.append((slot, source))
@@ -111,7 +113,7 @@ class KernelStep:
             env[node] = spare.take(node)
         args = self._template.copy()
         for slot, value in self._scalars:
-            args[slot] = _bits(env[value])
+            args[slot] = bits(env[value])
         held = []
         for slot, value in self._pointers:
             base, offset = self._sources.get(value, (value, 0))
@@ -145,35 +147,18 @@ class KernelStep:
     def _total(self, partials: Any, chunks: int, offset: int, node: Value, storage: Any) -> Any:
         count = prod(node.shape)
         size = storage.dtype.itemsize
+        monoid = self.kernel.axes.relations[node].monoid
         if not chunks:
-            return np.full(node.shape, _IDENTITY[node.op.name if node.op else ""], node.dtype)[()]
+            return np.full(node.shape, IDENTITY[monoid], node.dtype)[()]
         bytes_ = partials.view(np.uint8)[offset:]
         table = as_strided(
             bytes_[: (len(bytes_) // size) * size].view(storage.dtype),
             (chunks, count),
             (self.kernel.partial_bytes, size),
         )
-        assert node.op is not None
-        total = _REDUCE.get(node.op.name, np.add).reduce(table, axis=0)
+        total = COMBINE[monoid].reduce(table, axis=0)
         shaped = as_strided(total, node.shape, [s * size for s in storage.strides])
         return np.ascontiguousarray(shaped).reshape(node.shape).astype(node.dtype)[()]
-
-
-_REDUCE = {
-    "max": np.maximum,
-    "min": np.minimum,
-    "prod": np.multiply,
-    "any": np.logical_or,
-    "all": np.logical_and,
-}
-_IDENTITY = {"sum": 0, "dot": 0, "matmul": 0, "prod": 1, "any": False, "all": True}
-
-
-def _bits(x: Any) -> int:
-    """A scalar as the 64 bits of its slot."""
-    if isinstance(x, (bool, int, np.bool_, np.integer)):
-        return int(x)
-    return int(np.float64(x).view(np.int64))
 
 
 class LoopStep:
@@ -202,9 +187,7 @@ class RowStep:
         node = self.step.nodes[0]
         with np.errstate(all="ignore"):
             if _by_blas(node):
-                left, right = [
-                    env[u] if u is not None else c for u, c in zip(node.inputs, _constants(node), strict=True)
-                ]
+                left, right = operands_of(node, env)
                 env[node] = np.matmul(left, right, out=spare.take(node))
             else:
                 env[node] = run_node(node, env)
@@ -271,9 +254,7 @@ class Program:
             return [
                 KernelStep(Straight(list(nodes), reason), self.plan, Layouts(self._held, alive), self._sources)
             ]
-        except Declined as error:
-            culprit, why = error.node, str(error)
-        except Unknown as error:
+        except (Declined, Unknown) as error:
             culprit, why = error.node, str(error)
         at = list(nodes).index(culprit)
         later = {u for n in nodes[at + 1 :] for u in n.inputs if u is not None}
@@ -328,11 +309,6 @@ def _looks(step: Region | Straight, alive: set[Value]) -> list[Value]:
 def _by_blas(node: Value) -> bool:
     """Whether NumPy can write the product to a given array."""
     return is_fat(node) and node.ndim == 2
-
-
-def _constants(node: Value) -> Sequence[Any]:
-    assert node.saved is not None
-    return node.saved[1:]
 
 
 def _origin(node: Value) -> Value | None:

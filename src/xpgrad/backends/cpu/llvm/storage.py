@@ -8,7 +8,7 @@ axis of an array is contiguous, and on no length.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -52,6 +52,13 @@ class Slots:
             self.scalars.append((len(self.values), source))
             self.values.append(0)
         return self._index[key]
+
+
+def bits(x: Any) -> int:
+    """A scalar as what its slot holds: an integer, or the bits of a double."""
+    if isinstance(x, (bool, int, np.bool_, np.integer)):
+        return int(x)
+    return int(np.float64(x).view(np.int64))
 
 
 @dataclass(eq=False)
@@ -115,6 +122,3 @@ class Arena:
         offset = self.size
         self.size += -(-prod(shape) * np.dtype(dtype).itemsize // 64) * 64
         return offset
-
-
-Lookup = Callable[[Value], Any]

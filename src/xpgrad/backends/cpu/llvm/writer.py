@@ -30,12 +30,17 @@ def number(value: float, ctype: str) -> str:
 
 
 class Writer:
-    """The body of one function."""
+    """The body of one function.
+
+    Attributes
+    ----------
+    params : list of str
+        The parameters; more may be added while the body is written.
+    """
 
     def __init__(self, name: str, params: Sequence[str], public: bool = False) -> None:
-        how = "" if public else "internal "
-        tail = "" if public else " noinline"
-        self._head = f'define {how}void @{name}({", ".join(params)}){tail} "prefer-vector-width"="512" {{'
+        self.params = list(params)
+        self._name, self._public = name, public
         self._allocas: list[str] = []
         self._lines: list[str] = []
         self._count = 0
@@ -124,4 +129,6 @@ class Writer:
         return self.op(f"call i64 @llvm.smin.i64(i64 {a}, i64 {b})")
 
     def text(self) -> str:
-        return "\n".join([self._head, "start:", *self._allocas, *self._lines, "  ret void", "}", ""])
+        how, tail = ("", "") if self._public else ("internal ", " noinline")
+        head = f'define {how}void @{self._name}({", ".join(self.params)}){tail} "prefer-vector-width"="512" {{'
+        return "\n".join([head, "start:", *self._allocas, *self._lines, "  ret void", "}", ""])
