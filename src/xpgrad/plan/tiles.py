@@ -71,7 +71,7 @@ def _in_rows(region: Region, axes: Axes, unit_axis: Callable[[Value], int | None
     return False
 
 
-def _looked_into(value: Value) -> Value:
+def looked_into(value: Value) -> Value:
     """What a view looks into, and any other value itself."""
     while value.op is not None and is_view(value) and value.inputs[0] is not None:
         value = value.inputs[0]
@@ -84,7 +84,7 @@ def bytes_per_entry(region: Region, axes: Axes) -> int:
     seen: set[Value | int] = set()
     for node in region.nodes:
         for i, u in enumerate(node.inputs):
-            key = _looked_into(u) if u is not None else id(node.saved[i + 1]) if node.saved else i
+            key = looked_into(u) if u is not None else id(node.saved[i + 1]) if node.saved else i
             if key in seen or (u is not None and u in region.tiled):
                 continue
             seen.add(key)
