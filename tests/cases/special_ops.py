@@ -6,14 +6,16 @@ import xpgrad as xg
 
 _NAMES = """
     expit log_expit softplus logit xlogy xlog1py entr xlog_ratio rel_entr kl_div
-    erf erfc erfi erfcx dawsn erfinv erfcinv ndtr log_ndtr ndtri ndtri_exp inv_mills inv_mills_excess
-    gammaln loggamma gamma digamma polygamma zeta rgamma beta betaln gamma_kernel beta_kernel
+    erf erfc erfi erfcx dawsn erfinv erfcinv ndtr normal_density log_ndtr ndtri ndtri_exp
+    inv_mills inv_mills_excess gammaln loggamma gamma digamma polygamma zeta rgamma
+    beta betaln gamma_kernel beta_kernel
     gammainc gammaincc gammaincinv gammainccinv betainc betaincc betaincinv
     j0 j1 jv y0 y1 yn yv i0 i0e i1 i1e iv ive k0 k0e k1 k1e kn kv kve exprel exp10 cosm1 expi exp1
 """
 NAMES = _NAMES.split()
 ALONG_AXES = ("logsumexp", "softmax", "log_softmax")
 WITHOUT_A_NAME = (
+    "normal_density",
     "inv_mills",
     "inv_mills_excess",
     "gamma_kernel",

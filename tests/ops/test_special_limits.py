@@ -27,6 +27,7 @@ EXTREMES = {
     "erfcx": (lambda x: mp.exp(x * x) * mp.erfc(x), [-4, 0, 5, 100, 1e4]),
     "dawsn": (lambda x: mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x), [-1000, 0, 10]),
     "ndtr": (mp.ncdf, [-30, -8, 0, 30]),
+    "normal_density": (mp.npdf, [-30, -8, 0, 30]),
     "log_ndtr": (lambda x: mp.log(mp.ncdf(x)), [-1e4, -1000, -30, -5.5, -4.5, 0, 5, 30, 100]),
     "inv_mills": (_mills, [-30, -5.5, -4.5, 0, 5, 30]),
     "inv_mills_excess": (lambda x: x + _mills(x), [-30, -5.5, -4.5, 0, 5]),

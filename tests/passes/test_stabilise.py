@@ -263,3 +263,16 @@ def test_an_intermediate_that_is_used_elsewhere_stays(through):
         return e, 1 / (1 + e)
 
     assert set(through(PASSES, f, np.linspace(-2, 2, 5)).ops) == {"negative", "exp", "expit"}
+
+
+def test_the_derivative_of_the_logarithm_of_a_quotient_divides_once(through):
+    weight, a, c = np.array([2.0, -3.0]), np.array([1e-200, 3.0]), np.array([1e200, 7.0])
+    for loss, op in (
+        (lambda a, c: np.sum(np.log(a / c)), "reciprocal"),
+        (lambda a, c: np.sum(weight * np.log(a / c)), "divide"),
+    ):
+        found = through([cse, stabilise, cse, dead], xg.grad(loss), a, c, agree=False)
+        assert any(note.startswith("x / (a / y) / y -> x / a") for note in found.notes)
+        assert found.ops == [op]
+        # NumPy's quotient has underflowed to 0.
+        assert np.all(np.isfinite(reference.run(found.graph, [a, c])[0]))

@@ -22,7 +22,7 @@ add = elementwise("add", lambda t, _z, _x, _y: t, lambda t, _z, _x, _y: t)
 subtract = elementwise("subtract", lambda t, _z, _x, _y: t, lambda t, _z, _x, _y: -t)
 multiply = elementwise("multiply", lambda t, _z, _x, y: t * y, lambda t, _z, x, _y: t * x)
 divide = elementwise(
-    "divide", lambda t, _z, _x, y: t / y, lambda t, z, _x, y: -t * z / y, domain=((-2.0, 2.0), (0.5, 2.0))
+    "divide", lambda t, _z, _x, y: t / y, lambda t, z, _x, y: -(t / y) * z, domain=((-2.0, 2.0), (0.5, 2.0))
 )
 negative = elementwise("negative", lambda t, _z, _x: -t)
 positive = elementwise("positive", lambda t, _z, _x: t)

@@ -157,7 +157,20 @@ def _exp(r: Rewriting, node: Value, x: Any) -> Any:
     return None
 
 
+def _divide(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+    """The derivative of ``log(a / y)`` by a."""
+    over, inverse = of(x, ew.divide), of(x, ew.reciprocal)
+    quotient = of(over[1] if over is not None else inverse and inverse[0], ew.divide)
+    if quotient is None or quotient[1] is not y:
+        return None
+    if any(type(p) is not Value or p.aval != node.aval for p in quotient):
+        return None
+    r.note("x / (a / y) / y -> x / a")
+    return r.emit(ew.reciprocal, quotient[0]) if over is None else r.emit(ew.divide, over[0], quotient[0])
+
+
 LOGARITHM: dict[Op, list[Form]] = {
+    ew.divide: [_divide],
     ew.log: [_log],
     ew.log2: [_log_to_base(2.0)],
     ew.log10: [_log_to_base(10.0)],

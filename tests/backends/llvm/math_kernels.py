@@ -14,13 +14,13 @@ BINARY = frozenset(
 )
 
 
-def loop(name, kind):
+def loop(name, kind, scales=False):
     """A module whose ``f`` stores the function of each element of one array, or two, in another."""
     operands = range(2 if name in BINARY else 1)
     loads = "\n".join(
         f"  %p{j} = getelementptr {kind}, ptr %x{j}, i64 %i\n  %v{j} = load {kind}, ptr %p{j}" for j in operands
     )
-    return f"""{math.definitions([(name, kind)])}
+    return f"""{math.definitions([(name, kind)], scales)}
 define void @f({", ".join(f"ptr noalias %x{j}" for j in operands)}, ptr noalias %y, i64 %n)
     "prefer-vector-width"="512" {{
 entry:
@@ -42,9 +42,9 @@ end:
 
 
 @cache
-def function(name, kind):
+def function(name, kind, scales=False):
     """The math function as a function of NumPy arrays."""
-    loaded = build.load(build.compile_ir(loop(name, kind)), ["f"])
+    loaded = build.load(build.compile_ir(loop(name, kind, scales)), ["f"])
     operands = 2 if name in BINARY else 1
     code = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (operands + 1), ctypes.c_int64)(loaded["f"])
 

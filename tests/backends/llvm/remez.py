@@ -126,12 +126,12 @@ HALF = float(mp.log(2) / 2) * 1.0001
 LOW, HIGH = float(1 / mp.sqrt(2) - 1) * 1.0001, float(mp.sqrt(2) - 1) * 1.0001
 
 
-def erfcx_scaled(k: int) -> Callable[[Any], Any]:
-    """(1 + 2 a) exp(a^2) erfc(a) of q = (a - k) / (a + k)."""
+def erfcx_scaled(k: Any) -> Callable[[Any], Any]:
+    """(1 + 1.125 a) exp(a^2) erfc(a) of q = (a - k) / (a + k)."""
 
     def f(q: Any) -> Any:
         a = k * (1 + q) / (1 - q)
-        return (1 + 2 * a) * mp.exp(a * a) * mp.erfc(a)
+        return (1 + mpf(1.125) * a) * mp.exp(a * a) * mp.erfc(a)
 
     return f
 
@@ -197,10 +197,12 @@ TABLE: list[tuple[Any, ...]] = [
     ("ERF", "erf(x) / x - 1 of x^2, relative to erf(x)",
      lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1, NEAR, ERF, 5, 9,
      lambda z: mp.sqrt(z) / mp.erf(mp.sqrt(z))),
-    ("ERFCX2", "(1 + 2 a) exp(a^2) erfc(a) of (a - 2) / (a + 2), relative",
-     erfcx_scaled(2), -1.0, 0.999999, 12, 0, lambda q: 1 / erfcx_scaled(2)(q)),
-    ("ERFCX4", "(1 + 2 a) exp(a^2) erfc(a) of (a - 4) / (a + 4), relative",
-     erfcx_scaled(4), -1.0, 0.999999, 0, 24, lambda q: 1 / erfcx_scaled(4)(q)),
+    ("ERFCX", "(1 + 1.125 a) exp(a^2) erfc(a) of (a - 2.5) / (a + 2.5), relative",
+     erfcx_scaled(mpf(2.5)), -1.0, 0.999999, 11, 0, lambda q: 1 / erfcx_scaled(mpf(2.5))(q)),
+    ("ERFCX_TAIL", "(1 + 1.125 a) exp(a^2) erfc(a) of (a - 2.5) / (a + 2.5), a up to 10.7, relative",
+     erfcx_scaled(mpf(2.5)), -1.0, 8.2 / 13.2, 9, 0, lambda q: 1 / erfcx_scaled(mpf(2.5))(q)),
+    ("ERFCX", "(1 + 1.125 a) exp(a^2) erfc(a) of (a - 4) / (a + 4), relative",
+     erfcx_scaled(mpf(4)), -1.0, 0.999999, 0, 24, lambda q: 1 / erfcx_scaled(mpf(4))(q)),
     ("LGAMMA", "log gamma(2 + d) / d of d, relative",
      lambda d: mp.loggamma(2 + d) / d, -0.50001, 0.50001, 0, 18, lambda d: d / mp.loggamma(2 + d)),
     ("STIRLING", "x times the error of Stirling's formula for log gamma(x), of 1 / x^2, relative",

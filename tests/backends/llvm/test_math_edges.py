@@ -9,7 +9,7 @@ sp = pytest.importorskip("scipy.special")
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)
 
-from backends.llvm.math_kernels import DTYPE, function  # noqa: E402
+from backends.llvm.math_kernels import BINARY, DTYPE, function  # noqa: E402
 
 KINDS = sorted(DTYPE)
 EDGES = [0.0, -0.0, np.inf, -np.inf, np.nan]
@@ -61,6 +61,8 @@ def test_poles_and_ends_of_the_domain(kind):
         ("arccos", 1, 0), ("softplus", -np.inf, 0), ("softplus", np.inf, np.inf),
         ("logit", 1, np.inf), ("logit", 0.5, 0), ("gammaln", 1, 0), ("gammaln", 2, 0), ("gammaln", -3, np.inf),
         ("arccosh", np.inf, np.inf), ("entr", 1, 0), ("log", 1, 0),
+        ("ndtr", -np.inf, 0), ("ndtr", np.inf, 1),
+        ("normal_density", -np.inf, 0), ("normal_density", np.inf, 0),
         ("inv_mills", -np.inf, np.inf), ("inv_mills", np.inf, 0), ("entr", -1, -np.inf),
     ]:  # fmt: skip
         assert function(name, kind)([x])[0] == y, (name, x)
@@ -119,3 +121,14 @@ def test_choice_and_division_are_numpys_to_the_last_bit(name, kind):
         assert np.isnan(z[far & np.isfinite(y)]).all()
         wrong &= ~far
     assert not wrong.any(), [(x[i], y[i], z[i], expected[i]) for i in np.flatnonzero(wrong)[:5]]
+
+
+@pytest.mark.skipif(not build.scales(), reason="this CPU has no instruction that multiplies by powers of two")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", "exp exp2 exp10 expit softplus erfc ndtr normal_density sinh power".split())
+def test_one_instruction_for_powers_of_two_gives_the_same_bits(name, kind):
+    anywhere = np.frombuffer(np.random.default_rng(0).bytes(160_000), DTYPE[kind])
+    x = np.concatenate([anywhere, np.linspace(-800, 800, 20_000, dtype=DTYPE[kind])])
+    operands = [np.abs(x), x[::-1].copy()] if name in BINARY else [x]
+    plain, scaled = (function(name, kind, scales)(*operands) for scales in (False, True))
+    np.testing.assert_array_equal(scaled, plain)

@@ -35,6 +35,7 @@ UNARY = {
     "logit": _logit,
     "sinc": _sinc,
     "inv_mills": lambda x: np.sqrt(2 / np.pi) / sp.erfcx(-x / np.sqrt(2)),
+    "normal_density": lambda x: np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi),
     "nan_to_num": lambda x: np.nan_to_num(x.astype(np.float32)).astype(np.float64),
 }
 TWO = {

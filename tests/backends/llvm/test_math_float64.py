@@ -54,6 +54,7 @@ EXACT = {
     "erfc": (mp.erfc, -6, 27.2),
     "erfcx": (lambda x: mp.exp(x * x) * mp.erfc(x), -26.6, 300),
     "ndtr": (mp.ncdf, -38.4, 9),
+    "normal_density": (mp.npdf, -38.4, 38.4),
     "log_ndtr": (_log_ndtr, -100, 38.4),
     "inv_mills": (lambda x: mp.npdf(x) / mp.ncdf(x), -100, 38.4),
     "gammaln": (mp.loggamma, 0, 300),

@@ -111,6 +111,16 @@ def fingerprint() -> str:
     return ", ".join(parts)
 
 
+def scales() -> bool:
+    """Whether vectors are multiplied by powers of two in one instruction (AVX-512: ``vscalefps``).
+
+    LLVM has known how since version 22; before, it would call the C library for each element.
+    """
+    features = _host()[1].split(",")
+    known = _binding().llvm_version_info[0] >= 22
+    return bool(known and "+avx512f" in features and "+avx512vl" in features)
+
+
 def compile_ir(text: str) -> bytes:
     """Compile an LLVM module for this CPU: check, optimise, vectorise, emit.
 

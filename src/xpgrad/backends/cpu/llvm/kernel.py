@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.backends.cpu.llvm import math
+from xpgrad.backends.cpu.llvm import build, math
 from xpgrad.backends.cpu.llvm.scalars import INTRINSICS, check
 from xpgrad.backends.cpu.llvm.storage import Arena, Slots, Storage, strides_for
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer, number
@@ -298,7 +298,9 @@ class Kernel:
 def module(kernels: Sequence[Kernel], more: str = "") -> str:
     """An LLVM module with the functions of ``kernels``, what they call, and ``more``."""
     calls = set().union(*[k.calls for k in kernels])
-    return "\n".join([INTRINSICS, math.definitions(calls), *[k.functions for k in kernels], more])
+    return "\n".join(
+        [INTRINSICS, math.definitions(calls, build.scales()), *[k.functions for k in kernels], more]
+    )
 
 
 class Call(NamedTuple):

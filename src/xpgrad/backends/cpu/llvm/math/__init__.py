@@ -82,6 +82,7 @@ TABLE: tuple[tuple[str, Body, float, float], ...] = (
     ("erfc", s.erfc, 3.5, 3.5),
     ("erfcx", s.erfcx, 3.0, 3.0),
     ("ndtr", s.ndtr, 3.5, 3.5),
+    ("normal_density", s.normal_density, 3.0, 3.0),
     ("log_ndtr", s.log_ndtr, 4.0, 4.0),
     ("inv_mills", s.inv_mills, 4.0, 4.0),
     # In float64 for x > 0: left of 0 it has zeros that the formula of reflection does not know.
@@ -130,8 +131,11 @@ def symbol(name: str, kind: str) -> str:
     return f"@xg.{name}.{SUFFIX[kind]}"
 
 
-def definitions(wanted: Iterable[tuple[str, str]]) -> str:
+def definitions(wanted: Iterable[tuple[str, str]], scales: bool = False) -> str:
     """The IR of the wanted functions, each once, after the declarations of the intrinsics that they call.
+
+    ``scales``: the processor multiplies vectors by powers of two in one instruction (`build.scales`); the
+    results are the same.
 
     For ``[("square", "float")]``::
 
@@ -143,7 +147,7 @@ def definitions(wanted: Iterable[tuple[str, str]]) -> str:
     texts = []
     declarations: set[str] = set()
     for name, kind in sorted(set(wanted)):
-        block = Block()
+        block = Block(scales)
         body = BODIES[name]
         operands = [Value(block, kind, f"%{p}") for p in signature(body).parameters]
         result = body(*operands)

@@ -28,9 +28,13 @@ NAN = float("nan")
 
 
 class Block:
-    """The body of one function: its lines, and the declarations that it needs."""
+    """The body of one function: its lines, and the declarations that it needs.
 
-    def __init__(self) -> None:
+    ``scales``: the processor multiplies vectors by powers of two in one instruction.
+    """
+
+    def __init__(self, scales: bool = False) -> None:
+        self.scales = scales
         self.lines: list[str] = []
         self.declarations: set[str] = set()
 
@@ -233,6 +237,15 @@ def two_power(n: Value) -> Value:
     """2^n for an integer n whose power is normal (or 0, for n = -bias)."""
     kind = FLOAT[n.kind]
     return from_bits((n + BIAS[kind]) << MANTISSA[kind])
+
+
+def ldexp(x: Value, n: Value) -> Value:
+    """``2^n x``, rounded once, where the processor has an instruction for it."""
+    assert x.block.scales
+    target = f"@llvm.ldexp.{SUFFIX[x.kind]}.i32"
+    x.block.declarations.add(f"declare {x.kind} {target}({x.kind}, i32)")
+    name = n.name if n.kind == "i32" else x.block.emit("i32", f"trunc {n.kind} {n.name} to i32").name
+    return x.block.emit(x.kind, f"call {x.kind} {target}({x.kind} {x.name}, i32 {name})")
 
 
 def magic(kind: str) -> float:

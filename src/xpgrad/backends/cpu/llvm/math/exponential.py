@@ -30,6 +30,7 @@ from xpgrad.backends.cpu.llvm.math.emit import (
     fma,
     from_bits,
     horner,
+    ldexp,
     literal_bits,
     nearest,
     select,
@@ -83,8 +84,18 @@ def reduced_with(x: Value, rest: Value) -> tuple[Value, Value, Value]:
 
 def scaled(x: Value, n: Value) -> Value:
     """``2^n x``, rounded once; n may be twice as large as an exponent."""
+    if x.block.scales:
+        return ldexp(x, n)
     half = n >> 1
     return x * two_power(half) * two_power(n - half)
+
+
+def lowered(x: Value, n: Value) -> Value:
+    """``2^n x``, rounded once, n <= 0."""
+    if x.block.scales:
+        return ldexp(x, n)
+    lift = 64 if x.kind == "float" else 128
+    return x * two_power(n + lift) * 2.0**-lift
 
 
 def exp_of_reduced(b: Value) -> Value:
@@ -107,9 +118,7 @@ def exp(x: Value) -> Value:
 def exp_negative(x: Value, precise: bool = False) -> Value:
     """exp(x) for x <= 0, to an ulp or to little more than half of one."""
     b, low, n = reduced(at_least(x, EXP_RANGE[x.kind][0]))
-    lift = 64 if x.kind == "float" else 128
-    y = exp_of_two(b, low) if precise else exp_of_reduced(b)
-    return y * two_power(n + lift) * 2.0**-lift
+    return lowered(exp_of_two(b, low) if precise else exp_of_reduced(b), n)
 
 
 def exp2(x: Value) -> Value:

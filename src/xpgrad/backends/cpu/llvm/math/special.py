@@ -1,8 +1,9 @@
 """The normal distribution and its kin, log gamma, and x log y.
 
 Everything about the normal distribution comes from ``erfcx(a) = exp(a^2) erfc(a)``, a >= 0: a polynomial in
-``(a - k) / (a + k)`` gives ``(1 + 2 a) erfcx(a)`` for all a. ``exp(-a^2)`` is taken of the square in two parts,
-so that the tails keep their digits down to 0. About 0 a polynomial for erf takes over, which is more accurate.
+``(a - k) / (a + k)`` gives ``(1 + 1.125 a) erfcx(a)`` for all a, which hardly changes about 0. ``exp(-a^2)``
+is taken of the square in two parts, so that the tails keep their digits down to 0. About 0 a polynomial for
+erf takes over, which is more accurate.
 
 log gamma: ``(x - 1/2) (log x - 1)``, a constant and a polynomial in ``1 / x^2`` from 7.5 on; below, a
 polynomial about 2, after ``gamma(x + 1) = x gamma(x)`` has been applied as often as it takes; for x < 0 by
@@ -31,11 +32,13 @@ from xpgrad.backends.cpu.llvm.math.emit import (
 )
 from xpgrad.backends.cpu.llvm.math.exponential import (
     EXP_RANGE,
+    exp,
     exp_of_two,
     log,
     log1p,
     log_edges,
     log_of_parts,
+    lowered,
     of_kind,
     reduced_with,
     scaled,
@@ -49,15 +52,19 @@ DENSITY = 0.3989422804014327  # 1 / sqrt(2 pi)
 ERFC_BOUND = {"float": 10.5, "double": 28.0}
 NDTR_BOUND = {"float": 15.0, "double": 39.0}
 ERFCX_BOUND = {"float": 9.5, "double": 26.7}  # below minus this, infinity
-LIFT = {"float": 64, "double": 128}
 
 
-def _erfcx(a: Value, unit: float) -> Value:
-    """``exp(u^2) erfc(u)``, u = a unit >= 0."""
-    k = (2.0 if a.kind == "float" else 4.0) / unit
-    finite = at_most(a, 2.0**60)
+SLOPE = 1.125
+PIVOT = {"float": 2.5, "double": 4.0}
+
+
+def _erfcx(a: Value, unit: float = 1.0, factor: float = 1.0, tail: bool = False) -> Value:
+    """``factor exp(u^2) erfc(u)``, u = a unit >= 0; ``tail``: for u up to 10.7 in float32."""
+    k = PIVOT[a.kind] / unit
+    finite = a if tail else at_most(a, 2.0**60)
     q = (finite - k) / (finite + k)
-    return 0.5 * horner(q, of_kind(a, poly.ERFCX2_F32, poly.ERFCX4_F64)) / fma(a, unit, 0.5)
+    single = poly.ERFCX_TAIL_F32 if tail else poly.ERFCX_F32
+    return horner(q, of_kind(a, single, poly.ERFCX_F64)) / fma(a, SLOPE * unit / factor, 1.0 / factor)
 
 
 def _gauss(a: Value, factor: float) -> tuple[Value, Value]:
@@ -68,23 +75,17 @@ def _gauss(a: Value, factor: float) -> tuple[Value, Value]:
     return exp_of_two(b, low), n
 
 
-def _lowered(p: Value, n: Value) -> Value:
-    """``p 2^n``, n <= 0."""
-    lift = LIFT[p.kind]
-    return p * two_power(n + lift) * 2.0**-lift
-
-
 def _erfc_positive(a: Value) -> Value:
     a = at_most(a, ERFC_BOUND[a.kind])
     p, n = _gauss(a, 1.0)
-    return _lowered(p * _erfcx(a, 1.0), n)
+    return lowered(p * _erfcx(a, tail=True), n)
 
 
 def _ndtr_negative(a: Value) -> Value:
     """The normal distribution function at -a, a >= 0."""
     a = at_most(a, NDTR_BOUND[a.kind])
     p, n = _gauss(a, 0.5)
-    return _lowered(p * 0.5 * _erfcx(a, ROOT_2 / 2), n)
+    return lowered(p * _erfcx(a, ROOT_2 / 2, 0.5, tail=True), n)
 
 
 def _erf_central(x: Value) -> Value:
@@ -105,7 +106,7 @@ def erfc(x: Value) -> Value:
 
 def erfcx(x: Value) -> Value:
     a = fabs(x)
-    right = _erfcx(a, 1.0)
+    right = 0.5 * _erfcx(a, factor=2.0)  # where the denominator would overflow, the quotient is a number yet
     bound = at_most(a, ERFCX_BOUND[x.kind])
     square = bound * bound
     b, low, n = reduced_with(square, fma(bound, bound, -square))
@@ -119,11 +120,25 @@ def erfcx(x: Value) -> Value:
 CENTRAL = 0.7
 
 
+def _exp_of_square(x: Value) -> Value:
+    """``exp(-x^2 / 2)``: what the rounding of the square has lost is multiplied in."""
+    half = x * -0.5
+    h = half * x
+    e = exp(h)
+    # Far out, where the squares are infinite, there is nothing left to correct: the exponential is 0.
+    lost = at_least(fma(half, x, -at_least(h, EXP_RANGE[x.kind][0])), -1.0)
+    return fma(e, lost, e)
+
+
+def normal_density(x: Value) -> Value:
+    return _exp_of_square(x) * DENSITY
+
+
 def ndtr(x: Value) -> Value:
-    a = fabs(x)
-    tail = _ndtr_negative(a)
-    central = fma(_erf_central(x * (ROOT_2 / 2)), 0.5, 0.5)
-    return select(a < CENTRAL, central, select(x > 0.0, 1.0 - tail, tail))
+    """The density's exponential, which a derivative beside it shares, times Mills' ratio; or 1 less that."""
+    mills = _erfcx(at_most(fabs(x), NDTR_BOUND[x.kind]), ROOT_2 / 2, 0.5, tail=True)
+    tail = _exp_of_square(x) * mills
+    return select(x > 0.0, 1.0 - tail, tail)
 
 
 def _ndtr_in_two(x: Value, tail: Value) -> tuple[Value, Value]:
@@ -140,7 +155,7 @@ def log_ndtr(x: Value) -> Value:
     a = fabs(x)
     left = x < -CENTRAL
     u, rest = _ndtr_in_two(x, _ndtr_negative(a))
-    mills = 0.5 * _erfcx(a, ROOT_2 / 2)
+    mills = _erfcx(a, ROOT_2 / 2, 0.5)
     k, f = sum_parts(select(left, mills, u), select(left, 0.0, rest))
     y = log_of_parts(f, k)
     # Of 0 the sign is that of the limit, -0.
@@ -152,9 +167,9 @@ def inv_mills(x: Value) -> Value:
     a = fabs(x)
     left = x < -CENTRAL
     p, n = _gauss(at_most(a, NDTR_BOUND[a.kind]), 0.5)
-    mills = 0.5 * _erfcx(a, ROOT_2 / 2)
-    u, _ = _ndtr_in_two(x, _lowered(p * mills, n))
-    y = select(left, DENSITY, _lowered(p * DENSITY, n)) / select(left, mills, u)
+    mills = _erfcx(a, ROOT_2 / 2, 0.5)
+    u, _ = _ndtr_in_two(x, lowered(p * mills, n))
+    y = select(left, DENSITY, lowered(p * DENSITY, n)) / select(left, mills, u)
     # Far on the left the quotient is -x.
     return select(x < -(2.0**50), a, y)
 
