@@ -65,7 +65,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--rounds and --repetitions are at least 1")
 
     settings = {"size": args.size, "rounds": args.rounds, "repetitions": args.repetitions}
-    report = conditions(args.contenders) | settings | {"workloads": {}}
+    distributions = (d for name in args.contenders for d in CONTENDERS[name][2])
+    report = conditions(distributions) | settings | {"workloads": {}}
     for name in args.workload:
         try:
             found = run(name, args)

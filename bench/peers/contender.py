@@ -20,10 +20,14 @@ def as_it_comes(result: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 class Contender(NamedTuple):
-    """``unpack(step())`` is the value and NumPy arrays in the layout of the problem's parameters."""
+    """``unpack(step())`` is the value and NumPy arrays in the layout of the problem's parameters.
+
+    ``explain()``, of those who have one, is what their compiler has to say about the step.
+    """
 
     build: Callable[[], Callable[[], Any]]
     unpack: Callable[[Any], tuple[Any, tuple[Any, ...]]] = as_it_comes
+    explain: Callable[[], str] | None = None
 
 
 class Missing(Exception):
@@ -54,8 +58,13 @@ def make(name: str, job: str, problem: Problem) -> Contender:
         Its library is not installed.
     """
     module, told, _ = CONTENDERS[name]
+    return load(f"bench.peers.{module}", job, problem, told)
+
+
+def load(module: str, job: str, problem: Problem, told: dict[str, Any]) -> Contender:
+    """The contender that ``job`` of a module gives; `Missing` if a library that it needs is not installed."""
     try:
-        function = getattr(importlib.import_module(f"bench.peers.{module}"), job)
+        function = getattr(importlib.import_module(module), job)
     except ModuleNotFoundError as error:
         if (error.name or "bench").partition(".")[0] in ("bench", "xpgrad"):
             raise

@@ -7,12 +7,12 @@ Out: JSON-able dicts, and text for the terminal.
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.peers.contender import CONTENDERS, OURS
+from bench.peers.contender import OURS
 from bench.peers.table import FIRST_CALL_S, WORKLOADS
 from xpgrad.cli.info import collect, version
 
@@ -22,10 +22,11 @@ THREAD_VARIABLES = (
 )
 
 
-def conditions(contenders: Sequence[str]) -> dict[str, Any]:
+def conditions(distributions: Iterable[str]) -> dict[str, Any]:
     """Where and with what: machine, versions, threads, commit, date."""
     facts = collect()
-    names = dict.fromkeys(d for c in contenders for d in (*CONTENDERS[c][2], "numpy"))
+    names = dict.fromkeys(("numpy", *distributions))
+    changes = _git("status", "--porcelain")
     return {
         "machine": {
             "cpu": facts["cpu"],
@@ -37,7 +38,7 @@ def conditions(contenders: Sequence[str]) -> dict[str, Any]:
         "threads": facts["cpu"]["usable"],
         "thread_variables": {v: os.environ[v] for v in THREAD_VARIABLES if v in os.environ},
         "commit": _git("rev-parse", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain")),
+        "uncommitted_changes": None if changes is None else bool(changes),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -60,20 +61,20 @@ def verdict(workload: str, found: dict[str, Any]) -> dict[str, Any]:
     best = min(peers, key=lambda name: peers[name], default=None)
     ratios = {name: ms / timed[w.ours] for name, ms in peers.items() if w.ours in timed}
     ratio = ratios.get(best) if best else None
-    targets = [_target(f"{w.ours} x the best peer", ratio, w.target, at_least=True)]
+    targets = [target(f"{w.ours} x the best peer", ratio, w.target, at_least=True)]
     used = found.get("memory", {}).get(w.ours, {})
     if w.extra_mb is not None:
         mb = (used["step_bytes"] + used["kept_bytes"]) / 1e6 if "step_bytes" in used else None
-        targets.append(_target("MB beyond the inputs", mb, w.extra_mb, at_least=False))
+        targets.append(target("MB beyond the inputs", mb, w.extra_mb, at_least=False))
     if w.ours == "xpgrad.compile":
         calls = found.get("first_calls", {}).get(w.ours, {})
         for state, most in FIRST_CALL_S.items():
             seconds = calls.get(state, {}).get("median_s")
-            targets.append(_target(f"s of a first call, {state}", seconds, most, at_least=False))
+            targets.append(target(f"s of a first call, {state}", seconds, most, at_least=False))
     return {"best_peer": best, "ratio_to_best_peer": ratio, "ratios": ratios, "targets": targets}
 
 
-def _target(what: str, got: float | None, bound: float, *, at_least: bool) -> dict[str, Any]:
+def target(what: str, got: float | None, bound: float, *, at_least: bool) -> dict[str, Any]:
     met = None if got is None else got >= bound if at_least else got <= bound
     return {"what": what, "got": got, "at_least" if at_least else "at_most": bound, "met": met}
 
@@ -92,8 +93,8 @@ def render(workload: str, found: dict[str, Any]) -> str:
         if missing:
             lines.append(f"  {name:15}missing: {missing}")
             continue
-        ms = " ".join(_number(timed.get(f"{key}_ms")) for key in ("median", "min", "max"))
-        mb = " ".join(_number(_mb(used.get(key)), 8, ".1f") for key in ("step_bytes", "kept_bytes"))
+        ms = " ".join(number(timed.get(f"{key}_ms")) for key in ("median", "min", "max"))
+        mb = " ".join(number(_mb(used.get(key)), 8, ".1f") for key in ("step_bytes", "kept_bytes"))
         s = " / ".join(f"{calls[state]['median_s']:.3f}" for state in ("cold", "warm")) if calls else ""
         lines.append(f"  {name:15}{ms}   {mb}   {s}".rstrip())
     v = found["verdict"]
@@ -110,5 +111,5 @@ def _mb(count: float | None) -> float | None:
     return None if count is None else count / 1e6
 
 
-def _number(x: float | None, width: int = 10, form: str = ".4g") -> str:
+def number(x: float | None, width: int = 10, form: str = ".4g") -> str:
     return f"{'-' if x is None else format(x, form):>{width}}"

@@ -42,7 +42,7 @@ class Workload:
     extra_mb: float | None = None
 
     def make(self, size: str) -> Problem:
-        return self.problem(**{"full": self.full, "tiny": self.tiny}[size])
+        return self.problem(**getattr(self, size))
 
 
 WORKLOADS = {

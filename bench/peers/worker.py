@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,7 @@ class Worker:
 
     def save(self, path: str) -> dict[str, Any]:
         """Write value and gradient; answer the gradient's dtypes as they were."""
-        value, gradient = self.contender.unpack(self.step())
-        arrays = [np.asarray(g) for g in gradient]
-        np.savez(path, np.float64(value), *arrays)
-        return {"dtypes": [str(a.dtype) for a in arrays]}
+        return save(path, *self.contender.unpack(self.step()))
 
     def threads(self) -> dict[str, Any]:
         """The thread pools in this process, by library."""
@@ -104,6 +102,13 @@ class Worker:
         return {"step_bytes": max(peak - settled, 0), "kept_bytes": max(settled - before, 0)}
 
 
+def save(path: str, value: Any, gradient: Iterable[Any]) -> dict[str, Any]:
+    """Write them for `agreement.read`; answer the gradient's dtypes as they were."""
+    arrays = [np.asarray(g) for g in gradient]
+    np.savez(path, np.float64(value), *arrays)
+    return {"dtypes": [str(a.dtype) for a in arrays]}
+
+
 def _status(name: str) -> int:
     found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found, name
@@ -119,8 +124,8 @@ def _settled() -> int:
     return _status("VmRSS")
 
 
-def main() -> None:
-    worker = Worker(*sys.argv[1:])
+def serve(worker: Any) -> None:
+    """Have ``worker`` do what standard input says, and answer."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     for line in sys.stdin:
@@ -133,4 +138,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(Worker(*sys.argv[1:]))
