@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from xpgrad.backends.cpu import store as module
-from xpgrad.backends.cpu.store import Store, default_directory
+from xpgrad.backends import store as module
+from xpgrad.backends.store import Store, default_directory
 
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are those of POSIX")
 
@@ -257,7 +257,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_nothing_behind(tmp_path):
     pytest.importorskip("resource")
     code = f"""
         import os, resource, warnings
-        from xpgrad.backends.cpu.store import Store
+        from xpgrad.backends.store import Store
         store = Store({str(tmp_path / "cache")!r})
         store.put("key", b"code")
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -457,7 +457,7 @@ def test_processes_that_write_and_read_at_once_see_whole_entries_only(tmp_path):
     code = f"""
         import os, warnings
         warnings.simplefilter("error")
-        from xpgrad.backends.cpu.store import Store
+        from xpgrad.backends.store import Store
         found = 0
         for k in range(200):
             store = Store({str(tmp_path / "cache")!r})
@@ -484,7 +484,7 @@ def test_processes_that_write_and_read_at_once_see_whole_entries_only(tmp_path):
 def test_the_store_imports_nothing_heavy():
     code = """
         import sys
-        import xpgrad.backends.cpu.store
+        import xpgrad.backends.store
         print([name for name in ("llvmlite", "numba", "scipy", "multiprocessing") if name in sys.modules])
     """
     assert run_python(code) == "[]"

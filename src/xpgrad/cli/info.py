@@ -20,8 +20,8 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from xpgrad._version import __version__
-from xpgrad.backends import programs
-from xpgrad.backends.cpu import pool, store
+from xpgrad.backends import programs, store
+from xpgrad.backends.cpu import pool
 from xpgrad.devices import devices, gpu_status
 
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")

@@ -9,7 +9,6 @@ define internal void @nest0(ptr %args, i64 %tile, ptr noalias %p0, ptr noalias %
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import NamedTuple
 
 from xpgrad.backends.cpu.llvm.kernel import Call, Kernel, Piece
 from xpgrad.backends.cpu.llvm.loops import is_scalar, read_scalar
@@ -18,65 +17,8 @@ from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
-from xpgrad.plan.nests import Declined, Nest, Place
-from xpgrad.plan.relations import basic_axes, index_ndim, kept_length
-
-Box = list[tuple[int, int, int, int | None]]
-
-
-class _Part(NamedTuple):
-    """One operand and the box of the output that it goes to.
-
-    ``box`` has for each axis of the output ``(length, start, step, operand axis or None)``;
-    operand None is a fill with zeros.
-    """
-
-    operand: int | None
-    box: Box
-    adds: bool = False
-
-
-def parts_of(node: Value) -> list[_Part]:
-    """The parts of ``node``, in the order in which they are written."""
-    assert node.op is not None
-    whole: Box = [(n, 0, 1, a) for a, n in enumerate(node.shape)]
-    nothing: Box = [(n, 0, 1, None) for n in node.shape]
-    name = node.op.name
-    if name == "concatenate":
-        axis, start, found = node.params["axis"], 0, []
-        for i in range(len(node.inputs)):
-            n = operand_aval(node, i).shape[axis]
-            found.append(_Part(i, [(n, start, 1, a) if a == axis else whole[a] for a in range(node.ndim)]))
-            start += n
-        return found
-    if name == "pad":
-        x = operand_aval(node, 0).shape
-        box: Box = [(x[a], lo, 1, a) for a, (lo, _) in enumerate(node.params["widths"])]
-        return [_Part(None, nothing), _Part(0, box)]
-    if name == "scatter_sum":
-        boxes = [
-            _Part(i, _box(node.shape, index, operand_aval(node, i).ndim), adds=True)
-            for i, index in enumerate(node.params["indices"])
-        ]
-        return [_Part(None, nothing), *boxes]
-    if len(node.inputs) > 2:
-        raise Declined(node, "writes at an array of indices")
-    return [_Part(0, whole), _Part(1, _box(node.shape, node.params["index"], operand_aval(node, 1).ndim))]
-
-
-def _box(shape: tuple[int, ...], index: object, ndim: int) -> Box:
-    """The box of ``array[index] = v`` for a value of ``ndim`` axes."""
-    axes = basic_axes(shape, index)
-    out = index_ndim(shape, index)
-    found: Box = []
-    for (k, a, start, step), n in zip(axes, shape, strict=True):
-        if k is None:
-            found.append((1, start, 1, None))
-            continue
-        length = kept_length(shape, index, a) if n else 0
-        mine = k - (out - ndim)
-        found.append((length, start, step, mine if mine >= 0 else None))
-    return found
+from xpgrad.plan.boxes import Part, parts_of
+from xpgrad.plan.nests import Nest, Place
 
 
 def write_boxes(k: Kernel, nest: Nest, name: str) -> Piece:
@@ -110,7 +52,7 @@ def _write_part(
     w: Writer,
     node: Value,
     which: int,
-    part: _Part,
+    part: Part,
     target: Storage,
     sources: dict[int, tuple[Storage, int]],
 ) -> None:

@@ -76,7 +76,7 @@ class Kernel:
 
     Raises
     ------
-    Declined, Unknown
+    Declined
         A node has no loops or no instructions here.
     """
 

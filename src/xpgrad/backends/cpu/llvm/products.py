@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from xpgrad.backends.cpu.llvm.blocks import Blocks, Factor
 from xpgrad.backends.cpu.llvm.kernel import Call, Kernel, Piece
 from xpgrad.backends.cpu.llvm.loops import is_scalar
-from xpgrad.backends.cpu.llvm.scalars import Unknown, ctype_of
+from xpgrad.backends.cpu.llvm.scalars import ctype_of
 from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
-from xpgrad.plan.nests import Access, Nest, Place
+from xpgrad.plan.nests import Access, Declined, Nest, Place
 from xpgrad.plan.relations import is_fat
 
 
@@ -32,12 +32,12 @@ class _Product:
     def __init__(self, k: Kernel, node: Value, name: str) -> None:
         self.k, self.node, self.name = k, node, name
         if is_fat(node):
-            raise Unknown(node, "a product of two large matrices is BLAS's")
+            raise Declined(node, "of two large matrices is BLAS's")
         for i in range(2):
             if operand_aval(node, i).dtype != node.dtype or node.dtype.kind != "f":
-                raise Unknown(node, f"{node.op} of {operand_aval(node, 0)} and {operand_aval(node, 1)}")
+                raise Declined(node, f"of {operand_aval(node, 0)} and {operand_aval(node, 1)}")
             if is_scalar(k.nests.access(node, i)):
-                raise Unknown(node, f"{node.op} of a scalar")
+                raise Declined(node, "of a scalar")
         left, right = k.axes.operand_labels(node, 0), k.axes.operand_labels(node, 1)
         reduced = k.axes.reduced(node)
         self.r = reduced[0] if reduced else None

@@ -11,28 +11,24 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from xpgrad.backends.assembly import Assembly, by_library, needed, origin
 from xpgrad.backends.cpu.interpret import COMBINE, IDENTITY, Loop, owned
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.fused import Fused
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, Layouts
 from xpgrad.backends.cpu.llvm.memory import Scratch, Spare, address
-from xpgrad.backends.cpu.llvm.scalars import Unknown
 from xpgrad.backends.cpu.llvm.storage import bits
 from xpgrad.backends.cpu.pool import run_chunks
-from xpgrad.backends.cpu.store import Store
 from xpgrad.backends.reference import run_node
+from xpgrad.backends.store import Store
 from xpgrad.core import Value, operands_of
 from xpgrad.plan import Plan, Region, Straight
-from xpgrad.plan.axes import is_view
-from xpgrad.plan.nests import Declined
-from xpgrad.plan.relations import is_fat
 
 _Function = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
@@ -186,7 +182,7 @@ class RowStep:
     def run(self, env: Env, threads: int, spare: Spare) -> None:
         node = self.step.nodes[0]
         with np.errstate(all="ignore"):
-            if _by_blas(node):
+            if by_library(node):
                 left, right = operands_of(node, env)
                 env[node] = np.matmul(left, right, out=spare.take(node))
             else:
@@ -208,25 +204,15 @@ class Program:
         self.plan, self.threads = plan, threads
         self._held = held
         self._sources = {
-            node: (origin, address(held[node]) - address(held[origin]))
+            node: (source, address(held[node]) - address(held[source]))
             for node in plan.views
-            if (origin := _origin(node)) is not None
+            if (source := origin(node)) is not None
         }
-        self.steps: list[Any] = []
-        alive = set(plan.graph.outputs)
-        for step in reversed(plan.steps):
-            looks = _looks(step, alive)
-            for node in reversed(looks):
-                self.steps.insert(0, RowStep(node, "only looks at what is stored"))
-                alive.update(u for u in node.inputs if u is not None)
-            alive.difference_update(looks)
-            if isinstance(step, Region):
-                stores = [n for n in step.tiled if n in alive and n not in looks]
-                self.steps.insert(0, self._region(replace(step, stores=stores), alive))
-            else:
-                self.steps = [*self._straight(step.nodes, step.reason, alive), *self.steps]
-            for node in step.nodes:
-                alive.update(u for u in node.inputs if u is not None)
+        self.steps = Assembly(
+            lambda step, alive: KernelStep(step, plan, Layouts(held, alive), self._sources),
+            lambda step, reason: [LoopStep(step, plan, reason)],
+            RowStep,
+        ).steps(plan)
         self.fused = self._fuse()
         if self.fused is None:
             for step in self.steps:
@@ -235,35 +221,12 @@ class Program:
         self.compiled = sum(step.fresh for step in self.steps) + (self.fused is not None and self.fused.fresh)
         used = {u for s in self.steps if not isinstance(s, KernelStep) for n in s.step.nodes for u in n.inputs}
         used.update(plan.graph.outputs)
-        self._views = _needed(plan.views, used)
+        self._views = needed(plan.views, used)
         between = {n for s in self.steps if isinstance(s, KernelStep) for n in s.kernel.outs}
-        between |= {s.step.nodes[0] for s in self.steps if isinstance(s, RowStep) and _by_blas(s.step.nodes[0])}
+        between |= {
+            s.step.nodes[0] for s in self.steps if isinstance(s, RowStep) and by_library(s.step.nodes[0])
+        }
         self._spare = Spare(between - set(plan.graph.outputs))
-
-    def _region(self, step: Region, alive: set[Value]) -> Any:
-        try:
-            return KernelStep(step, self.plan, Layouts(self._held, alive), self._sources)
-        except (Declined, Unknown) as error:
-            return LoopStep(step, self.plan, str(error))
-
-    def _straight(self, nodes: Sequence[Value], reason: str, alive: set[Value]) -> list[Any]:
-        """Kernels for runs of nodes, and NumPy for those between."""
-        if not nodes:
-            return []
-        try:
-            return [
-                KernelStep(Straight(list(nodes), reason), self.plan, Layouts(self._held, alive), self._sources)
-            ]
-        except (Declined, Unknown) as error:
-            culprit, why = error.node, str(error)
-        at = list(nodes).index(culprit)
-        later = {u for n in nodes[at + 1 :] for u in n.inputs if u is not None}
-        before = alive | later | {u for u in culprit.inputs if u is not None}
-        return [
-            *self._straight(nodes[:at], reason, before),
-            RowStep(culprit, why),
-            *self._straight(nodes[at + 1 :], reason, alive),
-        ]
 
     def _fuse(self) -> Fused | None:
         """The whole program in one call, where it is small."""
@@ -294,36 +257,3 @@ class Program:
         outputs = owned([env[v] for v in self.plan.graph.outputs], inputs)
         self._spare.give(env, outputs)
         return [x[()] if x.ndim == 0 else x for x in map(np.asarray, outputs)]
-
-
-def _looks(step: Region | Straight, alive: set[Value]) -> list[Value]:
-    """The views that a step computes for others, with the views that they look through."""
-    found: list[Value] = []
-    for node in reversed(step.nodes):
-        through = any(node in later.inputs for later in found)
-        if is_view(node) and node.inputs[0] is not None and (node in alive or through):
-            found.insert(0, node)
-    return found
-
-
-def _by_blas(node: Value) -> bool:
-    """Whether NumPy can write the product to a given array."""
-    return is_fat(node) and node.ndim == 2
-
-
-def _origin(node: Value) -> Value | None:
-    """The input that a view looks into."""
-    while node.op is not None and node.inputs and node.inputs[0] is not None:
-        node = node.inputs[0]
-    return node if node.op is None else None
-
-
-def _needed(views: Sequence[Value], used: set[Any]) -> list[Value]:
-    """Of ``views`` those that are used, with what they look into."""
-    needed: list[Value] = []
-    wanted = set(used)
-    for node in reversed(views):
-        if node in wanted:
-            needed.insert(0, node)
-            wanted.update(node.inputs)
-    return needed

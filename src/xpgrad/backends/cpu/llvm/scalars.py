@@ -16,6 +16,7 @@ from xpgrad.backends.cpu.llvm import math
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
+from xpgrad.plan.nests import Declined
 
 _TYPES = {
     np.dtype(np.float32): "float",
@@ -110,30 +111,20 @@ _SAME = frozenset(
 )
 
 
-class Unknown(Exception):
-    """A node that has no instructions here; the message says which op or dtype."""
-
-    def __init__(self, node: Value, text: str) -> None:
-        super().__init__(text)
-        self.node = node
-
-
 def check(node: Value) -> None:
-    """Raise `Unknown` if `emit` cannot write ``node``."""
+    """Raise Declined if `emit` cannot write ``node``."""
     assert node.op is not None
     name = node.op.name
     if ctype_of(node.dtype) is None:
-        raise Unknown(node, f"{name} gives {node.dtype}")
+        raise Declined(node, f"gives {node.dtype}")
     for i in range(len(node.inputs)):
         if stored_type(operand_aval(node, i).dtype) is None:
-            raise Unknown(node, f"{name} of {operand_aval(node, i).dtype}")
+            raise Declined(node, f"of {operand_aval(node, i).dtype}")
     if name in _ELSEWHERE:
         return
     kind = _compute_type(node)
     if kind is None:
-        raise Unknown(
-            node, f"{name} of {', '.join(str(operand_aval(node, i)) for i in range(len(node.inputs)))}"
-        )
+        raise Declined(node, f"of {', '.join(str(operand_aval(node, i)) for i in range(len(node.inputs)))}")
     known = (
         name in _COMPARE
         or name in _SAME
@@ -147,7 +138,7 @@ def check(node: Value) -> None:
         or (name in _BY_BITS and kind in _FLOATS)
     )
     if not known:
-        raise Unknown(node, f"{name} has no instructions for {node.dtype}")
+        raise Declined(node, f"has no instructions for {node.dtype}")
 
 
 def _compute_type(node: Value) -> str | None:

@@ -1,0 +1,116 @@
+"""A Plan as the steps of a program, for any generator: kernels, and rows for what they decline.
+
+In:  a Plan, and how a generator makes a kernel of a step.
+Out: the program's steps in order.
+Holds: what no kernel takes is given back with the reason; views that later steps need are made where they
+are needed, and cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from xpgrad.core import Value
+from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan.axes import is_view
+from xpgrad.plan.nests import Declined
+from xpgrad.plan.relations import is_fat
+
+
+class Assembly:
+    """How a generator makes steps.
+
+    Parameters
+    ----------
+    kernel : (step, alive) -> step of the program
+        ``alive``: what later steps or the outputs read. Raises Declined.
+    region : (Region, reason) -> steps of the program
+        For a region that ``kernel`` declined.
+    row : (node, reason) -> step of the program
+        For one node that ``kernel`` declined, or that only looks at what is stored.
+    """
+
+    def __init__(
+        self,
+        kernel: Callable[[Region | Straight, set[Value]], Any],
+        region: Callable[[Region, str], Sequence[Any]],
+        row: Callable[[Value, str], Any],
+    ) -> None:
+        self._kernel, self._region, self._row = kernel, region, row
+
+    def steps(self, plan: Plan) -> list[Any]:
+        """The steps of the program, in order."""
+        found: list[Any] = []
+        alive = set(plan.graph.outputs)
+        for step in reversed(plan.steps):
+            looks = _looks(step, alive)
+            for node in reversed(looks):
+                found.insert(0, self._row(node, "only looks at what is stored"))
+                alive.update(u for u in node.inputs if u is not None)
+            alive.difference_update(looks)
+            if isinstance(step, Region):
+                stores = [n for n in step.tiled if n in alive and n not in looks]
+                found = [*self._of_region(replace(step, stores=stores), alive), *found]
+            else:
+                found = [*self._of_run(step.nodes, step.reason, alive), *found]
+            for node in step.nodes:
+                alive.update(u for u in node.inputs if u is not None)
+        return found
+
+    def _of_region(self, step: Region, alive: set[Value]) -> Sequence[Any]:
+        try:
+            return [self._kernel(step, alive)]
+        except Declined as error:
+            return self._region(step, str(error))
+
+    def _of_run(self, nodes: Sequence[Value], reason: str, alive: set[Value]) -> list[Any]:
+        """Kernels for runs of nodes, and rows for those between."""
+        if not nodes:
+            return []
+        try:
+            return [self._kernel(Straight(list(nodes), reason), alive)]
+        except Declined as error:
+            culprit, why = error.node, str(error)
+        at = list(nodes).index(culprit)
+        later = {u for n in nodes[at + 1 :] for u in n.inputs if u is not None}
+        before = alive | later | {u for u in culprit.inputs if u is not None}
+        return [
+            *self._of_run(nodes[:at], reason, before),
+            self._row(culprit, why),
+            *self._of_run(nodes[at + 1 :], reason, alive),
+        ]
+
+
+def by_library(node: Value) -> bool:
+    """Whether the library's product can be written to a given array."""
+    return is_fat(node) and node.ndim == 2
+
+
+def origin(node: Value) -> Value | None:
+    """The input that a view looks into."""
+    while node.op is not None and node.inputs and node.inputs[0] is not None:
+        node = node.inputs[0]
+    return node if node.op is None else None
+
+
+def needed(views: Sequence[Value], used: set[Any]) -> list[Value]:
+    """Of ``views`` those that are used, with what they look into."""
+    found: list[Value] = []
+    wanted = set(used)
+    for node in reversed(views):
+        if node in wanted:
+            found.insert(0, node)
+            wanted.update(node.inputs)
+    return found
+
+
+def _looks(step: Region | Straight, alive: set[Value]) -> list[Value]:
+    """The views that a step computes for others, with the views that they look through."""
+    found: list[Value] = []
+    for node in reversed(step.nodes):
+        through = any(node in later.inputs for later in found)
+        if is_view(node) and node.inputs[0] is not None and (node in alive or through):
+            found.insert(0, node)
+    return found
