@@ -216,6 +216,13 @@ def using(device: str) -> AbstractContextManager[Any]:
     return nullcontext() if name == "cpu" else _cuda_device(name)
 
 
+def free_memory(device: str) -> int:
+    """Bytes that arrays on ``device`` can still take: of a GPU, what CuPy's pool holds for later included."""
+    with using(device):
+        free, _ = cupy().cuda.runtime.memGetInfo()
+        return int(free + cupy().get_default_memory_pool().free_bytes())
+
+
 def synchronize(device: str) -> None:
     """Wait until a device has finished what was asked of it; clocks need this, results do not."""
     name = resolve(device)

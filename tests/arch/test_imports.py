@@ -18,7 +18,7 @@ ORDER = [
 ]  # fmt: skip
 # The modules that are about an optional package, and may import it (when they are used).
 OPTIONAL = {
-    "cupy": {"devices"},
+    "cupy": {"backends.gpu.cuda.device", "backends.gpu.cuda.nvrtc", "devices"},
     "cupyx": {"backends.gpu", "devices"},
     "scipy": {"backends.cpu.scipy_rows"},
     "optree": {"_trees"},

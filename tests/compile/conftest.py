@@ -5,9 +5,12 @@ import zlib
 import numpy as np
 import pytest
 
+from backends.gpu.device import ShimDevice
+from backends.gpu.shim import missing
 from xpgrad._trees import flatten
 from xpgrad.backends import programs, reference
 from xpgrad.backends.cpu.llvm.build import available
+from xpgrad.backends.gpu.cuda.kernel import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 from xpgrad.trace import graph_of
@@ -16,7 +19,7 @@ from xpgrad.trace import graph_of
 class Reference:
     """Traced for its shapes, and run one node at a time: what a graph means."""
 
-    name, slow = "reference", False
+    name, share = "reference", 1
 
     def compile(self, f, threads=None):
         def run(*args):
@@ -31,7 +34,8 @@ class Compiled:
     """`xg.compile` with one generator."""
 
     def __init__(self, name):
-        self.name, self.slow = name, name == "llvm"
+        # One of so many random programs: what is compiled costs more than what is interpreted.
+        self.name, self.share = name, {"interpreter": 1, "llvm": 3, "cuda": 12}[name]
 
     def compile(self, f, threads=None):
         compiled = compile(f, threads=threads)
@@ -54,9 +58,34 @@ def _target(f):
     )
 
 
+class Shimmed(Compiled):
+    """`xg.compile` with the CUDA generator, its kernels behind the shim: each block has one thread."""
+
+    def __init__(self):
+        super().__init__("cuda")
+
+    def compile(self, f, threads=None):
+        compiled = compile(f, threads=threads)
+        target, device = _target(f), ShimDevice(_limits(f))
+
+        def run(*args):
+            with programs.use("cuda", target, device):
+                return compiled(*args)
+
+        return run
+
+
+def _limits(f):
+    """The generator's own, or, with a small target, such that a few entries make many tiles and blocks."""
+    target = _target(f)
+    return None if target is None else Limits(target.grain, 5, target.cache, 64)
+
+
 COMPILERS = [Reference(), Compiled("interpreter")]
 if available() is None:
     COMPILERS.append(Compiled("llvm"))
+if missing() is None:
+    COMPILERS.append(Shimmed())
 
 
 @pytest.fixture(params=COMPILERS, ids=lambda c: c.name)

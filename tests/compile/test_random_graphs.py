@@ -40,7 +40,7 @@ def _check(compiler, program, transform=None, extra=()):
             raise
         reject()
     assume(expected.tame)
-    if compiler.slow and not EVERY and zlib.crc32(program.source.encode()) % 3:
+    if not EVERY and zlib.crc32(program.source.encode()) % compiler.share:
         return
     args = (*program.args, *extra)
     run = compiler.compile(program if transform is None else transform(program))
@@ -124,7 +124,7 @@ def test_hessian_products_agree_with_eager_ones(compiler, program):
 @given(data=st.data())
 def test_any_number_of_threads_gives_the_same_bits(generator, samples, data):
     program = data.draw(programs(scalar=True, samples=samples))
-    if generator.slow and not EVERY and zlib.crc32(program.source.encode()) % 3:
+    if not EVERY and zlib.crc32(program.source.encode()) % generator.share:
         return
     f = xg.value_and_grad(program, argnums=program.argnums)
     first, *others = [_bits(generator.compile(f, threads=k)(*program.args)) for k in (1, 2, 7)]

@@ -7,6 +7,7 @@ Holds: what a generator declines runs by a plainer one, and `explain` gives the 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,30 +20,34 @@ from xpgrad._errors import at_line
 from xpgrad.backends.cpu.interpret import Interpreter
 from xpgrad.backends.cpu.pool import thread_count
 from xpgrad.backends.reference import run_node
-from xpgrad.core import Graph, Value
+from xpgrad.core import SCALAR_TYPES, Graph, Value
 from xpgrad.core.show import show
-from xpgrad.devices import device_of
+from xpgrad.devices import device_of, free_memory
 from xpgrad.plan import Plan, Region, Target, make_plan
 
 __all__ = ["build", "explain", "generator", "thread_count", "use"]
 
 _wanted: ContextVar[str] = ContextVar("generator", default="auto")
 _target: ContextVar[Target | None] = ContextVar("target", default=None)
+_device: ContextVar[Any] = ContextVar("device", default=None)
+
+_SURELY_FITS = 256 << 20  # bytes; below it the device is not asked
 
 
 @contextmanager
-def use(name: str, target: Target | None = None) -> Iterator[None]:
-    """Build programs by one generator alone: ``"llvm"``, ``"interpreter"``, or ``"auto"``.
+def use(name: str, target: Target | None = None, device: Any = None) -> Iterator[None]:
+    """Build programs by one generator alone: ``"llvm"``, ``"interpreter"``, ``"cuda"`` or ``"auto"``.
 
     ``target`` stands in for the machine's: with a cache of a few hundred bytes a small array has many
-    tiles.
+    tiles. ``device`` stands in for the CUDA device (`backends.gpu.cuda.program.Device`).
     """
-    tokens = _wanted.set(name), _target.set(target)
+    tokens = _wanted.set(name), _target.set(target), _device.set(device)
     try:
         yield
     finally:
         _wanted.reset(tokens[0])
         _target.reset(tokens[1])
+        _device.reset(tokens[2])
 
 
 def generator() -> tuple[str, str]:
@@ -57,12 +62,12 @@ def generator() -> tuple[str, str]:
 
 
 class NodeByNode:
-    """A graph with GPU arrays in it: each op by CuPy's row."""
+    """A graph with arrays of several devices: each op by its row, which takes them or says what is wrong."""
 
     compiled = 0
 
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
+    def __init__(self, graph: Graph, reason: str) -> None:
+        self._graph, self._reason = graph, reason
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         known: dict[Value, Any] = dict(zip(self._graph.inputs, inputs, strict=True))
@@ -72,7 +77,7 @@ class NodeByNode:
         return [known[v] for v in self._graph.outputs]
 
     def describe(self) -> str:
-        return "each node by CuPy's own kernels: there is no generator for CUDA yet"
+        return f"each node by the library's rows: {self._reason}"
 
 
 class Interpreted:
@@ -91,10 +96,26 @@ class Interpreted:
         return f"by the NumPy interpreter ({self._reason})\n{describe_plan(self.plan)}"
 
 
-def build(graph: Graph, arrays: Sequence[Any], threads: int) -> Any:
-    """A program for ``graph``, planned for arrays laid out in memory as ``arrays`` are."""
-    if any(device_of(x) != "cpu" for x in (*arrays, *_constants(graph))):
-        return NodeByNode(graph)
+def stays_on_host(x: Any, place: str) -> bool:
+    """Whether an array is left on the host when the arguments are moved to ``place``: a mapped file, or
+    more than half of the GPU's free memory."""
+    if place == "cpu" or not isinstance(x, np.ndarray) or not x.ndim:
+        return False
+    return isinstance(x, np.memmap) or (x.nbytes > _SURELY_FITS and x.nbytes > free_memory(place) // 2)
+
+
+def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = False) -> Any:
+    """A program for ``graph``, planned for arrays laid out in memory as ``arrays`` are.
+
+    ``streams``: beside arrays on a GPU, those on the host are copied to it tile by tile.
+    """
+    # Scalars of NumPy's go with the arrays of any device.
+    given = [x for x in (*arrays, *_constants(graph)) if not isinstance(x, SCALAR_TYPES)]
+    devices = {device_of(x) for x in given} or {"cpu"}
+    if streams and len(devices) > 1:
+        devices.discard("cpu")
+    if devices != {"cpu"} or _device.get() is not None:
+        return _on_gpu(graph, arrays, given, devices)
     name, reason = generator()
     held: dict[Value, Any] = {v: np.asarray(x) for v, x in zip(graph.inputs, arrays, strict=True)}
     if name == "interpreter":
@@ -110,11 +131,59 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int) -> Any:
     return Kernels(Program(plan, held, threads))
 
 
+def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: set[str]) -> Any:
+    """A program of CUDA kernels; node by node where the arrays are not all CuPy's and on one device."""
+    if len(devices) > 1:
+        return NodeByNode(graph, f"arrays on {' and '.join(sorted(devices))}")
+    from xpgrad.backends.gpu.cuda.program import Program
+    from xpgrad.backends.gpu.cuda.stream import Whole
+
+    device = _device.get()
+    if device is None:
+        cupy = sys.modules.get("cupy")  # where there are arrays of its, it is imported
+        ours = [x for x in given if device_of(x) in devices]
+        strange = next((type(x) for x in ours if cupy is None or not isinstance(x, cupy.ndarray)), None)
+        if strange is not None:
+            return NodeByNode(graph, f"{strange.__name__} is no array of CuPy's")
+        from xpgrad.backends.gpu.cuda.device import device as cuda_device
+
+        device = cuda_device(int(devices.pop().partition(":")[2] or 0))
+    arrays = [np.asarray(x) if isinstance(x, SCALAR_TYPES) else x for x in arrays]
+    hosts = {v for v, x in zip(graph.inputs, arrays, strict=True) if x.ndim and not device.is_here(x)}
+    whole: dict[Value, str] = {}
+    target = _target.get() or Target(cache=1 << 20)
+    while True:
+        held = {v: device.xp.asarray(x) if v in whole else x for v, x in zip(graph.inputs, arrays, strict=True)}
+        plan = make_plan(graph, target, viewable(held), contiguous(held))
+        try:
+            return Cuda(Program(plan, held, device, hosts - set(whole)), whole)
+        except Whole as error:
+            whole[error.value] = error.reason
+
+
 def _constants(graph: Graph) -> Iterator[Any]:
     """What the function closes over, and numbers."""
     for node in graph.nodes:
         assert node.saved is not None
         yield from (x for u, x in zip(node.inputs, node.saved[1:], strict=True) if u is None)
+
+
+class Cuda:
+    """A plan in CUDA kernels; ``whole`` holds the inputs on the host that cannot be read in tiles, and why."""
+
+    def __init__(self, program: Any, whole: dict[Value, str]) -> None:
+        self._program, self._whole = program, whole
+        self.compiled = program.compiled
+        self.run = self._run if whole else program.run
+
+    def _run(self, inputs: Sequence[Any]) -> list[Any]:
+        xp, graph = self._program.device.xp, self._program.plan.graph
+        given = [xp.asarray(x) if v in self._whole else x for v, x in zip(graph.inputs, inputs, strict=True)]
+        return list(self._program.run(given))
+
+    def describe(self) -> str:
+        moved = [f"{v.aval} is copied from the host in each call: {why}" for v, why in self._whole.items()]
+        return "\n".join([describe_plan(self._program.plan), *moved, *self._program.describe()])
 
 
 class Kernels:
@@ -146,20 +215,26 @@ def viewable(held: dict[Value, Any]) -> Any:
         source = node.inputs[0]
         x = held[source] if source is not None else np.asarray(node.saved[1])
         try:
-            y = (
-                np.reshape(x, node.shape, copy=False)
-                if node.op.name == "reshape"
-                else node.op(x, **node.params)
-            )
+            y = _reshaped(x, node.shape) if node.op.name == "reshape" else node.op(x, **node.params)
         except ValueError:
             return False
-        if not isinstance(y, np.ndarray):  # NumPy gives a copy where an index leaves no axis
+        if isinstance(y, np.generic):  # NumPy gives a copy where an index leaves no axis
             index = node.params["index"]
             y = x[(*(index if type(index) is tuple else (index,)), ...)]
         held[node] = y
         return True
 
     return is_viewable
+
+
+def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` in another shape, without a copy."""
+    if isinstance(x, np.ndarray):
+        return np.reshape(x, shape, copy=False)
+    y = x.reshape(shape)
+    if x.size and y.data.ptr != x.data.ptr:  # CuPy's reshape does not take `copy`
+        raise ValueError("cannot be reshaped without a copy")
+    return y
 
 
 def contiguous(held: dict[Value, Any]) -> Any:

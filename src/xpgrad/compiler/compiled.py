@@ -26,7 +26,7 @@ from xpgrad.backends.cpu.interpret import owned
 from xpgrad.backends.reference import run_node
 from xpgrad.compiler.surroundings import Surroundings
 from xpgrad.core import Graph, Value, operands_of
-from xpgrad.devices import device_of, to_device
+from xpgrad.devices import device_of, resolve, to_device
 from xpgrad.passes import PassReport, run_passes
 from xpgrad.trace import Traced, debugging, graph_of
 from xpgrad.trace.boundary import call
@@ -110,7 +110,7 @@ class Compiled:
         if any(type(x) is Traced for x in leaves):
             return self._f(*args, **kwargs)  # a part of the function that is being traced
         if self._device is not None:
-            leaves = to_device(leaves, self._device)
+            leaves = self._placed(leaves)
         try:
             trace, arrays = self._lookup(leaves, structure)
         except _ReachedFromOutside:
@@ -134,9 +134,17 @@ class Compiled:
         """
         leaves, structure = flatten((args, kwargs))
         if self._device is not None:
-            leaves = to_device(leaves, self._device)
+            leaves = self._placed(leaves)
         trace, _ = self._lookup(leaves, structure)
         return programs.explain(trace.graph, trace.reports, trace.program)
+
+    def _placed(self, leaves: Sequence[Any]) -> list[Any]:
+        """The arguments on the device; what it has no room for stays on the host, to be copied tile by tile."""
+        assert self._device is not None
+        place = resolve(self._device)
+        stays = [programs.stays_on_host(x, place) for x in leaves]
+        rest = iter(to_device([x for x, kept in zip(leaves, stays, strict=True) if not kept], place))
+        return [x if kept else next(rest) for x, kept in zip(leaves, stays, strict=True)]
 
     def _lookup(self, leaves: Sequence[Any], structure: Any) -> tuple[_Trace, list[Any]]:
         key = (structure, tuple(map(_signature, leaves)))
@@ -163,7 +171,8 @@ class Compiled:
             return call(self._f, args, kwargs)
 
         arrays = [x for x, t in zip(leaves, traced, strict=True) if t]
-        _check_one_device(arrays)
+        if self._device is None:
+            _check_one_device(arrays)
         others = [x for x, t in zip(leaves, traced, strict=True) if not t]
         f = self._f.bound() if isinstance(self._f, _Method) else self._f
         where = Surroundings(f, others)
@@ -173,7 +182,7 @@ class Compiled:
             raise _ReachedFromOutside
         optimised, reports = run_passes(graph)
         trace = _Trace(optimised, rebuild, reports, where)
-        trace.program = programs.build(optimised, arrays, self._threads)
+        trace.program = programs.build(optimised, arrays, self._threads, streams=self._device is not None)
         self._compilations += trace.program.compiled
         why = "what it reads from outside has changed: " if changed else ""
         got = [describe(x) if t else repr(x) for x, t in zip(leaves, traced, strict=True)]
@@ -203,7 +212,9 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
         (``xg.compile(xg.value_and_grad(loss))``). Without it, a decorator is returned.
     device : str, optional
         ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``: arguments are moved there first. By default
-        they run where they are.
+        they run where they are. For a GPU, a memory-mapped array, or one that would take more than half
+        of the GPU's free memory, stays on the host and is copied tile by tile, where the function is a sum
+        over the samples; ``explain`` shows the tiles, or says why it is copied whole.
     threads : int, optional
         How many threads of the CPU to use; by default all that the process may. The result has the
         same bits whatever their number.
@@ -274,8 +285,13 @@ def _signature(x: Any) -> Any:
     if isinstance(x, (float, complex)) and not isinstance(x, np.generic):
         return type(x)
     if hasattr(x, "shape"):
-        return tuple(x.shape), np.dtype(x.dtype), getattr(x, "strides", None), type(x)
+        return tuple(x.shape), np.dtype(x.dtype), getattr(x, "strides", None), type(x), _number(x)
     return type(x), x
+
+
+def _number(x: Any) -> Any:
+    """Which device of several an array is on."""
+    return getattr(getattr(x, "device", None), "id", None)
 
 
 def _is_reached(graph: Graph, rebuild: Fun) -> bool:

@@ -1,0 +1,116 @@
+"""What a program asks of a device, and the arguments of a launch.
+
+In:  a Kernel and the values of a run.
+Out: for each Parameter the array or number that is passed.
+Holds: constants go to the device once, when the kernel is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from xpgrad.backends.gpu.cuda.kernel import Kernel, Limits
+from xpgrad.backends.gpu.cuda.layout import Parameter
+from xpgrad.core import Value
+
+Env = dict[Value, Any]
+
+
+class Stage(Protocol):
+    """Two buffers on a device for tiles that come from the host.
+
+    Attributes
+    ----------
+    arrays : list of array
+        Those of one buffer, for their layout.
+    """
+
+    arrays: list[Any]
+
+    def load(self, k: int, pieces: Sequence[Any]) -> list[Any]:
+        """Copy tile ``k``; kernels started later find it in what is returned."""
+        ...
+
+    def used(self, k: int) -> None:
+        """Everything that reads tile ``k`` has been started."""
+        ...
+
+
+class Device(Protocol):
+    """What a program asks of a device.
+
+    Attributes
+    ----------
+    xp : module
+        NumPy's functions for the device's arrays.
+    limits : Limits
+    slot : int
+        Bytes of the samples that a tile copied from the host has, at most.
+    out_of_memory : type
+        What is raised where memory does not suffice.
+    """
+
+    xp: Any
+    limits: Limits
+    slot: int
+    out_of_memory: type[Exception]
+
+    def is_here(self, x: Any) -> bool:
+        """Whether ``x`` is an array of this device."""
+        ...
+
+    def compile(self, text: str) -> tuple[Any, bool]:
+        """The module of a text, and whether it is new to this process."""
+        ...
+
+    def stage(self, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> Stage:
+        """Two buffers for each shape and dtype. Raises ``out_of_memory``."""
+        ...
+
+    def launch(self, module: Any, name: str, grid: int, block: int, args: Sequence[Any], shared: int) -> None:
+        """Start a kernel; it follows those started before."""
+        ...
+
+
+class Arguments:
+    """The arguments of one kernel's launches."""
+
+    def __init__(self, kernel: Kernel, device: Device) -> None:
+        self._kernel, self._device = kernel, device
+        self._constants = {
+            id(p.source): device.xp.asarray(p.source)
+            for launch in kernel.launches
+            for p in launch.params
+            if p.kind == "pointer" and not isinstance(p.source, (Value, tuple, str))
+        }
+
+    def of(
+        self,
+        p: Parameter,
+        env: Env,
+        work: Mapping[Any, Any],
+        changed: Mapping[str, int] | None = None,
+    ) -> Any:
+        """What is passed for ``p``; ``changed`` holds sizes that are others in this launch."""
+        if p.kind == "number":
+            return np.int64(p.source if changed is None else changed.get(p.name, p.source))
+        if p.kind == "scalar":
+            value = env[p.source] if isinstance(p.source, Value) else p.source
+            return np.float64(value) if p.ctype == "double" else np.int64(value)
+        if isinstance(p.source, Value):
+            return work[p.source] if p.source in work else self.array(p.source, env)
+        if isinstance(p.source, (tuple, str)):
+            return work[p.source]
+        return self._constants[id(p.source)]
+
+    def array(self, value: Value, env: Env) -> Any:
+        """The array of ``value`` as the kernel reads it: on the device, in the layout that it was made for."""
+        found = env[value]
+        if not self._device.is_here(found):  # a scalar of NumPy's
+            found = env[value] = self._device.xp.asarray(found)
+        elif value not in self._kernel.frame.layouts.held and not found.flags.c_contiguous:
+            found = env[value] = found.copy(order="C")  # what a row made in another order
+        return found

@@ -1,0 +1,123 @@
+"""A region in which one thread does all that concerns one sample, in registers.
+
+; loss and gradient of one logistic regression on two features
+for (long long g = first + threadIdx.x; g < last; g += blockDim.x) {
+    float z[1];  z[0] = w[0] * x[0 * n + g] + w[1] * x[1 * n + g];
+    ...
+    a[0] += x[0 * n + g] * d[0];  a[1] += x[1 * n + g] * d[0];
+}
+
+In:  a Frame.
+Out: the body of a kernel, and the sums that each thread holds at its end.
+Holds: nothing of the samples' length is written but what the step stores; each array is read once, as far
+as a thread's registers go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xpgrad.backends.gpu.cuda.expressions import combine, identity, value_type
+from xpgrad.backends.gpu.cuda.frame import REDUCTIONS, Frame, Row
+from xpgrad.backends.gpu.cuda.layout import Text
+from xpgrad.core import Value
+from xpgrad.plan.nests import Nest
+
+
+def fits(frame: Frame) -> str | None:
+    """Why this form does not fit the region; None where it does."""
+    for nest in frame.nests.nests:
+        if nest.kind == "boxes":
+            return "an array is put together of parts"
+        for node in nest.nodes:
+            reduces = set(frame.axes.reduced(node))
+            is_sum = (
+                nest.kind == "product" or (node.op is not None and node.op.name in REDUCTIONS)
+            ) and reduces
+            if not is_sum and not frame.is_needed(node):
+                continue
+            if any(e != frame.label and e not in frame.unrolled for e in frame.own(node)):
+                return "a value of one sample does not fit into registers"
+            long = [e for e in reduces if e != frame.label and e not in frame.unrolled]
+            if long and frame.label in reduces:
+                return "a sum over the samples and another long axis"
+            lane = frame.lane({*long, frame.label} - {None}, [node]) if long else frame.label  # type: ignore[arg-type]
+            if lane != frame.label:
+                return "the entries of one sample lie side by side"
+    return None
+
+
+class ByThread:
+    """Writes the body.
+
+    Attributes
+    ----------
+    sums : dict of Value to Row
+        Where a thread holds its part of each sum over the region's axis.
+    """
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.sums: dict[Value, Row] = {}
+
+    def write(self, w: Text) -> None:
+        frame = self.frame
+        for nest in frame.nests.nests:
+            for node in nest.nodes:
+                if node in frame.sums:
+                    ctype = value_type(node.dtype) or ""
+                    begin = identity(frame.monoid(node), node.dtype)
+                    self.sums[node] = frame.row(w, node, w.fresh("sum"), ctype, begin)
+        with w.block("for (long long g = first + threadIdx.x; g < last; g += blockDim.x)"):
+            for nest in frame.nests.nests:
+                self._nest(w, nest)
+
+    def _nest(self, w: Text, nest: Nest) -> None:
+        frame = self.frame
+        targets: dict[Value, Row] = {}
+        for node in nest.nodes:
+            if node in frame.sums:
+                targets[node] = self.sums[node]
+            elif self._is_sum(nest, node):
+                begin = identity(frame.monoid(node), node.dtype)
+                targets[node] = frame.row(w, node, w.fresh("r"), value_type(node.dtype) or "", begin)
+            elif node in frame.read:
+                targets[node] = frame.row(w, node, w.fresh("r"), value_type(node.dtype) or "")
+        order = self._order(nest)
+        values: dict[Value, str] = {}
+        with frame.loops(w, order):
+            frame.emit(w, nest.nodes, values)
+            for node in nest.nodes:
+                self._keep(w, nest, node, values[node], targets)
+        for node in nest.nodes:
+            if node not in frame.sums and node in targets:
+                frame.rows[node] = targets[node]
+                if self._is_sum(nest, node) and node in frame.stores:
+                    self._store_row(w, node, targets[node])
+
+    def _is_sum(self, nest: Nest, node: Value) -> bool:
+        assert node.op is not None
+        return nest.kind == "product" or node.op.name in REDUCTIONS
+
+    def _order(self, nest: Nest) -> Sequence[int]:
+        """The labels beside the region's, long loops outside."""
+        labels = (nest.labels | self.frame.reduced(nest.nodes)) - {self.frame.label}
+        return sorted(labels, key=lambda e: (e in self.frame.unrolled, -self.frame.axes.extent[e], e))
+
+    def _keep(self, w: Text, nest: Nest, node: Value, value: str, targets: dict[Value, Row]) -> None:
+        frame = self.frame
+        places = frame.places(node)
+        if node in targets:
+            row = targets[node]
+            at = f"{row.name}[{frame.row_index(row, places)}]"
+            w(f"{at} = {combine(frame.monoid(node), at, value) if self._is_sum(nest, node) else value};")
+        if node in frame.stores and not self._is_sum(nest, node):
+            memory = frame.output(node)
+            w(f"{memory.name}[{frame.own_address(memory, node)}] = {value};")
+
+    def _store_row(self, w: Text, node: Value, row: Row) -> None:
+        frame = self.frame
+        memory = frame.output(node)
+        with frame.loops(w, [e for e in frame.own(node) if e != frame.label]):
+            value = f"{row.name}[{frame.row_index(row, frame.places(node))}]"
+            w(f"{memory.name}[{frame.own_address(memory, node)}] = {value};")

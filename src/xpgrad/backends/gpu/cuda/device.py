@@ -1,0 +1,134 @@
+"""The CUDA device, through CuPy: modules, arrays, launches.
+
+In:  the text of a module, and launches.
+Out: work on the current device's current stream.
+Holds: a module is compiled once for each text and architecture, in this process or an earlier one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DeviceError, message
+from xpgrad._version import __version__
+from xpgrad.backends.gpu.cuda import nvrtc
+from xpgrad.backends.gpu.cuda.kernel import Limits
+from xpgrad.backends.gpu.cuda.stream import SLOT
+from xpgrad.backends.store import Store
+
+OLDEST = 70
+"""Compute capability times ten: before it threads of a warp could not wait for one another."""
+
+
+class CudaDevice:
+    """One CUDA device, as `program.Device` asks for it.
+
+    Raises
+    ------
+    DeviceError
+        The card is too old.
+    """
+
+    def __init__(self, number: int, limits: Limits | None = None) -> None:
+        import cupy
+
+        self.xp = cupy
+        self.slot = SLOT
+        self.out_of_memory: type[Exception] = cupy.cuda.memory.OutOfMemoryError
+        self.number = number
+        self.limits = Limits() if limits is None else limits
+        capability = cupy.cuda.Device(number).compute_capability
+        if int(capability) < OLDEST:
+            card = cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()
+            headline = f"compile: {card} has compute capability {capability}; kernels need {OLDEST}"
+            raise DeviceError(
+                message(headline, remedy='use device="cpu", or a card of the Volta generation or newer')
+            )
+        self.arch = f"sm_{capability}"
+        self._modules: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def is_here(self, x: Any) -> bool:
+        return isinstance(x, self.xp.ndarray) and x.device.id == self.number
+
+    def compile(self, text: str) -> tuple[Any, bool]:
+        with self._lock:
+            found = self._modules.get(text)
+            if found is not None:
+                return found, False
+            store = Store()
+            built = f"xpgrad {__version__}, NVRTC {nvrtc.version()}, {' '.join(nvrtc.OPTIONS)}, {self.arch}"
+            key = f"{built}\n{text}"
+            image = store.get(key)
+            fresh = image is None
+            if image is None:
+                image = nvrtc.compile_cubin(text, self.arch).image
+                store.put(key, image)
+            with self.xp.cuda.Device(self.number):
+                module = self.xp.cuda.function.Module()
+                module.load(image)
+            self._modules[text] = module
+            return module, fresh
+
+    def stage(self, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> PinnedStage:
+        with self.xp.cuda.Device(self.number):
+            return PinnedStage(self.xp, shapes)
+
+    def launch(self, module: Any, name: str, grid: int, block: int, args: Sequence[Any], shared: int) -> None:
+        try:
+            with self.xp.cuda.Device(self.number):
+                module.get_function(name)((grid, 1, 1), (block, 1, 1), tuple(args), shared)
+        except (self.xp.cuda.runtime.CUDARuntimeError, self.xp.cuda.driver.CUDADriverError) as error:
+            got = {"launched with": f"{grid} blocks of {block} threads, {shared} bytes of shared memory"}
+            remedy = "after an illegal access this process cannot use the GPU again; start a new one"
+            raise DeviceError(message(f"kernel {name}: {error}", got, remedy=remedy)) from error
+
+
+class PinnedStage:
+    """Two buffers, each on the device and in pinned memory of the host, filled on a stream of their own.
+
+    The host copies a tile into pinned memory while the device computes with the one before; the device's
+    copy of it runs beside the kernels too. An event for each direction says when a buffer is free.
+    """
+
+    def __init__(self, cupy: Any, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> None:
+        self._cupy = cupy
+        self._stream = cupy.cuda.Stream(non_blocking=True)
+        self._slots = [[cupy.empty(shape, dtype) for shape, dtype in shapes] for _ in range(2)]
+        self._pinned = [[_pinned(cupy, shape, dtype) for shape, dtype in shapes] for _ in range(2)]
+        self._copied = [cupy.cuda.Event(disable_timing=True) for _ in range(2)]
+        self._read = [cupy.cuda.Event(disable_timing=True) for _ in range(2)]
+        self.arrays = self._slots[0]
+
+    def load(self, k: int, pieces: Sequence[Any]) -> list[Any]:
+        s = k % 2
+        self._copied[s].synchronize()  # the pinned memory was read
+        self._stream.wait_event(self._read[s])  # the device's buffer was read
+        for device, pinned, piece in zip(self._slots[s], self._pinned[s], pieces, strict=True):
+            pinned[tuple(map(slice, piece.shape))] = piece
+            device.set(pinned, stream=self._stream)
+        self._copied[s].record(self._stream)
+        self._cupy.cuda.get_current_stream().wait_event(self._copied[s])
+        return self._slots[s]
+
+    def used(self, k: int) -> None:
+        self._read[k % 2].record(self._cupy.cuda.get_current_stream())
+
+
+def _pinned(cupy: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array of NumPy's in memory that the device reads without a copy in between."""
+    count = prod(shape)
+    memory = cupy.cuda.alloc_pinned_memory(max(count, 1) * np.dtype(dtype).itemsize)
+    return np.frombuffer(memory, dtype, count).reshape(shape)
+
+
+@cache
+def device(number: int) -> CudaDevice:
+    """The device of that number, one object for each."""
+    return CudaDevice(number)

@@ -1,0 +1,392 @@
+"""The values of a step in the text of its kernel: what is in a register, and where the rest is read.
+
+In:  the nests of a step.
+Out: C++ for one entry of any of its values, given the names of the indices.
+Holds: every address is a sum of indices times arguments; nothing here knows how threads share the indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad.backends.assembly import origin
+from xpgrad.backends.gpu.cuda.expressions import check, expression, literal, read, read_dtype, value_type
+from xpgrad.backends.gpu.cuda.layout import Memory, Parameters, Text, c_strides, key_of
+from xpgrad.core import SCALAR_TYPES, Value
+from xpgrad.core.graph import operand_aval
+from xpgrad.plan import Plan, Region
+from xpgrad.plan.nests import Access, Declined, Nest, Nests, Place
+from xpgrad.plan.plan import Step
+from xpgrad.plan.relations import is_fat
+
+UNROLLED = 32
+"""A loop of at most so many turns is unrolled, its length in the text, its values in registers."""
+
+REGISTERS = 64
+"""So many values at most does one thread hold for one nest."""
+
+REDUCTIONS = frozenset(("sum", "max", "min", "prod", "any", "all"))
+
+
+class Layouts(NamedTuple):
+    """The arrays that lie in memory before a kernel runs.
+
+    Attributes
+    ----------
+    held : dict of Value to array
+        Inputs and views of them, for their strides.
+    alive : set of Value
+        What later steps or the outputs read.
+    """
+
+    held: dict[Value, Any]
+    alive: set[Value]
+
+
+class Row(NamedTuple):
+    """A value in registers: the name of its array, and the stride of each of its axes there (0: no axis)."""
+
+    name: str
+    strides: tuple[int, ...]
+
+
+class Frame:
+    """Everything about a step but the sharing of its indices among threads.
+
+    Attributes
+    ----------
+    label : int or None
+        The region's axis.
+    unrolled : frozenset of int
+        Labels whose loops are unrolled.
+    stores : set of Value
+        What is made here and read by later steps or the outputs.
+    sums : set of Value
+        What reduces the region's axis.
+    """
+
+    def __init__(self, step: Step, plan: Plan, layouts: Layouts) -> None:
+        self.step, self.plan, self.axes, self.layouts = step, plan, plan.axes, layouts
+        self.nests = Nests(step, plan)
+        self.label = self.nests.label
+        self.params = Parameters()
+        self.memories: dict[Any, Memory] = {}
+        self.rows: dict[Value, Row] = {}
+        self.sums = set(step.sums) if isinstance(step, Region) else set()
+        for node in step.nodes:
+            if not self.nests.is_view(node):
+                _check(node)
+        stores = step.stores if isinstance(step, Region) else step.nodes
+        for node in stores:
+            if node in layouts.alive and self.nests.is_view(node):
+                raise Declined(node, "of a value that is not in memory is an output")
+        self.stores = {n for n in stores if n in layouts.alive} - self.sums
+        self.read = {
+            access.root
+            for node in step.nodes
+            if not self.nests.is_view(node)
+            for access in (self.nests.access(node, i) for i in range(len(node.inputs)))
+            if access.root is not None and not self.nests.joined(node, access)
+        }
+        self.unrolled = self._unrolled()
+
+    def _unrolled(self) -> frozenset[int]:
+        labels = frozenset().union(*[nest.labels | self.reduced(nest.nodes) for nest in self.nests.nests])
+        short = {e for e in labels if e != self.label and self.axes.extent[e] <= UNROLLED}
+        for nest in self.nests.nests:
+            own = sorted(
+                (e for e in short if e in nest.labels | self.reduced(nest.nodes)),
+                key=self.axes.extent.__getitem__,
+            )
+            while prod(self.axes.extent[e] for e in own) > REGISTERS:
+                short.discard(own.pop())
+        return frozenset(short)
+
+    def reduced(self, nodes: Iterable[Value]) -> frozenset[int]:
+        """The labels that ``nodes`` reduce or contract."""
+        return frozenset(e for node in nodes for e in self.axes.reduced(node))
+
+    def own(self, node: Value) -> list[int]:
+        """The labels of a value, in the order of its axes."""
+        return [e for e in self.axes.labels(node) if e is not None]
+
+    def is_needed(self, node: Value) -> bool:
+        """Whether somebody reads ``node`` other than where it is made."""
+        return node in self.stores or node in self.read or node in self.sums
+
+    # ── indices ──────────────────────────────────────────────────────────────────────────────
+    def extent(self, label: int) -> str:
+        """The length of a loop, in the text or as an argument; along the region's axis that of the tile."""
+        if label == self.label:
+            return "m"
+        n = self.axes.extent[label]
+        return str(n) if label in self.unrolled else self.params.number(("extent", label), n)
+
+    def index(self, label: int, tiled: bool = False) -> str:
+        """The variable of a label; of the region's axis within the tile, or in all."""
+        if label == self.label:
+            return "t" if tiled else "g"
+        return f"i{label}"
+
+    @contextmanager
+    def loops(self, w: Text, labels: Sequence[int]) -> Iterator[None]:
+        """Loops over whole labels in one thread, unrolled where they are short."""
+        with ExitStack() as stack:
+            for e in labels:
+                if e in self.unrolled:
+                    w("#pragma unroll")
+                i, kind = self.index(e, tiled=True), "int" if e in self.unrolled else "long long"
+                stack.enter_context(w.block(f"for ({kind} {i} = 0; {i} < {self.extent(e)}; ++{i})"))
+                if e == self.label:
+                    w("const long long g = begin + t;")
+            yield
+
+    # ── places ───────────────────────────────────────────────────────────────────────────────
+    def memory(self, access: Access) -> Memory:
+        """The array that ``access`` reads."""
+        if access.root is not None and access.root in self.memories:
+            return self.memories[access.root]
+        source: Any = access.constant if access.root is None else access.root
+        key = key_of(source)
+        if key not in self.memories:
+            array = source if access.root is None else self.layouts.held.get(access.root)
+            shape: tuple[int, ...]
+            offset = 0
+            if array is None:  # stored by an earlier step, in C order
+                assert isinstance(source, Value)
+                dtype, shape, strides = source.dtype, source.shape, c_strides(source.shape)
+            else:
+                if not hasattr(array, "strides"):
+                    array = np.asarray(array)
+                dtype, shape = array.dtype, tuple(array.shape)
+                strides = tuple(s // array.itemsize for s in array.strides)
+                source, offset = self._seen_from_origin(source, array)
+            plain = Memory("", np.dtype(dtype), shape, strides, offset)
+            plain.name = self.params.pointer(key_of(source), f"const {plain.ctype}", source)
+            self.memories[key] = plain
+        return self.memories[key]
+
+    def _seen_from_origin(self, source: Any, array: Any) -> tuple[Any, int]:
+        """The input that a view looks into, and how many entries after its first the view begins.
+
+        What is read through several views of one array is then seen to be the same.
+        """
+        whole = origin(source) if isinstance(source, Value) else None
+        held = None if whole is None else self.layouts.held.get(whole)
+        if held is None or held.dtype != array.dtype or not array.size:
+            return source, 0
+        between = address_of(array) - address_of(held)
+        return (source, 0) if between % array.itemsize else (whole, between // array.itemsize)
+
+    def output(self, node: Value) -> Memory:
+        """The array, in C order, in which later steps find ``node``."""
+        if node not in self.memories:
+            made = Memory("", node.dtype, node.shape, c_strides(node.shape))
+            made.name = self.params.pointer(node, made.ctype, node)
+            self.memories[node] = made
+        return self.memories[node]
+
+    def address(self, memory: Memory, places: Sequence[Place]) -> str:
+        """The index into ``memory`` of the entry at ``places``."""
+        terms = self._beginning(memory)
+        for a, p in enumerate(places):
+            stride = memory.strides[a]
+            if p.offset and memory.shape[a]:
+                terms.append(self.distance(memory, p.offset * stride))
+            if p.label is None or p.step * stride == 0:
+                continue
+            step = self.distance(memory, p.step * stride)
+            i = self.index(p.label, memory.tiled)
+            terms.append(i if step == "1" else f"{i} * {step}")
+        return " + ".join(terms) or "0"
+
+    def places(self, node: Value) -> tuple[Place, ...]:
+        """Where ``node`` itself stands at the indices in scope."""
+        return tuple(map(Place, self.axes.labels(node)))
+
+    def _beginning(self, memory: Memory) -> list[str]:
+        return [self.distance(memory, memory.offset)] if memory.offset else []
+
+    def distance(self, memory: Memory, entries: int) -> str:
+        """A distance in an array: equal ones are one argument, so that equal addresses are seen to be."""
+        return self.params.number(("distance", memory.name, entries), entries)
+
+    def own_address(self, memory: Memory, node: Value) -> str:
+        return self.address(memory, self.places(node))
+
+    def row_index(self, row: Row, places: Sequence[Place]) -> str:
+        """The index into a value in registers; constant once the loops are unrolled."""
+        terms = []
+        for stride, p in zip(row.strides, places, strict=True):
+            if stride and p.label is not None:
+                terms.append(f"({self.index(p.label)} * {p.step} + {p.offset}) * {stride}")
+            elif stride and p.offset:
+                terms.append(str(p.offset * stride))
+        return " + ".join(terms) or "0"
+
+    def row(self, w: Text, node: Value, name: str, ctype: str, begin: str | None = None) -> Row:
+        """Declare the registers of ``node`` for one entry of the region's axis, with ``begin`` in each."""
+        labels = self.axes.labels(node)
+        lengths = [1 if e == self.label else n for e, n in zip(labels, node.shape, strict=True)]
+        strides = tuple(s if n > 1 else 0 for s, n in zip(c_strides(lengths), lengths, strict=True))
+        count = max(prod(lengths), 1)
+        w(f"{ctype} {name}[{count}];")
+        if begin is not None:
+            w("#pragma unroll")
+            w(f"for (int k = 0; k < {count}; ++k) {name}[k] = {begin};")
+        return Row(name, strides)
+
+    def reading(self, node: Value, operand: int) -> dict[int | None, list[str]]:
+        """For each axis of an operand of a node of boxes the strides that go with it in its array; for None
+        what is added once."""
+        access = self.nests.access(node, operand)
+        if self.is_scalar(access):
+            return {}
+        u, memory = node.inputs[operand], self.memory(access)
+        shape = operand_aval(node, operand).shape
+        looks = self.nests.view_axes(u) if u is not None and self.nests.is_view(u) else None
+        axes = [(a, 1, 0) for a in range(len(shape))] if looks is None else looks
+        found: dict[int | None, list[str]] = {None: self._beginning(memory)}
+        for axis, (mine, step, offset) in enumerate(axes):
+            stride = memory.strides[axis]
+            if offset:
+                found[None].append(self.distance(memory, offset * stride))
+            if mine is not None and shape[mine] != 1:
+                found.setdefault(mine, []).append(self.distance(memory, step * stride))
+        return found
+
+    def load(self, memory: Memory, at: str) -> str:
+        return read(memory.dtype, f"{memory.name}[{at}]")
+
+    # ── entries ──────────────────────────────────────────────────────────────────────────────
+    def is_scalar(self, access: Access) -> bool:
+        """A Python or NumPy scalar, which is an argument."""
+        if access.root is None:
+            return isinstance(access.constant, SCALAR_TYPES)
+        return access.root.weak and access.root.op is None
+
+    def operand(self, node: Value, i: int, values: dict[Value, str]) -> tuple[str, np.dtype[Any]]:
+        """C++ for operand ``i`` of ``node`` at the indices in scope, and its dtype."""
+        access = self.nests.access(node, i)
+        u = access.root
+        if u is not None and u in values and self.nests.joined(node, access):
+            return values[u], u.dtype
+        if self.is_scalar(access):
+            kind = "f" if operand_aval(node, i).dtype.kind == "f" else "i"
+            key = u if u is not None else (node, i)
+            name = self.params.scalar(key, kind, u if u is not None else access.constant)
+            return name, np.dtype(np.float64 if kind == "f" else np.int64)
+        if u is not None and u in self.rows:
+            row = self.rows[u]
+            return f"{row.name}[{self.row_index(row, access.places)}]", u.dtype
+        memory = self.memory(access)
+        text = read(memory.dtype, f"{memory.name}[{self.address(memory, access.places)}]")
+        return text, read_dtype(memory.dtype)
+
+    def chosen(self, node: Value, i: int, count: int, values: dict[Value, str]) -> str:
+        """A label among the operands as an index; a negative one counts from the end, as in NumPy."""
+        text, _ = self.operand(node, i, values)
+        n = self.params.number(("classes", node), count)
+        return f"xg::from_end((long long)({text}), {n})"
+
+    def entry(self, node: Value, values: dict[Value, str]) -> str:
+        """C++ for the entry of ``node`` at the indices in scope; of a reduction what it adds up."""
+        assert node.op is not None
+        name, ctype = node.op.name, value_type(node.dtype)
+        if name in ("dot", "matmul"):
+            x, y = (self.operand(node, i, values)[0] for i in range(2))
+            return f"({ctype})({x}) * ({ctype})({y})"
+        if name in REDUCTIONS:
+            text, _ = self.operand(node, 0, values)
+            return f"({ctype})({text})"
+        if name == "full_like":
+            kind = "f" if node.dtype.kind == "f" else "i"
+            fill = (float if kind == "f" else int)(node.params["value"])
+            return f"({ctype})({self.params.scalar(('fill', node), kind, fill)})"
+        if name == "getitem":
+            return self._gathered(node, values)
+        if name == "scatter_add":
+            classes = self.axes.labels(node)[1]
+            here = "0" if classes is None else self.index(classes)
+            hit = f"{self.chosen(node, 2, node.shape[1], values)} == {here}"
+            text, _ = self.operand(node, 0, values)
+            return f"({hit} ? ({ctype})({text}) : {literal(0, node.dtype)})"
+        found = [self.operand(node, i, values) for i in range(len(node.inputs))]
+        return expression(node, [text for text, _ in found], [dtype for _, dtype in found])
+
+    def _gathered(self, node: Value, values: dict[Value, str]) -> str:
+        """The entry of a row that the row's label chooses."""
+        access = self.nests.access(node, 0)
+        count = operand_aval(node, 0).shape[1]
+        at = self.chosen(node, 2, count, values)
+        if access.root is not None and access.root in self.rows:
+            row = self.rows[access.root]
+            return f"{row.name}[{self.row_index(row, access.places)} + {at} * {row.strides[1]}]"
+        memory = self.memory(access)
+        stride = self.distance(memory, memory.strides[1])
+        return read(memory.dtype, f"{memory.name}[{self.address(memory, access.places)} + {at} * {stride}]")
+
+    def emit(self, w: Text, nodes: Sequence[Value], values: dict[Value, str]) -> None:
+        """Declare a variable for the entry of each of ``nodes``; ``values`` tells their names."""
+        for node in nodes:
+            name = values[node] = w.fresh()
+            w(f"const {value_type(node.dtype)} {name} = {self.entry(node, values)};")
+
+    def cone(self, nest: Nest, wanted: Iterable[Value]) -> list[Value]:
+        """``wanted`` and the nodes of the nest that they take at the same index, in order."""
+        found: set[Value] = set()
+        waiting = list(wanted)
+        while waiting:
+            node = waiting.pop()
+            if node in found:
+                continue
+            found.add(node)
+            for i in range(len(node.inputs)):
+                access = self.nests.access(node, i)
+                if access.root is not None and self.nests.joined(node, access):
+                    waiting.append(access.root)
+        return [n for n in nest.nodes if n in found]
+
+    def monoid(self, node: Value) -> str:
+        return self.axes.relations[node].monoid
+
+    def lane(self, labels: Iterable[int], nodes: Iterable[Value]) -> int | None:
+        """The label that neighbouring threads should share out: contiguous in most of what is read."""
+        votes = dict.fromkeys(labels, 0)
+        for node in nodes:
+            for i in range(len(node.inputs)):
+                access = self.nests.access(node, i)
+                if self.is_scalar(access) or self.nests.joined(node, access) or access.root in self.rows:
+                    continue
+                memory = self.memory(access)
+                unit = memory.unit
+                if unit is None or memory.tiled:
+                    continue
+                label = access.places[unit].label
+                if label in votes and access.places[unit].step == 1:
+                    votes[label] += 1 + prod(memory.shape)
+            if node in self.stores and self.own(node) and self.own(node)[-1] in votes:
+                votes[self.own(node)[-1]] += 1 + node.size
+        return max(votes, key=lambda e: (votes[e], self.axes.extent[e], e)) if votes else None
+
+
+def address_of(array: Any) -> int:
+    """Where an array begins: of NumPy's, or of a library with its ``data.ptr``."""
+    return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr)
+
+
+def _check(node: Value) -> None:
+    assert node.op is not None
+    check(node)
+    if is_fat(node):
+        raise Declined(node, "of two large matrices is the library's")
+    if node.op.name in ("dot", "matmul"):
+        for i in range(2):
+            aval = operand_aval(node, i)
+            if aval.weak or node.dtype.kind != "f":
+                raise Declined(node, f"of {operand_aval(node, 0)} and {operand_aval(node, 1)}")

@@ -1,0 +1,278 @@
+"""A step of a plan as CUDA C++, and how it is launched.
+
+In:  a Region or a straight run of nodes, and the arrays that lie in memory before it.
+Out: Kernel: one text, its launches in order, what it fills, and the memory that it needs.
+Holds: which samples a block takes depends on their number and on the sizes of the sums alone, and blocks are
+combined in order, in float64: the same inputs give the same bits on every card and in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import Any, NamedTuple
+
+from xpgrad.backends.gpu.cuda.by_block import WARP, ByBlock, Phase, wide
+from xpgrad.backends.gpu.cuda.by_thread import ByThread, fits
+from xpgrad.backends.gpu.cuda.expressions import value_type
+from xpgrad.backends.gpu.cuda.frame import Frame, Layouts
+from xpgrad.backends.gpu.cuda.layout import Parameter, Text
+from xpgrad.backends.gpu.cuda.source import prelude
+from xpgrad.core import Value
+from xpgrad.plan import Plan, Region
+from xpgrad.plan.plan import Step
+
+THREADS = 256
+"""Of a block."""
+
+SMALL = 1 << 16
+"""Nodes of so few entries in all are done by one block, which need not wait for others."""
+
+
+class Limits(NamedTuple):
+    """What sizes a region's loop.
+
+    Attributes
+    ----------
+    tile : int
+        Entries of the axis that a block works on together, at most.
+    blocks : int
+        So many share the axis, at most.
+    shared : int
+        Bytes of shared memory of a block; what a tile keeps goes to global memory where it is more.
+    partials : int
+        Bytes of the parts of sums that all blocks write, at most.
+    """
+
+    tile: int = 256
+    blocks: int = 1024
+    shared: int = 40 << 10
+    partials: int = 8 << 20
+
+
+class Launch(NamedTuple):
+    """One launch: the kernel's name, its arguments, blocks, and bytes of shared memory."""
+
+    name: str
+    params: Sequence[Parameter]
+    grid: int
+    shared: int = 0
+
+
+class Kernel:
+    """A step.
+
+    Attributes
+    ----------
+    text : str
+    launches : list of Launch
+    outs : list of Value
+        The arrays that it fills, in C order.
+    partials : dict of Value to (int, dtype)
+        For each sum over the region's axis the entries of one block's part.
+    blocks, chunk : int
+        Blocks that share a region's axis, and entries of it for each.
+    length : str
+        The argument that is the number of entries; a launch may have fewer.
+    block_counts : list of str
+        For each `combine` the argument that is the number of blocks whose parts it combines.
+    scratch_bytes : int
+        Of global memory, for all blocks; 0 where none is asked for.
+    form : str
+        In words, for `explain`.
+
+    Raises
+    ------
+    Declined
+        A node has no loops or no expression here.
+    """
+
+    def __init__(self, step: Step, plan: Plan, layouts: Layouts, limits: Limits) -> None:
+        self.step, self.limits = step, limits
+        self.frame = Frame(step, plan, layouts)
+        self.launches: list[Launch] = []
+        self.partials: dict[Value, tuple[int, Any]] = {}
+        self.scratch_bytes = 0
+        self.blocks = self.chunk = 1
+        self.length = ""
+        self.block_counts: list[str] = []
+        self._functions: list[str] = []
+        if isinstance(step, Region):
+            self._region(step)
+        else:
+            self._straight()
+        self.outs = [n for n in self.frame.stores if not self.frame.memories[n].tiled] + list(self.partials)
+        # Functions that share the frame's arguments are given their list when the last of them is written.
+        shared = self.frame.params.text
+        functions = [f.replace(_SHARED, shared, 1) for f in self._functions]
+        self.text = "\n".join([prelude(), *functions])
+
+    # ── regions ──────────────────────────────────────────────────────────────────────────────
+    def _region(self, step: Region) -> None:
+        limits = self.limits
+        reason = fits(self.frame)
+        block = None if reason is None else self._tiled()
+        frame = self.frame
+        tile = 1 if block is None else block.tile
+        self.chunk = self._chunk(step.extent, max(tile, min(THREADS, limits.tile)))
+        self.blocks = -(-step.extent // self.chunk)
+        chunk, self.length = frame.params.size("chunk", self.chunk), frame.params.size("length", step.extent)
+        w = Text()
+        w(f"const long long first = blockIdx.x * {chunk}, stop = first + {chunk};")
+        w(f"const long long last = stop < {self.length} ? stop : {self.length};")
+        w("__shared__ double xg_sums[32];")
+        if block is None:
+            self.form = "a thread for each sample"
+            self._by_thread(w)
+            shared = 0
+        else:
+            where = "shared" if block.scratch_bytes <= limits.shared else "global"
+            self.form = f"tiles of {tile} samples in {where} memory ({reason})"
+            shared = block.scratch_bytes if where == "shared" else 0
+            self._by_tile(w, block, where)
+        self._function("region", w, self.blocks, shared)
+        for k, node in enumerate(self.partials):
+            self._combine(f"combine{k}", node)
+
+    def _tiled(self) -> ByBlock:
+        """The largest tile that shared memory holds; the smallest, in global memory, where none fits."""
+        tile = self.limits.tile
+        while True:
+            # What was written into the frame for a larger tile is forgotten.
+            frame = self.frame = Frame(self.frame.step, self.frame.plan, self.frame.layouts)
+            found = ByBlock(frame, tile)
+            if found.scratch_bytes <= self.limits.shared or tile <= min(WARP, self.limits.tile):
+                return found
+            tile //= 2
+
+    def _chunk(self, extent: int, tile: int) -> int:
+        """Entries of the axis for one block: a whole number of tiles."""
+        size = sum(8 * max(prod(n.shape), 1) for n in self.frame.sums)
+        blocks = max(
+            min(self.limits.blocks, self.limits.partials // max(size, 1)), min(128, self.limits.blocks)
+        )
+        tiles = -(-extent // tile)
+        return max(-(-tiles // blocks), 1) * tile
+
+    def _by_thread(self, w: Text) -> None:
+        frame = self.frame
+        body = ByThread(frame)
+        w("const int thread = threadIdx.x;")
+        body.write(w)
+        for node, row in body.sums.items():
+            dtype = wide(node.dtype)
+            ctype, count = value_type(dtype), max(prod(node.shape), 1)
+            self.partials[node] = count, dtype
+            pointer = frame.params.pointer(("partial", node), f"{ctype}", ("partial", node))
+            monoid = f"xg::{frame.monoid(node).capitalize()}"
+            w("#pragma unroll")
+            with w.block(f"for (int k = 0; k < {count}; ++k)"):
+                part = f"({ctype}){row.name}[k]"
+                w(f"const {ctype} total = xg::block_reduce<{monoid}>({part}, ({ctype}*)xg_sums);")
+                w(f"if (thread == 0) {pointer}[blockIdx.x * {count}ll + k] = total;")
+
+    def _by_tile(self, w: Text, block: ByBlock, where: str) -> None:
+        frame = self.frame
+        _threads(w, grid=False)
+        base = "xg_shared"
+        if where == "shared":
+            w("XG_DYNAMIC_SHARED(xg_shared);")
+        else:
+            size = frame.params.number("scratch bytes", block.scratch_bytes)
+            self.scratch_bytes = max(block.scratch_bytes * self.blocks, 1)
+            pointer = frame.params.pointer("scratch", "unsigned char", "scratch")
+            base = f"({pointer} + blockIdx.x * {size})"
+        block.declare_scratch(w, base)
+        block.declare_partials(w)
+        tile = frame.params.number("tile", block.tile)
+        with w.block(f"for (long long begin = first; begin < last; begin += {tile})"):
+            w(f"const long long m = last - begin < {tile} ? last - begin : {tile};")
+            for phase, following in pairwise([*block.phases, None]):
+                assert phase is not None
+                block.write(w, phase)
+                if following is None or not (
+                    block.keeps_to_samples(phase) and block.keeps_to_samples(following)
+                ):
+                    w("__syncthreads();")
+        block.finish(w)
+        for node in block.partials:
+            self.partials[node] = max(prod(node.shape), 1), wide(node.dtype)
+
+    def _combine(self, name: str, node: Value) -> None:
+        """The blocks' parts of a sum, in order: a warp for each entry."""
+        frame = self.frame
+        dtype = wide(node.dtype)
+        params = type(frame.params)()
+        parts = params.pointer(("partial", node), f"const {value_type(dtype)}", ("partial", node))
+        out = params.pointer(node, value_type(node.dtype) or "", node)
+        count = max(prod(node.shape), 1)
+        n, blocks = params.number("count", count), params.size("blocks", self.blocks)
+        self.block_counts.append(blocks)
+        monoid = f"xg::{frame.monoid(node).capitalize()}"
+        w = Text()
+        _threads(w, grid=True)
+        with w.block(f"for (long long o = warp; o < {n}; o += warps)"):
+            w(f"{value_type(dtype)} a = {monoid}::identity<{value_type(dtype)}>();")
+            with w.block(f"for (long long c = lane; c < {blocks}; c += lanes)"):
+                w(f"a = {monoid}::combine(a, {parts}[c * {n} + o]);")
+            w(f"a = xg::warp_reduce<{monoid}>(a);")
+            w(f"if (lane == 0) {out}[o] = ({value_type(node.dtype)})a;")
+        self._functions.append(_function(name, params.text, w))
+        self.launches.append(Launch(name, params.items, max(1, min(-(-count * WARP // THREADS), 2048))))
+
+    # ── straight runs ────────────────────────────────────────────────────────────────────────
+    def _straight(self) -> None:
+        frame = self.frame
+        block = ByBlock(frame, 0)
+        sizes = [self._size(phase) for phase in block.phases]
+        small = sum(sizes) <= SMALL
+        self.form = "one block" if small else "a kernel for each nest"
+        groups: list[list[Phase]] = [block.phases] if small else [[phase] for phase in block.phases]
+        self.scratch_bytes = max(block.scratch_bytes, 1) if block.scratch else 0
+        for k, group in enumerate(groups):
+            alone = small or block.is_single(group[0])
+            w = Text()
+            w("__shared__ double xg_sums[32];")
+            _threads(w, grid=not alone)
+            if block.scratch:
+                block.declare_scratch(w, frame.params.pointer("scratch", "unsigned char", "scratch"))
+            for phase in group:
+                block.write(w, phase)
+                if small:
+                    w("__syncthreads();")
+            grid = 1 if alone else max(1, min(-(-self._results(group[0]) // THREADS), 4096))
+            self._function(f"nest{k}", w, grid, 0)
+
+    def _size(self, phase: Phase) -> int:
+        return prod(self.frame.axes.extent[e] for e in phase.labels)
+
+    def _results(self, phase: Phase) -> int:
+        if phase.part is not None:
+            return prod(n for n, *_ in phase.part.box)
+        warps = WARP if phase.reduced else 1
+        return warps * prod(self.frame.axes.extent[e] for e in phase.labels - phase.reduced)
+
+    # ── text ─────────────────────────────────────────────────────────────────────────────────
+    def _function(self, name: str, w: Text, grid: int, shared: int) -> None:
+        self._functions.append(_function(name, _SHARED, w))
+        self.launches.append(Launch(name, self.frame.params.items, grid, shared))
+
+
+_SHARED = "@arguments"
+
+
+def _function(name: str, params: str, w: Text) -> str:
+    return f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}({params}) {{\n{w}\n}}\n'
+
+
+def _threads(w: Text, grid: bool) -> None:
+    """Numbers for the threads and warps that share the work: of one block, or of all."""
+    w(f"const int lanes = blockDim.x < {WARP} ? 1 : {WARP};")
+    w("const int lane = threadIdx.x % lanes;")
+    if grid:
+        w("const long long thread = blockIdx.x * (long long)blockDim.x + threadIdx.x;")
+        w("const long long threads = gridDim.x * (long long)blockDim.x;")
+    else:
+        w("const int thread = threadIdx.x, threads = blockDim.x;")
+    w("const long long warp = thread / lanes, warps = threads / lanes;")

@@ -1,0 +1,148 @@
+"""What a CUDA kernel is told, and where its values lie.
+
+In:  the arrays that a step reads and makes.
+Out: Parameters, the kernel's list of arguments; Memory, an array with its strides.
+Holds: sizes, strides and scalars are arguments, never text, but for axes so short that their loops are
+unrolled. The text depends on which axis of an array is contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad.backends.gpu.cuda.expressions import stored_type
+from xpgrad.core import Value
+
+
+class Parameter(NamedTuple):
+    """One argument: ``kind`` is ``pointer``, ``number`` (64 bits) or ``scalar`` (double or 64 bits).
+
+    ``source`` is the Value, the constant, the number, or the name of what the program provides.
+    """
+
+    name: str
+    ctype: str
+    kind: str
+    source: Any
+
+
+class Parameters:
+    """The arguments of a kernel, in the order in which they were first asked for."""
+
+    def __init__(self) -> None:
+        self._names: dict[Any, str] = {}
+        self.items: list[Parameter] = []
+
+    def _take(self, key: Any, prefix: str, ctype: str, kind: str, source: Any) -> str:
+        if key not in self._names:
+            name = self._names[key] = f"{prefix}{len(self.items)}"
+            self.items.append(Parameter(name, ctype, kind, source))
+        return self._names[key]
+
+    def pointer(self, key: Any, ctype: str, source: Any) -> str:
+        return self._take(("pointer", key), "p", f"{ctype}* __restrict__", "pointer", source)
+
+    def number(self, key: Any, value: int) -> str:
+        """A size. 0 and 1 stand in the text."""
+        return str(value) if value in (0, 1) else self.size(key, value)
+
+    def size(self, key: Any, value: int) -> str:
+        """A size that may be another in a later launch."""
+        return self._take(("number", key), "n", "long long", "number", value)
+
+    def scalar(self, key: Any, kind: str, source: Any) -> str:
+        """A Python or NumPy scalar: of a value, or the number itself; ``kind`` as of a dtype."""
+        ctype = "double" if kind == "f" else "long long"
+        return self._take(("scalar", key), "s", ctype, "scalar", source)
+
+    @property
+    def text(self) -> str:
+        return ", ".join(f"{p.ctype} {p.name}" for p in self.items)
+
+
+@dataclass(eq=False)
+class Memory:
+    """An array that a step reads or makes.
+
+    Attributes
+    ----------
+    name : str
+        Of the pointer in the text.
+    dtype : dtype
+    shape, strides : tuple of int
+        Strides in entries.
+    offset : int
+        Of the first entry from where the pointer points.
+    tiled : bool
+        Along the region's axis it holds one tile, not all.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int = 0
+    tiled: bool = False
+
+    @property
+    def unit(self) -> int | None:
+        """The axis whose neighbours are neighbours in memory."""
+        for a, (n, s) in enumerate(zip(self.shape, self.strides, strict=True)):
+            if n != 1 and s == 1:
+                return a
+        return None
+
+    @property
+    def ctype(self) -> str:
+        found = stored_type(self.dtype)
+        assert found is not None
+        return found
+
+
+def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides, in entries, of an array in C order."""
+    strides = []
+    step = 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(strides))
+
+
+class Text:
+    """Lines of C++, indented."""
+
+    def __init__(self, depth: int = 1) -> None:
+        self.lines: list[str] = []
+        self._depth = depth
+        self._count = 0
+
+    def __call__(self, line: str) -> None:
+        self.lines.append("    " * self._depth + line)
+
+    def fresh(self, prefix: str = "v") -> str:
+        """A new name."""
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """``head {`` and what is written inside, indented."""
+        self(f"{head} {{" if head else "{")
+        self._depth += 1
+        yield
+        self._depth -= 1
+        self("}")
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def key_of(source: Any) -> Any:
+    """What tells one array from another among the arguments."""
+    return source if isinstance(source, Value) else id(source)

@@ -1,0 +1,160 @@
+"""CUBIN from CUDA C++, on any machine.
+
+In:  the text of a CUDA C++ module, and the architecture of a GPU that need not be there.
+Out: the image that a driver loads, and what each kernel takes of the GPU, as ptxas reports it.
+Holds: CuPy is imported when a function here is called, and only its binding to NVRTC is used, which asks
+       for neither a driver nor a GPU. The same text, architecture, `OPTIONS` and `version` give the same
+       image.
+
+The image is what runs, too: ``cupy.cuda.function.Module().load(cubin.image)``. CuPy's ``RawModule`` would
+compile the text once more and add ``-ftz=true``, which flushes float32 subnormals to zero.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, NamedTuple
+
+from xpgrad._errors import DependencyError, DeviceError, message
+
+REMEDY = 'pip install "xpgrad[gpu]"'
+
+# Besides the architecture. What is not named is NVRTC's default: subnormals stay, division and square root
+# are rounded correctly. The last makes ptxas report what each kernel takes, and changes no code.
+OPTIONS: tuple[str, ...] = ("--std=c++17", "--fmad=true", "--ptxas-options=-v")
+
+
+class Resources(NamedTuple):
+    """What one kernel takes of the GPU. All but ``shared`` are per thread; all but ``registers`` in bytes."""
+
+    registers: int  # of 32 bits
+    spill_stores: int  # code that stores what found no register, the functions it calls included
+    spill_loads: int
+    shared: int  # per block, of fixed size
+    stack: int  # local memory: arrays, spills, calls
+
+
+class Cubin(NamedTuple):
+    """Machine code for one architecture."""
+
+    image: bytes
+    log: str
+    resources: dict[str, Resources]  # by the kernel's name in the image, mangled without ``extern "C"``
+
+
+@cache
+def available() -> str | None:
+    """None where CUDA C++ can be compiled; otherwise why not, and what to type."""
+    try:
+        nvrtc = _binding()
+    except ImportError as error:
+        if error.name == "cupy":
+            return f"CuPy is not installed; {REMEDY}"
+        return f"CuPy is installed but cannot be imported ({_first_line(error.__cause__ or error)}); {REMEDY}"
+    try:
+        nvrtc.getVersion()  # CuPy looks for the library at the first call
+    except (RuntimeError, OSError) as error:
+        return f"CuPy does not find NVRTC, the compiler library of CUDA ({_first_line(error)}); {REMEDY}"
+    return None
+
+
+def version() -> tuple[int, int]:
+    """Of NVRTC: ``(12, 9)``."""
+    major, minor = _binding().getVersion()
+    return major, minor
+
+
+@cache
+def architectures() -> tuple[str, ...]:
+    """What NVRTC compiles for, oldest first: ``("sm_50", "sm_52", ..., "sm_121")``."""
+    return tuple(f"sm_{number}" for number in sorted(_binding().getSupportedArchs()))
+
+
+def compile_cubin(source: str, arch: str = "sm_80", name: str = "xpgrad.cu") -> Cubin:
+    """Compile a CUDA C++ module for one architecture.
+
+    Parameters
+    ----------
+    source : str
+        CUDA C++. Kernels are ``extern "C"`` where they are wanted by the name that they have here.
+    arch : str
+        ``"sm_90"`` for compute capability 9.0.
+    name : str
+        What the compiler's messages call the text.
+
+    Raises
+    ------
+    DependencyError
+        Without CuPy or NVRTC; it says which, and the remedy.
+    DeviceError
+        An architecture that this NVRTC does not know: too old for it, or too new.
+    """
+    if reason := available():
+        raise DependencyError(message(f"CUDA C++ cannot be compiled: {reason}"))
+    if arch not in architectures():
+        headline = f"NVRTC {'.'.join(map(str, version()))} does not compile for {arch}"
+        raise DeviceError(message(headline, {"knows": ", ".join(architectures())}))
+    nvrtc = _binding()
+    program = nvrtc.createProgram(source, name, (), ())
+    try:
+        try:
+            nvrtc.compileProgram(program, (*OPTIONS, f"--gpu-architecture={arch}"))
+        except nvrtc.NVRTCError as error:
+            headline = f"{name} does not compile for {arch}: {error}"
+            raise AssertionError(_complaint(headline, _log(nvrtc, program), source, name)) from None
+        log = _log(nvrtc, program)
+        return Cubin(bytes(nvrtc.getCUBIN(program)), log, _resources(log))
+    finally:
+        nvrtc.destroyProgram(program)
+
+
+def _binding() -> Any:
+    from cupy.cuda import nvrtc
+
+    return nvrtc
+
+
+def _log(nvrtc: Any, program: Any) -> str:
+    return str(nvrtc.getProgramLog(program)).rstrip("\0 \n")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _resources(log: str) -> dict[str, Resources]:
+    """Read what ptxas says of each kernel; the functions that it calls follow under its name.
+
+    ::
+
+        ptxas info    : Compiling entry function 'fit' for 'sm_80'
+        ptxas info    : Function properties for fit
+        ptxas         .     40 bytes stack frame, 36 bytes spill stores, 36 bytes spill loads
+        ptxas info    : Used 32 registers, used 1 barriers, 40 bytes cumulative stack size, 1024 bytes smem
+    """
+    parts = re.split(r"Compiling entry function '([^']+)'.*", log)[1:]
+
+    def figures(text: str, unit: str) -> list[int]:
+        return [int(figure) for figure in re.findall(rf"(\d+) {unit}", text)]
+
+    return {
+        kernel: Resources(
+            registers=sum(figures(text, "registers")),
+            spill_stores=sum(figures(text, "bytes spill stores")),
+            spill_loads=sum(figures(text, "bytes spill loads")),
+            shared=sum(figures(text, "bytes smem")),
+            stack=max(figures(text, "bytes (?:stack frame|cumulative stack size)"), default=0),
+        )
+        for kernel, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def _complaint(headline: str, log: str, source: str, name: str, around: int = 2, most: int = 5) -> str:
+    """The compiler's log, and the lines of the text where it found its first errors, with their neighbours."""
+    lines = source.splitlines()
+    found = re.findall(rf"^{re.escape(name)}\((\d+)\): (?:\w+ )?error", log, flags=re.MULTILINE)
+    wrong = [int(number) for number in dict.fromkeys(found)][:most]
+    shown = sorted({k for n in wrong for k in range(n - around, n + around + 1) if 1 <= k <= len(lines)})
+    marked = [f"{'>' if k in wrong else ' '} {k:4} {lines[k - 1]}" for k in shown]
+    return "\n".join([headline, log, *marked])
