@@ -7,7 +7,7 @@ Holds: constants go to the device once, when the kernel is made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from xpgrad.backends.gpu.cuda.layout import Parameter
 from xpgrad.core import Value
 
 Env = dict[Value, Any]
+Work = dict[Any, Any]
 
 
 class Stage(Protocol):
@@ -64,6 +65,18 @@ class Device(Protocol):
 
     def compile(self, text: str) -> tuple[Any, bool]:
         """The module of a text, and whether it is new to this process."""
+        ...
+
+    def address(self, x: Any) -> Any:
+        """What a kernel is given for an input: the address of an array, the value of a scalar."""
+        ...
+
+    def queue(self) -> Any:
+        """What orders the kernels that this thread starts now."""
+        ...
+
+    def capture(self, start: Callable[[], None]) -> Callable[[], None]:
+        """The kernels that ``start`` starts, to be started again all at once; none is started now."""
         ...
 
     def stage(self, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> Stage:

@@ -8,7 +8,7 @@ Holds: a module is compiled once for each text and architecture, in this process
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from math import prod
 from typing import Any
@@ -75,6 +75,26 @@ class CudaDevice:
                 module.load(image)
             self._modules[text] = module
             return module, fresh
+
+    def address(self, x: Any) -> Any:
+        return x.data.ptr if isinstance(x, self.xp.ndarray) else x.item() if hasattr(x, "item") else x
+
+    def queue(self) -> int:
+        return int(self.xp.cuda.get_current_stream(self.number).ptr)
+
+    def capture(self, start: Callable[[], None]) -> Callable[[], None]:
+        cuda = self.xp.cuda
+        with cuda.Device(self.number), cuda.Stream(non_blocking=True) as stream:
+            stream.begin_capture()
+            try:
+                start()
+            finally:
+                graph = stream.end_capture()
+
+        def again() -> None:
+            graph.launch(cuda.get_current_stream())
+
+        return again
 
     def stage(self, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> PinnedStage:
         with self.xp.cuda.Device(self.number):

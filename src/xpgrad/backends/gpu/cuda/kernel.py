@@ -17,7 +17,7 @@ from xpgrad.backends.gpu.cuda.by_block import WARP, ByBlock, Phase, wide
 from xpgrad.backends.gpu.cuda.by_thread import ByThread, fits
 from xpgrad.backends.gpu.cuda.expressions import value_type
 from xpgrad.backends.gpu.cuda.frame import Frame, Layouts
-from xpgrad.backends.gpu.cuda.layout import Parameter, Text
+from xpgrad.backends.gpu.cuda.layout import Parameter, Parameters, Text
 from xpgrad.backends.gpu.cuda.source import prelude
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region
@@ -75,8 +75,8 @@ class Kernel:
         Blocks that share a region's axis, and entries of it for each.
     length : str
         The argument that is the number of entries; a launch may have fewer.
-    block_counts : list of str
-        For each `combine` the argument that is the number of blocks whose parts it combines.
+    block_count : str
+        The argument of `combine` that is the number of blocks whose parts it combines.
     scratch_bytes : int
         Of global memory, for all blocks; 0 where none is asked for.
     form : str
@@ -96,7 +96,7 @@ class Kernel:
         self.scratch_bytes = 0
         self.blocks = self.chunk = 1
         self.length = ""
-        self.block_counts: list[str] = []
+        self.block_count = ""
         self._functions: list[str] = []
         if isinstance(step, Region):
             self._region(step)
@@ -132,8 +132,8 @@ class Kernel:
             shared = block.scratch_bytes if where == "shared" else 0
             self._by_tile(w, block, where)
         self._function("region", w, self.blocks, shared)
-        for k, node in enumerate(self.partials):
-            self._combine(f"combine{k}", node)
+        if self.partials:
+            self._combine()
 
     def _tiled(self) -> ByBlock:
         """The largest tile that shared memory holds; the smallest, in global memory, where none fits."""
@@ -199,27 +199,28 @@ class Kernel:
         for node in block.partials:
             self.partials[node] = max(prod(node.shape), 1), wide(node.dtype)
 
-    def _combine(self, name: str, node: Value) -> None:
-        """The blocks' parts of a sum, in order: a warp for each entry."""
-        frame = self.frame
-        dtype = wide(node.dtype)
-        params = type(frame.params)()
-        parts = params.pointer(("partial", node), f"const {value_type(dtype)}", ("partial", node))
-        out = params.pointer(node, value_type(node.dtype) or "", node)
-        count = max(prod(node.shape), 1)
-        n, blocks = params.number("count", count), params.size("blocks", self.blocks)
-        self.block_counts.append(blocks)
-        monoid = f"xg::{frame.monoid(node).capitalize()}"
+    def _combine(self) -> None:
+        """The blocks' parts of all sums, each in order: a warp for each entry."""
+        params = Parameters()
+        blocks = self.block_count = params.size("blocks", self.blocks)
         w = Text()
         _threads(w, grid=True)
-        with w.block(f"for (long long o = warp; o < {n}; o += warps)"):
-            w(f"{value_type(dtype)} a = {monoid}::identity<{value_type(dtype)}>();")
-            with w.block(f"for (long long c = lane; c < {blocks}; c += lanes)"):
-                w(f"a = {monoid}::combine(a, {parts}[c * {n} + o]);")
-            w(f"a = xg::warp_reduce<{monoid}>(a);")
-            w(f"if (lane == 0) {out}[o] = ({value_type(node.dtype)})a;")
-        self._functions.append(_function(name, params.text, w))
-        self.launches.append(Launch(name, params.items, max(1, min(-(-count * WARP // THREADS), 2048))))
+        most = 1
+        for node, (count, dtype) in self.partials.items():
+            wider, ctype = value_type(dtype), value_type(node.dtype)
+            parts = params.pointer(("partial", node), f"const {wider}", ("partial", node))
+            out = params.pointer(node, ctype or "", node)
+            n = params.number(("count", node), count)
+            monoid = f"xg::{self.frame.monoid(node).capitalize()}"
+            with w.block(f"for (long long o = warp; o < {n}; o += warps)"):
+                w(f"{wider} a = {monoid}::identity<{wider}>();")
+                with w.block(f"for (long long c = lane; c < {blocks}; c += lanes)"):
+                    w(f"a = {monoid}::combine(a, {parts}[c * {n} + o]);")
+                w(f"a = xg::warp_reduce<{monoid}>(a);")
+                w(f"if (lane == 0) {out}[o] = ({ctype})a;")
+            most = max(most, count)
+        self._functions.append(_function("combine", params.text, w))
+        self.launches.append(Launch("combine", params.items, min(-(-most * WARP // THREADS), 2048)))
 
     # ── straight runs ────────────────────────────────────────────────────────────────────────
     def _straight(self) -> None:

@@ -8,20 +8,22 @@ a parameter, so that the same program runs on a CUDA device and, in tests, on a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from xpgrad._errors import at_line
 from xpgrad.backends.assembly import Assembly, by_library, needed
-from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env
+from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
 from xpgrad.backends.gpu.cuda.frame import Layouts
 from xpgrad.backends.gpu.cuda.kernel import THREADS, Kernel
+from xpgrad.backends.gpu.cuda.replay import AFTER, Replay
 from xpgrad.backends.gpu.cuda.stream import StreamedStep, Whole, cut_of
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Value, operands_of
 from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan.axes import is_view
 from xpgrad.plan.tiles import looked_into
 
 
@@ -34,21 +36,28 @@ class KernelStep:
         self.module, self.fresh = device.compile(self.kernel.text)
         self.arguments = Arguments(self.kernel, device)
 
-    def run(self, env: Env) -> None:
-        """Fill in ``env`` what the step makes."""
-        kernel, device = self.kernel, self.device
-        xp = device.xp
+    def allocate(self, env: Env) -> Work:
+        """Put the arrays that the step fills into ``env``, and give what it needs beside."""
+        kernel, xp = self.kernel, self.device.xp
         for node in kernel.outs:
             env[node] = xp.empty(node.shape, node.dtype)
-        work: dict[Any, Any] = {}
+        work: Work = {}
         for node, (count, dtype) in kernel.partials.items():
             work["partial", node] = xp.empty(count * kernel.blocks, dtype)
         if kernel.scratch_bytes:
             work["scratch"] = xp.empty(kernel.scratch_bytes, np.uint8)
-        for launch in kernel.launches:
+        return work
+
+    def start(self, env: Env, work: Work) -> None:
+        """Start the kernels."""
+        for launch in self.kernel.launches:
             if launch.grid:  # 0 where there are no samples
                 args = [self.arguments.of(p, env, work) for p in launch.params]
-                device.launch(self.module, launch.name, launch.grid, THREADS, args, launch.shared)
+                self.device.launch(self.module, launch.name, launch.grid, THREADS, args, launch.shared)
+
+    def run(self, env: Env) -> None:
+        """Fill in ``env`` what the step makes."""
+        self.start(env, self.allocate(env))
 
 
 class RowStep:
@@ -116,15 +125,55 @@ class Program:
             if any(looked_into(v) is h for v in plan.graph.outputs):
                 raise Whole(h, "it is an output")
         self._views = [v for v in needed(plan.views, used) if looked_into(v) not in hosts]
+        self._unfit = self._why_no_graph()
+        self._replay = Replay(device, self._prepare) if self._unfit is None else None
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Outputs of the graph; they share no memory with the inputs or one another."""
-        env: Env = dict(zip(self.plan.graph.inputs, inputs, strict=True))
-        for node in self._views:
-            env[node] = run_node(node, env)
+        if self._replay is not None:
+            found = self._replay.run(inputs)
+            if found is not None:
+                return found
+        env = self._begin(inputs)
         for step in self.steps:
             step.run(env)
         return self._owned([env[v] for v in self.plan.graph.outputs], inputs)
+
+    def _begin(self, inputs: Sequence[Any]) -> Env:
+        env: Env = dict(zip(self.plan.graph.inputs, inputs, strict=True))
+        for node in self._views:
+            env[node] = run_node(node, env)
+        return env
+
+    def _prepare(self, inputs: Sequence[Any]) -> tuple[Callable[[], None], list[Any]]:
+        """All kernels with their memory, to be started without allocating any."""
+        scalars = [
+            self.device.xp.asarray(x) if isinstance(x, np.generic) and not v.weak else x
+            for v, x in zip(self.plan.graph.inputs, inputs, strict=True)
+        ]
+        env = self._begin(scalars)
+        works = {}
+        for step in self.steps:
+            if isinstance(step, KernelStep):
+                works[step] = step.allocate(env)
+            else:
+                step.run(env)  # it only looks
+
+        def start() -> None:
+            for step, work in works.items():
+                step.start(env, work)
+
+        return start, [env[v] for v in self.plan.graph.outputs]
+
+    def _why_no_graph(self) -> str | None:
+        """What cannot be captured; None where everything can."""
+        for step in self.steps:
+            if isinstance(step, StreamedStep):
+                return "samples are copied from the host"
+            if isinstance(step, RowStep) and not is_view(step.node):
+                assert step.node.op is not None
+                return f"{step.node.op.name} is the library's, which may refuse a captured stream"
+        return None
 
     def _owned(self, outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
         seen = {id(_base(x)) for x in inputs}
@@ -139,7 +188,11 @@ class Program:
 
     def describe(self) -> list[str]:
         """For each step what does it."""
-        lines = []
+        if self._replay is None:
+            graph = f"no CUDA graph: {self._unfit}"
+        else:
+            graph = f"a CUDA graph after {AFTER} calls with the same buffers ({self._replay.count} kept)"
+        lines = [graph]
         for step in self.steps:
             names = ", ".join(n.op.name for n in step.step.nodes if n.op is not None)
             if isinstance(step, RowStep):

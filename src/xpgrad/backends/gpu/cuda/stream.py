@@ -157,8 +157,8 @@ class StreamedStep:
             self.stage.used(k)
             done += blocks[k]
         env.update(given)
-        for launch, blocks_of in zip(combines, kernel.block_counts, strict=True):
-            args = [self.arguments.of(p, env, work, {blocks_of: done}) for p in launch.params]
+        for launch in combines:
+            args = [self.arguments.of(p, env, work, {kernel.block_count: done}) for p in launch.params]
             device.launch(self.module, launch.name, launch.grid, THREADS, args, launch.shared)
 
     def describe(self) -> Iterable[str]:
