@@ -59,14 +59,15 @@ def _target(f):
 
 
 class Shimmed(Compiled):
-    """`xg.compile` with the CUDA generator, its kernels behind the shim: each block has one thread."""
+    """`xg.compile` with the CUDA generator, behind the shim: blocks of one thread or of two warps."""
 
     def __init__(self):
         super().__init__("cuda")
 
     def compile(self, f, threads=None):
         compiled = compile(f, threads=threads)
-        target, device = _target(f), ShimDevice(_limits(f))
+        chance = zlib.crc32(str(getattr(f, "__wrapped__", f)).encode()) // 64
+        target, device = _target(f), ShimDevice(_limits(f), (1, 64)[chance % 2], chance // 2 % 2 == 1)
 
         def run(*args):
             with programs.use("cuda", target, device):

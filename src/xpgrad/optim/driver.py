@@ -12,7 +12,8 @@ from math import isfinite
 from typing import Any
 
 from xpgrad._errors import DataError, message
-from xpgrad._trees import flatten
+from xpgrad._trees import flatten, unflatten
+from xpgrad.backends import programs
 from xpgrad.devices import common_device, resolve, to_device, using
 from xpgrad.optim.batches import Batches, check_not_empty
 from xpgrad.optim.descent import full_batch, minibatches
@@ -70,7 +71,9 @@ def minimize(
         losses of up to some millions of parameters.
     device : str, optional
         Where to compute: ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``. By default where
-        ``params`` and ``data`` are. What is there already is not copied.
+        ``params`` and ``data`` are. What is there already is not copied. On a GPU, full-batch data in a
+        memory-mapped file, or of more than half of its free memory, stay on the host: each step copies
+        them tile by tile.
     max_iter : int, optional
         Iterations at most. An iteration is one pass over the data: one step, or with minibatches
         as many as there are batches. By default 1000, or 100 with minibatches.
@@ -95,7 +98,7 @@ def minimize(
     compile : bool, optional
         Whether to compile the loss and its gradient, as `xg.compile` does: it is then called once to be
         traced, not in each step, and what it reads from outside its arguments must not change in
-        ways that `xg.compile` does not see. By default it is compiled on the CPU where it can be; one
+        ways that `xg.compile` does not see. By default it is compiled where it can be; one
         that cannot (an ``if`` on a number of an array, random numbers) is run line by line, and a
         warning and the message of the Fit name its line. True insists, False is for a loss with
         effects of its own.
@@ -138,12 +141,12 @@ def minimize(
     tol = _TOL if tol is None else tol
     if not flatten(params)[0]:
         raise DataError(message("minimize: there are no parameters", {"params": params}))
-    params, data, place = _placed(params, tuple(data), device)
+    params, data, place, streams = _placed(params, tuple(data), device, batch_size is None)
     check_not_empty(data, sample_axis)
     batches = None
     if batch_size is not None:
         batches = Batches(data, batch_size, sample_axis, seed)
-    objective = Objective(loss, data, compile=compile, place=place)
+    objective = Objective(loss, data, compile=compile, streams_to=place if streams else None)
     with using(place), progress_bar(method, max_iter, progress) as show:
         run = Run(objective, callback, show)
         if method == "lbfgs":
@@ -155,14 +158,22 @@ def minimize(
         return minibatches(objective, optimizer, params, batches, run, max_iter=max_iter, tol=tol)
 
 
-def _placed(params: Any, data: tuple[Any, ...], device: str | None) -> tuple[Any, tuple[Any, ...], str]:
-    """Parameters and data on the device of the fit, and its name."""
+def _placed(
+    params: Any, data: tuple[Any, ...], device: str | None, whole: bool
+) -> tuple[Any, tuple[Any, ...], str, bool]:
+    """Parameters and data on the device of the fit, its name, and whether data stay on the host."""
     if device is None:
         place = common_device((params, *data), name="args", operation="minimize")
     else:
         place = resolve(device)
-    params, data = to_device((params, data), place)
-    return params, data, place
+    leaves, structure = flatten(data)
+    stays = [whole and programs.stays_on_host(x, place) for x in leaves]
+    if not any(stays):
+        params, data = to_device((params, data), place)
+        return params, data, place, False
+    moved = iter(to_device([x for x, kept in zip(leaves, stays, strict=True) if not kept], place))
+    data = unflatten(structure, [x if kept else next(moved) for x, kept in zip(leaves, stays, strict=True)])
+    return to_device(params, place), data, place, True
 
 
 def _checked(

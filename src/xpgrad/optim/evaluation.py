@@ -19,7 +19,7 @@ import numpy as np
 from xpgrad._errors import TraceError
 from xpgrad._trees import flatten
 from xpgrad.compiler import compile as compiled
-from xpgrad.devices import asnumpy, device_of, namespace
+from xpgrad.devices import asnumpy, device_of, namespace, to_device
 from xpgrad.transforms import value_and_grad
 
 Loss = Callable[..., Any]
@@ -34,10 +34,12 @@ class Step:
     ----------
     loss : callable
     compile : bool or None
-        True: compiled, whatever the loss. False: line by line. None: compiled on the CPU, if the loss
-        can be traced with shapes alone; if not, line by line, with a warning.
-    method, place : str
-        Who warns, and where the arguments are.
+        True: compiled, whatever the loss. False: line by line. None: compiled if the loss can be traced
+        with shapes alone; if not, line by line, with a warning.
+    method : str
+        Who warns.
+    streams_to : str or None
+        The GPU to which data that lies on the host are copied tile by tile; None: all is where it is to be.
 
     Attributes
     ----------
@@ -45,13 +47,13 @@ class Step:
         Why the loss is run line by line although it was to be compiled; empty where it is not so.
     """
 
-    def __init__(self, loss: Loss, compile: bool | None, method: str, place: str) -> None:
+    def __init__(self, loss: Loss, compile: bool | None, method: str, streams_to: str | None) -> None:
         self.remark = ""
         self._method = method
         self._eager = value_and_grad(loss)
         self._must = compile is True
-        wanted = place == "cpu" if compile is None else compile
-        self._compiled = compiled(self._eager) if wanted else None
+        self._streams_to = streams_to
+        self._compiled = None if compile is False else compiled(self._eager, device=streams_to)
 
     def __call__(self, *args: Any) -> tuple[Any, Any]:
         if self._compiled is None:
@@ -70,6 +72,8 @@ class Step:
         return out
 
     def _line_by_line(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        if self._streams_to is not None:
+            args = to_device(args, self._streams_to)
         value, gradient = self._eager(*args)
         return value, gradient
 
@@ -101,7 +105,7 @@ class Objective:
     ----------
     loss : callable
     data : tuple
-    compile, method, place
+    compile, method, streams_to
         As in `Step`.
 
     Attributes
@@ -119,9 +123,9 @@ class Objective:
         *,
         compile: bool | None = None,
         method: str = "minimize",
-        place: str = "cpu",
+        streams_to: str | None = None,
     ) -> None:
-        self._step = Step(loss, compile, method, place)
+        self._step = Step(loss, compile, method, streams_to)
         self.data = tuple(data)
         self.evaluations = 0
 

@@ -74,7 +74,7 @@ def lbfgs(
         raise ValueError(f"lbfgs: memory must be at least 1, got {memory}")
     place = common_device((params, *data), name="args", operation="lbfgs")
     with using(place):
-        objective = Objective(loss, data, compile=compile, method="lbfgs", place=place)
+        objective = Objective(loss, data, compile=compile, method="lbfgs")
         run = Run(objective, callback)
         return quasi_newton(objective, params, run, max_iter=max_iter, tol=tol, memory=memory)
 

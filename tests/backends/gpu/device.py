@@ -1,4 +1,4 @@
-"""A device for CUDA programs that is this CPU: kernels behind the shim, one thread in a block."""
+"""A device for CUDA programs that is this CPU: kernels behind the shim."""
 
 import numpy as np
 
@@ -10,14 +10,19 @@ SHIM = Shim()
 
 
 class ShimDevice:
-    """What `xpgrad.backends.gpu.cuda.program.Device` asks for, on NumPy arrays."""
+    """What `xpgrad.backends.gpu.cuda.program.Device` asks for, on NumPy arrays.
+
+    Blocks have ``threads`` threads, 1 or a multiple of a warp; with ``reverse`` the last runs first, so that
+    one that does not wait for another is found out.
+    """
 
     xp = np
     slot = 64 << 20
     out_of_memory = MemoryError
 
-    def __init__(self, limits=None):
+    def __init__(self, limits=None, threads=1, reverse=False):
         self.limits = limits or Limits()
+        self.threads, self.reverse = threads, reverse
         self.texts = []
         self.launches = []
         self.captured = None
@@ -40,7 +45,10 @@ class ShimDevice:
             self.captured.append((module, name, grid, block, args, shared))
             return
         self.launches.append(name)
-        module.launch(name, grid, 1, args, shared)
+        self._run(module, name, grid, args, shared)
+
+    def _run(self, module, name, grid, args, shared):
+        module.launch(name, grid, self.threads, args, shared, reverse=self.reverse)
 
     def address(self, x):
         return x.ctypes.data if self.is_here(x) else x
@@ -56,7 +64,7 @@ class ShimDevice:
         def again():
             self.launches.append("graph")
             for module, name, grid, _, args, shared in launches:
-                module.launch(name, grid, 1, args, shared)
+                self._run(module, name, grid, args, shared)
 
         return again
 

@@ -316,8 +316,8 @@ def _check_exponent(node: Value) -> None:
 def _rounded(node: Value) -> str:
     decimals = int(node.params.get("decimals", 0))
     if node.dtype.kind != "f":
-        if decimals < 0:
-            raise Declined(node, "of integers to tens or more has no CUDA expression")
+        if decimals < 0 or node.dtype == BOOL:
+            raise Declined(node, f"of {node.dtype} to {decimals} decimals has no CUDA expression")
         return "{0}"
     if decimals == 0:
         return "xg::rint({0})"

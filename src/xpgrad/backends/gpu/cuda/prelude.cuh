@@ -253,8 +253,8 @@ struct All {
     template <class T> static XG_FN T combine(T a, T b) { return a && b; }
 };
 
-// ``x`` of all lanes of a warp, in every lane. Blocks have a multiple of 32 threads, or one. The order is
-// fixed; of zeros of both signs, which the maximum of lane 0 is, every lane has.
+// ``x`` of all lanes of a warp, in every lane. Blocks have a multiple of 32 threads, or one, along x alone. The
+// order is fixed, so that the bits are the same each time; lanes may differ in the sign of a maximum 0.
 template <class Monoid, class T> XG_FN T warp_reduce(T x) {
     if (blockDim.x == 1) return x;
 #pragma unroll

@@ -54,7 +54,7 @@ template <class T> XG_FN T kl_div(T x, T y) { return divergence(x, y, x * log_ra
 template <class T> XG_FN T sinc(T x) { return x == T(0) ? T(1) : sinpi(x) / (T(3.141592653589793) * x); }
 template <class T> XG_FN T cosm1(T x) {
     const T s = sin(T(0.5) * x);
-    return T(-2) * s * s;
+    return T(0) - T(2) * s * s;
 }
 template <class T> XG_FN T exprel(T x) {
     return x == T(0) ? T(1) : x == infinity<T>() ? x : expm1(x) / x;
@@ -169,9 +169,8 @@ template <class T> XG_FN T zeta(T s, T q) {
     if (q > T(0)) return zeta_right(s, q);
     if (s != floor(s)) return nan<T>();
     // The terms left of 0 are those of another such sum.
-    const T part = q - floor(q);
-    const T left = zeta_right(s, T(1) - part) - zeta_right(s, T(1) - q);
-    return zeta_right(s, part) + (fmod(s, T(2)) == T(0) ? left : -left);
+    const T left = zeta_right(s, ceil(q) - q) - zeta_right(s, T(1) - q);
+    return zeta_right(s, q - floor(q)) + (fmod(s, T(2)) == T(0) ? left : -left);
 }
 template <class T> XG_FN T polygamma(T n, T x) {
     if (n == T(0)) return digamma(x);
@@ -257,7 +256,7 @@ template <class T> XG_FN T scaled_far(T a, T mu) {
         term *= (odd * odd - mu) / (T(8 * k) * a);
         total += term;
     }
-    return total / sqrt(T(6.283185307179586) * a);
+    return T(0.3989422804014327) * total / sqrt(a);
 }
 template <class T> XG_FN T i0e(T x) {
     const T a = fabs(x);
