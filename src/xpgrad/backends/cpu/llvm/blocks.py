@@ -31,6 +31,9 @@ SQUARE = 5
 """An inner product holds so many rows of either factor: of the blocks that fit into 32 registers the one
 that loads least."""
 
+GROUP = 16
+"""So many blocks of rows go past some rows of the other factor, which stay in the first cache meanwhile."""
+
 REGISTERS = 20
 """Vectors of sums that a block holds; 32 registers less those for the factors."""
 
@@ -87,7 +90,8 @@ class Blocks:
         done = "0"
         for block in dict.fromkeys((count, 1)):
             whole = w.plus(done, w.times(w.op(f"sdiv i64 {w.minus(n_run, done)}, {block}"), str(block)))
-            with w.loop(whole, done, str(block)) as b:
+            with w.loop(whole, done, str(block * GROUP)) as g:
+                end = w.least(w.plus(g, str(block * GROUP)), whole)
                 start = "0"
                 for width in widths:
                     if rows is not None:
@@ -95,7 +99,7 @@ class Blocks:
                     else:  # as many blocks of this width as the number has, which is not in the text
                         room = w.minus(n_held, start)
                         stop = w.plus(start, w.times(w.op(f"sdiv i64 {room}, {width}"), str(width)))
-                    with w.loop(stop, start, str(width)) as h:
+                    with w.loop(stop, start, str(width)) as h, w.loop(end, g, str(block)) as b:
                         ahead = ""
                         if start == "0" and run_factor.storage.kind == "memory" and block > 1:
                             ahead = w.times(run_factor.step(run), str(block))
