@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import TIMEOUT_MAX, Event, Timer
 from typing import Any
 
@@ -47,7 +47,8 @@ class Answering:
         self.kill()
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             assert stream
-            stream.close()
+            with suppress(BrokenPipeError):  # what was not yet sent to a process that is gone
+                stream.close()
 
     def kill(self) -> None:
         if self.process.returncode is None:

@@ -10,13 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.nests import Declined
 from xpgrad.plan.relations import is_fat
+
+
+class Layouts(NamedTuple):
+    """What is known when a kernel is made: the arrays that lie in memory before it runs.
+
+    Attributes
+    ----------
+    held : dict of Value to array
+        Inputs and views of them, for their strides.
+    alive : set of Value
+        What later steps or the outputs read.
+    """
+
+    held: dict[Value, Any]
+    alive: set[Value]
 
 
 class Assembly:

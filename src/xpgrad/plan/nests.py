@@ -68,7 +68,7 @@ class Nest:
     nodes: list[Value] = field(default_factory=list)
 
 
-_REDUCTIONS = frozenset(("sum", "max", "min", "prod", "any", "all"))
+REDUCTIONS = frozenset(("sum", "max", "min", "prod", "any", "all"))
 _PRODUCTS = frozenset(("dot", "matmul"))
 _BOXES = frozenset(("index_update", "scatter_sum", "concatenate", "pad"))
 
@@ -128,7 +128,7 @@ class Nests:
             and u in self._nest_of
             and self._nest_of[u] is self._nest_of.get(node)
             and u.op is not None
-            and u.op.name not in _REDUCTIONS
+            and u.op.name not in REDUCTIONS
         )
 
     # ── lowering ─────────────────────────────────────────────────────────────────────────────
@@ -149,7 +149,7 @@ class Nests:
             self._add(Nest("boxes", self._depth(node, None), self._space(node)), node)
         elif is_pointwise(node) or name in ("full_like", "pick_labels") or self._takes(node):
             self._join(node, self._space(node))
-        elif name in _REDUCTIONS:
+        elif name in REDUCTIONS:
             self._join(node, self._space(node) | frozenset(self.axes.reduced(node)))
         else:
             raise Declined(node, "has no loops of ours")
@@ -191,7 +191,7 @@ class Nests:
             straight = (
                 nest.kind == "loop"
                 and nest.labels == space
-                and u.op.name not in _REDUCTIONS
+                and u.op.name not in REDUCTIONS
                 and self._straight(u, node, access)
             )
             depth = max(depth, nest.depth + (not straight))
@@ -215,7 +215,7 @@ class Nests:
                 or nest.kind != "loop"
                 or not found
                 or node.op is None
-                or node.op.name in _REDUCTIONS
+                or node.op.name in REDUCTIONS
             ):
                 continue
             first = min((self._nest_of[reader] for reader, _ in found), key=lambda n: n.depth)

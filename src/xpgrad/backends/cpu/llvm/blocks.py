@@ -12,6 +12,7 @@ from typing import NamedTuple
 from xpgrad.backends.cpu.llvm.kernel import VECTOR_BYTES, Kernel
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
 from xpgrad.backends.cpu.llvm.storage import Storage
+from xpgrad.backends.cpu.llvm.vectors import fma, multiply_add, spread, zero
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer
 from xpgrad.core import Value
 from xpgrad.plan.nests import Access, roots
@@ -135,7 +136,7 @@ class Blocks:
         for line, tail in zip(sums, tails, strict=True):
             for vector, scalar in zip(line, tail, strict=True):
                 w.do(f"store <{lanes} x {ctype}> zeroinitializer, ptr {vector}")
-                w.do(f"store {ctype} {_zero(ctype)}, ptr {scalar}")
+                w.do(f"store {ctype} {zero(ctype)}, ptr {scalar}")
         whole = w.times(w.op(f"sdiv i64 {n_r}, {lanes}"), str(lanes))
         for width, held_sums, begin, end in ((lanes, sums, "0", whole), (1, tails, whole, n_r)):
             kind = f"<{width} x {ctype}>" if width > 1 else ctype
@@ -146,7 +147,7 @@ class Blocks:
                         w.prefetch(w.at(ctype, p, w.plus(r, ahead)))
                 for i, x in enumerate(values[0]):
                     for j, y in enumerate(values[1]):
-                        _fma(w, kind, x, y, held_sums[i][j])
+                        fma(w, kind, x, y, held_sums[i][j])
         suffix = {"float": "f32", "double": "f64"}[ctype]
         for i in range(shape[0]):
             for j in range(shape[1]):
@@ -267,7 +268,7 @@ class Blocks:
         for i in range(width):
             with w.loop(n_v) as v:
                 place = w.plus(w.times(str(i), goal.step(across)), v)
-                w.store(self.ctype, _zero(self.ctype), goal.pointer, place)
+                w.store(self.ctype, zero(self.ctype), goal.pointer, place)
         done = "0"
         for deep in (max(1, 8 // width), 1):
             whole = w.plus(done, w.times(w.op(f"sdiv i64 {w.minus(n_r, done)}, {deep}"), str(deep)))
@@ -293,15 +294,15 @@ class Blocks:
                 start = "0"
                 for lanes in (self.lanes, 1):
                     kind = f"<{lanes} x {self.ctype}>" if lanes > 1 else self.ctype
-                    spread = [[_spread(w, kind, lanes, self.ctype, x) for x in line] for line in factors]
+                    lanes_of = [[spread(w, kind, lanes, self.ctype, x) for x in line] for line in factors]
                     end = w.plus(start, w.times(w.op(f"sdiv i64 {w.minus(n_v, start)}, {lanes}"), str(lanes)))
                     with w.loop(end, start, str(lanes)) as v:
                         values = [w.load(self.ctype, line, v, lanes) for line in lines]
                         for i in range(width):
                             place = w.plus(w.times(str(i), goal.step(across)), v)
                             total = w.load(self.ctype, goal.pointer, place, lanes)
-                            for x, y in zip(spread[i], values, strict=True):
-                                total = _multiply_add(w, kind, x, y, total)
+                            for x, y in zip(lanes_of[i], values, strict=True):
+                                total = multiply_add(w, kind, x, y, total)
                             w.store(self.ctype, total, goal.pointer, place, lanes)
                     start = end
             done = whole
@@ -324,7 +325,7 @@ class Blocks:
         sums = [[w.local(kind) for _ in range(block)] for _ in range(width)]
         for line in sums:
             for s in line:
-                w.do(f"store {kind} {'zeroinitializer' if lanes > 1 else _zero(ctype)}, ptr {s}")
+                w.do(f"store {kind} {'zeroinitializer' if lanes > 1 else zero(ctype)}, ptr {s}")
         first = w.at(ctype, vectors.pointer, w.times(at[0], vectors.step(along)))
         rows = [
             w.at(ctype, scalars.pointer, w.times(w.plus(at[1], str(i)), scalars.step(across)))
@@ -335,9 +336,9 @@ class Blocks:
             values = [w.load(ctype, line_at, str(b * lanes), lanes) for b in range(block)]
             for i, row in enumerate(rows):
                 s = w.load(ctype, row, w.times(r, scalars.step(self.r)))
-                s = _spread(w, kind, lanes, ctype, s)
+                s = spread(w, kind, lanes, ctype, s)
                 for b, v in enumerate(values):
-                    _fma(w, kind, s, v, sums[i][b])
+                    fma(w, kind, s, v, sums[i][b])
         for i in range(width):
             for b in range(block):
                 place = w.plus(
@@ -369,33 +370,3 @@ def _squarish(rows: int) -> list[int]:
     """``rows`` in parts of at most `SQUARE`, as equal as can be."""
     parts = -(-rows // SQUARE)
     return [rows // parts + (k < rows % parts) for k in range(parts)]
-
-
-def _zero(ctype: str) -> str:
-    return "0x0000000000000000" if ctype in ("float", "double") else "0"
-
-
-def _spread(w: Writer, kind: str, lanes: int, ctype: str, x: str) -> str:
-    """A scalar in every lane."""
-    if lanes == 1:
-        return x
-    lane = w.op(f"insertelement {kind} poison, {ctype} {x}, i64 0")
-    return w.op(f"shufflevector {kind} {lane}, {kind} poison, <{lanes} x i32> zeroinitializer")
-
-
-def _multiply_add(w: Writer, kind: str, x: str, y: str, total: str) -> str:
-    """``x * y + total`` in one rounding."""
-    suffix = (
-        kind.replace("<", "v")
-        .replace(" x ", "")
-        .replace(">", "")
-        .replace("float", "f32")
-        .replace("double", "f64")
-    )
-    return w.op(f"call {kind} @llvm.fma.{suffix}({kind} {x}, {kind} {y}, {kind} {total})")
-
-
-def _fma(w: Writer, kind: str, x: str, y: str, total: str) -> None:
-    """``total += x * y`` for a sum in a variable."""
-    held = w.op(f"load {kind}, ptr {total}")
-    w.do(f"store {kind} {_multiply_add(w, kind, x, y, held)}, ptr {total}")

@@ -19,21 +19,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpgrad.backends.assembly import Layouts
 from xpgrad.backends.cpu.llvm import build, math
 from xpgrad.backends.cpu.llvm.scalars import INTRINSICS, check
 from xpgrad.backends.cpu.llvm.storage import Arena, Slots, Storage, strides_for
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer, number
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region
-from xpgrad.plan.nests import Access, Declined, Nests
+from xpgrad.plan.nests import REDUCTIONS, Access, Declined, Nests
 from xpgrad.plan.plan import Step
 
 RUN = "run"
 VECTOR_BYTES = 64
 SHORT = 16
 """An axis shorter than this is looped over outside, if another is long."""
-
-REDUCTIONS = frozenset(("sum", "max", "min", "prod", "any", "all"))
 
 
 class Partial(NamedTuple):
@@ -42,21 +41,6 @@ class Partial(NamedTuple):
     node: Value
     offset: int
     storage: Storage
-
-
-class Layouts(NamedTuple):
-    """What is known when a kernel is made: the arrays that lie in memory before it runs.
-
-    Attributes
-    ----------
-    held : dict of Value to array
-        Inputs and views of them, for their strides.
-    alive : set of Value
-        What later steps or the outputs read.
-    """
-
-    held: dict[Value, Any]
-    alive: set[Value]
 
 
 class Kernel:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from xpgrad.backends.cpu.llvm.kernel import REDUCTIONS, SHORT, Call, Kernel, Piece, identity
+from xpgrad.backends.cpu.llvm.kernel import SHORT, Call, Kernel, Piece, identity
 from xpgrad.backends.cpu.llvm.scalars import (
     Scalar,
     converted,
@@ -30,7 +30,7 @@ from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.core import SCALAR_TYPES, Value
 from xpgrad.core.graph import operand_aval
-from xpgrad.plan.nests import Access, Nest, Place
+from xpgrad.plan.nests import REDUCTIONS, Access, Nest, Place
 
 _ADD = {"sum": "add", "prod": "mul", "any": "or", "all": "and"}
 

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from xpgrad.backends.assembly import Assembly, by_library, needed, origin
+from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed, origin
 from xpgrad.backends.cpu.interpret import COMBINE, IDENTITY, Loop, owned
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.fused import Fused
-from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, Layouts
+from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel
 from xpgrad.backends.cpu.llvm.memory import Scratch, Spare, address
 from xpgrad.backends.cpu.llvm.storage import bits
 from xpgrad.backends.cpu.pool import run_chunks

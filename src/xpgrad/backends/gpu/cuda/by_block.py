@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad.backends.gpu.cuda.expressions import combine, identity, literal, value_type
-from xpgrad.backends.gpu.cuda.frame import REDUCTIONS, Frame, Row
+from xpgrad.backends.gpu.cuda.frame import Frame, Row
 from xpgrad.backends.gpu.cuda.layout import Memory, Text, c_strides
 from xpgrad.core import Value
 from xpgrad.plan.boxes import Part, parts_of
-from xpgrad.plan.nests import Nest
+from xpgrad.plan.nests import REDUCTIONS, Nest
 
 WARP = 32
 

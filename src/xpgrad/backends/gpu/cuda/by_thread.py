@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xpgrad.backends.gpu.cuda.expressions import combine, identity, value_type
-from xpgrad.backends.gpu.cuda.frame import REDUCTIONS, Frame, Row
+from xpgrad.backends.gpu.cuda.frame import Frame, Row
 from xpgrad.backends.gpu.cuda.layout import Text
 from xpgrad.core import Value
-from xpgrad.plan.nests import Nest
+from xpgrad.plan.nests import REDUCTIONS, Nest
 
 
 def fits(frame: Frame) -> str | None:

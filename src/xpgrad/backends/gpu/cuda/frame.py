@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.backends.assembly import origin
+from xpgrad.backends.assembly import Layouts, origin
 from xpgrad.backends.gpu.cuda.expressions import check, expression, literal, read, read_dtype, value_type
 from xpgrad.backends.gpu.cuda.layout import Memory, Parameters, Text, c_strides, key_of
 from xpgrad.core import SCALAR_TYPES, Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan import Plan, Region
-from xpgrad.plan.nests import Access, Declined, Nest, Nests, Place
+from xpgrad.plan.nests import REDUCTIONS, Access, Declined, Nest, Nests, Place
 from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_fat
 
@@ -29,23 +29,6 @@ UNROLLED = 32
 
 REGISTERS = 64
 """So many values at most does one thread hold for one nest."""
-
-REDUCTIONS = frozenset(("sum", "max", "min", "prod", "any", "all"))
-
-
-class Layouts(NamedTuple):
-    """The arrays that lie in memory before a kernel runs.
-
-    Attributes
-    ----------
-    held : dict of Value to array
-        Inputs and views of them, for their strides.
-    alive : set of Value
-        What later steps or the outputs read.
-    """
-
-    held: dict[Value, Any]
-    alive: set[Value]
 
 
 class Row(NamedTuple):

@@ -13,10 +13,11 @@ from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
+from xpgrad.backends.assembly import Layouts
 from xpgrad.backends.gpu.cuda.by_block import WARP, ByBlock, Phase, wide
 from xpgrad.backends.gpu.cuda.by_thread import ByThread, fits
 from xpgrad.backends.gpu.cuda.expressions import value_type
-from xpgrad.backends.gpu.cuda.frame import Frame, Layouts
+from xpgrad.backends.gpu.cuda.frame import Frame
 from xpgrad.backends.gpu.cuda.layout import Parameter, Parameters, Text
 from xpgrad.backends.gpu.cuda.source import prelude
 from xpgrad.core import Value

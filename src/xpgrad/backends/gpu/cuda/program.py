@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Assembly, by_library, needed
+from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed
 from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
-from xpgrad.backends.gpu.cuda.frame import Layouts
 from xpgrad.backends.gpu.cuda.kernel import THREADS, Kernel
 from xpgrad.backends.gpu.cuda.replay import AFTER, Replay
 from xpgrad.backends.gpu.cuda.stream import StreamedStep, Whole, cut_of

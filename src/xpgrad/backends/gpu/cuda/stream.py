@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpgrad.backends.assembly import Layouts
 from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env
-from xpgrad.backends.gpu.cuda.frame import Layouts
 from xpgrad.backends.gpu.cuda.kernel import THREADS, Kernel
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Value
