@@ -9,9 +9,12 @@ from backends.gpu.shim import missing
 from xpgrad.backends import programs
 from xpgrad.backends.gpu.cuda.replay import AFTER, KEPT
 from xpgrad.compiler import compile
+from xpgrad.testing import tolerance
 
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)
+
+CLOSE = tolerance(np.float64).value
 
 
 def loss(w, X, rate):
@@ -46,8 +49,8 @@ def test_the_same_buffers_are_captured_and_what_lies_in_them_may_change(args):
     for k in range(AFTER + 2):
         (value, grad), launched = calls(*args)
         expected, expected_grad = STEP(*args)
-        np.testing.assert_allclose(value, expected, rtol=1e-13)
-        np.testing.assert_allclose(grad, expected_grad, rtol=1e-12)
+        np.testing.assert_allclose(value, expected, rtol=CLOSE)
+        np.testing.assert_allclose(grad, expected_grad, rtol=CLOSE)
         assert (launched == ["graph"]) == (k >= AFTER - 1)
         args[0][...] -= 0.1 * grad
     assert "a CUDA graph after 3 calls with the same buffers (1 kept)" in calls.text
@@ -73,7 +76,7 @@ def test_another_scalar_or_another_buffer_is_another_graph(args):
     for other in ((w, X, 0.25), (w.copy(), X, 0.5), (w, X.copy(), 0.5)):
         (value, _), launched = calls(*other)
         assert launched != ["graph"]
-        np.testing.assert_allclose(value, loss(*other), rtol=1e-13)
+        np.testing.assert_allclose(value, loss(*other), rtol=CLOSE)
 
 
 def test_a_scalar_of_numpy_goes_to_the_device_once(args):
@@ -82,7 +85,7 @@ def test_a_scalar_of_numpy_goes_to_the_device_once(args):
     for _ in range(AFTER + 1):
         (value, _), launched = calls(w, X, np.float64(0.5))
     assert launched == ["graph"]
-    np.testing.assert_allclose(value, loss(w, X, 0.5), rtol=1e-13)
+    np.testing.assert_allclose(value, loss(w, X, 0.5), rtol=CLOSE)
 
 
 def test_a_few_graphs_are_kept(args):
@@ -100,4 +103,4 @@ def test_a_program_with_a_step_of_the_library_says_why_it_has_no_graph(args):
         value, launched = calls(args[1])
     assert "graph" not in launched
     assert "no CUDA graph: cumsum is the library's" in calls.text
-    np.testing.assert_allclose(value, np.sum(np.cumsum(args[1]) ** 2), rtol=1e-13)
+    np.testing.assert_allclose(value, np.sum(np.cumsum(args[1]) ** 2), rtol=CLOSE)

@@ -10,9 +10,12 @@ from xpgrad.backends import programs
 from xpgrad.backends.gpu.cuda.kernel import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
+from xpgrad.testing import tolerance
 
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)
+
+CLOSE = tolerance(np.float64).value
 
 
 def loss(params, X, Y):
@@ -55,9 +58,9 @@ def test_tiles_from_the_host_give_the_value_and_gradient(tmp_path, f):
     step = xg.value_and_grad(f)
     (value, grads), text, device = run(step, (params, mapped(X, tmp_path, "X"), mapped(Y, tmp_path, "Y")))
     expected, expected_grads = step(params, X, Y)
-    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(value, expected, rtol=CLOSE)
     for got, wanted in zip(grads, expected_grads, strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-11)
+        np.testing.assert_allclose(got, wanted, rtol=CLOSE)
     assert "from the host: 13 tiles of 8 samples, in two buffers" in text
     assert device.launches.count("region") == 13
 
@@ -68,7 +71,7 @@ def test_the_size_of_the_tiles_does_not_change_what_blocks_of_whole_tiles_give(t
     found = [
         run(xg.value_and_grad(in_rows), (params, *hosts), slot=24 * n, limits=Limits(8, 1))[0] for n in (8, 16)
     ]
-    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-6)
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=tolerance(np.float32).value)
 
 
 def test_what_is_read_in_another_way_is_copied_whole_and_explain_says_why(tmp_path):
@@ -76,7 +79,7 @@ def test_what_is_read_in_another_way_is_copied_whole_and_explain_says_why(tmp_pa
     f = xg.value_and_grad(lambda params, X, Y: in_rows(params, X, Y) + np.sum(np.sort(Y, axis=0)[:3]))
     args = params, mapped(X, tmp_path, "X"), mapped(Y, tmp_path, "Y")
     (value, _), text, _ = run(f, args)
-    np.testing.assert_allclose(value, f(params, X, Y)[0], rtol=1e-12)
+    np.testing.assert_allclose(value, f(params, X, Y)[0], rtol=CLOSE)
     assert "float64[103, 1] is copied from the host in each call: argsort is in no loop" in text
 
 
@@ -84,7 +87,7 @@ def test_predictions_of_the_samples_length_copy_the_samples_whole(tmp_path):
     params, (X, _) = data(rows=True)
     predict = lambda params, X: X @ params[0] + params[1]
     out, text, _ = run(predict, (params, mapped(X, tmp_path, "X")))
-    np.testing.assert_allclose(out, predict(params, X), rtol=1e-12)
+    np.testing.assert_allclose(out, predict(params, X), rtol=CLOSE)
     assert "makes an array of the samples' length" in text
 
 
@@ -102,7 +105,7 @@ def test_a_tile_that_does_not_fit_is_halved_and_explain_says_so(tmp_path):
     with programs.use("cuda", Target(1 << 12, small=0), device):
         value, _ = compiled(*args)
         text = compiled.explain(*args)
-    np.testing.assert_allclose(value, in_rows(params, X, Y), rtol=1e-12)
+    np.testing.assert_allclose(value, in_rows(params, X, Y), rtol=CLOSE)
     assert "out of memory: tiles of 1000 samples instead" in text
     assert "out of memory: tiles of 500 samples instead" in text
     assert "4 tiles of 500 samples" in text
