@@ -1,8 +1,8 @@
 """Whatever a function makes lands on its operands' device: shown with a stand-in for CuPy's arrays.
 
 The stand-in computes with NumPy, and refuses NumPy arrays among its operands as CuPy does. It shows
-that no op is given operands of two devices and no result leaves the device; what CuPy itself does is
-for a GPU to show.
+that no op is given operands of two devices, no result leaves the device, and nothing is copied to the host
+on the way; what CuPy itself does is for a GPU to show.
 """
 
 import numpy as np
@@ -49,8 +49,31 @@ class StandIn(np.ndarray):
         result = getattr(ufunc, method)(*map(taken, inputs), **kwargs)
         return put(result) if out is None else out[0]
 
+    def __setitem__(self, index, value):
+        super().__setitem__(index, taken(value))
+
 
 StandIn.__module__ = "cupy.stand_in"
+
+# What takes numbers from a device to the host, each with a wait for all that was asked of the device before.
+TO_THE_HOST = (
+    "__bool__ __float__ __int__ __index__ __complex__ item tolist tobytes __contains__ __iter__".split()
+)
+copies = []
+# The rank decides on the shape of the residuals, imaginary parts on the dtype, as they do in NumPy.
+DEPENDS_ON_NUMBERS = {"linalg: lstsq": {"__int__"}, "linalg: eig": {"__bool__"}}
+
+
+def counted(name):
+    def method(self, *args):
+        copies.append(name)
+        return getattr(self.view(np.ndarray), name)(*args)
+
+    return method
+
+
+for _name in TO_THE_HOST:
+    setattr(StandIn, _name, counted(_name))
 
 
 def put(x):
@@ -110,11 +133,20 @@ def on_device(tree):
 def test_values_tangents_and_cotangents_stay_on_the_device(name):
     f, shapes = LINALG[name[8:]] if name.startswith("linalg: ") else CASES[name]
     args = put(draw(shapes))
+    copies.clear()
     out, pullback = xg.vjp(f, *args)
     assert on_device(out)
     assert on_device(pullback(put(_ones(out))))
     _, tangent = xg.jvp(f, args, put([np.ones(x.shape) for x in args]))
     assert on_device(tangent)
+    needed = {wait for word, waits in DEPENDS_ON_NUMBERS.items() if word in name for wait in waits}
+    assert set(copies) <= needed
+
+
+def test_a_copy_to_the_host_is_counted():
+    copies.clear()
+    xg.grad(lambda x: x[0] * float(xg.stop_gradient(x[1])))(put(np.ones(2)))
+    assert copies == ["__float__"]
 
 
 def _ones(out):
