@@ -6,6 +6,7 @@ import pytest
 import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
+from xpgrad._errors import message
 from xpgrad.backends import programs
 from xpgrad.backends.gpu.cuda.replay import AFTER, KEPT
 from xpgrad.compiler import compile
@@ -104,3 +105,13 @@ def test_a_program_with_a_step_of_the_library_says_why_it_has_no_graph(args):
     assert "graph" not in launched
     assert "no CUDA graph: cumsum is the library's" in calls.text
     np.testing.assert_allclose(value, np.sum(np.cumsum(args[1]) ** 2), rtol=CLOSE)
+
+
+def test_an_error_of_the_device_has_the_users_line(args):
+    class Broken(ShimDevice):
+        def launch(self, module, name, *rest):
+            raise xg.DeviceError(message(f"kernel {name}: out of luck"))
+
+    with programs.use("cuda", None, Broken()), pytest.raises(xg.DeviceError, match="kernel nest0") as error:
+        compile(STEP)(*args)
+    assert "return np.sum(np.tanh(X @ w) ** 2) * rate" in str(error.value)

@@ -49,10 +49,11 @@ class KernelStep:
 
     def start(self, env: Env, work: Work) -> None:
         """Start the kernels."""
-        for launch in self.kernel.launches:
-            if launch.grid:  # 0 where there are no samples
-                args = [self.arguments.of(p, env, work) for p in launch.params]
-                self.device.launch(self.module, launch.name, launch.grid, THREADS, args, launch.shared)
+        with at_line(self.step.nodes[0].at):  # for an error of CUDA's
+            for launch in self.kernel.launches:
+                if launch.grid:  # 0 where there are no samples
+                    args = [self.arguments.of(p, env, work) for p in launch.params]
+                    self.device.launch(self.module, launch.name, launch.grid, THREADS, args, launch.shared)
 
     def run(self, env: Env) -> None:
         """Fill in ``env`` what the step makes."""
