@@ -4,11 +4,19 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
+from backends.gpu.device import ShimDevice
+from backends.gpu.shim import missing
+from xpgrad.backends import programs
+from xpgrad.backends.cpu.llvm import build
+from xpgrad.compiler import compile
 from xpgrad.core import verify
+from xpgrad.plan import Target
 from xpgrad.testing import expect
 from xpgrad.trace import graph_of
 
 X = np.linspace(-1, 1, 3, dtype=np.float32)
+ABSENT = {"interpreter": None, "llvm": build.available(), "cuda": missing()}
+GENERATORS = [name for name, reason in ABSENT.items() if reason is None]
 
 
 def agrees(compiler, f, *args):
@@ -114,3 +122,25 @@ def test_an_argument_without_axes_is_a_scalar_where_it_was_passed_as_one(compile
     assert np.array_equal(got, expected)
     assert got.dtype == expected.dtype
     assert scalar == 2
+
+
+TINY = Target(cache=64, grain=1, run=1, small=0)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("shape", [(2, 7), (40, 7), (7, 300)])
+def test_what_a_second_loop_computes_again_has_the_same_bits(name, shape):
+    """The gradient of max asks which entry is the largest, and computes the entries again."""
+
+    def program(W):
+        a = W[1:, 1:] * W[:-1, :-1] - W[1:, :-1]
+        b = np.max(a, axis=0)
+        c = np.exp(b - np.max(b, axis=0, keepdims=True))
+        return c / np.sum(c, axis=0, keepdims=True)
+
+    W, direction = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
+    f = lambda W, t: xg.jvp(program, (W,), (t,))[1]
+    for target in (None, TINY):
+        compiled = compile(f)
+        with programs.use(name, target, ShimDevice() if name == "cuda" else None):
+            expect(f, (W, direction)).check(compiled(W, direction))

@@ -9,6 +9,7 @@ way, or is a sum, was made by an earlier nest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -91,6 +92,8 @@ class Nests:
         self._nest_of: dict[Value, Nest] = {}
         self._views: dict[Value, list[tuple[int | None, int, int]]] = {}
         self._root: dict[Value, Value] = {}
+        self._uses = Counter(u for n in plan.graph.nodes for u in n.inputs if u is not None)
+        self._uses.update(plan.graph.outputs)
         self.label = step.label if isinstance(step, Region) else None
         for node in step.nodes:
             self._lower(node)
@@ -130,6 +133,30 @@ class Nests:
             and u.op is not None
             and u.op.name not in REDUCTIONS
         )
+
+    # ── roundings ────────────────────────────────────────────────────────────────────────────
+    def fused(self, node: Value) -> tuple[int, Value] | None:
+        """Which operand of a sum or difference is a product that nothing else reads, and the product.
+
+        Both are then rounded once. That is decided here, by the graph, and never by a compiler: what is
+        computed again in another loop must have the same bits, for it may be compared with itself
+        (``x == max(x)``).
+        """
+        assert node.op is not None
+        if node.op.name not in ("add", "subtract") or node.dtype.kind != "f":
+            return None
+        return next(((i, p) for i in range(2) if (p := self._product(node, i)) is not None), None)
+
+    def added_product(self, node: Value) -> Value | None:
+        """The product that a sum over an axis adds up, where nothing else reads it."""
+        assert node.op is not None
+        return self._product(node, 0) if node.op.name == "sum" and node.dtype.kind == "f" else None
+
+    def _product(self, node: Value, i: int) -> Value | None:
+        u = node.inputs[i]
+        if u is None or u.op is None or u.op.name not in ("multiply", "square") or u.dtype != node.dtype:
+            return None
+        return u if self._uses[u] == 1 and self.joined(node, self.access(node, i)) else None
 
     # ── lowering ─────────────────────────────────────────────────────────────────────────────
     def _lower(self, node: Value) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from xpgrad.backends.cpu.llvm.kernel import VECTOR_BYTES, Kernel
+from xpgrad.backends.cpu.llvm.frame import VECTOR_BYTES, Frame
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
 from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.vectors import fma, multiply_add, spread, zero
@@ -60,7 +60,7 @@ class Blocks:
     ``p`` and ``q`` are the labels of the result, ``r`` is contracted; None where there is no such axis.
     """
 
-    def __init__(self, k: Kernel, node: Value, p: int | None, q: int | None, r: int | None) -> None:
+    def __init__(self, k: Frame, node: Value, p: int | None, q: int | None, r: int | None) -> None:
         self.k, self.node, self.p, self.q, self.r = k, node, p, q, r
         self.ctype = ctype_of(node.dtype) or ""
         self.lanes = VECTOR_BYTES // SIZES[self.ctype]

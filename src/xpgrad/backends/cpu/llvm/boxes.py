@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from xpgrad.backends.cpu.llvm.kernel import Call, Kernel, Piece
+from xpgrad.backends.cpu.llvm.frame import Call, Frame, Piece
 from xpgrad.backends.cpu.llvm.loops import is_scalar, read_scalar
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
 from xpgrad.backends.cpu.llvm.storage import Storage
@@ -21,7 +21,7 @@ from xpgrad.plan.boxes import Part, parts_of
 from xpgrad.plan.nests import Nest, Place
 
 
-def write_boxes(k: Kernel, nest: Nest, name: str) -> Piece:
+def write_boxes(k: Frame, nest: Nest, name: str) -> Piece:
     """The function that puts the node of ``nest`` together, and the call of it."""
     (node,) = nest.nodes
     labels = k.axes.labels(node)
@@ -48,7 +48,7 @@ def write_boxes(k: Kernel, nest: Nest, name: str) -> Piece:
 
 
 def _write_part(
-    k: Kernel,
+    k: Frame,
     w: Writer,
     node: Value,
     which: int,
@@ -104,7 +104,7 @@ def _order(target: Storage) -> list[int]:
     return sorted(range(len(target.shape)), key=lambda a: target.strides[a], reverse=True)
 
 
-def _reading(k: Kernel, node: Value, operand: int) -> dict[int | None, list[tuple[int, int]]]:
+def _reading(k: Frame, node: Value, operand: int) -> dict[int | None, list[tuple[int, int]]]:
     """For each axis of the operand: the axes of its array that go along with it, and the step."""
     u = node.inputs[operand]
     shape = operand_aval(node, operand).shape

@@ -15,48 +15,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
-
-import numpy as np
 
 from xpgrad.backends.assembly import Layouts
 from xpgrad.backends.cpu.llvm import build, math
-from xpgrad.backends.cpu.llvm.scalars import INTRINSICS, check
-from xpgrad.backends.cpu.llvm.storage import Arena, Slots, Storage, strides_for
-from xpgrad.backends.cpu.llvm.writer import SIZES, Writer, number
-from xpgrad.core import Value
-from xpgrad.plan import Plan, Region
-from xpgrad.plan.nests import REDUCTIONS, Access, Declined, Nests
+from xpgrad.backends.cpu.llvm.boxes import write_boxes
+from xpgrad.backends.cpu.llvm.frame import Call, Frame, identity
+from xpgrad.backends.cpu.llvm.loops import write_loop
+from xpgrad.backends.cpu.llvm.products import write_product
+from xpgrad.backends.cpu.llvm.scalars import INTRINSICS
+from xpgrad.backends.cpu.llvm.storage import Storage
+from xpgrad.backends.cpu.llvm.writer import Writer
+from xpgrad.plan import Plan
 from xpgrad.plan.plan import Step
 
 RUN = "run"
-VECTOR_BYTES = 64
-SHORT = 16
-"""An axis shorter than this is looped over outside, if another is long."""
+
+_WRITE = {"loop": write_loop, "product": write_product, "boxes": write_boxes}
 
 
-class Partial(NamedTuple):
-    """A sum over the region's axis: where the partials of a chunk hold it."""
-
-    node: Value
-    offset: int
-    storage: Storage
-
-
-class Kernel:
+class Kernel(Frame):
     """A step as a kernel.
 
     Attributes
     ----------
     functions : str
         LLVM IR; the entry is ``@run``, with ``name`` after it, as in the names of all its functions.
-    slots : Slots
-    stores : set of Value
-        What it makes that later steps or the outputs read.
-    outs : dict of Value to Storage
-        The arrays that it fills.
-    partials : list of Partial
-    partial_bytes, scratch_bytes : int
 
     Raises
     ------
@@ -65,165 +48,18 @@ class Kernel:
     """
 
     def __init__(self, step: Step, plan: Plan, layouts: Layouts, name: str = "") -> None:
-        self.step, self.plan, self.axes, self.layouts = step, plan, plan.axes, layouts
+        super().__init__(step, plan, layouts)
         self.name = name
-        self.nests = Nests(step, plan)
-        self.label = self.nests.label
-        self.tile = step.tile if isinstance(step, Region) else 0
-        self.slots = Slots()
-        self.storages: dict[Any, Storage] = {}
-        self.outs: dict[Value, Storage] = {}
-        self.partials: list[Partial] = []
-        self._partial_arena, self._scratch = Arena(), Arena()
-        self.calls: set[tuple[str, str]] = set()
-        self._functions: list[str] = []
-        for node in step.nodes:
-            if not self.nests.is_view(node):
-                check(node)
-        self.sums = set(step.sums) if isinstance(step, Region) else set()
-        self._live_out()
         self.functions = self._write()
 
-    @property
-    def partial_bytes(self) -> int:
-        return self._partial_arena.size
-
-    @property
-    def scratch_bytes(self) -> int:
-        return self._scratch.size
-
-    # ── what must lie in memory ──────────────────────────────────────────────────────────────
-    def _live_out(self) -> None:
-        stores = self.step.stores if isinstance(self.step, Region) else self.step.nodes
-        for node in stores:
-            if node in self.layouts.alive and self.nests.is_view(node):
-                raise Declined(node, "of a value that is not in memory is an output")
-        self.stores = {n for n in stores if n in self.layouts.alive}
-        read: set[Value] = set()
-        for node in self.step.nodes:
-            if self.nests.is_view(node):
-                continue
-            for i in range(len(node.inputs)):
-                access = self.nests.access(node, i)
-                if access.root is not None and not self.nests.joined(node, access):
-                    read.add(access.root)
-        self._read = read
-
-    def needs_storage(self, node: Value) -> bool:
-        assert node.op is not None
-        return node in self.stores or node in self._read or node in self.sums or node.op.name in REDUCTIONS
-
-    def order_for(self, node: Value, inner: int | None) -> tuple[int, ...]:
-        """The axes of a value of a nest, that along ``inner`` contiguous."""
-        labels = self.axes.labels(node)
-        order = list(range(node.ndim))
-        if inner in labels:
-            order.append(order.pop(labels.index(inner)))
-        return tuple(order)
-
-    def place(self, node: Value, inner: int | None) -> Storage:
-        """Give ``node`` a place in memory; ``inner`` is the label that its nest runs fastest over."""
-        if node in self.storages:
-            return self.storages[node]
-        if node in self.stores:
-            storage = Storage(
-                "out",
-                node.dtype,
-                node.shape,
-                strides_for(node.shape, range(node.ndim)),
-                self.slots.pointer(node),
-            )
-            self.outs[node] = storage
-        elif node in self.sums:
-            dtype = np.dtype(np.float64) if node.dtype.kind == "f" else node.dtype
-            strides = strides_for(node.shape, self.order_for(node, inner))
-            offset = self._partial_arena.take(node.shape, dtype)
-            slot = self.slots.number(("partial", node), offset)
-            storage = Storage("partial", dtype, node.shape, strides, slot)
-            self.partials.append(Partial(node, offset, storage))
-        else:
-            labels = self.axes.labels(node)
-            shape = tuple(
-                self.tile if e is not None and e == self.label else n
-                for e, n in zip(labels, node.shape, strict=True)
-            )
-            storage = self.buffer(("buffer", node), shape, node.dtype, self.order_for(node, inner))
-        self.storages[node] = storage
-        return storage
-
-    def buffer(self, key: Any, shape: tuple[int, ...], dtype: Any, order: tuple[int, ...]) -> Storage:
-        """Memory of the thread for one tile."""
-        slot = self.slots.number(key, self._scratch.take(shape, dtype))
-        return Storage("buffer", np.dtype(dtype), shape, strides_for(shape, order), slot)
-
-    def storage(self, access: Access) -> Storage:
-        """The array that ``access`` reads."""
-        if access.root is None:
-            array: Any = np.asarray(access.constant)
-            source: Any = ("constant", access.constant)
-            key: Any = ("constant", id(access.constant))
-        elif access.root in self.storages:
-            return self.storages[access.root]
-        else:
-            key = source = access.root
-            array = self.layouts.held.get(access.root)
-        if key not in self.storages:
-            if array is None:  # stored by an earlier step, in C order
-                aval = source.aval
-                strides = strides_for(aval.shape, range(aval.ndim))
-                self.storages[key] = Storage(
-                    "memory", aval.dtype, aval.shape, strides, self.slots.pointer(source)
-                )
-            else:
-                strides = tuple(s // array.itemsize for s in array.strides)
-                self.storages[key] = Storage(
-                    "memory", array.dtype, array.shape, strides, self.slots.pointer(source)
-                )
-        return self.storages[key]
-
-    # ── numbers inside a function ────────────────────────────────────────────────────────────
-    def get(self, w: Writer, slot: int) -> str:
-        """Load a number that the kernel was told."""
-        return w.load("i64", "%args", str(slot))
-
-    def extent(self, w: Writer, label: int) -> str:
-        """How many entries a loop over ``label`` has."""
-        if label == self.label:
-            return "%tile"
-        return self.get(w, self.slots.number(("extent", label), self.axes.extent[label]))
-
-    def length(self, label: int) -> int:
-        return self.tile if label == self.label else self.axes.extent[label]
-
-    def stride(self, w: Writer, storage: Storage, axis: int, step: int = 1) -> str:
-        """The distance of neighbours along ``axis`` in entries; 1 stands in the text where it is."""
-        if axis == storage.unit and step == 1:
-            return "1"
-        key = ("stride", id(storage), axis, step)
-        return self.get(w, self.slots.number(key, storage.strides[axis] * step))
-
-    def steps(self, w: Writer, access: Access, storage: Storage) -> dict[int, str]:
-        """For each label of ``access``, how far one step along it goes."""
-        return {
-            p.label: self.stride(w, storage, a, p.step)
-            for a, p in enumerate(access.places)
-            if p.label is not None
-        }
-
-    # ── writing ──────────────────────────────────────────────────────────────────────────────
     @property
     def text(self) -> str:
         """A module with this kernel alone."""
         return module([self])
 
     def _write(self) -> str:
-        from xpgrad.backends.cpu.llvm.boxes import write_boxes
-        from xpgrad.backends.cpu.llvm.loops import write_loop
-        from xpgrad.backends.cpu.llvm.products import write_product
-
-        write = {"loop": write_loop, "product": write_product, "boxes": write_boxes}
         pieces = [
-            write[nest.kind](self, nest, f"nest{self.name}.{k}") for k, nest in enumerate(self.nests.nests)
+            _WRITE[nest.kind](self, nest, f"nest{self.name}.{k}") for k, nest in enumerate(self.nests.nests)
         ]
         run = Writer(
             RUN + self.name,
@@ -282,34 +118,7 @@ class Kernel:
 def module(kernels: Sequence[Kernel], more: str = "") -> str:
     """An LLVM module with the functions of ``kernels``, what they call, and ``more``."""
     calls = set().union(*[k.calls for k in kernels])
-    return "\n".join(
-        [INTRINSICS, math.definitions(calls, build.scales()), *[k.functions for k in kernels], more]
-    )
-
-
-class Call(NamedTuple):
-    """A call of a nest's function: its name, and what its pointers point to."""
-
-    function: str
-    pointers: list[tuple[Storage, tuple[Any, ...]]]
-
-
-class Piece(NamedTuple):
-    """What one nest became: functions, and calls of them in each tile, or once before the first."""
-
-    functions: list[Writer]
-    calls: list[Call]
-    before: list[Call]
-
-
-def identity(node: Value, ctype: str) -> str:
-    """What a reduction begins with."""
-    assert node.op is not None
-    name = node.op.name
-    if name in ("max", "min"):
-        sign = -1 if name == "max" else 1
-        if ctype in ("float", "double"):
-            return number(sign * float("inf"), ctype)
-        bits = 8 * SIZES[ctype] - 1
-        return str(-(1 << bits) if sign < 0 else (1 << bits) - 1)
-    return number(1 if name in ("prod", "all") else 0, ctype)
+    needed = f"{INTRINSICS}\n{math.definitions(calls, build.scales())}".splitlines()
+    declarations = dict.fromkeys(line for line in needed if line.startswith("declare"))
+    definitions = [line for line in needed if line not in declarations]
+    return "\n".join([*declarations, *definitions, *[k.functions for k in kernels], more])

@@ -15,7 +15,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from xpgrad.backends.cpu.llvm.kernel import SHORT, Call, Kernel, Piece, identity
+from xpgrad.backends.cpu.llvm.frame import SHORT, Call, Frame, Piece, identity
 from xpgrad.backends.cpu.llvm.scalars import (
     Scalar,
     converted,
@@ -25,6 +25,7 @@ from xpgrad.backends.cpu.llvm.scalars import (
     loaded,
     maximum,
     minimum,
+    multiply_add,
 )
 from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.writer import Writer, number
@@ -35,12 +36,12 @@ from xpgrad.plan.nests import REDUCTIONS, Access, Nest, Place
 _ADD = {"sum": "add", "prod": "mul", "any": "or", "all": "and"}
 
 
-def write_loop(k: Kernel, nest: Nest, name: str) -> Piece:
+def write_loop(k: Frame, nest: Nest, name: str) -> Piece:
     """The function of ``nest``, and the calls of it."""
     return _Loop(k, nest, name).piece()
 
 
-def inner_label(k: Kernel, nest: Nest) -> int | None:
+def inner_label(k: Frame, nest: Nest) -> int | None:
     """The index to run over fastest: the one that most arrays have contiguous, unless it is short."""
     if not nest.labels:
         return None
@@ -69,7 +70,7 @@ def is_scalar(access: Access) -> bool:
     return access.root.weak and access.root.op is None
 
 
-def read_scalar(k: Kernel, w: Writer, node: Value, i: int) -> Scalar:
+def read_scalar(k: Frame, w: Writer, node: Value, i: int) -> Scalar:
     """Operand ``i`` of ``node``, a scalar, from its slot."""
     access = k.nests.access(node, i)
     if access.root is not None:
@@ -81,11 +82,13 @@ def read_scalar(k: Kernel, w: Writer, node: Value, i: int) -> Scalar:
 
 
 class _Loop:
-    def __init__(self, k: Kernel, nest: Nest, name: str) -> None:
+    def __init__(self, k: Frame, nest: Nest, name: str) -> None:
         self.k, self.nest, self.name = k, nest, name
         self.inner = inner_label(k, nest)
         self.pointers: list[tuple[Storage, tuple[Place, ...]]] = []
         self._names: dict[Any, str] = {}
+        self._factors: dict[Value, list[Scalar]] = {}
+        self._added = {k.nests.added_product(node) for node in nest.nodes}
         outer = sorted((e for e in nest.labels if e != self.inner), key=self._reach, reverse=True)
         self.order = outer + ([self.inner] if self.inner is not None else [])
 
@@ -268,7 +271,18 @@ class _Loop:
         elif name == "getitem":
             values[node] = self._gathered(w, node, reads, bases, operands[2], index)
         else:
-            values[node] = emit(w, node, operands, k.calls)
+            values[node] = self._value(w, node, operands)
+
+    def _value(self, w: Writer, node: Value, operands: list[Scalar]) -> Scalar:
+        """A node of one entry of each operand."""
+        assert node.op is not None
+        if node.op.name in ("multiply", "square"):
+            self._factors[node] = operands if len(operands) == 2 else operands * 2
+        fused = self.k.nests.fused(node)
+        if fused is not None:
+            i, product = fused
+            return multiply_add(w, node, self._factors[product], operands[1 - i], i == 0)
+        return emit(w, node, operands, self.k.calls, added=node in self._added)
 
     def _label_of(self, w: Writer, chosen: Scalar, node: Value, count: int) -> str:
         """A label as an index; a negative one counts from the end, as in NumPy."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from xpgrad.backends.cpu.llvm.blocks import Blocks, Factor
-from xpgrad.backends.cpu.llvm.kernel import Call, Kernel, Piece
+from xpgrad.backends.cpu.llvm.frame import Call, Frame, Piece
 from xpgrad.backends.cpu.llvm.loops import is_scalar
 from xpgrad.backends.cpu.llvm.scalars import ctype_of
 from xpgrad.backends.cpu.llvm.storage import Storage
@@ -23,13 +23,13 @@ from xpgrad.plan.nests import Access, Declined, Nest, Place
 from xpgrad.plan.relations import is_fat
 
 
-def write_product(k: Kernel, nest: Nest, name: str) -> Piece:
+def write_product(k: Frame, nest: Nest, name: str) -> Piece:
     """The functions of ``nest``, and the calls of them."""
     return _Product(k, nest.nodes[0], name).piece()
 
 
 class _Product:
-    def __init__(self, k: Kernel, node: Value, name: str) -> None:
+    def __init__(self, k: Frame, node: Value, name: str) -> None:
         self.k, self.node, self.name = k, node, name
         if is_fat(node):
             raise Declined(node, "of two large matrices is BLAS's")
@@ -141,7 +141,7 @@ def _loops(w: Writer, extents: list[str]) -> Iterator[list[str]]:
         yield [i, *rest]
 
 
-def _size(k: Kernel, access: Access) -> int:
+def _size(k: Frame, access: Access) -> int:
     size = 1
     for p in access.places:
         if p.label is not None:

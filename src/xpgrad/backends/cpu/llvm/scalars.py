@@ -2,7 +2,8 @@
 
 In:  an op, its operands as IR values with their types.
 Out: the result as an IR value; NumPy's meaning, NaN and infinity included.
-Holds: no flag but ``contract``, which lets a product and a sum become one rounding.
+Holds: no flag but ``contract`` on a product that is only added up; elsewhere the graph decides what is rounded
+once, so that a value has the same bits wherever it is computed.
 """
 
 from __future__ import annotations
@@ -164,8 +165,13 @@ _SPECIAL_FLOAT = frozenset(("divide", "reciprocal", "fabs"))
 _BY_BITS = frozenset(("isnan", "isinf", "isfinite", "signbit"))
 
 
-def emit(w: Writer, node: Value, operands: Sequence[Scalar], calls: set[tuple[str, str]]) -> Scalar:
-    """Write ``node``; functions of `math` that it calls are added to ``calls``."""
+def emit(
+    w: Writer, node: Value, operands: Sequence[Scalar], calls: set[tuple[str, str]], added: bool = False
+) -> Scalar:
+    """Write ``node``; functions of `math` that it calls are added to ``calls``.
+
+    ``added``: a product that is only added to a sum, with which it may be rounded once.
+    """
     assert node.op is not None
     name = node.op.name
     out = ctype_of(node.dtype)
@@ -176,7 +182,26 @@ def emit(w: Writer, node: Value, operands: Sequence[Scalar], calls: set[tuple[st
         c, x, y = converted(w, operands[0], "i1"), *[converted(w, v, out) for v in operands[1:]]
         return Scalar(w.op(f"select i1 {c}, {out} {x}, {out} {y}"), out)
     xs = [converted(w, v, kind) for v in operands]
+    if added:
+        x, y = xs if len(xs) == 2 else (xs[0], xs[0])
+        return Scalar(w.op(f"fmul contract {kind} {x}, {y}"), out)
     return Scalar(_instruction(w, name, kind, xs, calls), out)
+
+
+def multiply_add(
+    w: Writer, node: Value, factors: Sequence[Scalar], other: Scalar, product_first: bool
+) -> Scalar:
+    """A sum or difference of which one operand is a product, rounded once."""
+    assert node.op is not None
+    ctype = ctype_of(node.dtype) or ""
+    x, y, z = (converted(w, v, ctype) for v in (*factors, other))
+    if node.op.name == "subtract":
+        if product_first:
+            z = _negative(w, ctype, [z])
+        else:
+            x = _negative(w, ctype, [x])
+    function = f"@llvm.fma.{_SUFFIX[ctype]}"
+    return Scalar(w.op(f"call {ctype} {function}({ctype} {x}, {ctype} {y}, {ctype} {z})"), ctype)
 
 
 def _instruction(w: Writer, name: str, kind: str, xs: list[str], calls: set[tuple[str, str]]) -> str:
@@ -184,9 +209,7 @@ def _instruction(w: Writer, name: str, kind: str, xs: list[str], calls: set[tupl
     if name in _SAME:
         return xs[0]
     if name in _ARITHMETIC:
-        return w.op(
-            f"{'f' if real else ''}{_ARITHMETIC[name]}{' contract' if real else ''} {kind} {xs[0]}, {xs[1]}"
-        )
+        return w.op(f"{'f' if real else ''}{_ARITHMETIC[name]} {kind} {xs[0]}, {xs[1]}")
     if name in _COMPARE:
         ordered, integer = _COMPARE[name]
         if not real and integer not in ("eq", "ne"):
@@ -206,7 +229,7 @@ def _negative(w: Writer, kind: str, xs: list[str]) -> str:
 
 
 def _square(w: Writer, kind: str, xs: list[str]) -> str:
-    return w.op(f"{'fmul contract' if kind in _FLOATS else 'mul'} {kind} {xs[0]}, {xs[0]}")
+    return w.op(f"{'fmul' if kind in _FLOATS else 'mul'} {kind} {xs[0]}, {xs[0]}")
 
 
 def _divide(w: Writer, kind: str, xs: list[str]) -> str:
@@ -286,6 +309,8 @@ declare float @llvm.maximum.f32(float, float)
 declare double @llvm.maximum.f64(double, double)
 declare float @llvm.minimum.f32(float, float)
 declare double @llvm.minimum.f64(double, double)
+declare float @llvm.fma.f32(float, float, float)
+declare double @llvm.fma.f64(double, double, double)
 declare i32 @llvm.smax.i32(i32, i32)
 declare i64 @llvm.smax.i64(i64, i64)
 declare i32 @llvm.smin.i32(i32, i32)

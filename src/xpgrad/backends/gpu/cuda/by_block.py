@@ -24,9 +24,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad.backends.gpu.cuda.expressions import combine, identity, literal, value_type
-from xpgrad.backends.gpu.cuda.frame import Frame, Row
-from xpgrad.backends.gpu.cuda.layout import Memory, Text, c_strides
+from xpgrad.backends.gpu.cuda.frame import Frame
+from xpgrad.backends.gpu.cuda.layout import Memory, Row, Text, c_strides
 from xpgrad.core import Value
+from xpgrad.core.graph import operand_aval
 from xpgrad.plan.boxes import Part, parts_of
 from xpgrad.plan.nests import REDUCTIONS, Nest
 
@@ -242,7 +243,7 @@ class ByBlock:
                 frame.emit(w, cone, values)
                 for node in phase.nodes:
                     at = self._entry(node, rows[node])
-                    w(f"{at} = {combine(frame.monoid(node), at, values[node])};")
+                    w(f"{at} = {frame.added(node, at, values)};")
             for node in phase.nodes:
                 if node not in self.kept:
                     self._finish(w, node, rows[node], who)
@@ -304,7 +305,7 @@ class ByBlock:
         target = frame.memories[node]
         labels = frame.axes.labels(node)
         goal, total, lengths = [], [], []
-        reading = frame.reading(node, part.operand) if part.operand is not None else {}
+        reading = self._reading(node, part.operand) if part.operand is not None else {}
         at = list(reading.get(None, ()))
         memory = None
         if part.operand is not None and not frame.is_scalar(frame.nests.access(node, part.operand)):
@@ -340,6 +341,25 @@ class ByBlock:
                 value = f"({ctype})({frame.load(memory, ' + '.join(at) or '0')})"
             place = f"{target.name}[{' + '.join(goal) or '0'}]"
             w(f"{place} {'+=' if part.adds else '='} {value};")
+
+    def _reading(self, node: Value, operand: int) -> dict[int | None, list[str]]:
+        """For each axis of an operand of a node of boxes the strides that go with it in its array; for None
+        what is added once."""
+        access = self.frame.nests.access(node, operand)
+        if self.frame.is_scalar(access):
+            return {}
+        u, memory = node.inputs[operand], self.frame.memory(access)
+        shape = operand_aval(node, operand).shape
+        looks = self.frame.nests.view_axes(u) if u is not None and self.frame.nests.is_view(u) else None
+        axes = [(a, 1, 0) for a in range(len(shape))] if looks is None else looks
+        found: dict[int | None, list[str]] = {None: self.frame.beginning(memory)}
+        for axis, (mine, step, offset) in enumerate(axes):
+            stride = memory.strides[axis]
+            if offset:
+                found[None].append(self.frame.distance(memory, offset * stride))
+            if mine is not None and shape[mine] != 1:
+                found.setdefault(mine, []).append(self.frame.distance(memory, step * stride))
+        return found
 
 
 def _bytes(memory: Memory) -> int:

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xpgrad.backends.gpu.cuda.expressions import combine, identity, value_type
-from xpgrad.backends.gpu.cuda.frame import Frame, Row
-from xpgrad.backends.gpu.cuda.layout import Text
+from xpgrad.backends.gpu.cuda.expressions import identity, value_type
+from xpgrad.backends.gpu.cuda.frame import Frame
+from xpgrad.backends.gpu.cuda.layout import Row, Text
 from xpgrad.core import Value
 from xpgrad.plan.nests import REDUCTIONS, Nest
 
@@ -88,7 +88,7 @@ class ByThread:
         with frame.loops(w, order):
             frame.emit(w, nest.nodes, values)
             for node in nest.nodes:
-                self._keep(w, nest, node, values[node], targets)
+                self._keep(w, nest, node, values, targets)
         for node in nest.nodes:
             if node not in frame.sums and node in targets:
                 frame.rows[node] = targets[node]
@@ -104,13 +104,15 @@ class ByThread:
         labels = (nest.labels | self.frame.reduced(nest.nodes)) - {self.frame.label}
         return sorted(labels, key=lambda e: (e in self.frame.unrolled, -self.frame.axes.extent[e], e))
 
-    def _keep(self, w: Text, nest: Nest, node: Value, value: str, targets: dict[Value, Row]) -> None:
-        frame = self.frame
+    def _keep(
+        self, w: Text, nest: Nest, node: Value, values: dict[Value, str], targets: dict[Value, Row]
+    ) -> None:
+        frame, value = self.frame, values[node]
         places = frame.places(node)
         if node in targets:
             row = targets[node]
             at = f"{row.name}[{frame.row_index(row, places)}]"
-            w(f"{at} = {combine(frame.monoid(node), at, value) if self._is_sum(nest, node) else value};")
+            w(f"{at} = {frame.added(node, at, values) if self._is_sum(nest, node) else value};")
         if node in frame.stores and not self._is_sum(nest, node):
             memory = frame.output(node)
             w(f"{memory.name}[{frame.own_address(memory, node)}] = {value};")

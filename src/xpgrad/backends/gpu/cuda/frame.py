@@ -10,13 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from xpgrad.backends.assembly import Layouts, origin
-from xpgrad.backends.gpu.cuda.expressions import check, expression, literal, read, read_dtype, value_type
-from xpgrad.backends.gpu.cuda.layout import Memory, Parameters, Text, c_strides, key_of
+from xpgrad.backends.gpu.cuda.expressions import (
+    check,
+    combine,
+    expression,
+    literal,
+    read,
+    read_dtype,
+    value_type,
+)
+from xpgrad.backends.gpu.cuda.layout import Memory, Parameters, Row, Text, address_of, c_strides, key_of
 from xpgrad.core import SCALAR_TYPES, Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan import Plan, Region
@@ -29,13 +37,6 @@ UNROLLED = 32
 
 REGISTERS = 64
 """So many values at most does one thread hold for one nest."""
-
-
-class Row(NamedTuple):
-    """A value in registers: the name of its array, and the stride of each of its axes there (0: no axis)."""
-
-    name: str
-    strides: tuple[int, ...]
 
 
 class Frame:
@@ -176,7 +177,7 @@ class Frame:
 
     def address(self, memory: Memory, places: Sequence[Place]) -> str:
         """The index into ``memory`` of the entry at ``places``."""
-        terms = self._beginning(memory)
+        terms = self.beginning(memory)
         for a, p in enumerate(places):
             stride = memory.strides[a]
             if p.offset and memory.shape[a]:
@@ -192,7 +193,8 @@ class Frame:
         """Where ``node`` itself stands at the indices in scope."""
         return tuple(map(Place, self.axes.labels(node)))
 
-    def _beginning(self, memory: Memory) -> list[str]:
+    def beginning(self, memory: Memory) -> list[str]:
+        """The distance of the first entry from where the pointer points, if there is one."""
         return [self.distance(memory, memory.offset)] if memory.offset else []
 
     def distance(self, memory: Memory, entries: int) -> str:
@@ -223,25 +225,6 @@ class Frame:
             w("#pragma unroll")
             w(f"for (int k = 0; k < {count}; ++k) {name}[k] = {begin};")
         return Row(name, strides)
-
-    def reading(self, node: Value, operand: int) -> dict[int | None, list[str]]:
-        """For each axis of an operand of a node of boxes the strides that go with it in its array; for None
-        what is added once."""
-        access = self.nests.access(node, operand)
-        if self.is_scalar(access):
-            return {}
-        u, memory = node.inputs[operand], self.memory(access)
-        shape = operand_aval(node, operand).shape
-        looks = self.nests.view_axes(u) if u is not None and self.nests.is_view(u) else None
-        axes = [(a, 1, 0) for a in range(len(shape))] if looks is None else looks
-        found: dict[int | None, list[str]] = {None: self._beginning(memory)}
-        for axis, (mine, step, offset) in enumerate(axes):
-            stride = memory.strides[axis]
-            if offset:
-                found[None].append(self.distance(memory, offset * stride))
-            if mine is not None and shape[mine] != 1:
-                found.setdefault(mine, []).append(self.distance(memory, step * stride))
-        return found
 
     def load(self, memory: Memory, at: str) -> str:
         return read(memory.dtype, f"{memory.name}[{at}]")
@@ -282,8 +265,7 @@ class Frame:
         assert node.op is not None
         name, ctype = node.op.name, value_type(node.dtype)
         if name in ("dot", "matmul"):
-            x, y = (self.operand(node, i, values)[0] for i in range(2))
-            return f"({ctype})({x}) * ({ctype})({y})"
+            return " * ".join(self._factors(node, values))
         if name in REDUCTIONS:
             text, _ = self.operand(node, 0, values)
             return f"({ctype})({text})"
@@ -299,6 +281,9 @@ class Frame:
             hit = f"{self.chosen(node, 2, node.shape[1], values)} == {here}"
             text, _ = self.operand(node, 0, values)
             return f"({hit} ? ({ctype})({text}) : {literal(0, node.dtype)})"
+        fused = self._fused(node, values)
+        if fused is not None:
+            return fused
         found = [self.operand(node, i, values) for i in range(len(node.inputs))]
         return expression(node, [text for text, _ in found], [dtype for _, dtype in found])
 
@@ -317,8 +302,38 @@ class Frame:
     def emit(self, w: Text, nodes: Sequence[Value], values: dict[Value, str]) -> None:
         """Declare a variable for the entry of each of ``nodes``; ``values`` tells their names."""
         for node in nodes:
+            assert node.op is not None
+            text = self.entry(node, values)
             name = values[node] = w.fresh()
-            w(f"const {value_type(node.dtype)} {name} = {self.entry(node, values)};")
+            w(f"const {value_type(node.dtype)} {name} = {text};")
+
+    def _factors(self, product: Value, values: dict[Value, str]) -> tuple[str, str]:
+        """The two that are multiplied, in the type of the product."""
+        ctype, operands = value_type(product.dtype), range(len(product.inputs))
+        found = [f"({ctype})({self.operand(product, i, values)[0]})" for i in operands]
+        return found[0], found[-1]
+
+    def _fused(self, node: Value, values: dict[Value, str]) -> str | None:
+        """A sum or difference of a product and something, rounded once."""
+        found = self.nests.fused(node)
+        if found is None:
+            return None
+        assert node.op is not None
+        i, product = found
+        x, y = self._factors(product, values)
+        z = f"({value_type(node.dtype)})({self.operand(node, 1 - i, values)[0]})"
+        if node.op.name == "subtract":
+            x, z = (x, f"-{z}") if i == 0 else (f"-{x}", z)
+        return f"xg::fma({x}, {y}, {z})"
+
+    def added(self, node: Value, held: str, values: dict[Value, str]) -> str:
+        """What a sum or contraction holds after the entry at the indices in scope."""
+        assert node.op is not None
+        product = node if node.op.name in ("dot", "matmul") else self.nests.added_product(node)
+        if product is None:
+            return combine(self.monoid(node), held, values[node])
+        x, y = self._factors(product, values)
+        return f"xg::fma({x}, {y}, {held})"
 
     def cone(self, nest: Nest, wanted: Iterable[Value]) -> list[Value]:
         """``wanted`` and the nodes of the nest that they take at the same index, in order."""
@@ -356,11 +371,6 @@ class Frame:
             if node in self.stores and self.own(node) and self.own(node)[-1] in votes:
                 votes[self.own(node)[-1]] += 1 + node.size
         return max(votes, key=lambda e: (votes[e], self.axes.extent[e], e)) if votes else None
-
-
-def address_of(array: Any) -> int:
-    """Where an array begins: of NumPy's, or of a library with its ``data.ptr``."""
-    return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr)
 
 
 def _check(node: Value) -> None:

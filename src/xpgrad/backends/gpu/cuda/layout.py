@@ -146,3 +146,15 @@ class Text:
 def key_of(source: Any) -> Any:
     """What tells one array from another among the arguments."""
     return source if isinstance(source, Value) else id(source)
+
+
+class Row(NamedTuple):
+    """A value in registers: the name of its array, and the stride of each of its axes there (0: no axis)."""
+
+    name: str
+    strides: tuple[int, ...]
+
+
+def address_of(array: Any) -> int:
+    """Where an array begins: of NumPy's, or of a library with its ``data.ptr``."""
+    return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr)

@@ -22,7 +22,7 @@ REMEDY = 'pip install "xpgrad[gpu]"'
 
 # Besides the architecture. What is not named is NVRTC's default: subnormals stay, division and square root
 # are rounded correctly. The last makes ptxas report what each kernel takes, and changes no code.
-OPTIONS: tuple[str, ...] = ("--std=c++17", "--fmad=true", "--ptxas-options=-v")
+OPTIONS: tuple[str, ...] = ("--std=c++17", "--fmad=false", "--ptxas-options=-v")
 
 
 class Resources(NamedTuple):
