@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -190,3 +191,11 @@ def test_info_does_not_import_the_race() -> None:
         "assert 'xpgrad.cli.race' not in sys.modules; assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_directory_below_home_is_named_from_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XPGRAD_CACHE_DIR", str(tmp_path / "kernels"))
+    assert info._from_home(str(tmp_path / "kernels")) == os.path.join("~", "kernels")
+    assert info._from_home("/elsewhere/kernels") == "/elsewhere/kernels"
+    assert info._from_home(None) is None

@@ -107,8 +107,16 @@ def _compiler() -> dict[str, Any]:
         "generator": name,
         "reason": reason or None,
         "threads": threads,
-        "kernels": store.default_directory(),
+        "kernels": _from_home(store.default_directory()),
     }
+
+
+def _from_home(path: str | None) -> str | None:
+    """A path below the home directory as ``~/...``: results are passed on, and homes are named after people."""
+    if path is None:
+        return None
+    home = os.path.expanduser("~")
+    return f"~{path[len(home) :]}" if path.startswith(home + os.sep) else path
 
 
 def compiler_rows(compiler: dict[str, Any]) -> list[tuple[str, str]]:
