@@ -10,7 +10,7 @@ for (long long g = first + threadIdx.x; g < last; g += blockDim.x) {
 In:  a Frame.
 Out: the body of a kernel, and the sums that each thread holds at its end.
 Holds: nothing of the samples' length is written but what the step stores; each array is read once, as far
-as a thread's registers go.
+as a thread's registers go. Neighbouring samples are one thread's where that makes its loads wider.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from xpgrad.backends.gpu.cuda.expressions import identity, value_type
 from xpgrad.backends.gpu.cuda.frame import Frame
 from xpgrad.backends.gpu.cuda.layout import Row, Text
+from xpgrad.backends.gpu.cuda.strips import Strips
 from xpgrad.core import Value
 from xpgrad.plan.nests import REDUCTIONS, Nest
 
@@ -58,6 +59,7 @@ class ByThread:
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
+        self.strips = Strips(frame)
         self.sums: dict[Value, Row] = {}
 
     def write(self, w: Text) -> None:
@@ -68,9 +70,28 @@ class ByThread:
                     ctype = value_type(node.dtype) or ""
                     begin = identity(frame.monoid(node), node.dtype)
                     self.sums[node] = frame.row(w, node, w.fresh("sum"), ctype, begin)
-        with w.block("for (long long g = first + threadIdx.x; g < last; g += blockDim.x)"):
-            for nest in frame.nests.nests:
-                self._nest(w, nest)
+        strips = self.strips
+        if not strips.rows:
+            with w.block("for (long long g = first + threadIdx.x; g < last; g += blockDim.x)"):
+                self._sample(w)
+            return
+        turn = strips.turn
+        strips.declare(w)
+        head = f"long long q = first + threadIdx.x * {turn}; q < last; q += blockDim.x * {turn}"
+        with w.block(f"for ({head})"):
+            strips.load(w)
+            w("#pragma unroll")
+            with w.block(f"for (int v = 0; v < {turn}; ++v)"):
+                w("const long long g = q + v;")
+                with w.block("if (g < last)"):
+                    frame.rows.update({node: strips.rows[node] for node in strips.loads})
+                    self._sample(w)
+            strips.store(w)
+
+    def _sample(self, w: Text) -> None:
+        """All of sample ``g``."""
+        for nest in self.frame.nests.nests:
+            self._nest(w, nest)
 
     def _nest(self, w: Text, nest: Nest) -> None:
         frame = self.frame
@@ -114,12 +135,18 @@ class ByThread:
             at = f"{row.name}[{frame.row_index(row, places)}]"
             w(f"{at} = {frame.added(node, at, values) if self._is_sum(nest, node) else value};")
         if node in frame.stores and not self._is_sum(nest, node):
-            memory = frame.output(node)
-            w(f"{memory.name}[{frame.own_address(memory, node)}] = {value};")
+            w(f"{self._place(node)} = {value};")
 
     def _store_row(self, w: Text, node: Value, row: Row) -> None:
         frame = self.frame
-        memory = frame.output(node)
         with frame.loops(w, [e for e in frame.own(node) if e != frame.label]):
-            value = f"{row.name}[{frame.row_index(row, frame.places(node))}]"
-            w(f"{memory.name}[{frame.own_address(memory, node)}] = {value};")
+            w(f"{self._place(node)} = {row.name}[{frame.row_index(row, frame.places(node))}];")
+
+    def _place(self, node: Value) -> str:
+        """Where the entry of a stored node goes: to memory, or to registers that go there together."""
+        frame = self.frame
+        if node in self.strips.stores:
+            row = self.strips.rows[node]
+            return f"{row.name}[{frame.row_index(row, frame.places(node))}]"
+        memory = frame.output(node)
+        return f"{memory.name}[{frame.own_address(memory, node)}]"

@@ -249,7 +249,8 @@ class Frame:
             return name, np.dtype(np.float64 if kind == "f" else np.int64)
         if u is not None and u in self.rows:
             row = self.rows[u]
-            return f"{row.name}[{self.row_index(row, access.places)}]", u.dtype
+            stored = row.stored or u.dtype
+            return read(stored, f"{row.name}[{self.row_index(row, access.places)}]"), read_dtype(stored)
         memory = self.memory(access)
         text = read(memory.dtype, f"{memory.name}[{self.address(memory, access.places)}]")
         return text, read_dtype(memory.dtype)

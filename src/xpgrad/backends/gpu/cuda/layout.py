@@ -149,10 +149,14 @@ def key_of(source: Any) -> Any:
 
 
 class Row(NamedTuple):
-    """A value in registers: the name of its array, and the stride of each of its axes there (0: no axis)."""
+    """A value in registers: the name of its array, and the stride of each of its axes there (0: no axis).
+
+    ``stored`` is the dtype of registers that hold what lay in memory, None where it is the value's own.
+    """
 
     name: str
     strides: tuple[int, ...]
+    stored: np.dtype[Any] | None = None
 
 
 def address_of(array: Any) -> int:

@@ -227,6 +227,29 @@ template <class A, class B> XG_FN bool greater_equal(A a, B b) { return !less(a,
 // A label as an index: a negative one counts from the end.
 XG_FN long long from_end(long long label, long long count) { return label < 0 ? label + count : label; }
 
+// ── memory ───────────────────────────────────────────────────────────────────────────────────
+// As many entries as are read or written at once: `pack` of them, whose first is aligned to all of their bytes.
+template <class T, int pack> struct alignas(sizeof(T) * pack) Pack {
+    T x[pack];
+};
+template <int count, int pack, class T> XG_FN void load(T* to, const T* from) {
+#pragma unroll
+    for (int k = 0; k < count; k += pack) {
+        const Pack<T, pack> found = *reinterpret_cast<const Pack<T, pack>*>(from + k);
+#pragma unroll
+        for (int i = 0; i < pack; ++i) to[k + i] = found.x[i];
+    }
+}
+template <int count, int pack, class T> XG_FN void store(const T* from, T* to) {
+#pragma unroll
+    for (int k = 0; k < count; k += pack) {
+        Pack<T, pack> made;
+#pragma unroll
+        for (int i = 0; i < pack; ++i) made.x[i] = from[k + i];
+        *reinterpret_cast<Pack<T, pack>*>(to + k) = made;
+    }
+}
+
 // ── reductions ───────────────────────────────────────────────────────────────────────────────
 struct Sum {
     template <class T> static XG_FN T identity() { return T(0); }

@@ -1,0 +1,313 @@
+"""What one thread reads and writes 16 bytes at a time: the entries of its samples, side by side in memory.
+
+; four neighbouring samples of x[2, n]; with x[n, 8] it would be the eight entries of one sample
+float x[8];
+if (wide && q + 4 <= last) { load<4, 4>(x, p + q); load<4, 4>(x + 4, p + n + q); }
+else for (int v = 0; v < 4; ++v) if (q + v < last) { x[v] = p[q + v]; x[4 + v] = p[n + q + v]; }
+
+In:  a Frame whose region gives a thread to each sample.
+Out: how many samples a thread takes at a time, and the text that loads and stores arrays that lie so.
+Holds: what is not aligned, and the last samples, go entry by entry; the values are the same. An array that is
+read in any other way than whole, sample by sample, has no strip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+from xpgrad.backends.gpu.cuda.frame import REGISTERS, Frame
+from xpgrad.backends.gpu.cuda.layout import Memory, Row, Text
+from xpgrad.core import Value
+from xpgrad.plan.nests import Access
+
+BYTES = 16
+"""The widest load there is."""
+
+
+class Kind(NamedTuple):
+    """How the entries of neighbouring samples lie: by ``along`` apart, each with ``axes`` (length, stride).
+
+    ``is_column``: neighbours in memory are neighbouring samples; else they are the entries of one sample.
+    """
+
+    along: int
+    axes: tuple[tuple[int, int], ...]
+    is_column: bool
+
+    @property
+    def entries(self) -> int:
+        """Entries of one sample."""
+        return prod(n for n, _ in self.axes)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether nothing lies between one sample and the next."""
+        return not self.is_column and self.along == self.entries
+
+
+def kind_of(memory: Memory, axis: int) -> Kind | None:
+    """How ``memory`` lies along its ``axis``; None where neither samples nor entries are neighbours."""
+    lengths = zip(memory.shape, memory.strides, strict=True)
+    axes = tuple(sorted((pair for a, pair in enumerate(lengths) if a != axis and pair[0] > 1), key=_by_stride))
+    along = memory.strides[axis]
+    if any(s <= 0 for _, s in axes) or len({s for _, s in axes}) < len(axes):
+        return None
+    if along == 1:
+        return Kind(along, axes, is_column=True)
+    whole = all(s == prod(n for n, _ in axes[a + 1 :]) for a, (_, s) in enumerate(axes))
+    kind = Kind(along, axes, is_column=False)
+    return kind if axes and whole and along >= kind.entries else None
+
+
+def _by_stride(pair: tuple[int, int]) -> int:
+    return -pair[1]
+
+
+@dataclass
+class Strip:
+    """One array in registers: ``turn`` samples of it.
+
+    Attributes
+    ----------
+    name : str
+        Of the registers.
+    pack : int
+        Entries that are read or written at once.
+    """
+
+    name: str
+    memory: Memory
+    kind: Kind
+    turn: int
+
+    @property
+    def run(self) -> int:
+        """Entries that follow one another in memory."""
+        if self.kind.is_column:
+            return self.turn
+        return self.kind.entries * (self.turn if self.kind.is_dense else 1)
+
+    @property
+    def pack(self) -> int:
+        pack = BYTES // self.memory.dtype.itemsize
+        while self.run % pack:
+            pack //= 2
+        return pack
+
+    @property
+    def registers(self) -> int:
+        """Of 32 bits."""
+        return self.kind.entries * self.turn * max(self.memory.dtype.itemsize, 4) // 4
+
+    def row(self, seen: Memory, axis: int) -> Row:
+        """The registers of sample ``v``, for a view of the array with the samples along ``axis``."""
+        entries, turn = self.kind.entries, self.turn if self.kind.is_column else 1
+        begin = "v" if self.kind.is_column else f"v * {entries}"
+        steps = {s: prod(n for n, _ in self.kind.axes[a + 1 :]) for a, (_, s) in enumerate(self.kind.axes)}
+        strides = tuple(
+            0 if a == axis or n == 1 else steps[s] * turn
+            for a, (n, s) in enumerate(zip(seen.shape, seen.strides, strict=True))
+        )
+        return Row(f"({self.name} + {begin})", strides, self.memory.dtype)
+
+
+class Strips:
+    """The strips of a region's kernel.
+
+    Attributes
+    ----------
+    turn : int
+        Samples that a thread takes at a time.
+    loads, stores : dict of Value to Strip
+    rows : dict of Value to Row
+        The registers of sample ``v`` of the turn.
+    """
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        loads, stores = dict(_loads(frame)), dict(_stores(frame))
+        found = loads | stores
+        # Views of one array that lie alike are one strip.
+        lie = {(memory.name, memory.offset, kind): memory for memory, kind, _ in found.values()}
+        self.turn = _turn([(memory, kind) for (_, _, kind), memory in lie.items()])
+        strips: dict[tuple[str, int, Kind], Strip] = {}
+        left = REGISTERS
+        for key, memory in lie.items():
+            strip = Strip(f"x{len(strips)}", memory, key[-1], self.turn)
+            if strip.pack > 1 and strip.registers <= left:
+                left -= strip.registers
+                strips[key] = strip
+        self.rows: dict[Value, Row] = {}
+        self.loads: dict[Value, Strip] = {}
+        self.stores: dict[Value, Strip] = {}
+        for node, (memory, kind, axis) in found.items():
+            strip_of = strips.get((memory.name, memory.offset, kind))
+            if strip_of is not None:
+                (self.loads if node in loads else self.stores)[node] = strip_of
+                self.rows[node] = strip_of.row(memory, axis)
+
+    # ── text ─────────────────────────────────────────────────────────────────────────────────
+    def declare(self, w: Text) -> None:
+        """Before the loop: whether all of these arrays are aligned."""
+        w(f"const bool wide = {' && '.join(map(self._aligned, self._all())) or 'false'};")
+
+    def load(self, w: Text) -> None:
+        """At the head of a turn, which begins with sample ``q``."""
+        strips = _once(self.loads)
+        for strip in _once(self.loads | self.stores):
+            w(f"{strip.memory.ctype} {strip.name}[{strip.kind.entries * strip.turn}];")
+        if strips:
+            self._either(w, strips, "xg::load", "{x} = {p};")
+
+    def store(self, w: Text) -> None:
+        """At the end of a turn."""
+        strips = _once(self.stores)
+        if strips:
+            self._either(w, strips, "xg::store", "{p} = {x};")
+
+    def _all(self) -> list[Strip]:
+        return _once(self.loads | self.stores)
+
+    def _aligned(self, strip: Strip) -> str:
+        """Whether all of a strip's loads are, as far as what they add to the first one's address."""
+        memory, kind = strip.memory, strip.kind
+        terms = [memory.name, *self.frame.beginning(memory)]
+        apart: list[int] = []
+        if kind.is_column:
+            terms.append("first")
+            apart = [s for _, s in kind.axes]
+        elif kind.is_dense:
+            terms.append(f"first * {kind.entries}")
+        else:
+            apart = [kind.along]
+        size = memory.dtype.itemsize
+        bits = [f"(long long)({' + '.join(terms)})"]
+        bits += [f"{self.frame.distance(memory, s)} * {size}" for s in dict.fromkeys(apart)]
+        return f"({' | '.join(bits)}) % {strip.pack * size} == 0"
+
+    def _either(self, w: Text, strips: list[Strip], move: str, one: str) -> None:
+        with w.block(f"if (wide && q + {self.turn} <= last)"):
+            for strip in strips:
+                self._wide(w, strip, move)
+        with w.block("else"):
+            w("#pragma unroll")
+            with w.block(f"for (int v = 0; v < {self.turn}; ++v)"), w.block("if (q + v < last)"):
+                for strip in strips:
+                    self._single(w, strip, one)
+
+    def _wide(self, w: Text, strip: Strip, move: str) -> None:
+        frame, kind, memory = self.frame, strip.kind, strip.memory
+        call = f"{move}<{strip.run}, {strip.pack}>"
+        with ExitStack() as stack:
+            if kind.is_column:
+                at, x = self._loops(w, strip, stack)
+                at, x = [*at, "q"], [f"({k}) * {strip.turn}" for k in x]
+            elif kind.is_dense:
+                at, x = [f"q * {kind.entries}"], []
+            else:
+                w("#pragma unroll")
+                stack.enter_context(w.block(f"for (int v = 0; v < {strip.turn}; ++v)"))
+                at, x = [f"(q + v) * {frame.distance(memory, kind.along)}"], [f"v * {kind.entries}"]
+            place = " + ".join([memory.name, *frame.beginning(memory), *at])
+            w(f"{call}({' + '.join([strip.name, *x])}, {place});")
+
+    def _single(self, w: Text, strip: Strip, one: str) -> None:
+        frame, kind, memory = self.frame, strip.kind, strip.memory
+        with ExitStack() as stack:
+            at, x = self._loops(w, strip, stack)
+            at.append("q + v" if kind.is_column else f"(q + v) * {frame.distance(memory, kind.along)}")
+            if kind.is_column:
+                index = " + ".join([*(f"({k}) * {strip.turn}" for k in x), "v"])
+            else:
+                index = " + ".join([*x, f"v * {kind.entries}"])
+            place = " + ".join([*frame.beginning(memory), *at])
+            w(one.format(x=f"{strip.name}[{index}]", p=f"{memory.name}[{place}]"))
+
+    def _loops(self, w: Text, strip: Strip, stack: ExitStack) -> tuple[list[str], list[str]]:
+        """Over the entries of one sample: the terms of where they lie, and of their number."""
+        at, number = [], []
+        for a, (n, s) in enumerate(strip.kind.axes):
+            w("#pragma unroll")
+            stack.enter_context(w.block(f"for (int e{a} = 0; e{a} < {n}; ++e{a})"))
+            at.append(f"e{a} * {self.frame.distance(strip.memory, s)}")
+            step = prod(k for k, _ in strip.kind.axes[a + 1 :])
+            number.append(f"e{a} * {step}")
+        return at, [" + ".join(number)] if number else []
+
+
+def _once(strips: dict[Value, Strip]) -> list[Strip]:
+    return list({strip.name: strip for strip in strips.values()}.values())
+
+
+def _turn(found: list[tuple[Memory, Kind]]) -> int:
+    """As many samples as fill the widest load, and fewer where registers do not hold them."""
+    columns = [memory.dtype.itemsize for memory, kind in found if kind.is_column]
+    dense = [kind.entries * memory.dtype.itemsize for memory, kind in found if kind.is_dense]
+    turn = 1
+    if columns:
+        turn = BYTES // max(columns)
+    elif dense:
+        while turn < 4 and max(dense) * turn % BYTES:
+            turn *= 2
+    while turn > 1 and sum(Strip("", memory, kind, turn).registers for memory, kind in found) > REGISTERS:
+        turn //= 2
+    return max(turn, 1)
+
+
+def _loads(frame: Frame) -> Iterator[tuple[Value, tuple[Memory, Kind, int]]]:
+    """Arrays of which the region reads all entries of a sample, and no others with them."""
+    places: dict[Value, list[Access]] = {}
+    refused: set[Value] = set()
+    for node in (n for nest in frame.nests.nests for n in nest.nodes):
+        for i in range(len(node.inputs)):
+            access = frame.nests.access(node, i)
+            root = access.root
+            if root is None or frame.is_scalar(access) or root in frame.step.nodes:
+                continue
+            places.setdefault(root, []).append(access)
+            assert node.op is not None
+            if i == 0 and node.op.name == "getitem":  # which entry is known when it runs
+                refused.add(root)
+    for root, accesses in places.items():
+        axes = {_along(frame, access) for access in accesses}
+        axis = axes.pop()
+        if root in refused or axes or axis is None:
+            continue
+        memory = frame.memory(accesses[0])
+        kind = kind_of(memory, axis)
+        if kind is not None:
+            yield root, (memory, kind, axis)
+
+
+def _along(frame: Frame, access: Access) -> int | None:
+    """The axis along which the samples are counted, one by one, if the other indices are known in the text."""
+    found = None
+    for a, place in enumerate(access.places):
+        if place.label is not None and place.label == frame.label:
+            if found is not None or place.step != 1 or place.offset:
+                return None
+            found = a
+        elif place.label is not None and place.label not in frame.unrolled:
+            return None
+    return found
+
+
+def _stores(frame: Frame) -> Iterator[tuple[Value, tuple[Memory, Kind, int]]]:
+    for nest in frame.nests.nests:
+        for node in nest.nodes:
+            assert node.op is not None
+            if node not in frame.stores:
+                continue
+            labels = frame.axes.labels(node)
+            if any(e is not None and e != frame.label and e not in frame.unrolled for e in labels):
+                continue
+            if frame.label is None or labels.count(frame.label) != 1:
+                continue
+            memory, axis = frame.output(node), labels.index(frame.label)
+            kind = kind_of(memory, axis)
+            if kind is not None:
+                yield node, (memory, kind, axis)
