@@ -20,7 +20,7 @@ from bench.peers import problems
 from bench.peers.problems import Problem, one_hot
 from xpgrad.backends import programs
 from xpgrad.backends.gpu.cuda import nvrtc
-from xpgrad.backends.gpu.cuda.kernel import Limits
+from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.devices import namespace
 
 ARCHITECTURES = ("sm_70", "sm_80", "sm_90")

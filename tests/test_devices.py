@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xpgrad._errors import DeviceError, DTypeError, TraceError, XpgradError
+from xpgrad._errors import DeviceError, DTypeError, TraceError, XpgradError, at_line
+from xpgrad.devices import missing
 
 # The package's attribute `devices` is the public function of that name, not this module.
 dev: Any = import_module("xpgrad.devices")
@@ -32,6 +33,12 @@ class FakeError(RuntimeError):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
+
+
+class FakeOutOfMemory(MemoryError):
+    """As ``cupy.cuda.memory.OutOfMemoryError``."""
+
+    __module__ = "cupy.cuda.memory"
 
 
 class FakeArray:
@@ -71,7 +78,7 @@ class FakeDevice:
         pass
 
 
-def fake_cupy(count: Callable[[], int], driver: int = 12080) -> ModuleType:
+def fake_cupy(count: Callable[[], int], driver: int = 12080, runs: int = 12090) -> ModuleType:
     def properties(index: int) -> dict[str, Any]:
         return {"name": b"Fake %d" % index, "totalGlobalMem": 8 * GIB, "major": 9, "minor": 0}
 
@@ -79,8 +86,9 @@ def fake_cupy(count: Callable[[], int], driver: int = 12080) -> ModuleType:
     runtime = SimpleNamespace(
         getDeviceCount=count,
         getDeviceProperties=properties,
-        runtimeGetVersion=lambda: 12090,
+        runtimeGetVersion=lambda: runs,
         driverGetVersion=lambda: driver,
+        memGetInfo=lambda: (GIB, 8 * GIB),
     )
     vars(module).update(
         ndarray=FakeArray,
@@ -110,7 +118,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def pretend(cupy: ModuleType | None, *, container: bool = False, visible: str | None = None) -> None:
         monkeypatch.setitem(sys.modules, "cupy", cupy)
-        monkeypatch.setattr(dev, "_in_container", lambda: container)
+        monkeypatch.setattr(missing, "_in_container", lambda: container)
         if visible is None:
             monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         else:
@@ -156,6 +164,12 @@ MISSING = {
         {},
         "too old: it runs CUDA 11.4, CuPy needs 12",
         "install an NVIDIA driver 525",
+    ),
+    "CuPy for CUDA 13, driver for 12": (
+        fake_cupy(INSUFFICIENT, 12080, runs=13000),
+        {},
+        "too old: it runs CUDA 12.8, CuPy needs 13",
+        "install an NVIDIA driver 580 or newer, or CuPy for CUDA 12: pip uninstall cupy-cuda13x, pip install",
     ),
     "broken driver": (
         fake_cupy(raising(803, "cudaErrorSystemDriverMismatch")),
@@ -207,6 +221,34 @@ def test_a_cupy_that_cannot_be_imported_is_not_called_missing(monkeypatch: pytes
     status = dev.gpu_status()
     assert status.reason == "CuPy is installed but cannot be imported: OSError: libfoo.so: cannot open"
     assert "--force-reinstall" in status.remedy
+
+
+@pytest.mark.parametrize(
+    ("installed", "extra"),
+    [
+        ((), "gpu"),
+        (("cupy-cuda12x",), "gpu"),
+        (("cupy-cuda13x",), "gpu13"),
+        (("cupy-cuda12x", "cupy-cuda13x"), "gpu"),
+    ],
+)
+def test_the_extra_to_install_is_that_of_the_cupy_that_is_there(
+    installed: tuple[str, ...], extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missing, "_is_installed", lambda name: name in installed)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert dev.extra() == extra
+    error = ImportError("cannot load", name="cupy_backends")
+    assert missing.no_cupy(error).remedy == f'pip install --force-reinstall "xpgrad[{extra}]"'
+
+
+@pytest.mark.parametrize(("runs", "extra"), [(12090, "gpu"), (13000, "gpu13")])
+def test_of_two_cupys_the_one_that_is_imported_counts(
+    runs: int, extra: str, pretend: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missing, "_is_installed", lambda name: True)
+    pretend(fake_cupy(lambda: 1, runs=runs))
+    assert dev.extra() == extra
 
 
 @pytest.mark.parametrize("visible", [None, "-1"])
@@ -407,6 +449,75 @@ def test_using_a_device_makes_it_current_inside_a_with(two_gpus: None) -> None:
     assert isinstance(dev.using("cpu"), nullcontext)
     dev.synchronize("cpu")
     dev.synchronize("gpu:1")
+
+
+# What CUDA reports --------------------------------------------------------------------------------------
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def test_an_array_that_does_not_fit_says_what_was_asked_for_what_is_free_and_what_to_do(
+    two_gpus: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = FakeOutOfMemory("Out of memory allocating 800 bytes (allocated so far: 5 bytes).")
+    monkeypatch.setattr(sys.modules["cupy"], "asarray", failing(full))
+    with pytest.raises(DeviceError) as caught:
+        dev.to_device({"X": np.ones(100)}, "gpu")
+    text = str(caught.value)
+    assert text.startswith(
+        "to_device: tree['X']: out of memory allocating 800 bytes (allocated so far: 5 bytes)."
+    )
+    assert f"free {GIB:,} of {8 * GIB:,} bytes" in text
+    assert "at test_devices.py:" in text
+    assert "memory-mapped" in text
+    assert caught.value.__cause__ is full
+
+
+def test_a_kernel_that_failed_is_reported_to_whoever_asks_next_with_those_started_last(
+    two_gpus: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = dev.to_device(np.ones(2), "gpu")
+    illegal = FakeError(700, "cudaErrorIllegalAddress: an illegal memory access was encountered")
+    monkeypatch.setattr(FakeArray, "get", failing(illegal))
+    monkeypatch.setattr(FakeDevice, "synchronize", failing(illegal))
+    with at_line("fit.py:41: Z = X @ W"):
+        dev.note_start("kernel region")
+    dev.note_start("kernel combine")
+    for run, doing in (
+        (lambda: dev.asnumpy([x]), "asnumpy: tree[0]"),
+        (lambda: dev.synchronize("gpu"), "work on gpu"),
+    ):
+        with pytest.raises(DeviceError) as caught:
+            run()
+        text = str(caught.value)
+        assert text.startswith(f"{doing}: cudaErrorIllegalAddress: an illegal memory access")
+        assert "started last kernel combine at test_devices.py:" in text
+        assert "; kernel region at fit.py:41: Z = X @ W" in text
+        assert "cannot use the GPU again" in text
+        assert "CUDA_LAUNCH_BLOCKING=1" in text
+
+
+def test_after_an_error_of_one_call_alone_the_process_can_go_on(
+    two_gpus: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = dev.to_device(np.ones(2), "gpu")
+    monkeypatch.setattr(FakeArray, "get", failing(FakeError(1, "cudaErrorInvalidValue: invalid argument")))
+    with pytest.raises(
+        DeviceError, match=r"^asnumpy: tree: cudaErrorInvalidValue.*\n(.*\n)*  the process can go on"
+    ):
+        dev.asnumpy(x)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("of another kind"), MemoryError("NumPy's"), ValueError("no")])
+def test_what_is_not_cudas_is_left_alone(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, dev.cuda_errors("something"):
+        raise error
+    assert caught.value is error
 
 
 # Traced arrays ------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 import xpgrad as xg
 from xpgrad._trees import flatten, unflatten
-from xpgrad.compiler import compile
+from xpgrad.compiler import compile, compiled
 from xpgrad.testing import close, tolerance
 
 rng = np.random.default_rng(0)
@@ -49,6 +49,14 @@ def test_a_compiled_function_that_is_compiled_again_keeps_its_own_counts():
     outer = compile(inner)
     assert outer(np.ones(2)).tolist() == [2, 2]
     assert (len(inner.traces), len(outer.traces)) == (0, 1)
+
+
+def test_arguments_on_two_gpus_are_refused_with_what_is_where(monkeypatch):
+    monkeypatch.setattr(compiled, "device_of", lambda x: "gpu:1" if len(x) == 2 else "gpu")
+    with pytest.raises(xg.DeviceError, match="compile: arguments on two devices") as error:
+        compile(lambda x, y: np.sum(x) * np.sum(y))(np.ones(3), np.ones(2))
+    assert "array 0 float64[3] on gpu\n  array 1 float64[2] on gpu:1\n" in str(error.value)
+    assert 'xg.compile(f, device="gpu") moves them all' in str(error.value)
 
 
 # ── trees ────────────────────────────────────────────────────────────────────────────────────

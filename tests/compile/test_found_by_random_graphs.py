@@ -17,6 +17,7 @@ from xpgrad.trace import graph_of
 X = np.linspace(-1, 1, 3, dtype=np.float32)
 ABSENT = {"interpreter": None, "llvm": build.available(), "cuda": missing()}
 GENERATORS = [name for name, reason in ABSENT.items() if reason is None]
+GENERATORS.append(pytest.param("gpu", marks=pytest.mark.gpu))
 
 
 def agrees(compiler, f, *args):
@@ -129,7 +130,7 @@ TINY = Target(cache=64, grain=1, run=1, small=0)
 
 @pytest.mark.parametrize("name", GENERATORS)
 @pytest.mark.parametrize("shape", [(2, 7), (40, 7), (7, 300)])
-def test_what_a_second_loop_computes_again_has_the_same_bits(name, shape):
+def test_what_a_second_loop_computes_again_has_the_same_bits(name, shape, request):
     """The gradient of max asks which entry is the largest, and computes the entries again."""
 
     def program(W):
@@ -140,7 +141,11 @@ def test_what_a_second_loop_computes_again_has_the_same_bits(name, shape):
 
     W, direction = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
     f = lambda W, t: xg.jvp(program, (W,), (t,))[1]
+    there = (W, direction)
+    if name == "gpu":
+        request.getfixturevalue("real_gpu")
+        there = xg.to_device(there, "gpu")
     for target in (None, TINY):
         compiled = compile(f)
         with programs.use(name, target, ShimDevice() if name == "cuda" else None):
-            expect(f, (W, direction)).check(compiled(W, direction))
+            expect(f, (W, direction)).check(xg.asnumpy(compiled(*there)))

@@ -26,9 +26,8 @@ def loss(params, X, Y):
 # ── explain ──────────────────────────────────────────────────────────────────────────────────
 def test_logistic_regression_is_one_region_that_reads_the_samples_once(generator):
     X = rng.normal(size=(32, 200_000)).astype(np.float32)
-    step = compile(xg.value_and_grad(loss))
-    with programs.use(generator.name):
-        text = step.explain((np.zeros((32, 1), np.float32), np.float32(0)), X, X[:1])
+    params = np.zeros((32, 1), np.float32), np.float32(0)
+    text = generator.explain(xg.value_and_grad(loss), params, X, X[:1])
     assert text.count("one loop over 200000 entries") == 1
     assert text.count("float32[32, 200000] once") == 1
     assert text.count("test_promises.py:") >= 1

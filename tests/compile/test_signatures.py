@@ -29,19 +29,19 @@ def samples(m, n=5, dtype=np.float64, seed=0):
 
 
 # ── signatures ───────────────────────────────────────────────────────────────────────────────
-def test_each_shape_dtype_and_layout_is_traced_once_and_told():
+def test_each_shape_dtype_and_layout_is_traced_once_and_told(put):
     f = compile(lambda x: np.sum(x * x))
     a = np.ones((3, 4))
     for x in (a, a + 1, a.astype(np.float32), np.ones((4, 4)), np.asfortranarray(a), a, np.ones((4, 4)) * 2):
-        np.testing.assert_allclose(f(x), np.sum(x * x))
+        np.testing.assert_allclose(xg.asnumpy(f(put(x))), np.sum(x * x))
     assert f.traces == ("float64[3, 4]", "float32[3, 4]", "float64[4, 4]", "float64[3, 4]")
     assert isinstance(f.traces, tuple)
 
 
-def test_the_value_of_a_float_or_an_array_without_axes_makes_no_trace():
+def test_the_value_of_a_float_or_an_array_without_axes_makes_no_trace(put):
     f = compile(lambda x, c, d: x * c + d)
     for k in range(4):
-        assert f(np.ones(2), float(k), np.array(k / 2)).tolist() == [1.5 * k] * 2
+        assert f(*put((np.ones(2), float(k), np.array(k / 2)))).tolist() == [1.5 * k] * 2
     assert f.traces == (f"float64[2], float {0.0!r}, float64[]",)
 
 
@@ -57,7 +57,7 @@ def test_many_traces_are_warned_of_once():
 
 @llvm
 @pytest.mark.parametrize("sizes", [(20_000, 30_000, 50_000), (6, 9, 17)], ids=["large", "small"])
-def test_a_new_batch_size_learning_rate_or_penalty_compiles_nothing(sizes):
+def test_a_new_batch_size_learning_rate_or_penalty_compiles_nothing(sizes, put):
     @compile
     def step(params, X, Y, rate, penalty):
         value, (dW, db) = xg.value_and_grad(logistic)(params, X, Y, penalty)
@@ -68,19 +68,19 @@ def test_a_new_batch_size_learning_rate_or_penalty_compiles_nothing(sizes):
     for m in sizes:
         X, Y = samples(m)
         for rate, penalty in ((0.1, 0.01), (0.2, 0.0)):
-            value, (W, b) = step(params, X, Y, rate, penalty)
+            value, (W, b) = xg.asnumpy(step(*put((params, X, Y, rate, penalty))))
             expected, (dW, db) = xg.value_and_grad(logistic)(params, X, Y, penalty)
             np.testing.assert_allclose(value, expected, rtol=1e-10)
             np.testing.assert_allclose(W, params[0] - rate * dW, rtol=1e-8, atol=1e-12)
             np.testing.assert_allclose(b, params[1] - rate * db, rtol=1e-8, atol=1e-12)
-            step(params, X, Y, np.array(rate), np.array(penalty))
+            step(*put((params, X, Y, np.array(rate), np.array(penalty))))
         compiled = step.compilations if compiled is None else compiled
         assert step.compilations == compiled, f"{m} samples compiled anew"
     assert len(step.traces) == 2 * len(sizes)
 
 
 @llvm
-def test_softmax_regression_of_several_batch_sizes_compiles_once():
+def test_softmax_regression_of_several_batch_sizes_compiles_once(put):
     def loss(W, X, Y):
         Z = X @ W
         return -np.mean(np.sum(Y * (Z - np.log(np.sum(np.exp(Z), axis=1, keepdims=True))), axis=1))
@@ -89,7 +89,7 @@ def test_softmax_regression_of_several_batch_sizes_compiles_once():
     W, counts = rng.normal(size=(8, 3)), set()
     for m in (20_000, 35_000, 50_001):
         X, Y = rng.normal(size=(m, 8)), np.eye(3)[rng.integers(0, 3, m)]
-        for a, b in zip(f(W, X, Y), xg.value_and_grad(loss)(W, X, Y), strict=True):
+        for a, b in zip(xg.asnumpy(f(*put((W, X, Y)))), xg.value_and_grad(loss)(W, X, Y), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-13)
         counts.add(f.compilations)
     assert len(counts) == 1
@@ -113,11 +113,11 @@ REFUSED = {
 
 @pytest.mark.parametrize("nested", [False, True], ids=["alone", "in a gradient"])
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_only_the_numbers_could_decide_is_refused_with_the_line_and_a_remedy(name, nested):
+def test_what_only_the_numbers_could_decide_is_refused_with_the_line_and_a_remedy(name, nested, put):
     f, what, remedy = REFUSED[name]
     g = xg.grad(lambda x: np.sum(f(x))) if nested else f
     with pytest.raises(xg.TraceError) as error:
-        compile(g)(np.ones(3))
+        compile(g)(put(np.ones(3)))
     text = str(error.value)
     assert what in text
     assert remedy in text

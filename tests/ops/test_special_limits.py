@@ -80,6 +80,16 @@ def test_first_derivatives_keep_relative_digits_in_the_tails(name, points):
     assert np.max(np.abs(derivatives(OPS[name], x)[1] / expected - 1)) < tolerance(F64).value
 
 
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+def test_what_the_mills_ratio_has_beyond_its_asymptote_goes_to_zero(dtype):
+    x = np.array([-np.inf, -1e30, np.nan], dtype)
+    found = special.inv_mills_excess(x)
+    assert found.dtype == dtype
+    assert found[0] == 0
+    assert close(found[1] * 1e30, np.ones(()), tolerance(dtype).value)
+    assert np.isnan(found[2])
+
+
 def test_where_x_is_zero_x_log_y_and_its_slopes_are_limits():
     x, y = np.zeros(3), np.array([0.0, 2.0, np.inf])
     out, pullback = xg.vjp(special.xlogy, x, y)

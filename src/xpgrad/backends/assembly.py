@@ -41,8 +41,8 @@ class Assembly:
     ----------
     kernel : (step, alive) -> step of the program
         ``alive``: what later steps or the outputs read. Raises Declined.
-    region : (Region, reason) -> steps of the program
-        For a region that ``kernel`` declined.
+    region : (Region, reason) -> steps of the program, or None
+        For a region that ``kernel`` declined; None where it declines none.
     row : (node, reason) -> step of the program
         For one node that ``kernel`` declined, or that only looks at what is stored.
     """
@@ -50,7 +50,7 @@ class Assembly:
     def __init__(
         self,
         kernel: Callable[[Region | Straight, set[Value]], Any],
-        region: Callable[[Region, str], Sequence[Any]],
+        region: Callable[[Region, str], Sequence[Any]] | None,
         row: Callable[[Value, str], Any],
     ) -> None:
         self._kernel, self._region, self._row = kernel, region, row
@@ -78,6 +78,8 @@ class Assembly:
         try:
             return [self._kernel(step, alive)]
         except Declined as error:
+            if self._region is None:
+                raise
             return self._region(step, str(error))
 
     def _of_run(self, nodes: Sequence[Value], reason: str, alive: set[Value]) -> list[Any]:
@@ -100,7 +102,8 @@ class Assembly:
 
 def by_library(node: Value) -> bool:
     """Whether the library's product can be written to a given array."""
-    return is_fat(node) and node.ndim == 2
+    assert node.op is not None
+    return is_fat(node) and node.ndim == 2 and node.op.name in ("dot", "matmul")
 
 
 def origin(node: Value) -> Value | None:
@@ -108,6 +111,26 @@ def origin(node: Value) -> Value | None:
     while node.op is not None and node.inputs and node.inputs[0] is not None:
         node = node.inputs[0]
     return node if node.op is None else None
+
+
+def unshared(outputs: Sequence[Any], inputs: Sequence[Any], is_array: Callable[[Any], bool]) -> list[Any]:
+    """The outputs, copied where an array would share memory with an input or with another output."""
+    seen = {id(_base(x)) for x in inputs}
+    found = []
+    for x in outputs:
+        if is_array(x):
+            if id(_base(x)) in seen:
+                x = x.copy()
+            seen.add(id(_base(x)))
+        found.append(x)
+    return found
+
+
+def _base(x: Any) -> Any:
+    """The array whose memory ``x`` looks into."""
+    while getattr(x, "base", None) is not None:
+        x = x.base
+    return x
 
 
 def needed(views: Sequence[Value], used: set[Any]) -> list[Value]:

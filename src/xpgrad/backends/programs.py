@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import at_line
+from xpgrad.backends.assembly import unshared
 from xpgrad.backends.cpu.interpret import Interpreter
 from xpgrad.backends.cpu.pool import thread_count
 from xpgrad.backends.reference import run_node
@@ -74,7 +75,8 @@ class NodeByNode:
         for node in self._graph.nodes:
             with at_line(node.at):  # for the error where an operand is on another device
                 known[node] = run_node(node, known)
-        return [known[v] for v in self._graph.outputs]
+        outputs = [known[v] for v in self._graph.outputs]
+        return unshared(outputs, inputs, lambda x: hasattr(x, "base") and not isinstance(x, np.generic))
 
     def describe(self) -> str:
         return f"each node by the library's rows: {self._reason}"
@@ -110,9 +112,10 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = Fal
     ``streams``: beside arrays on a GPU, those on the host are copied to it tile by tile.
     """
     # Scalars of NumPy's go with the arrays of any device.
-    given = [x for x in (*arrays, *_constants(graph)) if not isinstance(x, SCALAR_TYPES)]
+    constants = [x for x in _constants(graph) if not isinstance(x, SCALAR_TYPES)]
+    given = [*[x for x in arrays if not isinstance(x, SCALAR_TYPES)], *constants]
     devices = {device_of(x) for x in given} or {"cpu"}
-    if streams and len(devices) > 1:
+    if streams and len(devices) > 1 and all(device_of(x) != "cpu" for x in constants):
         devices.discard("cpu")
     if devices != {"cpu"} or _device.get() is not None:
         return _on_gpu(graph, arrays, given, devices)
@@ -136,7 +139,7 @@ def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: 
     if len(devices) > 1:
         return NodeByNode(graph, f"arrays on {' and '.join(sorted(devices))}")
     from xpgrad.backends.gpu.cuda.program import Program
-    from xpgrad.backends.gpu.cuda.stream import Whole
+    from xpgrad.backends.gpu.cuda.tiles.stream import Whole
 
     device = _device.get()
     if device is None:
@@ -162,10 +165,13 @@ def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: 
 
 
 def _constants(graph: Graph) -> Iterator[Any]:
-    """What the function closes over, and numbers."""
+    """What the function closes over, and numbers; no index arrays, which a GPU takes from the host."""
     for node in graph.nodes:
+        assert node.op is not None
         assert node.saved is not None
-        yield from (x for u, x in zip(node.inputs, node.saved[1:], strict=True) if u is None)
+        for k, (u, x) in enumerate(zip(node.inputs, node.saved[1:], strict=True)):
+            if u is None and not (k and node.op.host_indices):
+                yield x
 
 
 class Cuda:

@@ -218,7 +218,7 @@ def _written_in(special: Any, xp: Any) -> dict[str, Row]:
         # Left of -5 the sum would cancel; the continued fraction has converged after 26 terms
         # (DLMF 7.9.3; checked against 50 digits).
         u = xp.maximum(-x, 5)
-        q = 0 * u
+        q = 0 / u  # at -inf, too
         for k in range(26, 0, -1):
             q = k / (u + q)
         return xp.where(x < -5, q, x + inv_mills(x))

@@ -130,7 +130,7 @@ def quasi_newton(
     run.note(0, number, norm, lambda: params)
     if not (isfinite(number) and isfinite(norm)):
         return run.bad_start(params, number, norm)
-    flat = Flat(params, namespace((params, objective.data)))
+    flat = Flat(params, namespace((params, gradient)))
     eps = _rounding(flat.dtype, aval_of(value).dtype)
     x, g = flat.vector(params), flat.gradient_vector(gradient)
     inverse = _Memory(memory)

@@ -79,6 +79,8 @@ def _in_stable_form(trace: Trace, f: Fun, args: Sequence[Any], flat: Any, kwargs
         for x in leaves:
             if type(x) is Traced and x._trace is trace:
                 inputs.append(x.snapshot())
+                if x.shape:
+                    symbols.device = x.xpgrad_device
                 x = symbols.enter(aval_under(x))
             parts.append(x)
         entered.append(unflatten(structure, parts))

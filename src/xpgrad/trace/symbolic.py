@@ -17,6 +17,7 @@ from xpgrad._errors import user_line
 from xpgrad._trees import flatten, unflatten
 from xpgrad.core import SCALAR_TYPES, Aval, Graph, Op, Value
 from xpgrad.core.graph import input_value
+from xpgrad.devices import device_of
 from xpgrad.trace.tape import PICK, SMALL, sample, written_to
 from xpgrad.trace.traced import Trace, Traced, aval_under
 from xpgrad.trace.views import is_scalar
@@ -45,14 +46,17 @@ class Symbols(Trace):
     role : str
         ``"rule"``: a derivative rule, linear, to be transposed. ``"program"``: a user's function. ``"inner"``:
         one that is differentiated next, in which a call with a rule of its own stays a node.
+    device : str
+        Where the arrays are that its own stand for: the user's function may ask.
     """
 
-    __slots__ = ("_kept", "graph", "role", "scalars")
+    __slots__ = ("_kept", "device", "graph", "role", "scalars")
 
     def __init__(self, role: str = "rule") -> None:
         super().__init__()
         self.graph = Graph()
         self.role = role
+        self.device = "cpu"
         self.scalars: set[Value] = set()
         self._kept: dict[int, list[_Kept]] = {}
 
@@ -61,6 +65,8 @@ class Symbols(Trace):
         value = input_value(x)
         if isinstance(x, SCALAR_TYPES) or (type(x) is Traced and is_scalar(x)):
             self.scalars.add(value)
+        elif self.device == "cpu":
+            self.device = device_of(x)
         self.graph.inputs.append(value)
         return Traced(self, value, None)
 

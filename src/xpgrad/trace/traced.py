@@ -148,6 +148,8 @@ class Traced:
     def xpgrad_device(self) -> str:
         """``"cpu"``, ``"gpu"``, ``"gpu:1"``, as `xpgrad.devices` names them."""
         data = strip(self)
+        if type(data) is Traced:
+            return getattr(data._trace, "device", "cpu")
         device = getattr(data, "device", "cpu")
         if isinstance(device, str) or device is None:
             return "cpu"

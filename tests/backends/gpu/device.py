@@ -1,10 +1,12 @@
 """A device for CUDA programs that is this CPU: kernels behind the shim."""
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from backends.gpu.shim import Shim
-from xpgrad.backends.gpu.cuda.kernel import Limits
-from xpgrad.backends.gpu.cuda.stream import PlainStage
+from xpgrad.backends.gpu.cuda.printing.kernel import THREADS, Limits
+from xpgrad.backends.gpu.cuda.tiles.stream import PlainStage
 
 SHIM = Shim()
 
@@ -17,11 +19,13 @@ class ShimDevice:
     """
 
     xp = np
+    working = nullcontext
     slot = 64 << 20
+    l2 = 4 << 20
     out_of_memory = MemoryError
 
     def __init__(self, limits=None, threads=1, reverse=False):
-        self.limits = limits or Limits()
+        self.limits = (limits or Limits())._replace(threads=threads)
         self.threads, self.reverse = threads, reverse
         self.texts = []
         self.launches = []
@@ -70,7 +74,10 @@ class ShimDevice:
 
 
 class Collector(ShimDevice):
-    """Compiles and runs nothing: ``texts`` holds what it was given."""
+    """Compiles and runs nothing: ``texts`` holds what a GPU would be given."""
+
+    def __init__(self):
+        super().__init__(threads=THREADS)
 
     def compile(self, text):
         fresh = text not in self.texts

@@ -4,8 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xpgrad.backends.gpu.cuda.expressions import check, expression, read, read_dtype, stored_type, value_type
-from xpgrad.backends.gpu.cuda.source import prelude
+from xpgrad.backends.gpu.cuda.printing.expressions import (
+    check,
+    expression,
+    read,
+    read_dtype,
+    stored_type,
+    value_type,
+)
+from xpgrad.backends.gpu.cuda.printing.source import prelude
 from xpgrad.core import OPS, SCALAR_TYPES, Value, aval_of
 from xpgrad.core.graph import input_value
 from xpgrad.plan.relations import POINTWISE

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from xpgrad.backends.gpu.cuda import expressions as ex
 from xpgrad.backends.gpu.cuda import nvrtc
+from xpgrad.backends.gpu.cuda.printing import expressions as ex
 from xpgrad.core import OPS, Value, aval_of
 from xpgrad.core.graph import input_value
 from xpgrad.plan.nests import Declined

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from backends.gpu import shim
-from xpgrad.backends.gpu.cuda.expressions import combine, identity, literal, monoid_type, value_type
-from xpgrad.backends.gpu.cuda.source import prelude
+from xpgrad.backends.gpu.cuda.printing.expressions import combine, identity, literal, monoid_type, value_type
+from xpgrad.backends.gpu.cuda.printing.source import prelude
 from xpgrad.testing import close, tolerance
 
 pytestmark = pytest.mark.skipif(shim.missing() is not None, reason=str(shim.missing()))

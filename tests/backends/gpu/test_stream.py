@@ -7,7 +7,7 @@ import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
 from xpgrad.backends import programs
-from xpgrad.backends.gpu.cuda.kernel import Limits
+from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 from xpgrad.testing import tolerance

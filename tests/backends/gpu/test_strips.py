@@ -9,7 +9,7 @@ import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
 from xpgrad.backends import programs
-from xpgrad.backends.gpu.cuda.kernel import Limits
+from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 from xpgrad.testing import tolerance
@@ -131,3 +131,14 @@ def test_a_column_of_an_array_is_read_entry_by_entry():
     X = draw((60, 5), "f4")
     args = draw((3,), "f4"), draw((3, 60), "f4"), X[:, 2]
     assert check(in_columns, args) == {("load", 4, 4)}
+
+
+@pytest.mark.parametrize("shape", [(1, 64), (64, 1), (2, 40)])
+def test_an_interior_without_entries_has_no_strip(shape):
+    def f(x):
+        y = np.exp(x)
+        y[1:-1, 1:-1] += y[2:, 1:-1] + y[1:-1, 2:]
+        return y
+
+    x = draw(shape, "f4")
+    np.testing.assert_allclose(run(f, (x,))[0], f(x), rtol=tolerance(np.float32).value)

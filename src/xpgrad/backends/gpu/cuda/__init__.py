@@ -1,5 +1,6 @@
-"""The CUDA generator: a step of a plan as CUDA C++.
+"""Plans on a CUDA device.
 
-`expressions` writes one node as a C++ expression; the functions that it names stand in ``prelude.cuh`` and
-``special.cuh``, which `source` hands out. None of these imports CuPy.
+`printing` writes a step as CUDA C++, `nvrtc` makes machine code of it, `device` loads and starts that,
+`program` runs a plan, with `tiles` where a region is done tile by tile and `replay` where calls repeat.
+CuPy is imported by `nvrtc` and `device` alone, when they are used.
 """

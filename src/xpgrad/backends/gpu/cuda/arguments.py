@@ -8,12 +8,13 @@ Holds: constants go to the device once, when the kernel is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
 
-from xpgrad.backends.gpu.cuda.kernel import Kernel, Limits
-from xpgrad.backends.gpu.cuda.layout import Parameter
+from xpgrad.backends.gpu.cuda.printing.kernel import Kernel, Limits
+from xpgrad.backends.gpu.cuda.printing.layout import Parameter
 from xpgrad.core import Value
 
 Env = dict[Value, Any]
@@ -50,6 +51,8 @@ class Device(Protocol):
     limits : Limits
     slot : int
         Bytes of the samples that a tile copied from the host has, at most.
+    l2 : int
+        Bytes of the cache that all multiprocessors share.
     out_of_memory : type
         What is raised where memory does not suffice.
     """
@@ -57,7 +60,12 @@ class Device(Protocol):
     xp: Any
     limits: Limits
     slot: int
+    l2: int
     out_of_memory: type[Exception]
+
+    def working(self) -> AbstractContextManager[None]:
+        """Inside, arrays are made on this device, and its errors are worded."""
+        ...
 
     def is_here(self, x: Any) -> bool:
         """Whether ``x`` is an array of this device."""
@@ -120,10 +128,15 @@ class Arguments:
         return self._constants[id(p.source)]
 
     def array(self, value: Value, env: Env) -> Any:
-        """The array of ``value`` as the kernel reads it: on the device, in the layout that it was made for."""
-        found = env[value]
-        if not self._device.is_here(found):  # a scalar of NumPy's
-            found = env[value] = self._device.xp.asarray(found)
-        elif value not in self._kernel.frame.layouts.held and not found.flags.c_contiguous:
-            found = env[value] = found.copy(order="C")  # what a row made in another order
-        return found
+        """The array of ``value`` as the kernel reads it."""
+        return as_planned(value, env, self._device, self._kernel.frame.layouts.held)
+
+
+def as_planned(value: Value, env: Env, device: Device, held: Mapping[Value, Any]) -> Any:
+    """The array of ``value`` on the device, in the layout that its readers were made for."""
+    found = env[value]
+    if not device.is_here(found):  # a scalar of NumPy's
+        found = env[value] = device.xp.asarray(found)
+    elif value not in held and not found.flags.c_contiguous:
+        found = env[value] = found.copy(order="C")  # what a row made in another order
+    return found

@@ -7,9 +7,11 @@ Holds: a module is compiled once for each text and architecture, in this process
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from contextlib import AbstractContextManager
+from functools import cache, cached_property
 from math import prod
 from typing import Any
 
@@ -18,9 +20,10 @@ import numpy as np
 from xpgrad._errors import DeviceError, message
 from xpgrad._version import __version__
 from xpgrad.backends.gpu.cuda import nvrtc
-from xpgrad.backends.gpu.cuda.kernel import Limits
-from xpgrad.backends.gpu.cuda.stream import SLOT
+from xpgrad.backends.gpu.cuda.printing.kernel import Limits
+from xpgrad.backends.gpu.cuda.tiles.stream import SLOT
 from xpgrad.backends.store import Store
+from xpgrad.devices import cuda_errors, note_start
 
 OLDEST = 70
 """Compute capability times ten: before it threads of a warp could not wait for one another."""
@@ -53,6 +56,11 @@ class CudaDevice:
         self.arch = f"sm_{capability}"
         self._modules: dict[str, Any] = {}
         self._lock = threading.Lock()
+
+    @cached_property
+    def l2(self) -> int:
+        """Bytes of the L2 cache."""
+        return int(self.xp.cuda.Device(self.number).attributes["L2CacheSize"])
 
     def is_here(self, x: Any) -> bool:
         return isinstance(x, self.xp.ndarray) and x.device.id == self.number
@@ -92,7 +100,8 @@ class CudaDevice:
                 graph = stream.end_capture()
 
         def again() -> None:
-            graph.launch(cuda.get_current_stream())
+            with cuda.Device(self.number):  # which has a current stream of its own
+                graph.launch(cuda.get_current_stream())
 
         return again
 
@@ -100,14 +109,30 @@ class CudaDevice:
         with self.xp.cuda.Device(self.number):
             return PinnedStage(self.xp, shapes)
 
+    def working(self) -> AbstractContextManager[None]:
+        """Inside, arrays are made on this device, and what CUDA reports is worded."""
+        return _Working(self.xp.cuda.Device(self.number))
+
     def launch(self, module: Any, name: str, grid: int, block: int, args: Sequence[Any], shared: int) -> None:
-        try:
-            with self.xp.cuda.Device(self.number):
-                module.get_function(name)((grid, 1, 1), (block, 1, 1), tuple(args), shared)
-        except (self.xp.cuda.runtime.CUDARuntimeError, self.xp.cuda.driver.CUDADriverError) as error:
-            got = {"launched with": f"{grid} blocks of {block} threads, {shared} bytes of shared memory"}
-            remedy = "after an illegal access this process cannot use the GPU again; start a new one"
-            raise DeviceError(message(f"kernel {name}: {error}", got, remedy=remedy)) from error
+        note_start(f"kernel {name}, {grid} blocks of {block} threads, {shared} bytes of shared memory,")
+        at_once = os.environ.get("CUDA_LAUNCH_BLOCKING") == "1"
+        with self.xp.cuda.Device(self.number), cuda_errors(f"kernel {name}", is_told_at_once=at_once):
+            module.get_function(name)((grid, 1, 1), (block, 1, 1), tuple(args), shared)
+
+
+class _Working(cuda_errors):
+    __slots__ = ("_here",)
+
+    def __init__(self, here: Any) -> None:
+        super().__init__("compile")
+        self._here = here
+
+    def __enter__(self) -> None:
+        self._here.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self._here.__exit__(kind, error, traceback)
+        super().__exit__(kind, error, traceback)
 
 
 class PinnedStage:

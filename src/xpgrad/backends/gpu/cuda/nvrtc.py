@@ -17,8 +17,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from xpgrad._errors import DependencyError, DeviceError, message
-
-REMEDY = 'pip install "xpgrad[gpu]"'
+from xpgrad.devices import extra
 
 # Besides the architecture. What is not named is NVRTC's default: subnormals stay, division and square root
 # are rounded correctly. The last makes ptxas report what each kernel takes, and changes no code.
@@ -50,17 +49,26 @@ def available() -> str | None:
         nvrtc = _binding()
     except ImportError as error:
         if error.name == "cupy":
-            return f"CuPy is not installed; {REMEDY}"
-        return f"CuPy is installed but cannot be imported ({_first_line(error.__cause__ or error)}); {REMEDY}"
+            return f"CuPy is not installed; {_remedy()}"
+        return (
+            f"CuPy is installed but cannot be imported ({_first_line(error.__cause__ or error)}); {_remedy()}"
+        )
     try:
         nvrtc.getVersion()  # CuPy looks for the library at the first call
     except (RuntimeError, OSError) as error:
-        return f"CuPy does not find NVRTC, the compiler library of CUDA ({_first_line(error)}); {REMEDY}"
+        return f"CuPy does not find NVRTC, the compiler library of CUDA ({_first_line(error)}); {_remedy()}"
     return None
+
+
+def check_available() -> None:
+    """Raise DependencyError where CUDA C++ cannot be compiled; it says what is missing, and the remedy."""
+    if reason := available():
+        raise DependencyError(message(f"CUDA C++ cannot be compiled: {reason}"))
 
 
 def version() -> tuple[int, int]:
     """Of NVRTC: ``(12, 9)``."""
+    check_available()
     major, minor = _binding().getVersion()
     return major, minor
 
@@ -90,11 +98,10 @@ def compile_cubin(source: str, arch: str = "sm_80", name: str = "xpgrad.cu") -> 
     DeviceError
         An architecture that this NVRTC does not know: too old for it, or too new.
     """
-    if reason := available():
-        raise DependencyError(message(f"CUDA C++ cannot be compiled: {reason}"))
+    check_available()
     if arch not in architectures():
         headline = f"NVRTC {'.'.join(map(str, version()))} does not compile for {arch}"
-        raise DeviceError(message(headline, {"knows": ", ".join(architectures())}))
+        raise DeviceError(message(headline, {"knows": ", ".join(architectures())}, remedy=_other_version(arch)))
     nvrtc = _binding()
     program = nvrtc.createProgram(source, name, (), ())
     try:
@@ -107,6 +114,24 @@ def compile_cubin(source: str, arch: str = "sm_80", name: str = "xpgrad.cu") -> 
         return Cubin(bytes(nvrtc.getCUBIN(program)), log, _resources(log))
     finally:
         nvrtc.destroyProgram(program)
+
+
+def _remedy() -> str:
+    return f'pip install "xpgrad[{extra()}]"'
+
+
+def _other_version(arch: str) -> str | None:
+    """Which NVRTC compiles for a card that this one does not know."""
+    number = re.fullmatch(r"sm_(\d+)", arch)
+    if number is None:
+        return None
+    if int(number[1]) > int(architectures()[-1][3:]):
+        return f'a newer one may: pip install --upgrade "cupy-cuda{version()[0]}x[ctk]"'
+    return (
+        'that for CUDA 12 may: pip uninstall cupy-cuda13x, pip install "xpgrad[gpu]"'
+        if version()[0] > 12
+        else None
+    )
 
 
 def _binding() -> Any:

@@ -14,15 +14,19 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed
+from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed, unshared
 from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
-from xpgrad.backends.gpu.cuda.kernel import THREADS, Kernel
+from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
 from xpgrad.backends.gpu.cuda.replay import AFTER, Replay
-from xpgrad.backends.gpu.cuda.stream import StreamedStep, Whole, cut_of
+from xpgrad.backends.gpu.cuda.tiles.joined import joined
+from xpgrad.backends.gpu.cuda.tiles.stream import Whole, cut_of
+from xpgrad.backends.gpu.cuda.tiles.tiled import TiledStep, cache_tile
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Value, operands_of
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.axes import is_view
+from xpgrad.plan.nests import Declined
+from xpgrad.plan.relations import is_fat
 from xpgrad.plan.tiles import looked_into
 
 
@@ -49,11 +53,12 @@ class KernelStep:
 
     def start(self, env: Env, work: Work) -> None:
         """Start the kernels."""
+        threads = self.device.limits.threads
         with at_line(self.step.nodes[0].at):  # for an error of CUDA's
             for launch in self.kernel.launches:
                 if launch.grid:  # 0 where there are no samples
                     args = [self.arguments.of(p, env, work) for p in launch.params]
-                    self.device.launch(self.module, launch.name, launch.grid, THREADS, args, launch.shared)
+                    self.device.launch(self.module, launch.name, launch.grid, threads, args, launch.shared)
 
     def run(self, env: Env) -> None:
         """Fill in ``env`` what the step makes."""
@@ -100,20 +105,21 @@ class Program:
     def __init__(
         self, plan: Plan, held: dict[Value, Any], device: Device, hosts: Collection[Value] = ()
     ) -> None:
-        self.plan, self.device = plan, device
+        plan = self.plan = joined(plan, lambda region: cache_tile(region, plan.axes, device.l2))
+        self.device = device
 
-        def kernel(step: Region | Straight, alive: set[Value]) -> Any:
-            cut = cut_of(step, plan, held, hosts)
-            if cut.hosts:
-                assert isinstance(step, Region)
-                return StreamedStep(step, plan, Layouts(held, alive), device, cut)
-            return KernelStep(step, plan, Layouts(held, alive), device)
+        def kernel(step: Region | Straight, alive: set[Value]) -> KernelStep | TiledStep:
+            layouts, cut = Layouts(held, alive), cut_of(step, plan, hosts)
+            if isinstance(step, Straight):
+                return KernelStep(step, plan, layouts, device)
+            if cut or any(map(is_fat, step.nodes)):
+                return TiledStep(step, plan, layouts, device, cut)
+            try:
+                return KernelStep(step, plan, layouts, device)
+            except Declined as error:
+                return TiledStep(step, plan, layouts, device, cut, str(error))
 
-        self.steps = Assembly(
-            kernel,
-            lambda step, reason: [RowStep(node, reason, device) for node in step.nodes],
-            lambda node, reason: RowStep(node, reason, device),
-        ).steps(plan)
+        self.steps = Assembly(kernel, None, lambda node, reason: RowStep(node, reason, device)).steps(plan)
         self.compiled = sum(step.fresh for step in self.steps)
         used = {u for s in self.steps for n in s.step.nodes for u in n.inputs} | set(plan.graph.outputs)
         for h in hosts:
@@ -130,6 +136,10 @@ class Program:
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Outputs of the graph; they share no memory with the inputs or one another."""
+        with self.device.working():
+            return self._run(inputs)
+
+    def _run(self, inputs: Sequence[Any]) -> list[Any]:
         if self._replay is not None:
             found = self._replay.run(inputs)
             if found is not None:
@@ -137,7 +147,7 @@ class Program:
         env = self._begin(inputs)
         for step in self.steps:
             step.run(env)
-        return self._owned([env[v] for v in self.plan.graph.outputs], inputs)
+        return unshared([env[v] for v in self.plan.graph.outputs], inputs, self.device.is_here)
 
     def _begin(self, inputs: Sequence[Any]) -> Env:
         env: Env = dict(zip(self.plan.graph.inputs, inputs, strict=True))
@@ -168,23 +178,12 @@ class Program:
     def _why_no_graph(self) -> str | None:
         """What cannot be captured; None where everything can."""
         for step in self.steps:
-            if isinstance(step, StreamedStep):
-                return "samples are copied from the host"
+            if isinstance(step, TiledStep):
+                return step.unfit
             if isinstance(step, RowStep) and not is_view(step.node):
                 assert step.node.op is not None
                 return f"{step.node.op.name} is the library's, which may refuse a captured stream"
         return None
-
-    def _owned(self, outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-        seen = {id(_base(x)) for x in inputs}
-        found = []
-        for x in outputs:
-            if self.device.is_here(x):
-                if id(_base(x)) in seen:
-                    x = x.copy()
-                seen.add(id(_base(x)))
-            found.append(x)
-        return found
 
     def describe(self) -> list[str]:
         """For each step what does it."""
@@ -198,17 +197,11 @@ class Program:
             if isinstance(step, RowStep):
                 lines.append(f"by the library's row: {step.reason}: {names}")
                 continue
-            if isinstance(step, StreamedStep):
+            if isinstance(step, TiledStep):
                 lines += step.describe()
+                continue
             kernel = step.kernel
             told = "compiled now" if step.fresh else "found ready"
             blocks = f", {kernel.blocks} blocks" if isinstance(step.step, Region) else ""
             lines.append(f"by CUDA kernels ({told}; {kernel.form}{blocks}): {names}")
         return lines
-
-
-def _base(x: Any) -> Any:
-    """The array whose memory ``x`` looks into."""
-    while getattr(x, "base", None) is not None:
-        x = x.base
-    return x

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xpgrad.backends.gpu.cuda.expressions import identity, value_type
-from xpgrad.backends.gpu.cuda.frame import Frame
-from xpgrad.backends.gpu.cuda.layout import Row, Text
-from xpgrad.backends.gpu.cuda.strips import Strips
+from xpgrad.backends.gpu.cuda.printing.expressions import identity, value_type
+from xpgrad.backends.gpu.cuda.printing.frame import Frame
+from xpgrad.backends.gpu.cuda.printing.layout import Row, Text
+from xpgrad.backends.gpu.cuda.printing.strips import Strips
 from xpgrad.core import Value
 from xpgrad.plan.nests import REDUCTIONS, Nest
 

@@ -14,18 +14,22 @@ from math import prod
 from typing import Any, NamedTuple
 
 from xpgrad.backends.assembly import Layouts
-from xpgrad.backends.gpu.cuda.by_block import WARP, ByBlock, Phase, wide
-from xpgrad.backends.gpu.cuda.by_thread import ByThread, fits
-from xpgrad.backends.gpu.cuda.expressions import value_type
-from xpgrad.backends.gpu.cuda.frame import Frame
-from xpgrad.backends.gpu.cuda.layout import Parameter, Parameters, Text
-from xpgrad.backends.gpu.cuda.source import prelude
+from xpgrad.backends.gpu.cuda.printing.by_block import WARP, ByBlock, Phase, wide
+from xpgrad.backends.gpu.cuda.printing.by_thread import ByThread, fits
+from xpgrad.backends.gpu.cuda.printing.expressions import value_type
+from xpgrad.backends.gpu.cuda.printing.frame import Frame
+from xpgrad.backends.gpu.cuda.printing.layout import Parameter, Parameters, Text
+from xpgrad.backends.gpu.cuda.printing.owners import fewest, sample_bytes
+from xpgrad.backends.gpu.cuda.printing.source import prelude
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.plan import Step
 
 THREADS = 256
-"""Of a block."""
+"""Of a block, on a GPU."""
+
+MANY = 512
+"""So many entries, one to a lane, keep the whole device busy when blocks' parts are combined."""
 
 SMALL = 1 << 16
 """Nodes of so few entries in all are done by one block, which need not wait for others."""
@@ -44,12 +48,19 @@ class Limits(NamedTuple):
         Bytes of shared memory of a block; what a tile keeps goes to global memory where it is more.
     partials : int
         Bytes of the parts of sums that all blocks write, at most.
+    cache : int
+        Bytes of the first cache for a tile that is read more than once: a quarter of it or less, for
+        several blocks share it.
+    threads : int
+        Of a block, `THREADS` at most.
     """
 
     tile: int = 256
     blocks: int = 1024
     shared: int = 40 << 10
-    partials: int = 8 << 20
+    partials: int = 16 << 20
+    cache: int = 56 << 10
+    threads: int = THREADS
 
 
 class Launch(NamedTuple):
@@ -132,18 +143,30 @@ class Kernel:
             self.form = f"tiles of {tile} samples in {where} memory ({reason})"
             shared = block.scratch_bytes if where == "shared" else 0
             self._by_tile(w, block, where)
-        self._function("region", w, self.blocks, shared)
+        # What threads own takes many registers: without a bound only one block would fit.
+        together = 1 if block is None or not block.owned else 2
+        self._function("region", w, self.blocks, shared, together)
         if self.partials:
             self._combine()
 
     def _tiled(self) -> ByBlock:
-        """The largest tile that shared memory holds; the smallest, in global memory, where none fits."""
-        tile = self.limits.tile
+        """The largest tile that fits; with one sample to a lane where features then have owners."""
+        found = self._shrunk(self.limits.tile)
+        if not found.owned and self.limits.tile > WARP:
+            narrow = self._shrunk(WARP)
+            found = narrow if narrow.owned else found
+        self.frame = found.frame
+        return found
+
+    def _shrunk(self, tile: int) -> ByBlock:
+        """The largest that shared memory and the cache hold; where none fits the smallest, in global memory."""
+        limits, old = self.limits, self.frame
         while True:
-            # What was written into the frame for a larger tile is forgotten.
-            frame = self.frame = Frame(self.frame.step, self.frame.plan, self.frame.layouts)
-            found = ByBlock(frame, tile)
-            if found.scratch_bytes <= self.limits.shared or tile <= min(WARP, self.limits.tile):
+            # What is written into a frame for one tile is not for another.
+            found = ByBlock(Frame(old.step, old.plan, old.layouts), tile, limits.threads)
+            owned = found.owned.values()
+            fits = found.scratch_bytes <= limits.shared and tile * sample_bytes(owned) <= limits.cache
+            if fits or tile <= min(fewest(owned), limits.tile):
                 return found
             tile //= 2
 
@@ -201,27 +224,25 @@ class Kernel:
             self.partials[node] = max(prod(node.shape), 1), wide(node.dtype)
 
     def _combine(self) -> None:
-        """The blocks' parts of all sums, each in order: a warp for each entry."""
+        """The blocks' parts of all sums, each in order: by a warp for each entry, or by lanes for many."""
         params = Parameters()
         blocks = self.block_count = params.size("blocks", self.blocks)
-        w = Text()
-        _threads(w, grid=True)
-        most = 1
+        w, grid = Text(), 1
+        w(f"__shared__ double xg_rows[{THREADS}];")
         for node, (count, dtype) in self.partials.items():
             wider, ctype = value_type(dtype), value_type(node.dtype)
             parts = params.pointer(("partial", node), f"const {wider}", ("partial", node))
             out = params.pointer(node, ctype or "", node)
             n = params.number(("count", node), count)
             monoid = f"xg::{self.frame.monoid(node).capitalize()}"
-            with w.block(f"for (long long o = warp; o < {n}; o += warps)"):
-                w(f"{wider} a = {monoid}::identity<{wider}>();")
-                with w.block(f"for (long long c = lane; c < {blocks}; c += lanes)"):
-                    w(f"a = {monoid}::combine(a, {parts}[c * {n} + o]);")
-                w(f"a = xg::warp_reduce<{monoid}>(a);")
-                w(f"if (lane == 0) {out}[o] = ({ctype})a;")
-            most = max(most, count)
+            if count < MANY:
+                w(f"xg::combine_by_warps<{monoid}>({parts}, {out}, {n}, {blocks});")
+                grid = max(grid, -(-count * WARP // THREADS))
+            else:
+                w(f"xg::combine_by_lanes<{monoid}>({parts}, {out}, {n}, {blocks}, ({wider}*)xg_rows);")
+                grid = max(grid, -(-count // WARP))
         self._functions.append(_function("combine", params.text, w))
-        self.launches.append(Launch("combine", params.items, min(-(-most * WARP // THREADS), 2048)))
+        self.launches.append(Launch("combine", params.items, min(grid, 2048)))
 
     # ── straight runs ────────────────────────────────────────────────────────────────────────
     def _straight(self) -> None:
@@ -256,16 +277,18 @@ class Kernel:
         return warps * prod(self.frame.axes.extent[e] for e in phase.labels - phase.reduced)
 
     # ── text ─────────────────────────────────────────────────────────────────────────────────
-    def _function(self, name: str, w: Text, grid: int, shared: int) -> None:
-        self._functions.append(_function(name, _SHARED, w))
+    def _function(self, name: str, w: Text, grid: int, shared: int, together: int = 1) -> None:
+        self._functions.append(_function(name, _SHARED, w, together))
         self.launches.append(Launch(name, self.frame.params.items, grid, shared))
 
 
 _SHARED = "@arguments"
 
 
-def _function(name: str, params: str, w: Text) -> str:
-    return f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}({params}) {{\n{w}\n}}\n'
+def _function(name: str, params: str, w: Text, together: int = 1) -> str:
+    """``together``: blocks that are to fit on a multiprocessor, as far as registers go."""
+    bounds = f"{THREADS}" if together == 1 else f"{THREADS}, {together}"
+    return f'extern "C" __global__ void __launch_bounds__({bounds}) {name}({params}) {{\n{w}\n}}\n'
 
 
 def _threads(w: Text, grid: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad.backends.assembly import Layouts, origin
-from xpgrad.backends.gpu.cuda.expressions import (
+from xpgrad.backends.gpu.cuda.printing.expressions import (
     check,
     combine,
     expression,
@@ -24,7 +24,15 @@ from xpgrad.backends.gpu.cuda.expressions import (
     read_dtype,
     value_type,
 )
-from xpgrad.backends.gpu.cuda.layout import Memory, Parameters, Row, Text, address_of, c_strides, key_of
+from xpgrad.backends.gpu.cuda.printing.layout import (
+    Memory,
+    Parameters,
+    Row,
+    Text,
+    address_of,
+    c_strides,
+    key_of,
+)
 from xpgrad.core import SCALAR_TYPES, Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan import Plan, Region
@@ -80,6 +88,8 @@ class Frame:
         self.unrolled = self._unrolled()
 
     def _unrolled(self) -> frozenset[int]:
+        if self.label is None:  # threads share out all axes: any of them may be the samples'
+            return frozenset()
         labels = frozenset().union(*[nest.labels | self.reduced(nest.nodes) for nest in self.nests.nests])
         short = {e for e in labels if e != self.label and self.axes.extent[e] <= UNROLLED}
         for nest in self.nests.nests:

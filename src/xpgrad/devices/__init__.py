@@ -3,7 +3,10 @@
 In:  trees whose leaves are NumPy arrays, CuPy arrays, traced arrays and numbers.
 Out: the same tree on another device, the name of its device, or the module that computes there.
 Holds: an array already in place is returned itself, never a copy; layout (C or Fortran) survives a
-       transfer; CuPy is imported in this module alone, and only when a GPU is asked about.
+       transfer; CuPy is imported here and in ``backends/gpu`` alone, and only when a GPU is asked about or an
+       array of CuPy's is met.
+
+`missing` says why there is no GPU, `reports` words what CUDA reports of one.
 
 A device is "cpu", "gpu" (the first GPU), "gpu:1" and so on. "auto" is a choice made before anything
 runs, not a fallback: "gpu" where `gpu_status().available`, else "cpu". Python and NumPy scalars live on
@@ -12,48 +15,44 @@ no device: they combine with arrays on any, so that transfer leaves them alone.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from xpgrad import _trees
 from xpgrad._errors import DeviceError, DTypeError, TraceError, describe, message
+from xpgrad.devices.missing import Gpu, GpuStatus, described, extra, no_cuda, no_cupy, no_gpu
+from xpgrad.devices.reports import cuda_errors, note_start
+
+__all__ = [
+    "Gpu",
+    "GpuStatus",
+    "asnumpy",
+    "common_device",
+    "cuda_errors",
+    "cupy",
+    "device_of",
+    "devices",
+    "extra",
+    "free_memory",
+    "gpu_status",
+    "namespace",
+    "note_start",
+    "resolve",
+    "synchronize",
+    "to_device",
+    "using",
+]
 
 _NUMBERS = (bool, int, float, complex, np.generic)
 
-# cudaError_t: what cudaGetDeviceCount answers on a machine that cannot run CUDA.
-_INSUFFICIENT_DRIVER = 35
-_NO_DEVICE = 100
-
-# The oldest driver branch that runs each CUDA major version (NVIDIA, CUDA Compatibility, table 1).
-_DRIVER_FOR_CUDA = {12: 525, 13: 580}
-
-
 # What is there ------------------------------------------------------------------------------------------
-
-
-class Gpu(NamedTuple):
-    """One CUDA device: its name, its memory in bytes, and its compute capability such as ``9.0``."""
-
-    name: str
-    memory: int
-    compute_capability: str
-
-
-class GpuStatus(NamedTuple):
-    """Whether a GPU can be used now; where not, the reason and what to type."""
-
-    available: bool
-    reason: str = ""
-    remedy: str = ""
-    gpus: tuple[Gpu, ...] = ()
 
 
 @cache
@@ -65,14 +64,14 @@ def gpu_status() -> GpuStatus:
     try:
         import cupy as cp
     except ImportError as error:
-        return _no_cupy(error)
+        return no_cupy(error)
     runtime = cp.cuda.runtime
     try:
         count = runtime.getDeviceCount()
-        gpus = tuple(_gpu(runtime.getDeviceProperties(i)) for i in range(count))
+        gpus = tuple(described(runtime.getDeviceProperties(i)) for i in range(count))
     except RuntimeError as error:
-        return _no_cuda(error, runtime)
-    return GpuStatus(True, gpus=gpus) if gpus else _no_gpu()
+        return no_cuda(error, runtime)
+    return GpuStatus(True, gpus=gpus) if gpus else no_gpu()
 
 
 def cupy() -> ModuleType:
@@ -227,7 +226,8 @@ def synchronize(device: str) -> None:
     """Wait until a device has finished what was asked of it; clocks need this, results do not."""
     name = resolve(device)
     if name != "cpu":
-        _cuda_device(name).synchronize()
+        with cuda_errors(f"work on {name}"):
+            _cuda_device(name).synchronize()
 
 
 # Leaves -------------------------------------------------------------------------------------------------
@@ -278,7 +278,8 @@ def _to_numpy(x: Any, where: _Where) -> Any:
         headline = f"{where()} is traced, and a NumPy array has no gradient"
         raise TraceError(message(headline, {"got": x}, remedy="xg.stop_gradient(x) gives its plain value"))
     if _is_cupy(x):
-        return x.get(order="A")
+        with cuda_errors(where):
+            return x.get(order="A")
     if not hasattr(x, "__array__"):
         raise DTypeError(message(f"{where()} is no array and no number", {"got": x}))
     array = np.asarray(x)
@@ -289,7 +290,7 @@ def _to_numpy(x: Any, where: _Where) -> Any:
 
 
 def _to_gpu(x: Any, target: str, where: _Where) -> Any:
-    with _cuda_device(target):
+    with _cuda_device(target), cuda_errors(where):
         if _is_cupy(x):
             return x if _place(x) == target else x.copy(order="A")
         array = _to_numpy(x, where)
@@ -330,56 +331,3 @@ def _names() -> str:
 
 def _cuda_device(name: str) -> Any:
     return cupy().cuda.Device(int(name.partition(":")[2] or 0))
-
-
-def _gpu(properties: dict[str, Any]) -> Gpu:
-    name, capability = properties["name"], f"{properties['major']}.{properties['minor']}"
-    return Gpu(name.decode() if isinstance(name, bytes) else name, properties["totalGlobalMem"], capability)
-
-
-def _no_cupy(error: ImportError) -> GpuStatus:
-    if error.name == "cupy":
-        if sys.platform == "darwin":
-            return GpuStatus(False, "CuPy is not installed", "CUDA needs an NVIDIA GPU on Linux or Windows")
-        return GpuStatus(False, "CuPy is not installed", 'pip install "xpgrad[gpu]"')
-    cause = error.__cause__ or error
-    why = str(cause).strip().partition("\n")[0]
-    return GpuStatus(
-        False,
-        f"CuPy is installed but cannot be imported: {type(cause).__name__}: {why}",
-        'pip install --force-reinstall "xpgrad[gpu]"',
-    )
-
-
-def _no_cuda(error: RuntimeError, runtime: Any) -> GpuStatus:
-    code = getattr(error, "status", None)
-    if code == _NO_DEVICE:
-        return _no_gpu()
-    if code != _INSUFFICIENT_DRIVER:
-        return GpuStatus(False, f"the NVIDIA driver does not start: {error}", "see what `nvidia-smi` reports")
-    needed, there = runtime.runtimeGetVersion() // 1000, runtime.driverGetVersion()
-    branch = f"an NVIDIA driver {_DRIVER_FOR_CUDA.get(needed, '')} or newer".replace("  ", " ")
-    if there == 0 and _in_container():
-        reason = "CuPy is installed, but this container has no NVIDIA driver"
-        return GpuStatus(False, reason, f"start it with `docker run --gpus all`, on a host with {branch}")
-    if there == 0:
-        reason = "CuPy is installed, but there is no NVIDIA driver"
-        return GpuStatus(False, reason, f"install {branch}, until `nvidia-smi` lists the GPU")
-    has = f"{there // 1000}.{there % 1000 // 10}"
-    reason = f"the NVIDIA driver is too old: it runs CUDA {has}, CuPy needs {needed}"
-    return GpuStatus(False, reason, f"install {branch}")
-
-
-def _no_gpu() -> GpuStatus:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        reason = f"there is a driver, but CUDA_VISIBLE_DEVICES={visible!r} hides every GPU"
-        return GpuStatus(False, reason, "unset CUDA_VISIBLE_DEVICES")
-    reason = "there is a driver, but it sees no GPU"
-    if _in_container():
-        return GpuStatus(False, reason, "start the container with `docker run --gpus all`")
-    return GpuStatus(False, reason, "see what `nvidia-smi` lists")
-
-
-def _in_container() -> bool:
-    return os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.backends.gpu.cuda.expressions import stored_type
+from xpgrad.backends.gpu.cuda.printing.expressions import stored_type
 from xpgrad.core import Value
 
 

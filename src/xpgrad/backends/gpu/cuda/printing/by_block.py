@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.backends.gpu.cuda.expressions import combine, identity, literal, value_type
-from xpgrad.backends.gpu.cuda.frame import Frame
-from xpgrad.backends.gpu.cuda.layout import Memory, Row, Text, c_strides
+from xpgrad.backends.gpu.cuda.printing.expressions import combine, identity, literal, value_type
+from xpgrad.backends.gpu.cuda.printing.frame import Frame
+from xpgrad.backends.gpu.cuda.printing.layout import Memory, Row, Text, c_strides
+from xpgrad.backends.gpu.cuda.printing.owners import owners
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan.boxes import Part, parts_of
@@ -81,17 +82,24 @@ class ByBlock:
         For each sum over the region's axis the block's part, to which each tile adds.
     scratch : list of (Value, Memory)
         What a tile keeps in between.
+    owned : dict of Value to Owned
+        The products of samples with many features.
     """
 
-    def __init__(self, frame: Frame, tile: int) -> None:
+    def __init__(self, frame: Frame, tile: int, threads: int = 0) -> None:
         self.frame, self.tile = frame, tile
         self.partials: dict[Value, Memory] = {}
         self.scratch: list[tuple[Value, Memory]] = []
         self.kept: dict[Value, Row] = {}
         self.phases = phases(frame)
+        self.owned = owners(frame, threads, tile) if tile else {}
         for phase in self.phases:
             for node in phase.nodes:
                 self._place(node, phase)
+        for node, product in self.owned.items():
+            if product.parts is not None:
+                product.parts.name = f"t{len(self.scratch)}"
+                self.scratch.append((node, product.parts))
 
     # ── places ───────────────────────────────────────────────────────────────────────────────
     def _place(self, node: Value, phase: Phase) -> None:
@@ -141,9 +149,13 @@ class ByBlock:
             for node in phase.nodes:
                 if node in self.partials and self.is_single(phase):
                     self.kept[node] = self._row(w, node, identity(self.frame.monoid(node), node.dtype))
+        for node, product in self.owned.items():
+            product.declare(w, self.partials.get(node))
 
     def finish(self, w: Text) -> None:
         """After the last tile: the sums that the threads of the block hold together."""
+        for product in self.owned.values():
+            product.finish(w)
         for node, row in self.kept.items():
             self._finish(w, node, row, "block")
 
@@ -151,6 +163,8 @@ class ByBlock:
     def write(self, w: Text, phase: Phase) -> None:
         if phase.part is not None:
             self._box(w, phase, phase.part)
+        elif phase.nodes[0] in self.owned:
+            self.owned[phase.nodes[0]].write(w)
         elif not phase.reduced:
             self._pointwise(w, phase)
         else:
@@ -159,7 +173,7 @@ class ByBlock:
     def keeps_to_samples(self, phase: Phase) -> bool:
         """Whether each thread deals with the same samples as in other such phases, and with no others."""
         frame = self.frame
-        if phase.part is not None or frame.label is None:
+        if phase.part is not None or frame.label is None or phase.nodes[0] in self.owned:
             return False
         kept = self._long(phase.labels - phase.reduced)
         if not phase.reduced or kept:

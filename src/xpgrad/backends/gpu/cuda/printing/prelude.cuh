@@ -286,6 +286,38 @@ template <class Monoid, class T> XG_FN T warp_reduce(T x) {
     return x;
 }
 
+// Each of several ``x`` of all lanes of a warp: ``write(k, total)`` is called by one lane for each. With every
+// exchange a lane gives away half of what it has, so that 16 sums take 16 exchanges instead of 80.
+template <class Monoid, int count, class T, class Write> XG_FN void warp_totals(T (&x)[count], Write write) {
+    if (blockDim.x == 1) {
+        for (int k = 0; k < count; ++k) write(k, x[k]);
+        return;
+    }
+    constexpr int all = count <= 1 ? 1 : count <= 2 ? 2 : count <= 4 ? 4 : count <= 8 ? 8 : count <= 16 ? 16 : 32;
+    static_assert(count <= all, "one sum for each lane at most");
+    const int lane = threadIdx.x & 31;
+    T a[all];
+#pragma unroll
+    for (int k = 0; k < all; ++k) a[k] = k < count ? x[k < count ? k : 0] : Monoid::template identity<T>();
+#pragma unroll
+    for (int distance = 16, left = all / 2; distance > 0; distance >>= 1, left >>= 1) {
+        if (left == 0) {
+            a[0] = Monoid::combine(a[0], static_cast<T>(__shfl_xor_sync(0xffffffffu, a[0], distance)));
+            continue;
+        }
+        const bool upper = lane & distance;
+#pragma unroll
+        for (int k = 0; k < all / 2; ++k) {
+            if (k >= left) break;
+            const T given = upper ? a[k] : a[k + left];
+            const T kept = upper ? a[k + left] : a[k];
+            a[k] = Monoid::combine(kept, static_cast<T>(__shfl_xor_sync(0xffffffffu, given, distance)));
+        }
+    }
+    const int k = lane / (32 / all);
+    if (lane % (32 / all) == 0 && k < count) write(k, a[0]);
+}
+
 // ``x`` of all threads of a block, in every thread. All of them call it; ``shared`` has 32 entries, and may be
 // used again when it returns.
 template <class Monoid, class T> XG_FN T block_reduce(T x, T* shared) {
@@ -298,6 +330,40 @@ template <class Monoid, class T> XG_FN T block_reduce(T x, T* shared) {
     x = warp_reduce<Monoid>(x);
     __syncthreads();
     return x;
+}
+
+// The parts of `n` sums that `blocks` blocks made, in a fixed order: a warp for each sum, lanes side by side.
+template <class Monoid, class Wide, class T>
+XG_FN void combine_by_warps(const Wide* parts, T* out, long long n, long long blocks) {
+    const int lanes = blockDim.x < 32 ? 1 : 32, lane = threadIdx.x % lanes;
+    const long long warps = gridDim.x * (long long)blockDim.x / lanes;
+    for (long long o = (blockIdx.x * (long long)blockDim.x + threadIdx.x) / lanes; o < n; o += warps) {
+        Wide a = Monoid::template identity<Wide>();
+        for (long long c = lane; c < blocks; c += lanes) a = Monoid::combine(a, parts[c * n + o]);
+        a = warp_reduce<Monoid>(a);
+        if (lane == 0) out[o] = static_cast<T>(a);
+    }
+}
+
+// The same with a sum for each lane, the blocks' parts shared out among the warps: neighbours are read together.
+// ``shared`` has an entry for each thread.
+template <class Monoid, class Wide, class T>
+XG_FN void combine_by_lanes(const Wide* parts, T* out, long long n, long long blocks, Wide* shared) {
+    const int lanes = blockDim.x < 32 ? 1 : 32, lane = threadIdx.x % lanes;
+    const int row = threadIdx.x / lanes, rows = blockDim.x / lanes;
+    for (long long begin = blockIdx.x * (long long)lanes; begin < n; begin += gridDim.x * (long long)lanes) {
+        const long long o = begin + lane;
+        Wide a = Monoid::template identity<Wide>();
+        if (o < n)
+            for (long long c = row; c < blocks; c += rows) a = Monoid::combine(a, parts[c * n + o]);
+        shared[threadIdx.x] = a;
+        __syncthreads();
+        if (row == 0 && o < n) {
+            for (int r = 1; r < rows; ++r) a = Monoid::combine(a, shared[r * lanes + lane]);
+            out[o] = static_cast<T>(a);
+        }
+        __syncthreads();
+    }
 }
 
 }  // namespace xg

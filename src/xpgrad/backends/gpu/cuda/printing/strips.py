@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
-from xpgrad.backends.gpu.cuda.frame import REGISTERS, Frame
-from xpgrad.backends.gpu.cuda.layout import Memory, Row, Text
+from xpgrad.backends.gpu.cuda.printing.frame import REGISTERS, Frame
+from xpgrad.backends.gpu.cuda.printing.layout import Memory, Row, Text
 from xpgrad.core import Value
 from xpgrad.plan.nests import Access
 
@@ -54,7 +54,7 @@ def kind_of(memory: Memory, axis: int) -> Kind | None:
     lengths = zip(memory.shape, memory.strides, strict=True)
     axes = tuple(sorted((pair for a, pair in enumerate(lengths) if a != axis and pair[0] > 1), key=_by_stride))
     along = memory.strides[axis]
-    if any(s <= 0 for _, s in axes) or len({s for _, s in axes}) < len(axes):
+    if not prod(memory.shape) or any(s <= 0 for _, s in axes) or len({s for _, s in axes}) < len(axes):
         return None
     if along == 1:
         return Kind(along, axes, is_column=True)

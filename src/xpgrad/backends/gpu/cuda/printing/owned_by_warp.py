@@ -1,0 +1,134 @@
+"""Products of samples that lie side by side, with many features: each warp owns features, each lane a sample.
+
+; z = w @ X and dw = X @ dz of a tile of X[784, n], 32 samples, 8 warps with every eighth 32 features
+for each tile:
+    for each of my features: z += w * X[feature, my sample]     ; then over the warps
+    dz = ...                                                    ; the other phases
+    for each 32 of my features: dw += the lanes' sum of X[feature, my sample] * dz, one feature to a lane
+store dw                                                        ; after the last tile
+
+In:  a Product.
+Out: its text.
+Holds: a warp reads 32 neighbouring samples of several features at a time. Which lane has which feature's sum is
+what `warp_totals` says, each time the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from xpgrad.backends.gpu.cuda.printing.layout import Text
+from xpgrad.backends.gpu.cuda.printing.owned import Owned
+
+LANES = 32
+
+TOGETHER = 16
+"""Features whose samples are on their way from memory together."""
+
+
+class OwnedByWarp(Owned):
+    """Writes the product."""
+
+    @property
+    def group(self) -> int:
+        """Features whose sums the lanes of a warp hold together."""
+        return max(LANES // self.count, 1)
+
+    @property
+    def groups(self) -> int:
+        """Of one warp."""
+        return -(-self.frame.axes.extent[self.product.feature] // (self.warps * self.group))
+
+    @property
+    def registers(self) -> int:
+        return self.words * (self.count if self.product.sums_features else self.groups)
+
+    @property
+    def fits(self) -> bool:
+        whole = self.threads % LANES == 0 and self.tile <= LANES
+        return whole and self.count <= LANES and super().fits
+
+    def _declare(self, w: Text) -> None:
+        if not self.product.sums_features:
+            w(f"{self.ctype} {self.held}[{self.groups}];")
+            self.start(w)
+
+    @contextmanager
+    def _owned_entries(self, w: Text) -> Iterator[tuple[str, str]]:
+        sums, each = self.group * self.count, 1
+        while sums * each * 2 <= LANES:
+            each *= 2
+        w("#pragma unroll")
+        with w.block(f"for (int k = 0; k < {self.groups}; ++k)"):
+            w(f"const int mine = lane / {each};")
+            w(f"const long long {self.feature} = {self._first('k', self.group)} + mine / {self.count};")
+            self._decode(w, f"(mine % {self.count})")
+            is_mine = f"lane % {each} == 0 && mine < {sums} && {self.feature} < {self.features}"
+            yield f"{self.held}[k]", is_mine
+
+    def _over_features(self, w: Text) -> None:
+        parts, count = self.parts, self.count
+        assert parts is not None
+        part = w.fresh("part")
+        w(f"{self.ctype} {part}[{count}];")
+        w("#pragma unroll")
+        w(f"for (int k = 0; k < {count}; ++k) {part}[k] = 0;")
+        groups = -(-self.frame.axes.extent[self.product.feature] // (self.warps * TOGETHER))
+        with (
+            w.block(f"for (int k = 0; k < {groups}; ++k)"),
+            self._features(w, TOGETHER) as x,
+            self.frame.loops(w, self.shorts),
+        ):
+            at = f"{part}[{self._entry()}]"
+            w(f"{at} = xg::fma({self._sample(x)}, {self._other()}, {at});")
+        w("#pragma unroll")
+        with w.block(f"for (int k = 0; k < {count}; ++k)"):
+            w(f"if (lane < m) {parts.name}[(warp * {self.tile} + lane) * {count} + k] = {part}[k];")
+
+    def _over_samples(self, w: Text) -> None:
+        frame, count, other = self.frame, self.count, w.fresh("other")
+        with w.block(""):
+            w("const long long t = lane, g = begin + t;")
+            w(f"{self.ctype} {other}[{count}];")
+            with frame.loops(w, self.shorts):
+                w(f"{other}[{self._entry()}] = 0;")
+                w(f"if (t < m) {other}[{self._entry()}] = {self._other()};")
+            w("#pragma unroll 1")  # unrolled, the loads of all groups would go before the first sum
+            with w.block(f"for (int k = 0; k < {self.groups}; ++k)"):
+                terms = w.fresh("terms")
+                w(f"{self.ctype} {terms}[{self.group * count}];")
+                w("#pragma unroll")
+                w(f"for (int c = 0; c < {self.group * count}; ++c) {terms}[c] = 0;")
+                with self._features(w, self.group) as x, frame.loops(w, self.shorts):
+                    at = f"{terms}[j * {count} + {self._entry()}]"
+                    w(f"{at} = {self._sample(x)} * {other}[{self._entry()}];")
+                add = f"[&](int, {self.ctype} a) {{ {self.held}[k] += a; }}"
+                w(f"xg::warp_totals<xg::Sum>({terms}, {add});")
+
+    @contextmanager
+    def _features(self, w: Text, group: int) -> Iterator[str]:
+        """This lane's sample of the ``k``-th group's features, of which the ``j``-th has the number ``i``."""
+        memory, ahead, x = self.memory, min(TOGETHER, group), w.fresh("x")
+        first = f"const long long {self.feature} = {self._first('k', group)}"
+        w("#pragma unroll")
+        with w.block(f"for (int h = 0; h < {group}; h += {ahead})"):
+            w(f"{memory.ctype} {x}[{ahead}];")
+            w("#pragma unroll")
+            with w.block(f"for (int s = 0; s < {ahead}; ++s)"):
+                w("const long long t = lane, g = begin + t;")
+                w(f"{first} + h + s;")
+                w(f"{memory.ctype} found{{}};")
+                mine = f"h + s < {group} && {self.feature} < {self.features} && t < m"
+                w(f"if ({mine}) found = {memory.name}[{self._address()}];")
+                w(f"{x}[s] = found;")
+            w("#pragma unroll")
+            with w.block(f"for (int s = 0; s < {ahead}; ++s)"):
+                w("const int j = h + s;")
+                w(f"{first} + j;")
+                with w.block(f"if (j < {group} && {self.feature} < {self.features})"):
+                    yield f"{x}[s]"
+
+    def _first(self, k: str, group: int) -> str:
+        """The first feature of the ``k``-th group."""
+        return f"({k} * {self.warps}ll + warp) * {group}"

@@ -1,0 +1,119 @@
+"""Regions over one axis, and the library's products between them, as one region.
+
+    step 0: dot                      step 0: one loop over the samples: dot, add, tanh, dot
+    step 1: one loop: add, tanh
+    step 2: dot
+
+In:  a Plan, which keeps products of large matrices out of its loops.
+Out: a Plan with the same nodes, for a loop on the host whose turns are products and kernels.
+Holds: in a joined region each node reads the samples that it makes, and no finished sum of the same region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from xpgrad.core import Value
+from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan.axes import Axes, is_view
+from xpgrad.plan.plan import Step
+from xpgrad.plan.relations import is_fat
+
+
+def joined(plan: Plan, tile: Callable[[Region], int]) -> Plan:
+    """``plan`` with its regions joined; ``tile(region)`` gives the samples of a tile."""
+    if not any(is_fat(n) for step in plan.steps for n in step.nodes):
+        return plan
+    steps = [part for step in plan.steps for part in _apart(step)]
+    for label in dict.fromkeys(s.label for s in plan.steps if isinstance(s, Region)):
+        steps = _along(steps, label, plan.axes)
+    order = {node: k for k, node in enumerate(plan.graph.nodes)}
+    found: list[Step] = []
+    for step in steps:
+        last = found[-1] if found else None
+        if isinstance(step, Straight) and isinstance(last, Straight) and last.reason == step.reason:
+            last.nodes += step.nodes
+        else:
+            found.append(step)
+    for k, step in enumerate(found):
+        if isinstance(step, Region) and any(map(is_fat, step.nodes)):
+            step.nodes.sort(key=order.__getitem__)
+            others = [n for s in found if s is not step for n in s.nodes]
+            read = {u for n in others for u in n.inputs} | set(plan.graph.outputs)
+            step.stores = [n for n in step.nodes if n in step.tiled and n in read]
+            samples = tile(step)
+            found[k] = replace(step, tile=samples, chunk=samples)
+    return replace(plan, steps=found)
+
+
+def _apart(step: Step) -> list[Step]:
+    return [step] if isinstance(step, Region) else [Straight([n], step.reason) for n in step.nodes]
+
+
+def _along(steps: Sequence[Step], label: int, axes: Axes) -> list[Step]:
+    """The steps in another order, those over ``label`` joined."""
+    found: list[Step] = []
+    rest = list(steps)
+    while any(isinstance(s, Straight) and _goes_along(s, label, axes) for s in rest):
+        group = _Group(label, axes)
+        before: list[Step] = []
+        late: list[Step] = []
+        kept: set[Value] = set()
+        for step in rest:
+            reads = {u for n in step.nodes for u in n.inputs if u is not None} - set(step.nodes)
+            free = group.takes(step)
+            if reads & kept or (not free and reads & group.made):
+                late.append(step)
+                kept.update(set(step.nodes) - group.made)
+            elif free:
+                group.steps.append(step)
+                group.made.update(step.nodes)
+            else:
+                before.append(step)
+        found += [*before, *group.result()]
+        rest = late
+    return found + rest
+
+
+def _goes_along(step: Step, label: int, axes: Axes) -> bool:
+    """Whether the step is a loop over ``label``, or a large product that could be in one."""
+    if isinstance(step, Region):
+        return step.label == label
+    node = step.nodes[0]
+    return is_fat(node) and (label in axes.labels(node) or label in axes.reduced(node))
+
+
+class _Group:
+    """Steps that can be one loop."""
+
+    def __init__(self, label: int, axes: Axes) -> None:
+        self.label, self.axes = label, axes
+        self.steps: list[Step] = []
+        self.made: set[Value] = set()
+
+    def takes(self, step: Step) -> bool:
+        """Whether the step reads of what the loop makes the same samples alone."""
+        if not _goes_along(step, self.label, self.axes):
+            return False
+        inside = set(step.nodes)
+        for node in step.nodes:
+            for i, u in enumerate(node.inputs):
+                if u is None or u not in self.made or u in inside:
+                    continue
+                labels = self.axes.operand_labels(node, i)
+                own = self.axes.axis(u, self.label)
+                if own is None or self.label not in labels or labels.index(self.label) != own:
+                    return False
+        return True
+
+    def result(self) -> list[Step]:
+        """One region, where there is a product in it and a loop around; otherwise the steps as they were."""
+        regions = [s for s in self.steps if isinstance(s, Region)]
+        if not regions or len(regions) == len(self.steps):
+            return self.steps
+        nodes = list(dict.fromkeys(n for s in self.steps for n in s.nodes))
+        tiled = {n: a for n in nodes if (a := self.axes.axis(n, self.label)) is not None}
+        sums = [n for n in nodes if n not in tiled]
+        assert not any(is_view(n) for n in sums)
+        return [Region(self.label, regions[0].extent, nodes, tiled, sums, [])]

@@ -1,0 +1,85 @@
+"""Samples that stay on the host: which inputs can, and the two buffers through which their tiles come.
+
+In:  a step, and the inputs that stay on the host.
+Out: for each the axis along which it is cut, or Whole, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from xpgrad.backends.gpu.cuda.tiles.part import seen_through
+from xpgrad.core import Value
+from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan.tiles import looked_into
+
+SLOT = 64 << 20
+"""Bytes of the samples of one tile: large enough that a copy runs at the bus's full rate."""
+
+
+class Whole(Exception):
+    """An input cannot stay on the host, and why."""
+
+    def __init__(self, value: Value, reason: str) -> None:
+        super().__init__(reason)
+        self.value, self.reason = value, reason
+
+
+def cut_of(step: Region | Straight, plan: Plan, hosts: Collection[Value]) -> dict[Value, int]:
+    """Which of ``hosts`` the step reads in tiles, and the axis of each along which it goes.
+
+    Raises
+    ------
+    Whole
+        The step needs more of it than a tile at a time.
+    """
+    reads = [
+        (node, i, u, looked_into(u)) for node in step.nodes for i, u in enumerate(node.inputs) if u is not None
+    ]
+    first = next((root for _, _, _, root in reads if root in hosts), None)
+    found: dict[Value, int] = {}
+    if first is None:
+        return found
+    if not isinstance(step, Region):
+        raise Whole(first, f"{_name(step.nodes)} is in no loop over the samples")
+    if step.stores:
+        raise Whole(first, f"{_name(step.stores)} makes an array of the samples' length")
+    inside, viewed = set(step.nodes), set(plan.views)
+    for node, i, u, root in reads:
+        if u in inside or root not in hosts:
+            continue
+        labels = plan.axes.operand_labels(node, i)
+        if step.label not in labels:
+            raise Whole(root, f"{_name([node])} needs all of it at once")
+        if u is not root and u not in viewed:
+            raise Whole(root, f"{_name([node])} reads a part of it")
+        axis: int | None = labels.index(step.label)
+        view: Value | None = u
+        while view is not None and view is not root and axis is not None:
+            axis = seen_through(view, axis)
+            view = view.inputs[0]
+        if axis is None or found.setdefault(root, axis) != axis:
+            raise Whole(root, f"{_name([node])} reads it in another shape")
+    return found
+
+
+def _name(nodes: Sequence[Value]) -> str:
+    return ", ".join(n.op.name for n in nodes[:1] if n.op is not None)
+
+
+class PlainStage:
+    """Buffers of a device on which a copy is finished when the call returns."""
+
+    def __init__(self, xp: Any, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> None:
+        self._slots = [[xp.empty(shape, dtype) for shape, dtype in shapes] for _ in range(2)]
+        self.arrays = self._slots[0]
+
+    def load(self, k: int, pieces: Sequence[Any]) -> list[Any]:
+        slot = self._slots[k % 2]
+        for held, piece in zip(slot, pieces, strict=True):
+            held[tuple(map(slice, piece.shape))] = piece
+        return slot
+
+    def used(self, k: int) -> None:
+        """Everything that reads tile ``k`` has been started."""

@@ -1,0 +1,111 @@
+"""The sums over the samples of a region that is done tile by tile.
+
+In:  for each tile the parts that its kernels' blocks and its calls make.
+Out: the sums.
+Holds: parts are combined in the order of the samples, in float64; with a single tile a call's part is the sum.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xpgrad.backends.cpu.interpret import COMBINE, IDENTITY
+from xpgrad.backends.gpu.cuda.arguments import Device, Env, Work
+from xpgrad.backends.gpu.cuda.tiles.turn import Kernels, Turn
+from xpgrad.core import Value
+from xpgrad.plan import Plan, Region
+
+
+class Sums:
+    """Those of one run over ``turns``."""
+
+    def __init__(self, step: Region, plan: Plan, device: Device, turns: Sequence[Turn]) -> None:
+        self._step, self._plan, self._device, self._alone = step, plan, device, len(turns) == 1
+        self._blocks = Counter[Value]()
+        counts: dict[Value, tuple[int, Any]] = {}
+        scratch = 0
+        for turn in turns:
+            for x in turn.kernels:
+                scratch = max(scratch, x.kernel.scratch_bytes)
+                for p, found in x.kernel.partials.items():
+                    self._blocks[turn.part.node[p]] += x.kernel.blocks
+                    counts[turn.part.node[p]] = found
+        xp = device.xp
+        self._partials = {n: xp.empty(c * self._blocks[n], dtype) for n, (c, dtype) in counts.items()}
+        self._scratch = xp.empty(scratch, np.uint8)
+        self._done = Counter[Value]()
+        self._given: dict[Value, Any] = {}
+        self._total: dict[Value, Any] = {}
+
+    def begin(self, turn: Turn, env: Env) -> Work:
+        """What a tile's kernels need beside; where its products over the samples go is put into ``env``."""
+        work: Work = {"scratch": self._scratch}
+        for x in turn.kernels:
+            for p, (count, _) in x.kernel.partials.items():
+                node = turn.part.node[p]
+                work["partial", p] = self._partials[node][self._done[node] * count :]
+                self._done[node] += x.kernel.blocks
+        for call in turn.calls:
+            if call.is_product and (node := turn.part.node[call.node]) in self._step.sums:
+                if node not in self._given:
+                    self._given[node] = self._device.xp.empty(node.shape, node.dtype)
+                env[call.node] = self._given[node]
+        return work
+
+    def add(self, turn: Turn, env: Env) -> None:
+        """Take the parts that the tile's calls made."""
+        for call in turn.calls:
+            node, part = turn.part.node[call.node], env[call.node]
+            if node not in self._step.sums:
+                continue
+            if self._alone:
+                self._total[node] = part
+            elif node not in self._total:
+                self._total[node] = self._device.xp.array(part, dtype=_wide(node.dtype))
+            else:
+                combine = getattr(self._device.xp, COMBINE[self._monoid(node)].__name__)
+                combine(self._total[node], part, out=self._total[node])
+
+    def results(self, turn: Turn) -> Env:
+        """The sums, by kernels of ``turn`` where they made the parts."""
+        found: Env = {}
+        for x in turn.kernels:
+            found.update(self._combined(x, turn))
+        for call in turn.calls:
+            node = turn.part.node[call.node]
+            if node not in self._step.sums:
+                continue
+            if node in self._total:
+                total = self._total[node]
+                found[node] = total if self._alone else total.astype(node.dtype)
+            else:
+                found[node] = self._device.xp.full(node.shape, IDENTITY[self._monoid(node)], node.dtype)
+        return found
+
+    def _combined(self, x: Kernels, turn: Turn) -> Env:
+        xp = self._device.xp
+        env = {p: xp.empty(p.shape, p.dtype) for p in x.kernel.partials}
+        work: Work = {}
+        blocks, threads = 0, self._device.limits.threads
+        for p, (count, dtype) in x.kernel.partials.items():
+            node = turn.part.node[p]
+            work["partial", p] = self._partials.get(node, xp.empty(count, dtype))
+            blocks = self._blocks[node]
+        for launch in x.kernel.launches[1:]:
+            changed = {x.kernel.block_count: blocks}
+            args = [x.arguments.of(p, env, work, changed) for p in launch.params]
+            self._device.launch(x.module, launch.name, launch.grid, threads, args, launch.shared)
+        return {turn.part.node[p]: array for p, array in env.items()}
+
+    def _monoid(self, node: Value) -> str:
+        return self._plan.axes.relations[node].monoid
+
+
+def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype.kind not in "fc":
+        return dtype
+    return np.result_type(dtype, np.float64)

@@ -1,0 +1,241 @@
+"""One turn of a loop on the host: the kernels and the library's calls that one tile of a region takes.
+
+In:  a Part of a region, and where the slices that it reads lie.
+Out: its nodes in stages, the kernels of a stage before its calls, and the memory that they share.
+Holds: a node that no kernel takes is a call; what one stage makes for another lies in memory of the tile's
+length, in C order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad._errors import at_line
+from xpgrad.backends.assembly import Layouts, by_library
+from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
+from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
+from xpgrad.backends.gpu.cuda.tiles.part import Part
+from xpgrad.backends.reference import run_node
+from xpgrad.core import Value, operands_of
+from xpgrad.plan.axes import is_view
+from xpgrad.plan.nests import Declined
+from xpgrad.plan.plan import Region
+from xpgrad.plan.relations import is_fat
+from xpgrad.plan.tiles import looked_into
+
+
+class Kernels(NamedTuple):
+    """The kernels of one stage, and the earlier values that they read."""
+
+    kernel: Kernel
+    module: Any
+    fresh: bool
+    arguments: Arguments
+    reads: set[Value]
+
+
+class Call(NamedTuple):
+    """A node that is the library's, with the views that are its operands; a product fills a given array."""
+
+    node: Value
+    reason: str
+    looks: list[Value]
+    is_product: bool
+    reads: set[Value]
+
+
+class Turn:
+    """What is done for a tile.
+
+    Attributes
+    ----------
+    part : Part
+    steps : list of Kernels or Call
+    dense : set of Value
+        Slices that are copied, because the library's product would do so each time.
+    direct : set of Value
+        What is written to its place in the whole array at once.
+    buffers : dict of Value to int
+        For what else a step makes for another, and for ``dense``, the number of its piece of memory.
+    sizes : list of int
+        The bytes of each.
+    """
+
+    def __init__(self, part: Part, arrays: Mapping[Value, Any], layouts: Layouts, device: Device) -> None:
+        self.part, self._device = part, device
+        region = part.region
+        self._calls: dict[Value, str] = {}
+        self._products: set[Value] = set()
+        for node, p in part.of.items():
+            if is_fat(node):  # of the whole graph, be the tile as short as it may
+                self._calls[p] = "of two large matrices is the library's"
+            if by_library(node):
+                self._products.add(p)
+        read = {looked_into(u) for p in self._products for u in p.inputs if u is not None}
+        self.dense = {s for s in part.slices if s in read and not _adjoins(arrays[s])}
+        held = dict(layouts.held)
+        held.update((s, np.empty(s.shape, s.dtype) if s in self.dense else arrays[s]) for s in part.slices)
+        self.look(held)
+        self._held, self._own = held, set(region.nodes)
+        while True:
+            try:
+                found = self._staged()
+                break
+            except Declined as error:
+                if error.node in self._calls:
+                    raise
+                self._calls[error.node] = str(error)
+        self.steps = [x if isinstance(x, Call) else self._ready(*x) for x in found]
+        self.direct: set[Value] = set()
+        self.buffers: dict[Value, int] = {}
+        self.sizes: list[int] = []
+        self._share_memory()
+
+    @property
+    def kernels(self) -> list[Kernels]:
+        return [x for x in self.steps if isinstance(x, Kernels)]
+
+    @property
+    def calls(self) -> list[Call]:
+        return [x for x in self.steps if isinstance(x, Call)]
+
+    # ── stages ───────────────────────────────────────────────────────────────────────────────
+    def _staged(self) -> list[Call | tuple[Kernel, set[Value]]]:
+        region, calls = self.part.region, self._calls
+        self._seen = {n for n in region.nodes if is_view(n) and n not in calls}
+        nodes = [n for n in region.nodes if n not in self._seen]
+        stage: dict[Value, int] = {}
+        readers: dict[Value, list[Value]] = {}
+        for node in nodes:
+            roots = self._roots([node])
+            stage[node] = max([stage[r] + (r in calls and node not in calls) for r in roots], default=0)
+            for r in roots:
+                readers.setdefault(r, []).append(node)
+        for node in reversed(nodes):  # made where it is first read, it can stay in registers
+            if node in readers and node not in calls:
+                stage[node] = min(stage[r] for r in readers[node])
+        stores = set(region.stores)
+        found: list[Call | tuple[Kernel, set[Value]]] = []
+        for s in sorted(set(stage.values())):
+            ours = [n for n in nodes if stage[n] == s and n not in calls]
+            theirs = [n for n in nodes if stage[n] == s and n in calls]
+            stored = [
+                n for n in ours if n in stores or any(stage[r] > s or r in calls for r in readers.get(n, ()))
+            ]
+            if ours:
+                found.append((self._kernel(ours, stored), self._roots(ours) - set(ours)))
+            found += [
+                Call(n, calls[n], self._looks([n]), n in self._products, self._roots([n])) for n in theirs
+            ]
+        return found
+
+    def _roots(self, nodes: Sequence[Value]) -> set[Value]:
+        """What of the region ``nodes`` read, seen through views."""
+        found = set()
+        for node in nodes:
+            for u in node.inputs:
+                while u in self._seen:
+                    assert u is not None
+                    u = u.inputs[0]
+                if u in self._own:
+                    assert u is not None
+                    found.add(u)
+        return found
+
+    def _looks(self, nodes: Sequence[Value]) -> list[Value]:
+        """The region's views that ``nodes`` read, with what these look through, in order."""
+        wanted = {u for n in nodes for u in n.inputs}
+        found: list[Value] = []
+        for node in reversed(self.part.region.nodes):
+            if node in wanted and node in self._seen:
+                found.insert(0, node)
+                wanted.update(node.inputs)
+        return found
+
+    def _kernel(self, nodes: list[Value], stored: list[Value]) -> Kernel:
+        whole = self.part.region
+        inside = {*nodes, *self._looks(nodes)}
+        sums = [n for n in nodes if n in whole.sums]
+        region = Region(
+            whole.label,
+            whole.extent,
+            [n for n in whole.nodes if n in inside],
+            {n: a for n, a in whole.tiled.items() if n in inside},
+            sums,
+            stored,
+        )
+        layouts = Layouts(self._held, {*stored, *sums})
+        return Kernel(region, self.part.plan, layouts, self._device.limits)
+
+    def _ready(self, kernel: Kernel, reads: set[Value]) -> Kernels:
+        return Kernels(kernel, *self._device.compile(kernel.text), Arguments(kernel, self._device), reads)
+
+    # ── memory ───────────────────────────────────────────────────────────────────────────────
+    def _share_memory(self) -> None:
+        """Give each buffer a piece of memory that nobody reads any more."""
+        region = self.part.region
+        last = {u: k for k, step in enumerate(self.steps) for u in step.reads}
+        # What a row returns may look into its operands.
+        kept = {u for call in self.calls if not call.is_product for u in call.reads} | set(region.stores)
+        free: dict[int, list[int]] = {}
+        for s in self.dense:
+            self._take(s, free)
+        for k, step in enumerate(self.steps):
+            if isinstance(step, Kernels):
+                made = [n for n in step.kernel.outs if n in region.tiled]
+            else:
+                made = [step.node] if step.is_product and step.node in region.tiled else []
+            for node in made:
+                axis = region.tiled[node]
+                if node in region.stores and (self.part.is_whole or prod(node.shape[:axis]) == 1):
+                    self.direct.add(node)
+                else:
+                    self._take(node, free)
+            for u in sorted(step.reads, key=region.nodes.index):
+                if last[u] == k and u in self.buffers and u not in kept:
+                    free.setdefault(self.sizes[self.buffers[u]], []).append(self.buffers[u])
+
+    def _take(self, node: Value, free: dict[int, list[int]]) -> None:
+        size = max(prod(node.shape), 1) * node.dtype.itemsize
+        if not free.get(size):
+            free[size] = [len(self.sizes)]
+            self.sizes.append(size)
+        self.buffers[node] = free[size].pop()
+
+    # ── running ──────────────────────────────────────────────────────────────────────────────
+    def look(self, env: Env) -> None:
+        """Put views of the slices that ``env`` has beside them."""
+        for view in self.part.views:
+            env[view] = run_node(view, env)
+
+    def start(self, env: Env, work: Work) -> None:
+        """Start everything: ``env`` has slices and arrays to fill, ``work`` what kernels need beside."""
+        threads = self._device.limits.threads
+        for step in self.steps:
+            if isinstance(step, Kernels):
+                launch = step.kernel.launches[0]
+                with at_line(step.kernel.step.nodes[0].at):
+                    args = [step.arguments.of(p, env, work) for p in launch.params]
+                    self._device.launch(step.module, launch.name, launch.grid, threads, args, launch.shared)
+                continue
+            for node in (*step.looks, step.node):
+                with at_line(node.at), np.errstate(all="ignore"):
+                    if node is step.node and step.is_product:
+                        self._device.xp.matmul(*operands_of(node, env), out=env[node])
+                        continue
+                    env[node] = run_node(node, env)
+                    if node is step.node and node in self.part.region.tiled:
+                        env[node] = self._device.xp.ascontiguousarray(env[node])
+
+
+def between(axis: int, begin: int, end: int) -> tuple[slice, ...]:
+    """The index of the entries ``begin`` to ``end`` along ``axis``."""
+    return (*(slice(None),) * axis, slice(begin, end))
+
+
+def _adjoins(array: Any) -> bool:
+    return bool(array.flags.c_contiguous or array.flags.f_contiguous)
