@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Texts:
 
     xp = namespace("cpu")
     limits = Limits()
+    l2 = 40 << 20
 
     def __init__(self) -> None:
         self.found: dict[str, None] = {}
@@ -68,10 +70,12 @@ def workloads() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     }
 
 
-def record() -> dict[str, Any]:
-    """For each workload and architecture the kernels and what they take."""
+def record(names: Collection[str] = ()) -> dict[str, Any]:
+    """For each workload and architecture, or for those named, the kernels and what they take."""
     rows: dict[str, Any] = {}
     for name, (loss, args) in workloads().items():
+        if names and name not in names:
+            continue
         device = Texts()
         with programs.use("cuda", None, device):
             xg.compile(xg.value_and_grad(loss)).explain(*args)
