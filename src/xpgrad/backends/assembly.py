@@ -113,26 +113,6 @@ def origin(node: Value) -> Value | None:
     return node if node.op is None else None
 
 
-def unshared(outputs: Sequence[Any], inputs: Sequence[Any], is_array: Callable[[Any], bool]) -> list[Any]:
-    """The outputs, copied where an array would share memory with an input or with another output."""
-    seen = {id(_base(x)) for x in inputs}
-    found = []
-    for x in outputs:
-        if is_array(x):
-            if id(_base(x)) in seen:
-                x = x.copy()
-            seen.add(id(_base(x)))
-        found.append(x)
-    return found
-
-
-def _base(x: Any) -> Any:
-    """The array whose memory ``x`` looks into."""
-    while getattr(x, "base", None) is not None:
-        x = x.base
-    return x
-
-
 def needed(views: Sequence[Value], used: set[Any]) -> list[Value]:
     """Of ``views`` those that are used, with what they look into."""
     found: list[Value] = []

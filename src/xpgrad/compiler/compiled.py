@@ -22,7 +22,7 @@ import numpy as np
 from xpgrad._errors import DeviceError, TraceError, describe, message
 from xpgrad._trees import flatten, unflatten
 from xpgrad.backends import programs
-from xpgrad.backends.cpu.interpret import owned
+from xpgrad.backends.outputs import unshared
 from xpgrad.backends.reference import run_node
 from xpgrad.compiler.surroundings import Surroundings
 from xpgrad.core import Graph, Value, operands_of
@@ -309,7 +309,7 @@ def _checked(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
         with np.errstate(all="ignore"):
             known[node] = run_node(node, known)
         debugging.check(node.op.name, known[node], operands_of(node, known), at=node.at)
-    return owned([known[v] for v in graph.outputs], inputs)
+    return unshared([known[v] for v in graph.outputs], inputs)
 
 
 def _not_hashable(leaves: Sequence[Any]) -> TraceError:

@@ -13,27 +13,19 @@ from typing import Any
 import numpy as np
 
 from xpgrad.backends.cpu.blas import one_blas_thread
-from xpgrad.backends.cpu.parts import Operand, part_params
 from xpgrad.backends.cpu.pool import run_chunks
+from xpgrad.backends.outputs import unshared
+from xpgrad.backends.parts import COMBINE, IDENTITY, Operand, part_params
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region, Straight
 
 # For each monoid of a Relation.
-COMBINE: dict[str, np.ufunc] = {
-    "sum": np.add,
-    "max": np.maximum,
-    "min": np.minimum,
-    "prod": np.multiply,
-    "any": np.logical_or,
-    "all": np.logical_and,
-}
 _WIDER = {
     np.dtype(np.float16): np.float64,
     np.dtype(np.float32): np.float64,
     np.dtype(np.complex64): np.complex128,
 }
-IDENTITY = {"sum": 0, "prod": 1, "any": False, "all": True}
 
 Env = dict[Value, Any]
 
@@ -69,27 +61,7 @@ class Interpreter:
                 for u in node.inputs:
                     if u is not None and self._last.get(u) == k:
                         env.pop(u, None)
-        return owned([env[v] for v in self.plan.graph.outputs], inputs)
-
-
-def owned(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-    """The outputs, copied where they would share memory with an input or with one another."""
-    bases = {id(base_of(x)) for x in inputs}
-    found = []
-    for x in outputs:
-        if isinstance(x, np.ndarray):
-            if id(base_of(x)) in bases or not x.flags.writeable:
-                x = x.copy()
-            bases.add(id(base_of(x)))
-        found.append(x)
-    return found
-
-
-def base_of(x: Any) -> Any:
-    """The array whose memory ``x`` looks into."""
-    while isinstance(x, np.ndarray) and x.base is not None:
-        x = x.base
-    return x
+        return unshared([env[v] for v in self.plan.graph.outputs], inputs)
 
 
 class _Call:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.backends.cpu.interpret import base_of
+from xpgrad.backends.outputs import base_of
 from xpgrad.core import Value
 
 Env = dict[Value, Any]

@@ -18,13 +18,15 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed, origin
-from xpgrad.backends.cpu.interpret import COMBINE, IDENTITY, Loop, owned
+from xpgrad.backends.cpu.interpret import Loop
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.fused import Fused
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel
 from xpgrad.backends.cpu.llvm.memory import Scratch, Spare, address
 from xpgrad.backends.cpu.llvm.storage import bits
 from xpgrad.backends.cpu.pool import run_chunks
+from xpgrad.backends.outputs import unshared
+from xpgrad.backends.parts import COMBINE, IDENTITY
 from xpgrad.backends.reference import run_node
 from xpgrad.backends.store import Store
 from xpgrad.core import Value, operands_of
@@ -254,6 +256,6 @@ class Program:
             env[node] = run_node(node, env)
         for step in self.steps:
             step.run(env, self.threads, self._spare)
-        outputs = owned([env[v] for v in self.plan.graph.outputs], inputs)
+        outputs = unshared([env[v] for v in self.plan.graph.outputs], inputs)
         self._spare.give(env, outputs)
         return [x[()] if x.ndim == 0 else x for x in map(np.asarray, outputs)]

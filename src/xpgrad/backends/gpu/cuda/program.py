@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed, unshared
+from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed
 from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
 from xpgrad.backends.gpu.cuda.replay import AFTER, Replay
 from xpgrad.backends.gpu.cuda.tiles.joined import joined
 from xpgrad.backends.gpu.cuda.tiles.stream import Whole, cut_of
 from xpgrad.backends.gpu.cuda.tiles.tiled import TiledStep, cache_tile
+from xpgrad.backends.outputs import unshared
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Value, operands_of
 from xpgrad.plan import Plan, Region, Straight
@@ -147,7 +148,7 @@ class Program:
         env = self._begin(inputs)
         for step in self.steps:
             step.run(env)
-        return unshared([env[v] for v in self.plan.graph.outputs], inputs, self.device.is_here)
+        return unshared([env[v] for v in self.plan.graph.outputs], inputs)
 
     def _begin(self, inputs: Sequence[Any]) -> Env:
         env: Env = dict(zip(self.plan.graph.inputs, inputs, strict=True))

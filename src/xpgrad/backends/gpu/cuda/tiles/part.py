@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.backends.cpu.parts import Operand, part_params
+from xpgrad.backends.parts import Operand, part_params
 from xpgrad.core import Graph, Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan import Plan, Region

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.backends.cpu.interpret import COMBINE, IDENTITY
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, Work
 from xpgrad.backends.gpu.cuda.tiles.turn import Kernels, Turn
+from xpgrad.backends.parts import COMBINE, IDENTITY
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region
 

@@ -24,13 +24,13 @@ from numpy.lib.stride_tricks import as_strided
 
 from xpgrad._errors import at_line
 from xpgrad.backends.assembly import Layouts
-from xpgrad.backends.cpu.parts import Operand
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, as_planned
 from xpgrad.backends.gpu.cuda.printing.kernel import THREADS
 from xpgrad.backends.gpu.cuda.printing.layout import c_strides
 from xpgrad.backends.gpu.cuda.tiles.part import Part
 from xpgrad.backends.gpu.cuda.tiles.sums import Sums
 from xpgrad.backends.gpu.cuda.tiles.turn import Kernels, Turn, between
+from xpgrad.backends.parts import Operand
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan import Plan, Region

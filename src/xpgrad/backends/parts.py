@@ -19,6 +19,19 @@ from xpgrad.plan.relations import basic_axes
 
 Params = dict[str, Any]
 
+COMBINE: dict[str, np.ufunc] = {
+    "sum": np.add,
+    "max": np.maximum,
+    "min": np.minimum,
+    "prod": np.multiply,
+    "any": np.logical_or,
+    "all": np.logical_and,
+}
+"""By which function the parts of a reduction become one, for each monoid."""
+
+IDENTITY = {"sum": 0, "prod": 1, "any": False, "all": True}
+"""What no entries give; of a maximum nothing."""
+
 
 def part_params(node: Value, axis: int | None) -> Callable[[int], Params]:
     """The parameters of ``node`` for a part of ``n`` entries along output axis ``axis``."""
