@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.axes import is_view
@@ -25,13 +28,26 @@ class Layouts(NamedTuple):
     Attributes
     ----------
     held : dict of Value to array
-        Inputs and views of them, for their strides.
+        Inputs and views of them, as `layout_of` gives them.
     alive : set of Value
         What later steps or the outputs read.
     """
 
     held: dict[Value, Any]
     alive: set[Value]
+
+
+def layout_of(x: Any) -> Any:
+    """An array with the shape, dtype and strides of ``x``, whose entries are not to be read.
+
+    What a program keeps of the arguments that it was planned for: the arguments themselves it lets go.
+    """
+    return placed(x.shape, x.dtype, x.strides)
+
+
+def placed(shape: Sequence[int], dtype: Any, strides: Sequence[int]) -> Any:
+    """As `layout_of`, of an array that is not there yet."""
+    return as_strided(np.empty(1, dtype), shape, strides)
 
 
 class Assembly:

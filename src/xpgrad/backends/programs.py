@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import at_line
+from xpgrad.backends.assembly import layout_of
 from xpgrad.backends.cpu.interpret import Interpreter
 from xpgrad.backends.cpu.pool import thread_count
 from xpgrad.backends.outputs import unshared
@@ -119,7 +120,7 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = Fal
     if devices != {"cpu"} or _device.get() is not None:
         return _on_gpu(graph, arrays, given, devices)
     name, reason = generator()
-    held: dict[Value, Any] = {v: np.asarray(x) for v, x in zip(graph.inputs, arrays, strict=True)}
+    held: dict[Value, Any] = {v: layout_of(np.asarray(x)) for v, x in zip(graph.inputs, arrays, strict=True)}
     if name == "interpreter":
         # Each call into NumPy has its cost, and the GIL is handed over between two: larger tiles than a
         # cache holds are the lesser evil.
@@ -154,13 +155,17 @@ def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: 
     hosts = {v for v, x in zip(graph.inputs, arrays, strict=True) if x.ndim and not device.is_here(x)}
     whole: dict[Value, str] = {}
     target = _target.get() or Target(cache=1 << 20)
-    while True:
-        held = {v: device.xp.asarray(x) if v in whole else x for v, x in zip(graph.inputs, arrays, strict=True)}
-        plan = make_plan(graph, target, viewable(held), contiguous(held))
-        try:
-            return Cuda(Program(plan, held, device, hosts - set(whole)), whole)
-        except Whole as error:
-            whole[error.value] = error.reason
+    arguments = dict(zip(graph.inputs, arrays, strict=True))
+    layouts = {v: layout_of(x) for v, x in arguments.items()}
+    with device.working():
+        while True:
+            held = dict(layouts)
+            plan = make_plan(graph, target, viewable(held), contiguous(held))
+            try:
+                return Cuda(Program(plan, held, device, hosts - set(whole)), whole)
+            except Whole as error:
+                whole[error.value] = error.reason
+                layouts[error.value] = layout_of(device.xp.asarray(arguments[error.value]))
 
 
 def _constants(graph: Graph) -> Iterator[Any]:
@@ -182,9 +187,13 @@ class Cuda:
         self.run = self._run if whole else program.run
 
     def _run(self, inputs: Sequence[Any]) -> list[Any]:
-        xp, graph = self._program.device.xp, self._program.plan.graph
-        given = [xp.asarray(x) if v in self._whole else x for v, x in zip(graph.inputs, inputs, strict=True)]
-        return list(self._program.run(given))
+        device, graph = self._program.device, self._program.plan.graph
+        with device.working():
+            given = [
+                device.xp.asarray(x) if v in self._whole else x
+                for v, x in zip(graph.inputs, inputs, strict=True)
+            ]
+            return list(self._program.run(given))
 
     def describe(self) -> str:
         moved = [f"{v.aval} is copied from the host in each call: {why}" for v, why in self._whole.items()]
@@ -212,34 +221,27 @@ class Kernels:
 
 
 def viewable(held: dict[Value, Any]) -> Any:
-    """Whether a reshape of an input is a view, tried on the arrays; what is one is added to ``held``."""
+    """Whether a reshape of an input is a view, tried on its layout; what is one is added to ``held``."""
 
     def is_viewable(node: Value) -> bool:
         assert node.op is not None
         assert node.saved is not None
         source = node.inputs[0]
-        x = held[source] if source is not None else np.asarray(node.saved[1])
-        try:
-            y = _reshaped(x, node.shape) if node.op.name == "reshape" else node.op(x, **node.params)
-        except ValueError:
-            return False
-        if isinstance(y, np.generic):  # NumPy gives a copy where an index leaves no axis
+        x = held[source] if source is not None else layout_of(np.asarray(node.saved[1]))
+        if node.op.name == "reshape":
+            try:
+                held[node] = np.reshape(x, node.shape, copy=False)
+            except ValueError:
+                return False
+        elif node.op.name == "getitem":  # with an ellipsis NumPy gives a view where no axis is left, too
             index = node.params["index"]
-            y = x[(*(index if type(index) is tuple else (index,)), ...)]
-        held[node] = y
+            index = index if type(index) is tuple else (index,)
+            held[node] = x[index if Ellipsis in index else (*index, ...)]
+        else:
+            held[node] = node.op(x, **node.params)
         return True
 
     return is_viewable
-
-
-def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    """``x`` in another shape, without a copy."""
-    if isinstance(x, np.ndarray):
-        return np.reshape(x, shape, copy=False)
-    y = x.reshape(shape)
-    if x.size and y.data.ptr != x.data.ptr:  # CuPy's reshape does not take `copy`
-        raise ValueError("cannot be reshaped without a copy")
-    return y
 
 
 def contiguous(held: dict[Value, Any]) -> Any:

@@ -251,6 +251,7 @@ def _positive(count: object) -> int | None:
 
 
 def _usable_cpus() -> int:
+    count: int | None
     if hasattr(os, "process_cpu_count"):  # Python 3.13
         count = os.process_cpu_count()
     elif hasattr(os, "sched_getaffinity"):

@@ -20,10 +20,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Layouts
+from xpgrad.backends.assembly import Layouts, placed
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, as_planned
 from xpgrad.backends.gpu.cuda.printing.kernel import THREADS
 from xpgrad.backends.gpu.cuda.printing.layout import c_strides
@@ -139,7 +138,7 @@ class TiledStep:
         if source in self._layouts.held:
             return self._layouts.held[source]
         strides = [n * source.dtype.itemsize for n in c_strides(source.shape)]
-        return as_strided(np.empty(1, source.dtype), source.shape, strides)  # stored later, in C order
+        return placed(source.shape, source.dtype, strides)  # stored later, in C order
 
     # ── running ──────────────────────────────────────────────────────────────────────────────
     def run(self, env: Env) -> None:
