@@ -6,6 +6,7 @@ import pytest
 import xpgrad as xg
 from xpgrad.compiler import compile
 from xpgrad.testing import check_grads
+from xpgrad.trace import graph_of
 
 x = np.linspace(0.2, 1.5, 6)
 A = np.random.default_rng(0).normal(size=(4, 6))
@@ -115,3 +116,22 @@ def test_debug_names_the_op_and_the_line_of_a_compiled_function():
     assert "test_nesting.py:" in str(error.value)
     with xg.debug(nans=True):
         assert h(np.ones(2)) == 0
+
+
+def test_a_derivative_in_the_graph_has_the_line_that_it_is_the_derivative_of():
+    def back(z, g):
+        return (np.cos(g),)  # the rule's
+
+    rule = xg.custom_vjp(lambda x: x * 2)
+    rule.defvjp(lambda x: (x * 2, None), back)
+
+    def loss(x):
+        y = np.tanh(x)  # the loss's
+        return np.sum(np.linalg.slogdet(np.diag(y)).logabsdet + rule(y))
+
+    for f in (xg.grad(loss), xg.hessian(loss)):
+        graph, _ = graph_of(f, np.ones(3))
+        lines = {name: {n.at for n in graph.nodes if n.op.name == name} for name in ("subtract", "inv", "cos")}
+        for name, said in (("subtract", "the loss's"), ("inv", "logabsdet"), ("cos", "the rule's")):
+            assert lines[name]
+            assert all(said in line for line in lines[name])

@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.linalg import LinAlgError
 
-from xpgrad._errors import NotDifferentiableError, message
+from xpgrad._errors import NotDifferentiableError, at_line, message
 from xpgrad.autodiff.fitting import fitted, fitted_dtype
 from xpgrad.autodiff.pending import Pending
 from xpgrad.core import SCALAR_TYPES, Op, Value, aval_of
@@ -25,7 +25,7 @@ from xpgrad.ops.shape import broadcast_to, full_like
 from xpgrad.trace import debugging
 from xpgrad.trace.symbolic import Symbols
 from xpgrad.trace.tape import PICK
-from xpgrad.trace.traced import Traced
+from xpgrad.trace.traced import Traced, is_symbolic
 
 # Entries from which an array is worth writing to in place of making another.
 _LARGE = 1 << 12
@@ -62,11 +62,15 @@ def pull(
     sweep = _Sweep(like)
     for value, g in seeds:
         sweep.add(value, g)
-    found = sweep.found
+    found, symbolic = sweep.found, is_symbolic(like)
     for node in reversed(nodes):
         g = found.pop(node, None)
         if g is not None:
-            sweep.visit(node, g)
+            if symbolic:  # what the graph then holds for a derivative has the line that it is the derivative of
+                with at_line(node.at):
+                    sweep.visit(node, g)
+            else:
+                sweep.visit(node, g)
             g = None
         if free:
             node.saved = None
@@ -262,7 +266,9 @@ class _Sweep:
             for k, z in enumerate(outs)
         ]
         gs = [copied(g) for g in gs]  # the rule may write to what it is given
-        for value, c in zip(node.inputs, node.params["pull"](gs), strict=True):
+        with at_line(None):  # it has lines of its own
+            cs = node.params["pull"](gs)
+        for value, c in zip(node.inputs, cs, strict=True):
             if value is not None and c is not None:
                 c = copied(c)  # and may give back what it has saved
                 if debugging.nans:

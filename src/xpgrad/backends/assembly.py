@@ -122,6 +122,11 @@ def by_library(node: Value) -> bool:
     return is_fat(node) and node.ndim == 2 and node.op.name in ("dot", "matmul")
 
 
+def line_of(nodes: Sequence[Value]) -> str | None:
+    """The user's line, for an error in what does all of ``nodes`` at once: the first that is known."""
+    return next((n.at for n in nodes if n.at), None)
+
+
 def origin(node: Value) -> Value | None:
     """The input that a view looks into."""
     while node.op is not None and node.inputs and node.inputs[0] is not None:

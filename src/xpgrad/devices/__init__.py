@@ -28,7 +28,7 @@ import numpy as np
 from xpgrad import _trees
 from xpgrad._errors import DeviceError, DTypeError, TraceError, describe, message
 from xpgrad.devices.missing import Gpu, GpuStatus, described, extra, no_cuda, no_cupy, no_gpu
-from xpgrad.devices.reports import cuda_errors, note_start
+from xpgrad.devices.reports import cuda_errors, is_refused_capture, note_start
 
 __all__ = [
     "Gpu",
@@ -42,6 +42,7 @@ __all__ = [
     "extra",
     "free_memory",
     "gpu_status",
+    "is_refused_capture",
     "namespace",
     "note_start",
     "resolve",
@@ -290,7 +291,7 @@ def _to_numpy(x: Any, where: _Where) -> Any:
 
 
 def _to_gpu(x: Any, target: str, where: _Where) -> Any:
-    with _cuda_device(target), cuda_errors(where):
+    with cuda_errors(where), _cuda_device(target):
         if _is_cupy(x):
             return x if _place(x) == target else x.copy(order="A")
         array = _to_numpy(x, where)

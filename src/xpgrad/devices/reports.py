@@ -18,7 +18,16 @@ from xpgrad._errors import DeviceError, message, user_line
 # CUDA answers every call with it, until the process ends.
 _LOST = frozenset((700, 702, 710, 714, 715, 716, 717, 718, 719))
 
+# cudaError_t: what a stream that is being captured does not take, or a driver that captures nothing.
+_REFUSED = frozenset((801, *range(900, 911)))
+
 _started: deque[str] = deque(maxlen=4)
+
+
+def is_refused_capture(error: BaseException) -> bool:
+    """Whether CUDA, or CuPy before it, has refused to capture a stream; ``error`` may be one worded here."""
+    found = error.__cause__ if isinstance(error, DeviceError) else error
+    return isinstance(found, NotImplementedError) or getattr(found, "status", None) in _REFUSED
 
 
 def note_start(kernel: str) -> None:

@@ -18,7 +18,7 @@ from xpgrad.core import Aval, Op, Value, aval_of, is_inexact
 from xpgrad.core.graph import input_value
 from xpgrad.trace import debugging
 from xpgrad.trace.carrying import carry_out
-from xpgrad.trace.traced import Trace, Traced, aval_under
+from xpgrad.trace.traced import Trace, Traced, aval_under, is_symbolic
 
 # Up to how many entries a plain array is copied when a tape keeps it.
 SMALL = 1 << 12
@@ -162,7 +162,8 @@ class Tape(Trace):
                 for x, v, keep in zip(datas, inputs, kept[1:], strict=True)
             ],
         )
-        if op.pulls is None or debugging.nans:
+        first = out[0] if type(out) is tuple else out
+        if op.pulls is None or debugging.nans or (type(first) is Traced and is_symbolic(first)):
             value.at = user_line()
         self.nodes.append(value)
         return value

@@ -93,6 +93,15 @@ def aval_under(x: Any) -> Aval:
     return aval_of(x)
 
 
+def is_symbolic(x: Any) -> bool:
+    """Whether ``x`` has no entries yet, under every level of tracing."""
+    while type(x) is Traced:
+        if x._data is None:
+            return True
+        x = x._data
+    return False
+
+
 class Traced:
     """An array on its way through a traced function. It behaves as the array that it stands for.
 

@@ -1,5 +1,6 @@
 """A device for CUDA programs that is this CPU: kernels behind the shim."""
 
+import ctypes
 from contextlib import nullcontext
 
 import numpy as np
@@ -46,7 +47,7 @@ class ShimDevice:
 
     def launch(self, module, name, grid, block, args, shared):
         if self.captured is not None:
-            self.captured.append((module, name, grid, block, args, shared))
+            self.captured.append((module, name, grid, block, [_address_alone(x) for x in args], shared))
             return
         self.launches.append(name)
         self._run(module, name, grid, args, shared)
@@ -54,8 +55,11 @@ class ShimDevice:
     def _run(self, module, name, grid, args, shared):
         module.launch(name, grid, self.threads, args, shared, reverse=self.reverse)
 
+    def put(self, x):
+        return np.asarray(x)
+
     def address(self, x):
-        return x.ctypes.data if self.is_here(x) else x
+        return x.ctypes.data
 
     def queue(self):
         return 0
@@ -71,6 +75,13 @@ class ShimDevice:
                 self._run(module, name, grid, args, shared)
 
         return again
+
+
+def _address_alone(x):
+    """What a graph holds of an argument: of an array where it begins, which keeps nothing alive."""
+    if not isinstance(x, np.ndarray):
+        return x
+    return np.frombuffer((ctypes.c_char * x.itemsize).from_address(x.ctypes.data), x.dtype)
 
 
 class Collector(ShimDevice):

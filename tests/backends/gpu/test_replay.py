@@ -1,5 +1,8 @@
 """Repeated calls with the same buffers: one graph, whose results are new arrays."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,7 @@ from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
 from xpgrad._errors import message
 from xpgrad.backends import programs
+from xpgrad.backends.gpu.cuda.arguments import Refused
 from xpgrad.backends.gpu.cuda.replay import AFTER, KEPT
 from xpgrad.compiler import compile
 from xpgrad.testing import tolerance
@@ -16,6 +20,7 @@ if reason := missing():
     pytest.skip(reason, allow_module_level=True)
 
 CLOSE = tolerance(np.float64).value
+RATE = 1 / 20_000
 
 
 def loss(w, X, rate):
@@ -42,7 +47,7 @@ class Calls:
 @pytest.fixture
 def args():
     rng = np.random.default_rng(0)
-    return rng.standard_normal(4), rng.standard_normal((50, 4)), 0.5
+    return rng.standard_normal(4), rng.standard_normal((20_000, 4)), RATE
 
 
 def test_the_same_buffers_are_captured_and_what_lies_in_them_may_change(args):
@@ -73,8 +78,8 @@ def test_another_scalar_or_another_buffer_is_another_graph(args):
     calls = Calls(STEP)
     w, X, _ = args
     for _ in range(AFTER):
-        calls(w, X, 0.5)
-    for other in ((w, X, 0.25), (w.copy(), X, 0.5), (w, X.copy(), 0.5)):
+        calls(w, X, RATE)
+    for other in ((w, X, 0.25), (w.copy(), X, RATE), (w, X.copy(), RATE)):
         (value, _), launched = calls(*other)
         assert launched != ["graph"]
         np.testing.assert_allclose(value, loss(*other), rtol=CLOSE)
@@ -84,9 +89,9 @@ def test_a_scalar_of_numpy_goes_to_the_device_once(args):
     w, X, _ = args
     calls = Calls(STEP)
     for _ in range(AFTER + 1):
-        (value, _), launched = calls(w, X, np.float64(0.5))
+        (value, _), launched = calls(w, X, np.float64(RATE))
     assert launched == ["graph"]
-    np.testing.assert_allclose(value, loss(w, X, 0.5), rtol=CLOSE)
+    np.testing.assert_allclose(value, loss(w, X, RATE), rtol=CLOSE)
 
 
 def test_a_few_graphs_are_kept(args):
@@ -94,7 +99,7 @@ def test_a_few_graphs_are_kept(args):
     held = [args[0].copy() for _ in range(KEPT + 2)]
     for w in held:
         for _ in range(AFTER):
-            calls(w, args[1], 0.5)
+            calls(w, args[1], RATE)
     assert f"({KEPT} kept)" in calls.text
 
 
@@ -105,6 +110,72 @@ def test_a_program_with_a_step_of_the_library_says_why_it_has_no_graph(args):
     assert "graph" not in launched
     assert "no CUDA graph: cumsum is the library's" in calls.text
     np.testing.assert_allclose(value, np.sum(np.cumsum(args[1]) ** 2), rtol=CLOSE)
+
+
+def test_a_zero_of_the_other_sign_is_another_scalar(args):
+    calls = Calls(lambda X, s: np.sum(np.copysign(1.0, s) * X, axis=0))
+    calls_of = [0.0] * AFTER + [-0.0]
+    for s in calls_of:
+        total, launched = calls(args[1], s)
+        np.testing.assert_allclose(total, np.copysign(1.0, s) * args[1].sum(axis=0), rtol=1e-13, atol=1e-13)
+    assert launched != ["graph"]
+
+
+def test_a_graph_keeps_no_argument(args):
+    calls = Calls(STEP)
+    w, X = args[0].copy(), args[1].copy()
+    for _ in range(AFTER):
+        _, launched = calls(w, X, RATE)
+    assert launched == ["graph"]
+    there = [weakref.ref(w), weakref.ref(X)]
+    del w, X
+    gc.collect()
+    assert all(x() is None for x in there)
+
+
+def test_outputs_of_many_shapes_lie_side_by_side(args):
+    def f(w, X):
+        z = X @ w
+        return np.sum(z), z, X.T @ z, np.sum(z) > 0, z[:0]
+
+    calls = Calls(f)
+    for _ in range(AFTER + 1):
+        found, launched = calls(*args[:2])
+    assert launched == ["graph"]
+    for x, y in zip(found, f(*args[:2]), strict=True):
+        assert (x.shape, x.dtype) == (np.shape(y), np.asarray(y).dtype)
+        np.testing.assert_allclose(x, y, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("f", "why"),
+    [
+        (lambda w, X: np.tanh(X), "one kernel is started as fast as a graph"),
+        (lambda w, X: (np.sum(X @ w), X.T), "an output looks into an argument"),
+        (lambda w, X: (np.sum(np.tanh(X)), np.tanh(X @ np.ones((4, 8)))), "1280008 bytes"),
+    ],
+)
+def test_a_graph_that_would_gain_nothing_is_none(args, f, why):
+    calls = Calls(f)
+    for _ in range(AFTER + 1):
+        _, launched = calls(*args[:2])
+    assert "graph" not in launched
+    assert "no CUDA graph: " in calls.text
+    assert why in calls.text
+
+
+def test_a_device_that_refuses_to_capture_goes_on_kernel_by_kernel_and_says_why(args):
+    class Refusing(ShimDevice):
+        def capture(self, start):
+            raise Refused("not this driver")
+
+    calls = Calls(STEP)
+    calls.device = Refusing()
+    for _ in range(AFTER + 2):
+        (value, _), launched = calls(*args)
+        assert len(launched) > 1
+        np.testing.assert_allclose(value, loss(*args), rtol=CLOSE)
+    assert "no CUDA graph: the device refuses to capture it: not this driver" in calls.text
 
 
 def test_an_error_of_the_device_has_the_users_line(args):

@@ -21,6 +21,10 @@ Env = dict[Value, Any]
 Work = dict[Any, Any]
 
 
+class Refused(Exception):
+    """A device does not capture the kernels that it was asked to, and why."""
+
+
 class Stage(Protocol):
     """Two buffers on a device for tiles that come from the host.
 
@@ -71,12 +75,16 @@ class Device(Protocol):
         """Whether ``x`` is an array of this device."""
         ...
 
+    def put(self, x: Any) -> Any:
+        """``x`` on this device, there for whatever queue reads it once this returns."""
+        ...
+
     def compile(self, text: str) -> tuple[Any, bool]:
         """The module of a text, and whether it is new to this process."""
         ...
 
-    def address(self, x: Any) -> Any:
-        """What a kernel is given for an input: the address of an array, the value of a scalar."""
+    def address(self, x: Any) -> int:
+        """Where the entries of an array of this device begin."""
         ...
 
     def queue(self) -> Any:
@@ -84,7 +92,10 @@ class Device(Protocol):
         ...
 
     def capture(self, start: Callable[[], None]) -> Callable[[], None]:
-        """The kernels that ``start`` starts, to be started again all at once; none is started now."""
+        """The kernels that ``start`` starts, to be started again all at once; none is started now.
+
+        Raises ``Refused``.
+        """
         ...
 
     def stage(self, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> Stage:
@@ -102,7 +113,7 @@ class Arguments:
     def __init__(self, kernel: Kernel, device: Device) -> None:
         self._kernel, self._device = kernel, device
         self._constants = {
-            id(p.source): device.xp.asarray(p.source)
+            id(p.source): device.put(p.source)
             for launch in kernel.launches
             for p in launch.params
             if p.kind == "pointer" and not isinstance(p.source, (Value, tuple, str))

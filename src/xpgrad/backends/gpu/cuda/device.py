@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cache, cached_property
 from math import prod
 from typing import Any
@@ -20,10 +21,11 @@ import numpy as np
 from xpgrad._errors import DeviceError, message
 from xpgrad._version import __version__
 from xpgrad.backends.gpu.cuda import nvrtc
+from xpgrad.backends.gpu.cuda.arguments import Refused
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.backends.gpu.cuda.tiles.stream import SLOT
 from xpgrad.backends.store import Store
-from xpgrad.devices import cuda_errors, note_start
+from xpgrad.devices import cuda_errors, is_refused_capture, note_start
 
 OLDEST = 70
 """Compute capability times ten: before it threads of a warp could not wait for one another."""
@@ -60,10 +62,14 @@ class CudaDevice:
     @cached_property
     def l2(self) -> int:
         """Bytes of the L2 cache."""
-        return int(self.xp.cuda.Device(self.number).attributes["L2CacheSize"])
+        runtime = self.xp.cuda.runtime
+        return int(runtime.deviceGetAttribute(runtime.cudaDevAttrL2CacheSize, self.number))
 
     def is_here(self, x: Any) -> bool:
         return isinstance(x, self.xp.ndarray) and x.device.id == self.number
+
+    def put(self, x: Any) -> Any:
+        return self.xp.asarray(x, blocking=True)
 
     def compile(self, text: str) -> tuple[Any, bool]:
         with self._lock:
@@ -84,8 +90,8 @@ class CudaDevice:
             self._modules[text] = module
             return module, fresh
 
-    def address(self, x: Any) -> Any:
-        return x.data.ptr if isinstance(x, self.xp.ndarray) else x.item() if hasattr(x, "item") else x
+    def address(self, x: Any) -> int:
+        return int(x.data.ptr)
 
     def queue(self) -> int:
         return int(self.xp.cuda.get_current_stream(self.number).ptr)
@@ -93,11 +99,19 @@ class CudaDevice:
     def capture(self, start: Callable[[], None]) -> Callable[[], None]:
         cuda = self.xp.cuda
         with cuda.Device(self.number), cuda.Stream(non_blocking=True) as stream:
-            stream.begin_capture()
             try:
-                start()
-            finally:
+                stream.begin_capture()
+                try:
+                    start()
+                except BaseException:
+                    with suppress(RuntimeError):  # the first error is the one to tell
+                        stream.end_capture()
+                    raise
                 graph = stream.end_capture()
+            except RuntimeError as error:
+                if not is_refused_capture(error):
+                    raise
+                raise Refused(str(error)) from error
 
         def again() -> None:
             with cuda.Device(self.number):  # which has a current stream of its own
@@ -116,11 +130,13 @@ class CudaDevice:
     def launch(self, module: Any, name: str, grid: int, block: int, args: Sequence[Any], shared: int) -> None:
         note_start(f"kernel {name}, {grid} blocks of {block} threads, {shared} bytes of shared memory,")
         at_once = os.environ.get("CUDA_LAUNCH_BLOCKING") == "1"
-        with self.xp.cuda.Device(self.number), cuda_errors(f"kernel {name}", is_told_at_once=at_once):
+        with cuda_errors(f"kernel {name}", is_told_at_once=at_once), self.xp.cuda.Device(self.number):
             module.get_function(name)((grid, 1, 1), (block, 1, 1), tuple(args), shared)
 
 
 class _Working(cuda_errors):
+    """A device as the current one; asked for or left, CUDA may answer with an earlier error, worded as well."""
+
     __slots__ = ("_here",)
 
     def __init__(self, here: Any) -> None:
@@ -128,10 +144,18 @@ class _Working(cuda_errors):
         self._here = here
 
     def __enter__(self) -> None:
-        self._here.__enter__()
+        try:
+            self._here.__enter__()
+        except RuntimeError as error:
+            super().__exit__(type(error), error, None)
+            raise
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        self._here.__exit__(kind, error, traceback)
+        try:
+            self._here.__exit__(kind, error, traceback)
+        except RuntimeError as later:
+            super().__exit__(type(later), later, None)
+            raise
         super().__exit__(kind, error, traceback)
 
 
@@ -139,7 +163,8 @@ class PinnedStage:
     """Two buffers, each on the device and in pinned memory of the host, filled on a stream of their own.
 
     The host copies a tile into pinned memory while the device computes with the one before; the device's
-    copy of it runs beside the kernels too. An event for each direction says when a buffer is free.
+    copy of it runs beside the kernels too. An event for each direction says when a buffer is free; the memory
+    is given back when both have happened, since the pools know nothing of the copying stream.
     """
 
     def __init__(self, cupy: Any, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> None:
@@ -149,7 +174,10 @@ class PinnedStage:
         self._pinned = [[_pinned(cupy, shape, dtype) for shape, dtype in shapes] for _ in range(2)]
         self._copied = [cupy.cuda.Event(disable_timing=True) for _ in range(2)]
         self._read = [cupy.cuda.Event(disable_timing=True) for _ in range(2)]
+        for event in self._read:  # kernels started earlier may still use what is now a buffer
+            event.record(cupy.cuda.get_current_stream())
         self.arrays = self._slots[0]
+        weakref.finalize(self, _wait_for, [*self._copied, *self._read])
 
     def load(self, k: int, pieces: Sequence[Any]) -> list[Any]:
         s = k % 2
@@ -164,6 +192,12 @@ class PinnedStage:
 
     def used(self, k: int) -> None:
         self._read[k % 2].record(self._cupy.cuda.get_current_stream())
+
+
+def _wait_for(events: Sequence[Any]) -> None:
+    with suppress(RuntimeError):  # an error of CUDA's, told to whoever asks it for something next
+        for event in events:
+            event.synchronize()
 
 
 def _pinned(cupy: Any, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -8,16 +8,16 @@ a parameter, so that the same program runs on a CUDA device and, in tests, on a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed
+from xpgrad.backends.assembly import Assembly, Layouts, by_library, line_of, needed
 from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
-from xpgrad.backends.gpu.cuda.replay import AFTER, Replay
+from xpgrad.backends.gpu.cuda.replay import AFTER, Prepared, Replay, Slab
 from xpgrad.backends.gpu.cuda.tiles.joined import joined
 from xpgrad.backends.gpu.cuda.tiles.stream import Whole, cut_of
 from xpgrad.backends.gpu.cuda.tiles.tiled import TiledStep, cache_tile
@@ -30,6 +30,9 @@ from xpgrad.plan.nests import Declined
 from xpgrad.plan.relations import is_fat
 from xpgrad.plan.tiles import looked_into
 
+COPIED = 1 << 20
+"""Bytes of outputs, above which copying them takes longer than a graph saves."""
+
 
 class KernelStep:
     """A step that kernels do."""
@@ -40,11 +43,11 @@ class KernelStep:
         self.module, self.fresh = device.compile(self.kernel.text)
         self.arguments = Arguments(self.kernel, device)
 
-    def allocate(self, env: Env) -> Work:
-        """Put the arrays that the step fills into ``env``, and give what it needs beside."""
+    def allocate(self, env: Env, places: Env | None = None) -> Work:
+        """Put the arrays that the step fills into ``env``, those of ``places`` or new ones; give the others."""
         kernel, xp = self.kernel, self.device.xp
         for node in kernel.outs:
-            env[node] = xp.empty(node.shape, node.dtype)
+            env[node] = places[node] if places and node in places else xp.empty(node.shape, node.dtype)
         work: Work = {}
         for node, (count, dtype) in kernel.partials.items():
             work["partial", node] = xp.empty(count * kernel.blocks, dtype)
@@ -55,7 +58,7 @@ class KernelStep:
     def start(self, env: Env, work: Work) -> None:
         """Start the kernels."""
         threads = self.device.limits.threads
-        with at_line(self.step.nodes[0].at):  # for an error of CUDA's
+        with at_line(line_of(self.step.nodes)):  # for an error of CUDA's
             for launch in self.kernel.launches:
                 if launch.grid:  # 0 where there are no samples
                     args = [self.arguments.of(p, env, work) for p in launch.params]
@@ -141,7 +144,7 @@ class Program:
             return self._run(inputs)
 
     def _run(self, inputs: Sequence[Any]) -> list[Any]:
-        if self._replay is not None:
+        if self._replay is not None and not self._replay.refused:
             found = self._replay.run(inputs)
             if found is not None:
                 return found
@@ -156,17 +159,20 @@ class Program:
             env[node] = run_node(node, env)
         return env
 
-    def _prepare(self, inputs: Sequence[Any]) -> tuple[Callable[[], None], list[Any]]:
+    def _prepare(self, inputs: Sequence[Any]) -> Prepared:
         """All kernels with their memory, to be started without allocating any."""
         scalars = [
             self.device.xp.asarray(x) if isinstance(x, np.generic) and not v.weak else x
             for v, x in zip(self.plan.graph.inputs, inputs, strict=True)
         ]
         env = self._begin(scalars)
+        outputs = self.plan.graph.outputs
+        filled = {n for step in self.steps if isinstance(step, KernelStep) for n in step.kernel.outs}
+        slab = Slab(self.device.xp, [v for v in dict.fromkeys(outputs) if v in filled])
         works = {}
         for step in self.steps:
             if isinstance(step, KernelStep):
-                works[step] = step.allocate(env)
+                works[step] = step.allocate(env, slab.arrays)
             else:
                 step.run(env)  # it only looks
 
@@ -174,7 +180,10 @@ class Program:
             for step, work in works.items():
                 step.start(env, work)
 
-        return start, [env[v] for v in self.plan.graph.outputs]
+        def used() -> list[Any]:
+            return [*env.values(), *(x for work in works.values() for x in work.values())]
+
+        return Prepared(start, [(v, env[v]) for v in outputs], slab, used)
 
     def _why_no_graph(self) -> str | None:
         """What cannot be captured; None where everything can."""
@@ -184,12 +193,20 @@ class Program:
             if isinstance(step, RowStep) and not is_view(step.node):
                 assert step.node.op is not None
                 return f"{step.node.op.name} is the library's, which may refuse a captured stream"
-        return None
+        if sum(len(step.kernel.launches) for step in self.steps if isinstance(step, KernelStep)) < 2:
+            return "one kernel is started as fast as a graph"
+        outputs = self.plan.graph.outputs
+        if any(v.op is None or v in self.plan.views for v in outputs):
+            return "an output looks into an argument"
+        size = sum(v.size * v.dtype.itemsize for v in outputs)
+        return f"its outputs, {size} bytes, would have to be copied" if size > COPIED else None
 
     def describe(self) -> list[str]:
         """For each step what does it."""
         if self._replay is None:
             graph = f"no CUDA graph: {self._unfit}"
+        elif self._replay.refused:
+            graph = f"no CUDA graph: the device refuses to capture it: {self._replay.refused}"
         else:
             graph = f"a CUDA graph after {AFTER} calls with the same buffers ({self._replay.count} kept)"
         lines = [graph]

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Layouts, placed
+from xpgrad.backends.assembly import Layouts, line_of, placed
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, as_planned
 from xpgrad.backends.gpu.cuda.printing.kernel import THREADS
 from xpgrad.backends.gpu.cuda.printing.layout import c_strides
@@ -131,7 +131,7 @@ class TiledStep:
     def _planned(self, source: Any) -> Any:
         """An array with the strides that ``source`` will have."""
         if not isinstance(source, Value):
-            return self._constants.setdefault(id(source), self._device.xp.asarray(source))
+            return self._constants.setdefault(id(source), self._device.put(source))
         if source in self._cut:
             assert self._stage is not None
             return self._stage.arrays[list(self._cut).index(source)]
@@ -144,7 +144,7 @@ class TiledStep:
     def run(self, env: Env) -> None:
         """Fill in ``env`` what the region stores and sums."""
         # What comes from the host is in buffers that one call has at a time.
-        with self._lock, at_line(self.step.nodes[0].at):
+        with self._lock, at_line(line_of(self.step.nodes)):
             while True:
                 try:
                     return self._run(env)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Layouts, by_library
+from xpgrad.backends.assembly import Layouts, by_library, line_of
 from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
 from xpgrad.backends.gpu.cuda.tiles.part import Part
@@ -218,7 +218,7 @@ class Turn:
         for step in self.steps:
             if isinstance(step, Kernels):
                 launch = step.kernel.launches[0]
-                with at_line(step.kernel.step.nodes[0].at):
+                with at_line(line_of(step.kernel.step.nodes)):
                     args = [step.arguments.of(p, env, work) for p in launch.params]
                     self._device.launch(step.module, launch.name, launch.grid, threads, args, launch.shared)
                 continue
