@@ -16,8 +16,26 @@ def cupy_rows(cp: Any) -> dict[str, Row]:
     def einsum(*xs: Any, subscripts: str) -> Any:
         return cp.einsum(subscripts, *xs, optimize=len(xs) > 1)
 
+    def count_nonzero(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+        return cp.sum(x != 0, axis=axis, keepdims=keepdims)
+
+    plain_scatter_add = table["scatter_add"]
+
+    def scatter_add(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
+        if g.dtype.kind != "c":
+            return plain_scatter_add(g, *arrays, index=index, shape=shape)
+        out = cp.empty(shape, g.dtype)  # cupy.add.at takes no complex numbers
+        out.real = plain_scatter_add(g.real, *arrays, index=index, shape=shape)
+        out.imag = plain_scatter_add(g.imag, *arrays, index=index, shape=shape)
+        return out
+
     table |= cupy_linalg_rows(cp)
-    table |= {"einsum": einsum, "softplus": lambda x: cp.logaddexp(x, 0)}
+    table |= {
+        "einsum": einsum,
+        "softplus": lambda x: cp.logaddexp(x, 0),
+        "count_nonzero": count_nonzero,
+        "scatter_add": scatter_add,
+    }
     for name in (*SHORTER, *cupy_linalg_declines()):
         del table[name]  # the registry finds cupyx's, or words the refusal
     return table
