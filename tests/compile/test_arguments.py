@@ -179,6 +179,13 @@ def _strided(x):
     return wide[::2, ::3]
 
 
+def _column(x):
+    """A field of records whose other one takes half of its size."""
+    records = np.zeros(x.shape, [("x", x.dtype), ("note", f"V{x.itemsize // 2}")])
+    records["x"] = x
+    return records["x"]
+
+
 LAYOUTS = {
     "C": lambda x: x,
     "F": np.asfortranarray,
@@ -186,6 +193,7 @@ LAYOUTS = {
     "reversed": lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
     "transposed": lambda x: x.T.copy().T,
     "unaligned": _unaligned,
+    "a column of records": _column,
     "byte-swapped": lambda x: x.astype(x.dtype.newbyteorder()),
     "broadcast": lambda x: np.broadcast_to(x[:, :1], x.shape),
 }
@@ -234,6 +242,30 @@ def test_arrays_without_axes_or_entries(compiler, shape):
             np.testing.assert_allclose(a, b, rtol=1e-6)
             assert np.shape(a) == np.shape(b)
             assert np.asarray(a).dtype == np.asarray(b).dtype
+
+
+def test_a_closed_over_column_of_records_is_read_as_it_lies(compiler):
+    c = _column(np.arange(4000.0))
+    f = lambda x: np.sum(c * x) + c[2] * c[:3]
+    np.testing.assert_allclose(compiler.compile(f)(np.ones(4000)), f(np.ones(4000)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("m", [8, 50, 20_000])
+@pytest.mark.parametrize("label", [5, -6, 10**12])
+def test_a_label_outside_its_axis_is_refused_with_the_line(threaded, m, label):
+    def loss(Z, y):
+        return np.sum(xg.special.logsumexp(Z, axis=1) - Z[np.arange(len(Z)), y])  # here
+
+    Z, y = np.random.default_rng(0).normal(size=(m, 5)), np.zeros(m, int)
+    step = threaded.compile(xg.value_and_grad(loss))
+    expected = step(Z, y)[0]
+    y[m // 2] = label
+    for _ in range(2):
+        with pytest.raises(xg.OutOfBoundsError, match=f"index {label} is out of bounds for axis 1") as error:
+            step(Z, y)
+        assert "# here" in str(error.value)
+    y[m // 2] = -5
+    assert step(Z, y)[0] == expected
 
 
 # ── dtypes and scalars ───────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ are needed, and cost nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -48,6 +48,15 @@ def layout_of(x: Any) -> Any:
 def placed(shape: Sequence[int], dtype: Any, strides: Sequence[int]) -> Any:
     """As `layout_of`, of an array that is not there yet."""
     return as_strided(np.empty(1, dtype), shape, strides)
+
+
+def check_strides(node: Value, held: Mapping[Value, Any]) -> None:
+    """Decline a node that reads entries which lie a fraction of an entry off: a column of records, say."""
+    assert node.saved is not None
+    for u, constant in zip(node.inputs, node.saved[1:], strict=True):
+        array: Any = constant if u is None else held.get(u)
+        if any(s % array.itemsize for s in getattr(array, "strides", ())):
+            raise Declined(node, "of an array whose entries are not a whole number of entries apart")
 
 
 class Assembly:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xpgrad._errors import at_line
 from xpgrad.core import Graph, Value, operands_of
+from xpgrad.trace.carrying import carry_out
 from xpgrad.trace.tape import PICK
 
 
@@ -18,7 +20,8 @@ def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     """Evaluate ``graph``; each op is carried out by the backend of its operands."""
     env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.nodes:
-        env[node] = run_node(node, env)
+        with at_line(node.at):
+            env[node] = run_node(node, env)
     return [env[value] for value in graph.outputs]
 
 
@@ -26,4 +29,4 @@ def run_node(node: Value, known: Mapping[Value, Any]) -> Any:
     """Evaluate one node, given what its operands are."""
     assert node.op is not None
     xs = operands_of(node, known)
-    return xs[0][node.params["index"]] if node.op is PICK else node.op(*xs, **node.params)
+    return xs[0][node.params["index"]] if node.op is PICK else carry_out(node.op, xs, node.params)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.backends.assembly import Layouts
+from xpgrad.backends.assembly import Layouts, check_strides
 from xpgrad.backends.cpu.llvm.scalars import check
 from xpgrad.backends.cpu.llvm.storage import Arena, Slots, Storage, strides_for
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer, number
@@ -45,6 +45,8 @@ class Frame:
         The arrays that it fills.
     partials : list of Partial
     partial_bytes, scratch_bytes : int
+    may_be_outside : int or None
+        The slot of `outside`, where there are indices.
     calls : set of (str, str)
         The functions of `math` that are called, each with its type.
 
@@ -65,9 +67,11 @@ class Frame:
         self.partials: list[Partial] = []
         self._partial_arena, self._scratch = Arena(), Arena()
         self.calls: set[tuple[str, str]] = set()
+        self.may_be_outside: int | None = None
         for node in step.nodes:
             if not self.nests.is_view(node):
                 check(node)
+                check_strides(node, layouts.held)
         self.sums = set(step.sums) if isinstance(step, Region) else set()
         self._live_out()
 
@@ -167,6 +171,11 @@ class Frame:
                     "memory", array.dtype, array.shape, strides, self.slots.pointer(source)
                 )
         return self.storages[key]
+
+    def outside(self) -> int:
+        """The slot that is not 0 once an index has been outside its axis."""
+        self.may_be_outside = self.slots.number("outside", 0)
+        return self.may_be_outside
 
     # ── numbers inside a function ────────────────────────────────────────────────────────────
     def get(self, w: Writer, slot: int) -> str:

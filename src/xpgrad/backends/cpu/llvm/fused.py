@@ -47,6 +47,7 @@ class Fused:
             raise ValueError("too large, or not in C order")
         self._pinned = _Pinned()
         self._places: dict[Value, Any] = {}
+        self._outside: list[Any] = []
         for value, x in zip(plan.graph.inputs, inputs, strict=True):
             self._places[value] = self._pinned.array(x.shape, x.dtype)
         tables = []
@@ -91,6 +92,8 @@ class Fused:
                 values[slot] = bits(source)
         args = self._pinned.array((max(len(values), 1),), np.dtype(np.int64))
         args[: len(values)] = values
+        if kernel.may_be_outside is not None:
+            self._outside.append(args[kernel.may_be_outside :][:1])
         partials = self._pinned.array((kernel.partial_bytes // 8 + 8,), np.dtype(np.float64))
         scratch = self._pinned.array((kernel.scratch_bytes // 8 + 8,), np.dtype(np.float64))
         numbers = [address(args), address(partials), address(scratch)]
@@ -103,13 +106,17 @@ class Fused:
         return kernel, numbers, copies
 
     def run(self, inputs: Sequence[Any]) -> list[Any] | None:
-        """Outputs of the graph; None where another thread is in the block."""
+        """Outputs of the graph; None where another thread is in the block, or an index outside its axis."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
             for place, x in zip(self._inputs, inputs, strict=True):
                 place[...] = x
             self._call()
+            if any(self._outside):
+                for slot in self._outside:
+                    slot[...] = 0
+                return None
             return [take() if x.ndim else take(()) for take, x in zip(self._takers, self._outputs, strict=True)]
         finally:
             self._lock.release()

@@ -88,6 +88,7 @@ class _Loop:
         self.pointers: list[tuple[Storage, tuple[Place, ...]]] = []
         self._names: dict[Any, str] = {}
         self._factors: dict[Value, list[Scalar]] = {}
+        self._outside = ""
         self._added = {k.nests.added_product(node) for node in nest.nodes}
         outer = sorted((e for e in nest.labels if e != self.inner), key=self._reach, reverse=True)
         self.order = outer + ([self.inner] if self.inner is not None else [])
@@ -165,6 +166,9 @@ class _Loop:
     def _body(self, w: Writer, targets: dict[Value, Storage]) -> None:
         k = self.k
         extents = {e: k.extent(w, e) for e in self.order}
+        if any(self._chooses(node) for node in self.nest.nodes):
+            self._outside = w.local("i64")
+            w.do(f"store i64 0, ptr {self._outside}")
         reads: dict[tuple[Value, int], tuple[Storage, str, dict[int, str]]] = {}
         values: dict[Any, Scalar] = {}
         for node in self.nest.nodes:
@@ -222,6 +226,13 @@ class _Loop:
                     goals[node],
                     "0",
                 )
+        if self._outside:
+            with w.when(w.op(f"icmp ne i64 {w.load('i64', self._outside)}, 0")):
+                w.store("i64", "1", "%args", str(k.outside()))
+
+    def _chooses(self, node: Value) -> bool:
+        """Whether a label chooses an entry of a row, or a place in one."""
+        return node.op is not None and node.op.name in ("getitem", "scatter_add")
 
     def _is_gather(self, node: Value, i: int) -> bool:
         return i == 0 and node.op is not None and node.op.name == "getitem"
@@ -285,11 +296,18 @@ class _Loop:
         return emit(w, node, operands, self.k.calls, added=node in self._added)
 
     def _label_of(self, w: Writer, chosen: Scalar, node: Value, count: int) -> str:
-        """A label as an index; a negative one counts from the end, as in NumPy."""
+        """A label as an index; a negative one counts from the end, as in NumPy.
+
+        One outside is noted, and 0 instead: NumPy's error is for later.
+        """
         wide = converted(w, chosen, "i64")
         n = self.k.get(w, self.k.slots.number(("classes", node), count))
         negative = w.op(f"icmp slt i64 {wide}, 0")
-        return w.op(f"select i1 {negative}, i64 {w.op(f'add i64 {wide}, {n}')}, i64 {wide}")
+        at = w.op(f"select i1 {negative}, i64 {w.op(f'add i64 {wide}, {n}')}, i64 {wide}")
+        outside = w.op(f"icmp uge i64 {at}, {n}")
+        noted = w.op(f"or i64 {w.load('i64', self._outside)}, {w.op(f'zext i1 {outside} to i64')}")
+        w.store("i64", noted, self._outside)
+        return w.op(f"select i1 {outside}, i64 0, i64 {at}")
 
     def _gathered(self, w: Writer, node: Value, reads: Any, bases: Any, chosen: Scalar, index: Any) -> Scalar:
         """The entry of a row that the row's label chooses."""

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from xpgrad._errors import at_line
+from xpgrad.backends import reference
 from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed, origin
 from xpgrad.backends.cpu.interpret import Loop
 from xpgrad.backends.cpu.llvm import build
@@ -65,6 +67,10 @@ def ready(text: str, name: str = RUN) -> tuple[_Ready, bool]:
         loaded = build.load(obj, [name])
         found = _ready[text] = _Ready(_Function(loaded[name]), loaded)
         return found, fresh
+
+
+class Outside(Exception):
+    """An index was outside its axis."""
 
 
 class KernelStep:
@@ -139,6 +145,8 @@ class KernelStep:
             self._scratch.give(block)
 
         run_chunks(chunk, chunks, threads)
+        if kernel.may_be_outside is not None and args[kernel.may_be_outside]:
+            raise Outside
         for node, offset, storage in kernel.partials:
             env[node] = self._total(partials, chunks, offset, node, storage)
 
@@ -183,7 +191,7 @@ class RowStep:
 
     def run(self, env: Env, threads: int, spare: Spare) -> None:
         node = self.step.nodes[0]
-        with np.errstate(all="ignore"):
+        with at_line(node.at), np.errstate(all="ignore"):
             if by_library(node):
                 left, right = operands_of(node, env)
                 env[node] = np.matmul(left, right, out=spare.take(node))
@@ -254,8 +262,11 @@ class Program:
         env: Env = dict(zip(self.plan.graph.inputs, inputs, strict=True))
         for node in self._views:
             env[node] = run_node(node, env)
-        for step in self.steps:
-            step.run(env, self.threads, self._spare)
+        try:
+            for step in self.steps:
+                step.run(env, self.threads, self._spare)
+        except Outside:  # node by node, the one that it is in says so
+            return unshared(reference.run(self.plan.graph, inputs), inputs)
         outputs = unshared([env[v] for v in self.plan.graph.outputs], inputs)
         self._spare.give(env, outputs)
         return [x[()] if x.ndim == 0 else x for x in map(np.asarray, outputs)]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.backends.assembly import Layouts, origin
+from xpgrad.backends.assembly import Layouts, check_strides, origin
 from xpgrad.backends.gpu.cuda.printing.expressions import (
     check,
     combine,
@@ -73,6 +73,7 @@ class Frame:
         for node in step.nodes:
             if not self.nests.is_view(node):
                 _check(node)
+                check_strides(node, layouts.held)
         stores = step.stores if isinstance(step, Region) else step.nodes
         for node in stores:
             if node in layouts.alive and self.nests.is_view(node):

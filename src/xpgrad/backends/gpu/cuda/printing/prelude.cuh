@@ -224,8 +224,14 @@ template <class A, class B> XG_FN bool greater(A a, B b) { return less(b, a); }
 template <class A, class B> XG_FN bool less_equal(A a, B b) { return !less(b, a); }
 template <class A, class B> XG_FN bool greater_equal(A a, B b) { return !less(a, b); }
 
-// A label as an index: a negative one counts from the end.
-XG_FN long long from_end(long long label, long long count) { return label < 0 ? label + count : label; }
+// A label as an index: a negative one counts from the end. One outside wraps around, as CuPy has it: an error
+// would have to wait for the device.
+XG_FN long long from_end(long long label, long long count) {
+    if (label < 0) label += count;
+    if (Bits(label) < Bits(count)) return label;
+    label = count ? label % count : 0;
+    return label < 0 ? label + count : label;
+}
 
 // ── memory ───────────────────────────────────────────────────────────────────────────────────
 // As many entries as are read or written at once: `pack` of them, whose first is aligned to all of their bytes.
