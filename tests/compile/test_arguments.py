@@ -307,6 +307,19 @@ def test_a_scalar_promotes_as_it_does_in_numpy(compiler, c):
         assert np.asarray(a).dtype == np.asarray(b).dtype
 
 
+@pytest.mark.parametrize("m", [6, 30_000])
+def test_a_loop_of_the_users_may_hold_more_numbers_than_a_kernel_takes(compiler, m):
+    def f(x, k):
+        for i in range(50):
+            x = x + (0.01 + i / 1e4) * np.cos(k * x + i / 7) - x * (i + 1) / (3 * i + 300)
+        return np.sum(x * x)
+
+    x, k = np.linspace(-1, 1, m), 0.7
+    for step in (f, xg.value_and_grad(f)) if m == 6 else (f,):
+        for a, b in zip(flatten(compiler.compile(step)(x, k))[0], flatten(step(x, k))[0], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9)
+
+
 def test_ints_bools_and_strings_are_taken_as_they_are():
     @compile
     def f(x, n, flip, how):

@@ -17,10 +17,11 @@ from numpy.linalg import LinAlgError
 from xpgrad._errors import NotDifferentiableError, at_line, message
 from xpgrad.autodiff.fitting import fitted, fitted_dtype
 from xpgrad.autodiff.pending import Pending
+from xpgrad.autodiff.slices import Slices
 from xpgrad.core import SCALAR_TYPES, Op, Value, aval_of
 from xpgrad.core.graph import operand_aval
 from xpgrad.ops.complex import real
-from xpgrad.ops.indexing import ScatterAdd, scatter_add, scatter_sum
+from xpgrad.ops.indexing import ScatterAdd, scatter_add
 from xpgrad.ops.shape import broadcast_to, full_like
 from xpgrad.trace import debugging
 from xpgrad.trace.symbolic import Symbols
@@ -100,7 +101,7 @@ class _Sweep:
         """Pass the cotangent of ``node`` on to its operands."""
         op = node.op
         assert op is not None
-        if type(g) is _Slices:
+        if type(g) is Slices:
             g = g.settle()
         ours = node in self.owned
         if ours:
@@ -176,7 +177,7 @@ class _Sweep:
     def settled(self, value: Value) -> Any:
         """What was found for ``value``, with nothing left to be carried out."""
         g = self.found.get(value)
-        if type(g) is Pending or type(g) is _Slices:
+        if type(g) is Pending or type(g) is Slices:
             g = self.found[value] = g.settle()
         return g
 
@@ -216,7 +217,7 @@ class _Sweep:
 
     def _scatter(self, value: Value, c: ScatterAdd) -> None:
         before: Any = self.found.get(value)
-        if type(before) is not _Slices:
+        if type(before) is not Slices:
             before = self.settled(value)
         total: Any
         g = c.g
@@ -245,9 +246,9 @@ class _Sweep:
     def _gather(self, value: Value, before: Any, c: ScatterAdd) -> None:
         """Keep slices of a cotangent that is recorded further out, to be put together in one op."""
         if before is None:
-            before = self.found[value] = _Slices(value)
-        elif type(before) is not _Slices:
-            rest = _Slices(value)
+            before = self.found[value] = Slices(value)
+        elif type(before) is not Slices:
+            rest = Slices(value)
             rest.take(self.whole(before, value), ...)
             before = self.found[value] = rest
         before.take(fitted_dtype(self.whole_at(c, value), value), c.index)
@@ -343,28 +344,6 @@ class _Sweep:
             seen.add(id(g))
             results.append(g)
         return results
-
-
-class _Slices:
-    """Cotangents of slices of one Value, not yet put together."""
-
-    __slots__ = ("gs", "indices", "value")
-
-    def __init__(self, value: Value) -> None:
-        self.value = value
-        self.gs: list[Any] = []
-        self.indices: list[Any] = []
-
-    def take(self, g: Any, index: Any) -> None:
-        self.gs.append(g)
-        self.indices.append(index)
-
-    def settle(self) -> Any:
-        """The whole cotangent, recorded as one op."""
-        value = self.value
-        if len(self.gs) == 1:
-            return scatter_add(self.gs[0], index=self.indices[0], shape=value.shape)
-        return scatter_sum(*self.gs, indices=tuple(self.indices), shape=value.shape, dtype=value.dtype)
 
 
 def _any_traced(arrays: Sequence[Any]) -> bool:

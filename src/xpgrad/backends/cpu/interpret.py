@@ -91,6 +91,8 @@ class Loop:
         self.calls = [_Call(node, region, plan) for node in region.nodes]
         self.monoids = {node: plan.axes.relations[node].monoid for node in region.sums}
         self.dead_after = self._dead_after()
+        views = [c for c in self.calls if c.node.op is not None and c.node.op.makes_view]
+        self._looked_into = {o.value for c in views for o in c.operands}
 
     def _dead_after(self) -> list[list[Value]]:
         last: dict[Value, int] = {}
@@ -148,18 +150,11 @@ class Loop:
                     parts[node] = made
             for u in dead:
                 spent = parts.pop(u)
-                if isinstance(spent, np.ndarray) and spent.base is None and self._owns(u):
+                if isinstance(spent, np.ndarray) and spent.base is None and u not in self._looked_into:
                     free.setdefault((spent.shape, spent.dtype), []).append(spent)
         for node in self.region.stores:
             where = (*(slice(None),) * self.region.tiled[node], slice(begin, end))
             env[node][where] = parts[node]
-
-    def _owns(self, u: Value) -> bool:
-        """Whether no other value of the tile may look into the buffer of ``u``."""
-        return not any(
-            c.node.op is not None and c.node.op.makes_view and any(o.value is u for o in c.operands)
-            for c in self.calls
-        )
 
     def _add(self, sums: dict[Value, Any], node: Value, part: Any) -> None:
         if node not in sums:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel, Limits
-from xpgrad.backends.gpu.cuda.printing.layout import Parameter
+from xpgrad.backends.gpu.cuda.printing.layout import Parameter, Pool
 from xpgrad.core import Value
 
 Env = dict[Value, Any]
@@ -113,10 +113,12 @@ class Arguments:
     def __init__(self, kernel: Kernel, device: Device) -> None:
         self._kernel, self._device = kernel, device
         self._constants = {
-            id(p.source): device.put(p.source)
+            id(p.source): device.put(
+                np.array(p.source.numbers, p.source.dtype) if isinstance(p.source, Pool) else p.source
+            )
             for launch in kernel.launches
             for p in launch.params
-            if p.kind == "pointer" and not isinstance(p.source, (Value, tuple, str))
+            if p.kind == "pointer" and _is_constant(p.source)
         }
 
     def of(
@@ -134,13 +136,16 @@ class Arguments:
             return np.float64(value) if p.ctype == "double" else np.int64(value)
         if isinstance(p.source, Value):
             return work[p.source] if p.source in work else self.array(p.source, env)
-        if isinstance(p.source, (tuple, str)):
-            return work[p.source]
-        return self._constants[id(p.source)]
+        return self._constants[id(p.source)] if _is_constant(p.source) else work[p.source]
 
     def array(self, value: Value, env: Env) -> Any:
         """The array of ``value`` as the kernel reads it."""
         return as_planned(value, env, self._device, self._kernel.frame.layouts.held)
+
+
+def _is_constant(source: Any) -> bool:
+    """Whether a pointer is to what is known when the kernel is made."""
+    return isinstance(source, Pool) or not isinstance(source, (Value, tuple, str))
 
 
 def as_planned(value: Value, env: Env, device: Device, held: Mapping[Value, Any]) -> Any:

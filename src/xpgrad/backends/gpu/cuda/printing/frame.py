@@ -255,7 +255,7 @@ class Frame:
             return values[u], u.dtype
         if self.is_scalar(access):
             kind = "f" if operand_aval(node, i).dtype.kind == "f" else "i"
-            key = u if u is not None else (node, i)
+            key = u if u is not None else ("constant", kind, repr(access.constant))
             name = self.params.scalar(key, kind, u if u is not None else access.constant)
             return name, np.dtype(np.float64 if kind == "f" else np.int64)
         if u is not None and u in self.rows:

@@ -18,11 +18,22 @@ import numpy as np
 from xpgrad.backends.gpu.cuda.printing.expressions import stored_type
 from xpgrad.core import Value
 
+CONSTANTS = 64
+"""So many numbers of the user's code are arguments; the others lie in memory. A driver before CUDA 12.1 takes
+4,096 bytes of arguments, and a loop that was unrolled while it was traced has thousands of numbers."""
+
+
+class Pool(NamedTuple):
+    """Numbers of one dtype that a kernel reads from memory."""
+
+    dtype: type
+    numbers: list[Any]
+
 
 class Parameter(NamedTuple):
     """One argument: ``kind`` is ``pointer``, ``number`` (64 bits) or ``scalar`` (double or 64 bits).
 
-    ``source`` is the Value, the constant, the number, or the name of what the program provides.
+    ``source`` is the Value, the constant, the number, the Pool, or the name of what the program provides.
     """
 
     name: str
@@ -37,6 +48,8 @@ class Parameters:
     def __init__(self) -> None:
         self._names: dict[Any, str] = {}
         self.items: list[Parameter] = []
+        self._constants = 0
+        self._pools = {"f": Pool(np.float64, []), "i": Pool(np.int64, [])}
 
     def _take(self, key: Any, prefix: str, ctype: str, kind: str, source: Any) -> str:
         if key not in self._names:
@@ -58,6 +71,14 @@ class Parameters:
     def scalar(self, key: Any, kind: str, source: Any) -> str:
         """A Python or NumPy scalar: of a value, or the number itself; ``kind`` as of a dtype."""
         ctype = "double" if kind == "f" else "long long"
+        if not isinstance(source, Value) and ("scalar", key) not in self._names:
+            if self._constants == CONSTANTS:
+                pool = self._pools["f" if kind == "f" else "i"]
+                pointer = self._take(("pool", pool.dtype), "p", f"const {ctype}* __restrict__", "pointer", pool)
+                self._names["scalar", key] = f"{pointer}[{len(pool.numbers)}]"
+                pool.numbers.append(source)
+            else:
+                self._constants += 1
         return self._take(("scalar", key), "s", ctype, "scalar", source)
 
     @property
