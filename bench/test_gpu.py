@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 
 from bench.gpu import card, clocks, measure, report
-from bench.gpu.__main__ import FILE, main
+from bench.gpu.__main__ import file_for, main
 from bench.gpu.contenders import CONTENDERS, REFERENCE
 from bench.gpu.table import WORKLOADS
-from bench.gpu.worker import Worker, fetch, put
 from bench.peers.contender import Missing
-from bench.peers.problems import Problem
 from bench.peers.processes import Answering, Died
 from xpgrad.devices import GpuStatus, gpu_status
 
@@ -67,33 +65,6 @@ def test_a_library_that_sees_no_gpu_is_missing(name, monkeypatch):
         clocks.make(name, "gpu")
 
 
-@pytest.mark.parametrize("mapped", [False, True])
-def test_a_problem_comes_back_as_it_was(mapped, tmp_path):
-    problem = Problem((np.ones((2, 1), np.float32), np.float32(0.5)), (np.arange(3),))
-    put(problem, tmp_path)
-    again = fetch(tmp_path, mapped=mapped)
-    assert [len(again.params), len(again.data)] == [2, 1]
-    for a, b in zip(problem.params + problem.data, again.params + again.data, strict=True):
-        assert np.array_equal(a, b)
-        assert a.dtype == b.dtype
-
-
-def test_of_variants_the_fastest_is_kept_and_one_that_fails_is_named(tmp_path, monkeypatch):
-    pytest.importorskip("scipy")
-    w = WORKLOADS["logistic-32"]
-    put(w.make("tiny"), tmp_path)
-    variants = {"good": {"fused": True}, "bad": {"fused": True, "nonsense": 1}}
-    monkeypatch.setitem(CONTENDERS, "cupy", CONTENDERS["cupy"]._replace(variants=variants))
-    worker = Worker("logistic-32", "cupy", "tiny", "cpu", str(tmp_path))
-    worker.start()
-    answer = worker.first_call()
-    assert answer["variant"] == "good"
-    assert "nonsense" in answer["variants"]["bad"]["failed"]
-    times = worker.time(seconds=0.001, flush_bytes=0)
-    assert len(times["wall_s"]) >= 1
-    assert times["device_s"] is None
-
-
 # A run with stand-ins for the processes ------------------------------------------------------------------
 
 
@@ -115,6 +86,8 @@ class Stub:
         pass
 
     def ask(self, do, *, within_s, **arguments):
+        if do == "first_call" and self.who != REFERENCE:
+            assert 0 < arguments["seconds"] <= measure.AT_MOST_S  # a worker knows what it has
         answer = self.said.get(do)
         if isinstance(answer, Exception | SystemExit):
             raise answer
@@ -186,12 +159,32 @@ def test_a_result_that_is_off_is_named_and_meets_no_target(scripted):
 def test_a_fast_peer_that_is_off_still_counts(scripted):
     found = scripted("softmax", ALL, cupy={"gradient": np.full(3, 1.1), "seconds": 1e-4})
     assert found["verdict"]["best_peer"] == "cupy"
-    assert report.complaints("softmax", found)
+    assert found["verdict"]["off"] == ["cupy"]
+    assert "OFF: cupy on softmax: value and gradients differ from float64" in report.render("softmax", found)
+    assert report.complaints("softmax", found) == []
+
+
+def test_ours_that_is_off_on_the_cpu_is_a_failure(scripted):
+    off = {"gradient": np.full(3, 1.1)}
+    found = scripted("softmax", ["cpu:xpgrad.compile", *ALL], **{"cpu:xpgrad_compile": off})
+    (complaint,) = report.complaints("softmax", found)
+    assert "cpu:xpgrad.compile on softmax" in complaint
+
+
+def test_variants_that_were_not_timed_are_named(scripted):
+    variants = {"graph": {"not_tried": "3 s were left"}, "loss": {"failed": "Error: a\nof no use"}, "one": {}}
+    found = scripted("softmax", ALL, torch_compile={"first_call": {"variant": "one", "variants": variants}})
+    text = report.render("softmax", found)
+    assert "torch.compile, graph: not tried: 3 s were left" in text
+    assert "torch.compile, loss: failed: of no use" in text
+    assert "torch.compile, one" not in text
 
 
 def test_without_a_reference_nobody_agrees(scripted):
-    found = scripted("softmax", ALL[:1], **{REFERENCE: {"first_call": Died("no memory")}})
+    found = scripted("softmax", ALL, **{REFERENCE: {"first_call": Died("no memory")}})
     assert "no memory" in found["contenders"]["cupy"]["disagreement"]
+    (complaint,) = report.complaints("softmax", found)
+    assert "no memory" in complaint
 
 
 def test_ours_absent_is_a_failure_and_a_peer_absent_is_not(scripted):
@@ -280,7 +273,7 @@ def test_a_dry_run_goes_from_end_to_end(tmp_path, capsys):
     names = ["logistic-32-20m", "black-scholes"]
     command = ["--out", str(tmp_path), *DRY, "--profile", "--only", *names, "--contenders", *contenders]
     assert main(command) == 0
-    written = json.loads((tmp_path / FILE).read_text())
+    written = json.loads((tmp_path / "gpu-logistic-32-20m_black-scholes.json").read_text())
     assert written["dry_run"] is True
     assert {"commit", "date", "versions", "machine", "card", "ceilings", "nvidia_smi"} <= set(written)
     assert {"copy", "read", "sgemm"} <= set(written["ceilings"])
@@ -298,9 +291,14 @@ def test_a_dry_run_goes_from_end_to_end(tmp_path, capsys):
     assert "NOT at that size" in printed
 
 
+def test_runs_of_other_workloads_leave_each_others_files_alone():
+    assert file_for(list(WORKLOADS)) == file_for(list(WORKLOADS)[::-1]) == "gpu.json"
+    assert file_for(["mlp", "softmax"]) == file_for(["softmax", "mlp"]) == "gpu-softmax_mlp.json"
+
+
 def test_what_the_budget_does_not_cover_is_named(tmp_path, capsys):
     assert main(["--out", str(tmp_path), *DRY, "--budget", "1e-9", "--only", "mlp"]) == 1
-    assert "used up" in json.loads((tmp_path / FILE).read_text())["workloads"]["mlp"]["not_run"]
+    assert "used up" in json.loads((tmp_path / "gpu-mlp.json").read_text())["workloads"]["mlp"]["not_run"]
     assert "mlp: the budget" in capsys.readouterr().err
 
 
@@ -309,7 +307,9 @@ def test_a_disagreement_gives_1_and_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("bench.peers.agreement.tolerance", lambda dtype: off)
     command = ["--out", str(tmp_path), *DRY, "--only", "softmax", "--contenders", "xpgrad"]
     assert main(command) == 1
-    row = json.loads((tmp_path / FILE).read_text())["workloads"]["softmax"]["contenders"]["xpgrad"]
+    row = json.loads((tmp_path / "gpu-softmax.json").read_text())["workloads"]["softmax"]["contenders"][
+        "xpgrad"
+    ]
     assert row["agrees"] is False
     assert row["median_ms"] > 0
     assert "differ from float64" in capsys.readouterr().err
@@ -329,7 +329,7 @@ def test_ours_runs_on_the_gpu_from_end_to_end(tmp_path):
     contenders = ["cpu:xpgrad.compile", "cupy", "xpgrad", "xpgrad.compile"]
     command = ["--out", str(tmp_path), "--tiny", "--rounds", "2", "--only", "logistic-32"]
     assert main([*command, "--contenders", *contenders]) == 0
-    written = json.loads((tmp_path / FILE).read_text())
+    written = json.loads((tmp_path / "gpu-logistic-32.json").read_text())
     assert {"to_device_pinned", "to_device_pageable"} <= set(written["ceilings"])
     row = written["workloads"]["logistic-32"]["contenders"]["xpgrad.compile"]
     assert row["device"]["median_ms"] > 0

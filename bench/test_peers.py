@@ -1,7 +1,13 @@
 """Every workload of `bench.peers` at a tiny size, by every contender that is here: ``pytest bench``."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +18,7 @@ from bench.peers.contender import CONTENDERS, Missing, make
 from bench.peers.processes import Process
 from bench.peers.report import render, verdict
 from bench.peers.table import WORKLOADS
+from bench.peers.worker import PARENT
 
 
 @pytest.fixture(autouse=True)
@@ -130,11 +137,57 @@ def test_a_missing_library_is_named(monkeypatch):
         make("jax", "rosenbrock", WORKLOADS["rosenbrock"].make("tiny"))
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def state(pid):
+    """Of a process, as Linux says it: T is stopped, Z has ended; X also where nothing is left of it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+@on_linux
 def test_a_contender_that_waits_is_stopped():
     with Process("rosenbrock", "numpy", "tiny") as process:
         process.ask("prepare")
-        with open(f"/proc/{process.process.pid}/stat") as file:
-            state = file.read().rpartition(")")[2].split()[0]
-        assert state == "T"
+        assert state(process.process.pid) == "T"
         assert process.ask("first_call")["first_s"] > 0
+
+
+ASKS_AND_WAITS = """
+import time
+from bench.peers.processes import Process
+
+process = Process("rosenbrock", "numpy", "tiny")
+process.ask("prepare")
+print(process.process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@on_linux
+def test_a_stopped_contender_ends_when_who_started_it_is_killed():
+    with subprocess.Popen([sys.executable, "-c", ASKS_AND_WAITS], stdout=subprocess.PIPE, text=True) as parent:
+        pid = int(parent.stdout.readline())
+        try:
+            assert state(pid) == "T"
+            parent.kill()
+            end = time.monotonic() + 20
+            while state(pid) not in "ZX" and time.monotonic() < end:
+                time.sleep(0.01)
+            assert state(pid) in "ZX"
+        finally:
+            parent.kill()
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@on_linux
+def test_a_contender_whose_parent_is_gone_before_it_looks_ends_at_once():
+    command = [sys.executable, "-m", "bench.peers.worker", "rosenbrock", "numpy", "tiny"]
+    orphan = os.environ | {PARENT: "-1"}
+    done = subprocess.run(command, env=orphan, input='{"do": "prepare"}\n', capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is gone" in done.stderr

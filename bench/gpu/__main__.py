@@ -5,9 +5,11 @@
     python -m bench.gpu --out DIR --only mlp softmax --contenders xpgrad.compile jax.jit
     python -m bench.gpu --out DIR --profile                with bytes over time, and what `explain` says
 
-Writes ``gpu.json``, after each workload anew, so that a run that is cut short leaves what it had. The
-peers come with ``pip install -e ".[bench]"``, JAX for the GPU with ``jax[cuda12]`` or ``jax[cuda13]``.
-Let nothing else run on the machine. The card's settings are read, never changed.
+Writes ``gpu.json``, and with ``--only`` a file named after the workloads, such as ``gpu-softmax_mlp.json``:
+a file has the conditions and the ceilings of one run, and is replaced by the next of the same
+workloads, a quick one too. It is written after each workload anew, so that a run that is cut short leaves
+what it had. The peers come with ``pip install -e ".[bench]"``, JAX for the GPU with ``jax[cuda12]`` or
+``jax[cuda13]``. Let nothing else run on the machine. The card's settings are read, never changed.
 
 **Who.** ``torch.compile``, ``jax.jit`` and CuPy by hand, each in the fastest of its variants on this card,
 and xpgrad, compiled and eager, all on the first visible GPU; NumPy by hand and xpgrad on the CPU. A library
@@ -22,8 +24,13 @@ has none, its streams are its own); and a call among many that nobody waits for.
 L2 caches is driven out of the cache before each call of the first two; what is smaller than a megabyte
 stays. A round's figure is the median of its calls, a contender's the median over the rounds.
 
+**Variants.** All of a contender's share the time for its first call. One that would not fit, by the longest
+before it, is not tried, and named, as is one that fails.
+
 **Agreement.** As in `bench.peers`: value and gradient against NumPy in float64. A contender that is
-off is named and timed all the same, and the exit status is 1.
+off is named, with what it differs by, and its time counts all the same. If it is ours, the exit status is
+1. A peer's does not change it: the bound does not grow with the samples, and over 20,000,000 of them a
+float32 product that keeps one running sum is off by rounding alone.
 
 **Memory.** The most that a library's own pool held during a step, beyond the data: results and
 temporaries; workspaces where the library takes them from its pool. Torch's and CuPy's are what is
@@ -40,6 +47,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +60,12 @@ from bench.peers.processes import Answering, Died
 from bench.peers.report import conditions
 from xpgrad.devices import gpu_status
 
-FILE = "gpu.json"
+
+def file_for(workloads: Collection[str]) -> str:
+    """The name of the file for a run of these workloads, in whatever order."""
+    if set(workloads) == set(WORKLOADS):
+        return "gpu.json"
+    return f"gpu-{'_'.join(name for name in WORKLOADS if name in workloads)}.json"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"python -m bench.gpu: no GPU can be used: {status.reason}\n  {status.remedy}", file=sys.stderr)
         return 2
     args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / file_for(args.only)
     start = time.monotonic()
     budget = measure.Budget(args.budget)
     settings = measure.Settings(args.size, args.device, args.rounds, args.round_s, explain=args.profile)
@@ -87,12 +101,12 @@ def main(argv: list[str] | None = None) -> int:
         found = _workload(name, args, report, settings, budget)
         report["workloads"][name] = found
         report["seconds"] = time.monotonic() - start
-        _write(args.out / FILE, report)
+        _write(path, report)
         print(render(name, found), flush=True)
         if args.profile and "profile" in found:
             print(render_profile(name, found["profile"]), flush=True)
         wrong += complaints(name, found)
-    print(f"\n{report['seconds']:.0f} s; written to {args.out / FILE}")
+    print(f"\n{report['seconds']:.0f} s; written to {path}")
     for complaint in wrong:
         print(f"python -m bench.gpu: {complaint}", file=sys.stderr)
     return 1 if wrong else 0
@@ -102,7 +116,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"{FILE} is written there")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the JSON goes")
     parser.add_argument("--only", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="WORKLOAD")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds")

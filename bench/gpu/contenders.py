@@ -56,6 +56,7 @@ CONTENDERS = {
 }
 PEERS = ("torch.compile", "jax.jit", "cupy")
 OURS = ("xpgrad.compile", "xpgrad")
+OURS_ON_CPU = ("cpu:xpgrad.compile", "cpu:xpgrad")
 CPU = ("cpu:numpy", "cpu:xpgrad.compile")
 
 REFERENCE = "float64"  # NumPy by hand in float64, on the CPU

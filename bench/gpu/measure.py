@@ -34,7 +34,7 @@ ENVIRONMENT = {
     "cpu": {"JAX_PLATFORMS": "cpu"},
 }
 CACHES_FULL = 4  # data smaller than this many L2 caches would partly stay there
-AT_MOST_S = 150.0  # for one contender's compilation
+AT_MOST_S = 150.0  # for one contender's compilation, of all of its variants
 NO_CACHE_BYTES = 1 << 20  # data smaller than this an optimiser has just written: it lies in the cache anyway
 
 Say = Callable[[str], None]
@@ -121,10 +121,14 @@ def _process(name: str, who: str, settings: Settings, folder: Path) -> Answering
 def _ask(process: Answering, do: str, budget: Budget, **arguments: Any) -> dict[str, Any]:
     """Its answer, or ``{"failed": why}``."""
     try:
-        answer: dict[str, Any] = process.ask(do, within_s=min(AT_MOST_S, budget.left() + 1), **arguments)
+        answer: dict[str, Any] = process.ask(do, within_s=_within(budget), **arguments)
     except Died as died:
         return {"failed": str(died)}
     return answer
+
+
+def _within(budget: Budget) -> float:
+    return min(AT_MOST_S, budget.left() + 1)
 
 
 def _stopped(row: dict[str, Any]) -> bool:
@@ -154,7 +158,7 @@ def _ready(
     settings: Settings,
 ) -> dict[str, Any]:
     """Have it compile and be held against float64."""
-    row = _ask(process, "first_call", budget)
+    row = _ask(process, "first_call", budget, seconds=_within(budget))
     if _stopped(row):
         return row
     if settings.explain:

@@ -6,7 +6,7 @@ Out: JSON-able dicts, and text for the terminal.
 
 from typing import Any
 
-from bench.gpu.contenders import OURS
+from bench.gpu.contenders import OURS, OURS_ON_CPU
 from bench.gpu.table import WORKLOADS
 from bench.peers.report import number, target
 
@@ -41,7 +41,7 @@ def verdict(workload: str, found: dict[str, Any], rates: dict[str, Any]) -> dict
         "ratio_to_best_peer": ratio,
         "ratios": ratios,
         "peers_not_timed": absent,
-        "off": [name for name, row in rows.items() if row.get("agrees") is False],
+        "off": [name for name, row in rows.items() if _is_off(row)],
         "cpu_to_gpu": _speed_ups(w.ours, w.on_cpu, timed),
         "targets": targets,
     }
@@ -88,17 +88,25 @@ def profile(found: dict[str, Any], rates: dict[str, Any]) -> dict[str, Any]:
 
 
 def complaints(workload: str, found: dict[str, Any]) -> list[str]:
-    """What makes the run a failure: a result that is off, or ours absent. A peer that is not here does not."""
+    """What makes the run a failure: ours off, on either device, or ours not timed on the GPU.
+
+    A peer that is not here, or is off, does not, for nothing here could mend that; `render` says so.
+    """
     if "not_run" in found:
         return [f"{workload}: {found['not_run']}"]
     rows = found["contenders"]
-    off = [f"{workload}: {row['disagreement']}" for row in rows.values() if row.get("agrees") is False]
+    ours = (*OURS, *OURS_ON_CPU)
+    off = [f"{workload}: {rows[name]['disagreement']}" for name in ours if _is_off(rows.get(name, {}))]
     absent = [
         f"{workload}: {name} was not timed: {row.get('failed') or row.get('missing')}"
         for name, row in rows.items()
         if name in OURS and "median_ms" not in row
     ]
     return off + absent
+
+
+def _is_off(row: dict[str, Any]) -> bool:
+    return row.get("agrees") is False
 
 
 def render(workload: str, found: dict[str, Any]) -> str:
@@ -115,6 +123,7 @@ def render(workload: str, found: dict[str, Any]) -> str:
     )
     for name, row in found["contenders"].items():
         lines.append(f"  {name:19}{_cells(row)}")
+    lines += _notes(found["contenders"])
     v = found["verdict"]
     if v["best_peer"]:
         lines.append(f"  the best peer is {v['best_peer']}")
@@ -131,14 +140,26 @@ def render(workload: str, found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _notes(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Whose result is off, by how much, and which variants were not timed, and why."""
+    lines = []
+    for name, row in rows.items():
+        if _is_off(row):
+            lines.append(f"  OFF: {_in_a_line(row['disagreement'])}")
+        for variant, tried in row.get("variants", {}).items():
+            for key, what in (("not_tried", "not tried"), ("failed", "failed")):
+                if key in tried:
+                    lines.append(f"  {name}, {variant}: {what}: {_in_a_line(tried[key])}")
+    return lines
+
+
 WIDTHS = (11, 23, 11, 11, 12)
 
 
 def _cells(row: dict[str, Any]) -> str:
     for why in ("missing", "failed"):
         if why in row:
-            said = row[why].strip().splitlines()
-            return f"  {why}: {said[-1] if len(said) > 1 else said[0]}"
+            return f"  {why}: {_in_a_line(row[why])}"
     if "median_ms" not in row:
         return "  not timed"
     quartiles = f"{row['quartile_1_ms']:.4g} to {row['quartile_3_ms']:.4g}"
@@ -149,6 +170,11 @@ def _cells(row: dict[str, Any]) -> str:
     cells += number(device, WIDTHS[2]) + number(queued, WIDTHS[3]) + number(mb, WIDTHS[4], ".1f")
     off = "" if row.get("agrees", True) else "   OFF"
     return f"{cells}   {row.get('variant', '')}{off}".rstrip()
+
+
+def _in_a_line(said: str) -> str:
+    """The last line, which is where Python says what went wrong."""
+    return said.strip().rpartition("\n")[2]
 
 
 def render_profile(workload: str, p: dict[str, Any]) -> str:

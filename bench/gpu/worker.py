@@ -2,7 +2,8 @@
 
 In:  commands as in `bench.peers.worker`; the problem in FOLDER, as `put` wrote it.
 Out: their answers.
-Holds: a variant that fails is named with its reason; the contender fails when all of its variants do.
+Holds: a variant that fails, or is not tried for want of time, is named with its reason; the contender fails
+when all of its variants do.
 """
 
 import sys
@@ -57,11 +58,19 @@ class Worker:
         self.problem = fetch(self.folder, mapped=on_device)
         return {"modes": self.clock.modes()}
 
-    def first_call(self) -> dict[str, Any]:
-        """Build, call and try each variant, and keep the fastest."""
+    def first_call(self, seconds: float = float("inf")) -> dict[str, Any]:
+        """Build, call and try each variant, and keep the fastest.
+
+        In ``seconds`` the process may be ended, with all that it found: another variant is begun only if
+        the longest so far would fit into what is left.
+        """
         tried: dict[str, Any] = {}
-        fastest = float("inf")
+        fastest, longest, begun = float("inf"), 0.0, time.perf_counter()
         for name in CONTENDERS[self.name].variants:
+            start = time.perf_counter()
+            if longest > (left := seconds - (start - begun)):
+                tried[name] = {"not_tried": f"{left:.0f} s were left; another variant took {longest:.0f} s"}
+                continue
             try:
                 contender, step, tried[name] = self._try(name)
             except Missing:
@@ -70,6 +79,8 @@ class Worker:
                 tried[name] = {"failed": _brief(error)}
                 last = error
                 continue
+            finally:
+                longest = max(longest, time.perf_counter() - start)
             if tried[name]["tried_s"] < fastest:
                 fastest = tried[name]["tried_s"]
                 self.contender, self.step, self.variant = contender, step, name
@@ -136,7 +147,7 @@ class Reference(Worker):
         self.problem = fetch(self.folder, mapped=False).in_float64()
         return {}
 
-    def first_call(self) -> dict[str, Any]:
+    def first_call(self, seconds: float = float("inf")) -> dict[str, Any]:
         self.contender = getattr(by_numpy, self.workload.job)(self.problem)
         self.step = self.contender.build()
         return {}

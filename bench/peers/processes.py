@@ -3,7 +3,9 @@
 In:  a module that answers (`bench.peers.worker.serve`), a workload, a contender.
 Out: a Process, asked by `ask`.
 Holds: outside of `ask` the process and its children are stopped. So the pools of those that wait do
-not spin on the cores of the one whose turn it is, whatever their settings.
+not spin on the cores of the one whose turn it is, whatever their settings. On Linux the process ends with
+the one that started it, even if that is killed (`bench.peers.worker.end_with_parent`): it may be stopped,
+and hold a card's memory.
 """
 
 import json
@@ -17,13 +19,18 @@ from contextlib import contextmanager, suppress
 from threading import TIMEOUT_MAX, Event, Timer
 from typing import Any
 
+from bench.peers.worker import PARENT
+
 
 class Died(SystemExit):
     """A process ended instead of answering; the message has what it wrote to standard error."""
 
 
 class Answering:
-    """A module in a process of its own, with a line of JSON for each line of JSON. ``with`` ends it."""
+    """A module in a process of its own, with a line of JSON for each line of JSON. ``with`` ends it.
+
+    To be made in the main thread: the process ends with the thread that started it.
+    """
 
     def __init__(
         self, module: str, *arguments: str, name: str, environment: dict[str, str] | None = None
@@ -36,7 +43,7 @@ class Answering:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             text=True,
-            env=os.environ | (environment or {}),
+            env=os.environ | (environment or {}) | {PARENT: str(os.getpid())},
             start_new_session=True,  # a process group: torch.compile's helpers stop with it
         )
 

@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -124,8 +125,28 @@ def _settled() -> int:
     return _status("VmRSS")
 
 
+PARENT = "XPGRAD_BENCH_PARENT"  # the environment's name for the number of the process that asks
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+
+
+def end_with_parent(parent: int) -> None:
+    """Have Linux kill this process when the thread that started it is gone, or end now if it is gone already.
+
+    A killed parent closes our standard input, but whoever is stopped does not see that.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    if prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL)):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        sys.exit("the process that started this one is gone")
+
+
 def serve(worker: Any) -> None:
     """Have ``worker`` do what standard input says, and answer."""
+    if PARENT in os.environ:  # not where someone types the commands
+        end_with_parent(int(os.environ[PARENT]))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     for line in sys.stdin:
