@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Layouts, line_of, placed
+from xpgrad.backends.assembly import Layouts, layout_of, line_of, placed
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, as_planned
 from xpgrad.backends.gpu.cuda.printing.kernel import THREADS
 from xpgrad.backends.gpu.cuda.printing.layout import c_strides
@@ -105,6 +105,7 @@ class TiledStep:
     def _build(self, tile: int) -> None:
         """What is done for a tile, and for a last one that is shorter; smaller tiles where memory is short."""
         while True:
+            self._stage = None  # it would take the room of the next
             try:
                 shapes = [_cut_shape(self._layouts.held[h], a, tile) for h, a in self._cut.items()]
                 self._stage = self._device.stage(shapes) if shapes else None
@@ -125,7 +126,7 @@ class TiledStep:
 
     def _turn(self, length: int) -> Turn:
         part = Part(self.step, self._plan, length)
-        arrays = {s: self._planned(u)[between(a, 0, length)] for s, (u, a) in part.slices.items()}
+        arrays = {s: layout_of(self._planned(u)[between(a, 0, length)]) for s, (u, a) in part.slices.items()}
         return Turn(part, arrays, self._layouts, self._device)
 
     def _planned(self, source: Any) -> Any:
