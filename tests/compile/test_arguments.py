@@ -1,5 +1,7 @@
 """What goes into a compiled function and what comes out: trees, layouts, dtypes, aliases."""
 
+import gc
+import weakref
 from collections import namedtuple
 from dataclasses import dataclass
 from functools import partial
@@ -143,6 +145,18 @@ def test_outputs_that_alias_inputs_or_one_another_are_fresh_arrays(generator):
         for i, a in enumerate(outs):
             assert a.flags.writeable
             assert not any(np.may_share_memory(a, b) for b in (x, y, *outs[:i]))
+
+
+@pytest.mark.parametrize("m", [5, 40_000])
+def test_arguments_are_let_go(generator, m):
+    loss = lambda w, x: np.sum(np.tanh(x[1:] @ w) ** 2) + x[0, 0] + np.sum(x.T)
+    f = generator.compile(xg.value_and_grad(loss))
+    x, w = np.ones((m, 3)), np.ones(3)
+    f(w, x)
+    there = [weakref.ref(x), weakref.ref(w)]
+    del x, w
+    gc.collect()
+    assert all(one() is None for one in there)
 
 
 def test_no_argument_is_ever_written_to(compiler):
