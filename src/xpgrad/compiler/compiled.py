@@ -241,6 +241,9 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
     traced, not in each call. Globals and closure variables that it reads, and their attributes, are
     watched: another value is another trace. Random numbers drawn inside would be the same in each
     call; that is an error where it can be seen. Under ``xg.debug(nans=True)`` nodes run one by one.
+
+    An index outside its axis is an OutOfBoundsError on the CPU. On a GPU it wraps around, as CuPy's do:
+    an error would have to wait for the device.
     """
     if f is None:
         return lambda g: compile(g, device=device, threads=threads)

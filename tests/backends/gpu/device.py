@@ -4,19 +4,21 @@ import ctypes
 from contextlib import nullcontext
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from backends.gpu.shim import Shim
 from xpgrad.backends.gpu.cuda.printing.kernel import THREADS, Limits
 from xpgrad.backends.gpu.cuda.tiles.stream import PlainStage
 
-SHIM = Shim()
+SHIM = Shim(races=True)
 
 
 class ShimDevice:
     """What `xpgrad.backends.gpu.cuda.program.Device` asks for, on NumPy arrays.
 
     Blocks have ``threads`` threads, 1 or a multiple of a warp; with ``reverse`` the last runs first, so that
-    one that does not wait for another is found out.
+    one that does not wait for another is found out. `races.cpp` watches every launch, which then raises
+    RuntimeError.
     """
 
     xp = np
@@ -65,9 +67,11 @@ class ShimDevice:
         return 0
 
     def capture(self, start):
-        self.captured = []
-        start()
-        launches, self.captured = self.captured, None
+        self.captured = launches = []
+        try:
+            start()
+        finally:
+            self.captured = None
 
         def again():
             self.launches.append("graph")
@@ -78,10 +82,12 @@ class ShimDevice:
 
 
 def _address_alone(x):
-    """What a graph holds of an argument: of an array where it begins, which keeps nothing alive."""
-    if not isinstance(x, np.ndarray):
+    """What a graph holds of an argument: of an array where it lies, which keeps nothing alive."""
+    if not isinstance(x, np.ndarray) or not x.size:
         return x
-    return np.frombuffer((ctypes.c_char * x.itemsize).from_address(x.ctypes.data), x.dtype)
+    low, high = byte_bounds(x)
+    memory = (ctypes.c_char * (high - low)).from_address(low)
+    return np.ndarray(x.shape, x.dtype, memory, x.ctypes.data - low, x.strides)
 
 
 class Collector(ShimDevice):

@@ -3,7 +3,8 @@
 // What comes before `prelude.cuh`, with XG_SHIM defined; `shim.py` adds a launcher for each kernel. Blocks run
 // one after another. The threads of a block are fibers, of which one runs until it waits for the others: at
 // `__syncthreads`, or for the values of a shuffle. So there is an order, which can be turned round, and nothing
-// is ever torn; threads that wait in vain are reported.
+// is ever torn; threads that wait in vain are reported. With XG_SHIM_RACES defined, `races.cpp` is told which
+// thread runs, how often it has waited, and where shared memory lies.
 
 #pragma once
 
@@ -15,10 +16,13 @@
 #define __forceinline__ inline
 #define __noinline__
 #define __constant__ static const
-#define __shared__ static
+#define __shared__ static __attribute__((section("xgshared")))
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
 #define __align__(n) alignas(n)
+
+// What is the shim's own is not watched.
+#define XG_SHIM_OWN __attribute__((no_sanitize("thread")))
 
 // ── threads and blocks ───────────────────────────────────────────────────────────────────────
 struct uint3 {
@@ -46,9 +50,28 @@ static xg_shim_failure xg_shim_failed;
 static void (*xg_shim_body)(void*);
 static void* xg_shim_argument;
 
-static inline xg_shim_fiber& xg_shim_self() { return xg_shim_fibers[threadIdx.x]; }
+#ifdef XG_SHIM_RACES
+extern "C" {
+void xg_race_shared(const char* name, const void* low, const void* high);
+void xg_race_block(unsigned int block);
+void xg_race_thread(unsigned int thread, unsigned int waits, const void* low, const void* high);
+// The linker's, around a section; where no kernel has such an array there is none.
+extern char __start_xgshared[] __attribute__((weak, visibility("hidden")));
+extern char __stop_xgshared[] __attribute__((weak, visibility("hidden")));
+}
+#else
+static inline void xg_race_block(unsigned int) {}
+static inline void xg_race_thread(unsigned int, unsigned int, const void*, const void*) {}
+#endif
+
+XG_SHIM_OWN static inline xg_shim_fiber& xg_shim_self() { return xg_shim_fibers[threadIdx.x]; }
+XG_SHIM_OWN static inline void xg_shim_tell() {
+    const xg_shim_fiber& self = xg_shim_self();
+    xg_race_thread(threadIdx.x, self.waits, self.stack, self.stack + xg_shim_stack);
+}
 // Until all threads from `first` on have counted as far; those at their end do not count.
-static inline void xg_shim_wait(unsigned int xg_shim_fiber::*count, unsigned int first, unsigned int number) {
+XG_SHIM_OWN static inline void xg_shim_wait(
+    unsigned int xg_shim_fiber::*count, unsigned int first, unsigned int number) {
     xg_shim_fiber& self = xg_shim_self();
     for (;;) {
         bool all = true;
@@ -58,13 +81,14 @@ static inline void xg_shim_wait(unsigned int xg_shim_fiber::*count, unsigned int
         swapcontext(&self.context, &xg_shim_scheduler);
     }
     xg_shim_moved = true;
+    xg_shim_tell();
 }
-static inline void __syncthreads() {
+XG_SHIM_OWN static inline void __syncthreads() {
     if (blockDim.x == 1) return;
     ++xg_shim_self().waits;
     xg_shim_wait(&xg_shim_fiber::waits, 0, blockDim.x);
 }
-template <class T> static inline T xg_shim_shuffle(T x, int lane) {
+template <class T> XG_SHIM_OWN static inline T xg_shim_shuffle(T x, int lane) {
     if (blockDim.x == 1) return x;
     xg_shim_fiber& self = xg_shim_self();
     const unsigned int first = threadIdx.x & ~31u, which = self.shuffles & 1;
@@ -76,7 +100,7 @@ template <class T> static inline T xg_shim_shuffle(T x, int lane) {
     __builtin_memcpy(&x, other.value[which], sizeof(x));
     return x;
 }
-static inline int xg_shim_lane() { return threadIdx.x & 31; }
+XG_SHIM_OWN static inline int xg_shim_lane() { return threadIdx.x & 31; }
 template <class T> static inline T __shfl_sync(unsigned int, T x, int lane) { return xg_shim_shuffle(x, lane); }
 template <class T> static inline T __shfl_xor_sync(unsigned int, T x, int mask) {
     return xg_shim_shuffle(x, xg_shim_lane() ^ mask);
@@ -101,14 +125,15 @@ template <class T> static inline T atomicAdd(T* p, T x) {
 // Before each block NaN stands in what the kernel asked for, and a mark behind it.
 static const unsigned long xg_shim_limit = 256 << 10;
 static const unsigned long xg_shim_mark = 64;
-alignas(16) static unsigned char xg_shim_shared[xg_shim_limit + xg_shim_mark];
+static unsigned char* const xg_shim_shared =
+    static_cast<unsigned char*>(__builtin_malloc(xg_shim_limit + xg_shim_mark));
 #define XG_DYNAMIC_SHARED(name) unsigned char* const name = xg_shim_shared
 
-static void xg_shim_enter() {
+XG_SHIM_OWN static void xg_shim_enter() {
     xg_shim_body(xg_shim_argument);
     xg_shim_self().done = xg_shim_moved = true;
 }
-static inline void xg_shim_run_block(bool reverse) {
+XG_SHIM_OWN static inline void xg_shim_run_block(bool reverse) {
     const unsigned int threads = blockDim.x;
     for (unsigned int t = 0; t < threads; ++t) {
         xg_shim_fiber& fiber = xg_shim_fibers[t];
@@ -128,6 +153,7 @@ static inline void xg_shim_run_block(bool reverse) {
             threadIdx.x = reverse ? threads - 1 - k : k;
             if (xg_shim_self().done) continue;
             ++left;
+            xg_shim_tell();
             swapcontext(&xg_shim_scheduler, &xg_shim_self().context);
         }
         if (left && !xg_shim_moved) xg_shim_failed = XG_SHIM_IN_VAIN;
@@ -135,21 +161,30 @@ static inline void xg_shim_run_block(bool reverse) {
     threadIdx.x = 0;
 }
 template <class Body>
-static int xg_shim_run(unsigned int grid, unsigned int block, unsigned long shared, bool reverse, Body body) {
+XG_SHIM_OWN static int xg_shim_run(
+    unsigned int grid, unsigned int block, unsigned long shared, bool reverse, Body body) {
     if (shared > xg_shim_limit || block > xg_shim_threads) return XG_SHIM_TOO_MUCH;
     gridDim.x = grid;
     blockDim.x = block;
     xg_shim_failed = XG_SHIM_FINE;
-    xg_shim_body = [](void* given) { (*static_cast<Body*>(given))(); };
+    xg_shim_body = [](void* given) XG_SHIM_OWN { (*static_cast<Body*>(given))(); };
     xg_shim_argument = &body;
+#ifdef XG_SHIM_RACES
+    xg_race_shared("a __shared__ array", __start_xgshared, __stop_xgshared);
+    xg_race_shared("the dynamic shared memory", xg_shim_shared, xg_shim_shared + shared);
+#endif
+    const char* const here = static_cast<const char*>(__builtin_frame_address(0));
     for (unsigned int b = 0; b < grid && !xg_shim_failed; ++b) {
         blockIdx.x = reverse ? grid - 1 - b : b;
+        xg_race_block(blockIdx.x);
         __builtin_memset(xg_shim_shared, 0xff, shared);
         __builtin_memset(xg_shim_shared + shared, 0xa5, xg_shim_mark);
-        if (block == 1)
+        if (block == 1) {
+            xg_race_thread(0, 0, here - xg_shim_stack, here);
             body();
-        else
+        } else {
             xg_shim_run_block(reverse);
+        }
         for (unsigned long k = 0; k < xg_shim_mark; ++k)
             if (xg_shim_shared[shared + k] != 0xa5) xg_shim_failed = XG_SHIM_BEYOND;
     }

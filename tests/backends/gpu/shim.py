@@ -26,9 +26,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 HEADER = Path(__file__).with_name("shim.h")
 OPTIONS = "-std=c++17 -O1 -shared -fPIC -ffp-contract=off -fno-strict-aliasing".split()
+# A call that is made of a loop is not instrumented. The libraries are named since the option brings another.
+WATCHED = "-DXG_SHIM_RACES -g1 -fsanitize=thread -fno-tree-loop-distribute-patterns".split()
+LIBRARIES = "-Wl,-Bsymbolic -nodefaultlibs -lstdc++ -lm -lc".split()
 _KERNEL = re.compile(
     r'extern\s+"C"\s+__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+'
     r"(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)"
@@ -46,6 +50,7 @@ _FAILURES = {
     4: "shuffles with lanes that are gone",
 }
 _LAUNCHER = [ctypes.c_uint, ctypes.c_uint, ctypes.c_ulong, ctypes.c_bool, ctypes.c_void_p]
+_ARRAY = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_bool]
 # A module has one threadIdx.
 _running = threading.Lock()
 
@@ -72,8 +77,10 @@ class Parameter:
         words = re.sub(r"\b(const|__restrict__|__grid_constant__)\b", " ", text)
         ctype, self.name = re.fullmatch(r"\s*(.*?[\s*])\s*(\w+)\s*", words, re.DOTALL).groups()
         self.is_pointer = "*" in ctype
+        self.is_written = self.is_pointer and not re.search(r"\bconst\b[^*]*\*", text)
         self.base = " ".join(ctype.replace("*", " ").split())
         self.dtype = _DTYPES.get(self.base)
+        self.label = self.name.encode()
         self.ctype = self.base + "*" * ctype.count("*")
 
     def held(self, given):
@@ -118,7 +125,8 @@ class Module:
         TypeError
             The arguments are not the kernel's.
         RuntimeError
-            The kernel writes beyond its shared memory, or its threads wait in vain.
+            The kernel writes beyond its shared memory, its threads wait in vain, or what watches it has found
+            something.
         """
         if block != 1 and block % 32:
             raise ValueError(f"{name}: a block has one thread or a multiple of 32, not {block}")
@@ -127,19 +135,62 @@ class Module:
             raise TypeError(f"{name} takes {len(parameters)} arguments, not {len(args)}")
         held = [p.held(x) for p, x in zip(parameters, args, strict=True)]
         places = (ctypes.c_void_p * max(len(held), 1))(*[ctypes.addressof(x) for x in held])
+        launcher = getattr(self._library, f"shim_{name}")
+        launcher.argtypes = _LAUNCHER
         with _running:
-            launcher = getattr(self._library, f"shim_{name}")
-            launcher.argtypes = _LAUNCHER
+            self._begin(parameters, args)
             failure = launcher(grid, block, shared, reverse, places)
+            found = self._found()
+        if found:
+            raise RuntimeError(f"{name}, {grid} blocks of {block} threads: {found}")
         if failure:
             raise RuntimeError(f"{name} {_FAILURES[failure]} ({block} threads, {shared} bytes)")
 
+    def _begin(self, parameters, args):
+        """Before a launch."""
+
+    def _found(self):
+        """What its threads did wrong."""
+        return ""
+
+
+class WatchedModule(Module):
+    """A compiled source whose accesses `races.cpp` watches."""
+
+    def __init__(self, path, kernels, source):
+        super().__init__(path, kernels)
+        self._path, self._lines = path, source.splitlines()
+        self._library.xg_race_array.argtypes = _ARRAY
+        self._library.xg_race_found.restype = ctypes.c_char_p
+        self._library.xg_race_where.restype = ctypes.c_ulong
+
+    def _begin(self, parameters, args):
+        self._library.xg_race_begin()
+        for p, x in zip(parameters, args, strict=True):
+            if p.is_pointer and x is not None:
+                low, high = byte_bounds(x) if x.size else (x.ctypes.data,) * 2
+                self._library.xg_race_array(p.label, low, high, x.itemsize, p.is_written)
+
+    def _found(self):
+        found = self._library.xg_race_found().decode()
+        if not found:
+            return ""
+        where = ["addr2line", "-i", "-e", str(self._path), hex(self._library.xg_race_where())]
+        told = subprocess.run(where, capture_output=True, text=True, check=False).stdout
+        lines = [int(k) for k in re.findall(r"(?:^|/)source:(\d+)", told, re.MULTILINE)]
+        return "\n    ".join([found, *(f"line {k}: {self._lines[k - 1].strip()}" for k in lines)])
+
 
 class Shim:
-    """A compiler for this process, with further options for g++; what it has compiled it keeps."""
+    """A compiler for this process, with further options for g++; what it has compiled it keeps.
 
-    def __init__(self, *options):
-        self._options = [*OPTIONS, *options]
+    With ``races`` a launch also raises RuntimeError where two threads that do not wait for one another share an
+    entry that one of them writes, and where a thread reads or writes outside the arguments.
+    """
+
+    def __init__(self, *options, races=False):
+        self._options = [*OPTIONS, *options, *(WATCHED if races else ())]
+        self._races = races
         self._modules = {}
 
     def module(self, source):
@@ -171,22 +222,34 @@ class Shim:
                 *[_launcher(name, parameters) for name, parameters in kernels.items()],
             ]
         )
-        path = _folder() / f"{key}.cpp"
+        path = _folder() / f"{key}{'-watched' * self._races}.cpp"
         path.write_text(text, encoding="utf-8")
         library = path.with_suffix(".so")
-        done = subprocess.run(
-            ["g++", *self._options, str(path), "-o", str(library)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(_complaint(done.stderr, source))
-        return Module(library, kernels)
+        watcher = [_watcher(), *LIBRARIES] if self._races else []
+        _compile(source, *self._options, path, *watcher, "-o", library)
+        return WatchedModule(library, kernels, source) if self._races else Module(library, kernels)
+
+
+def _compile(source, *options):
+    done = subprocess.run(["g++", *map(str, options)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(_complaint(done.stderr, source))
+
+
+@cache
+def _watcher():
+    """`races.cpp`, compiled."""
+    made = _folder() / "races.o"
+    options = "-std=c++17 -O2 -fPIC -fno-exceptions -Wall -Wextra -Werror -c".split()
+    _compile("", *options, HEADER.with_name("races.cpp"), "-o", made)
+    return made
 
 
 def _launcher(name, parameters):
     args = ", ".join(f"*({p.ctype}*)args[{i}]" for i, p in enumerate(parameters))
-    head = f'extern "C" int shim_{name}(unsigned grid, unsigned block, unsigned long shared, bool reverse, '
-    body = f"return xg_shim_run(grid, block, shared, reverse, [=] {{ {name}({args}); }});"
-    return f"{head}void** args) {{\n    {body}\n}}"
+    head = f'extern "C" XG_SHIM_OWN int shim_{name}(unsigned grid, unsigned block, unsigned long shared, '
+    body = f"return xg_shim_run(grid, block, shared, reverse, [=]() XG_SHIM_OWN {{ {name}({args}); }});"
+    return f"{head}bool reverse, void** args) {{\n    {body}\n}}"
 
 
 def _complaint(message, source):

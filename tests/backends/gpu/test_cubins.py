@@ -61,6 +61,20 @@ def test_kernels_for_many_features_compile(f, features, dtype, arch):
     check(xg.value_and_grad(f), (*arguments(f, features, 1000, dtype), 0.1), "in a loop", arch)
 
 
+@pytest.mark.parametrize("arch", [a for a in ARCHITECTURES if a != "sm_70"])
+@pytest.mark.parametrize("classes", [0, 10])
+def test_sums_that_warps_own_are_in_registers(classes, arch):
+    def loss(W, X):
+        Z = W.T @ X
+        return np.sum(np.logaddexp(0, Z)) if Z.ndim == 1 else np.sum(xg.special.logsumexp(Z, axis=0))
+
+    args = np.zeros((784, classes) if classes else 784, "f4"), np.zeros((784, 2000), "f4")
+    (text,) = [t for t in texts_of(xg.value_and_grad(loss), args, TARGETS["in a loop"]) if "region(" in t]
+    assert "warp_totals" in text.partition("region(")[2]
+    used = nvrtc.compile_cubin(text, arch).resources["region"]
+    assert (used.stack, used.spill_stores) == (0, 0)
+
+
 def kernels_in(text):
     return re.findall(r'"C" __global__ void __launch_bounds__\([^)]*\) (\w+)\(', text)
 

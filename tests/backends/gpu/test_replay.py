@@ -9,11 +9,14 @@ import pytest
 import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
+from cases.programs import CASES
 from xpgrad._errors import message
+from xpgrad._trees import flatten
 from xpgrad.backends import programs
 from xpgrad.backends.gpu.cuda.arguments import Refused
 from xpgrad.backends.gpu.cuda.replay import AFTER, KEPT
 from xpgrad.compiler import compile
+from xpgrad.plan import Target
 from xpgrad.testing import tolerance
 
 if reason := missing():
@@ -176,6 +179,20 @@ def test_a_device_that_refuses_to_capture_goes_on_kernel_by_kernel_and_says_why(
         assert len(launched) > 1
         np.testing.assert_allclose(value, loss(*args), rtol=CLOSE)
     assert "no CUDA graph: the device refuses to capture it: not this driver" in calls.text
+
+
+@pytest.mark.parametrize("name", ["kernel_energy", "gray_scott_in_place"])
+def test_what_copies_between_its_kernels_is_not_captured(name):
+    case = CASES[name]
+    args, f = case.args(70, np.float64), xg.value_and_grad(case.f) if case.scalar else case.f
+    compiled, device = compile(f), ShimDevice()
+    with programs.use("cuda", Target(1 << 12, small=0), device):
+        found = [flatten(compiled(*args))[0] for _ in range(AFTER + 2)]
+        text = compiled.explain(*args)
+    assert "graph" not in device.launches
+    assert "no CUDA graph: the device refuses to capture it: between its kernels an array is copied" in text
+    for later in found[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(found[0], later, strict=True))
 
 
 def test_an_error_of_the_device_has_the_users_line(args):

@@ -8,6 +8,7 @@ from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
 from xpgrad.backends import programs
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
+from xpgrad.backends.gpu.cuda.tiles import sums
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 from xpgrad.testing import tolerance
@@ -63,6 +64,25 @@ def test_tiles_from_the_host_give_the_value_and_gradient(tmp_path, f):
         np.testing.assert_allclose(got, wanted, rtol=CLOSE)
     assert "from the host: 13 tiles of 8 samples, in two buffers" in text
     assert device.launches.count("region") == 13
+
+
+@pytest.mark.parametrize("blocks", [1, 4])
+def test_sums_over_more_tiles_than_there_is_memory_for_are_added_up_meanwhile(tmp_path, monkeypatch, blocks):
+    def f(params, X, Y):
+        W, b = params
+        Z = np.dot(W.T, X) + b
+        return np.sum(Z * Y), np.max(Z), np.min(Z - Y), np.any(Z > 3), np.sum(X, axis=1)
+
+    params, (X, Y) = data(rows=False)
+    hosts = mapped(X, tmp_path, "X"), mapped(Y, tmp_path, "Y")
+    once, _, _ = run(f, (params, *hosts), limits=Limits(8, 1))
+    monkeypatch.setattr(sums, "MEMORY", 8 * blocks)
+    again, _, device = run(f, (params, *hosts), limits=Limits(8, 1))
+    assert len(device.launches) < 2 * 13
+    for a, b, wanted in zip(once, again, f(params, X, Y), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype) == (wanted.shape, wanted.dtype)
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+        np.testing.assert_allclose(a, wanted, rtol=CLOSE)
 
 
 def test_the_size_of_the_tiles_does_not_change_what_blocks_of_whole_tiles_give(tmp_path):

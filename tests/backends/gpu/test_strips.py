@@ -41,6 +41,11 @@ def moves(text):
     return {(what, int(n), int(pack)) for what, n, pack in re.findall(r"xg::(load|store)<(\d+), (\d+)>", text)}
 
 
+def turn(text):
+    """Samples that a thread takes at a time."""
+    return max(map(int, re.findall(r"v < (\d+)", text)), default=1)
+
+
 def draw(shape, dtype, shift=0, order="C", seed=0):
     """An array that begins ``shift`` entries after an aligned address."""
     count = int(np.prod(shape))
@@ -125,6 +130,38 @@ def test_what_is_read_in_another_way_too_has_no_strip():
     out, text = run(lambda x: x[1:] - x[:-1], (x,))
     np.testing.assert_array_equal(out, x[1:] - x[:-1])
     assert not {m for m in moves(text) if m[0] == "load" and m[1] > 4}
+
+
+@pytest.mark.parametrize("threads", [1, 64])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda X, w: 1 / (1 + np.exp(-(w @ X))),
+        lambda X, w: np.sum(X**2, axis=0),
+        lambda X, w: np.tanh(w @ X) * 2 + np.max(X, axis=0),
+    ],
+    ids=["prediction", "squares", "two"],
+)
+def test_where_a_long_column_is_read_lanes_have_neighbouring_samples(f, threads):
+    X, w = draw((67, 203), "f4"), draw((67,), "f4", seed=1)
+    out, text = run(f, (X, w), threads=threads)
+    np.testing.assert_allclose(out, f(X, w), rtol=1e-5, atol=1e-5)
+    assert re.search(r"for \(long long i\d", text)
+    assert moves(text) == set()
+    assert turn(text) == 1
+
+
+def test_a_long_body_is_written_once():
+    def integrated(x, v):
+        for _ in range(40):
+            v = v - 0.01 * np.sin(x)
+            x = x + 0.01 * v
+        return x
+
+    x, v = draw((50,), "f4"), draw((50,), "f4", seed=1)
+    out, text = run(integrated, (x, v), threads=64)
+    np.testing.assert_allclose(out, integrated(x, v), rtol=1e-5, atol=1e-5)
+    assert turn(text) == 1
 
 
 def test_a_column_of_an_array_is_read_entry_by_entry():

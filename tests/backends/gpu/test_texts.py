@@ -21,12 +21,20 @@ def softmax(params, X, Y, penalty):
     return np.mean(xg.special.logsumexp(Z, axis=1) - np.sum(Y * Z, axis=1)) + penalty * np.sum(W * W)
 
 
+def hidden(params, X, Y, penalty):
+    """A layer of 40, whose values no thread holds."""
+    W, b = params
+    H = np.tanh(X @ W + b)
+    return np.mean(np.sum(H, axis=1) * Y[:, 0]) + np.mean(H**2) + penalty * np.sum(W * W)
+
+
 def arguments(f, features, m, dtype):
     r = np.random.default_rng(m)
     if f is logistic:
         params = r.standard_normal((features, 1)).astype(dtype), dtype(0.1)
         return params, r.standard_normal((features, m)).astype(dtype), r.random((1, m)).astype(dtype)
-    params = r.standard_normal((features, 3)).astype(dtype), r.standard_normal(3).astype(dtype)
+    n = 40 if f is hidden else 3
+    params = r.standard_normal((features, n)).astype(dtype), r.standard_normal(n).astype(dtype)
     return params, r.standard_normal((m, features)).astype(dtype), r.random((m, 3)).astype(dtype)
 
 
@@ -35,6 +43,16 @@ def arguments(f, features, m, dtype):
 @pytest.mark.parametrize("features", [5, 100])
 @pytest.mark.parametrize("f", [logistic, softmax])
 def test_no_new_text_for_a_new_batch_size_step_size_or_penalty(f, features, sizes, dtype):
+    check(f, features, sizes, dtype)
+
+
+@pytest.mark.parametrize("features", [5, 100])
+@pytest.mark.parametrize("sizes", [(2001, 20_000, 30_001, 262_144), (65_536, 3000)])
+def test_no_new_text_where_few_samples_have_narrower_tiles(features, sizes):
+    check(hidden, features, sizes, np.float32)
+
+
+def check(f, features, sizes, dtype):
     @compile
     def step(params, X, Y, rate, penalty):
         value, slopes = xg.value_and_grad(f)(params, X, Y, penalty)

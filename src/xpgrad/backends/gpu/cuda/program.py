@@ -15,7 +15,7 @@ import numpy as np
 
 from xpgrad._errors import at_line
 from xpgrad.backends.assembly import Assembly, Layouts, by_library, line_of, needed
-from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
+from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Refused, Work
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
 from xpgrad.backends.gpu.cuda.replay import AFTER, Prepared, Replay, Slab
 from xpgrad.backends.gpu.cuda.tiles.joined import joined
@@ -177,8 +177,11 @@ class Program:
                 step.run(env)  # it only looks
 
         def start() -> None:
+            before = dict(env)
             for step, work in works.items():
                 step.start(env, work)
+            if any(env[v] is not x for v, x in before.items()):
+                raise Refused("between its kernels an array is copied into the order that they read")
 
         def used() -> list[Any]:
             return [*env.values(), *(x for work in works.values() for x in work.values())]

@@ -16,61 +16,22 @@ waited. A sum over the region's axis is added to by the same threads in each til
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from math import prod
-from typing import Any, NamedTuple
-
-import numpy as np
 
 from xpgrad.backends.gpu.cuda.printing.expressions import combine, identity, literal, value_type
 from xpgrad.backends.gpu.cuda.printing.frame import Frame
 from xpgrad.backends.gpu.cuda.printing.layout import Memory, Row, Text, c_strides
 from xpgrad.backends.gpu.cuda.printing.owners import owners
+from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase, phases, wide
+from xpgrad.backends.gpu.cuda.printing.shares import smallest_tile
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
-from xpgrad.plan.boxes import Part, parts_of
-from xpgrad.plan.nests import REDUCTIONS, Nest
+from xpgrad.plan.boxes import Part
 
-WARP = 32
-
-
-class Phase(NamedTuple):
-    """What the threads do between two waits: ``nodes`` of a nest, over ``labels``, of which ``reduced`` go."""
-
-    nest: Nest
-    nodes: list[Value]
-    labels: frozenset[int]
-    reduced: frozenset[int]
-    part: Part | None = None
-
-
-def phases(frame: Frame) -> list[Phase]:
-    """The phases of a step, in order."""
-    found: list[Phase] = []
-    for nest in frame.nests.nests:
-        if nest.kind == "boxes":
-            found += [Phase(nest, nest.nodes, nest.labels, frozenset(), p) for p in parts_of(nest.nodes[0])]
-            continue
-        groups: dict[frozenset[int], list[Value]] = {}
-        for node in nest.nodes:
-            if is_sum(nest, node):
-                groups.setdefault(frame.reduced([node]), []).append(node)
-            elif frame.is_needed(node):
-                groups.setdefault(frozenset(), []).append(node)
-        for reduced, nodes in groups.items():
-            found.append(Phase(nest, nodes, nest.labels | reduced, reduced))
-    return found
-
-
-def is_sum(nest: Nest, node: Value) -> bool:
-    assert node.op is not None
-    return nest.kind == "product" or node.op.name in REDUCTIONS
-
-
-def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in which the parts of a sum are combined."""
-    return np.dtype(np.float64) if dtype.kind == "f" else dtype
+SAMPLES = 1 << 10
+"""Of a tile with indices of 32 bits, at most."""
 
 
 class ByBlock:
@@ -101,6 +62,26 @@ class ByBlock:
                 product.parts.name = f"t{len(self.scratch)}"
                 self.scratch.append((node, product.parts))
 
+    # ── sizes ────────────────────────────────────────────────────────────────────────────────
+    @property
+    def entries(self) -> int:
+        """Of one sample, in the phase that has the most."""
+        extent, label = self.frame.axes.extent, self.frame.label
+        return max((prod(extent[e] for e in p.labels if e != label) for p in self.phases), default=1)
+
+    @property
+    def fewest(self) -> int:
+        """Samples of a tile at least, where nothing has an owner.
+
+        A warp's samples where each thread adds up a long axis of one sample: fewer would leave lanes idle.
+        """
+        label = self.frame.label
+        one_each = any(
+            p.reduced and self._who(p) == "thread" and self._long(p.labels - p.reduced) == [label]
+            for p in self.phases
+        )
+        return WARP if one_each else min(smallest_tile(max(self.entries, 1)), WARP)
+
     # ── places ───────────────────────────────────────────────────────────────────────────────
     def _place(self, node: Value, phase: Phase) -> None:
         frame = self.frame
@@ -121,7 +102,9 @@ class ByBlock:
             lane = frame.lane([e for e in labels if e is not None], phase.nodes)
             order = sorted(range(node.ndim), key=lambda a: labels[a] is not None and labels[a] == lane)
             strides = [0] * node.ndim
-            for a, s in zip(order, c_strides([shape[a] for a in order]), strict=True):
+            lengths = [shape[a] for a in order]
+            apart = odd_strides(lengths, node.dtype.itemsize) if self.tile else c_strides(lengths)
+            for a, s in zip(order, apart, strict=True):
                 strides[a] = s
             memory = Memory(f"t{len(self.scratch)}", node.dtype, shape, tuple(strides), tiled=True)
             self.scratch.append((node, memory))
@@ -200,8 +183,9 @@ class ByBlock:
         total = " * ".join(f"(long long){frame.extent(e)}" for e in labels)
         o, rest = w.fresh("o"), w.fresh("o")
         stack.enter_context(w.block(f"for (long long {o} = {first}; {o} < {total}; {o} += {step})"))
+        number = self._number(labels)
         if len(labels) > 1:
-            w(f"long long {rest} = {o};")
+            w(f"{number} {rest} = {o};")
         for k, e in enumerate(labels):
             i, n = frame.index(e, tiled=True), frame.extent(e)
             if len(labels) == 1:
@@ -209,9 +193,18 @@ class ByBlock:
             elif k == len(labels) - 1:
                 w(f"const long long {i} = {rest};")
             else:
-                w(f"const long long {i} = {rest} % {n}; {rest} /= {n};")
+                w(f"const long long {i} = {rest} % ({number}){n}; {rest} /= ({number}){n};")
             if e == frame.label:
                 w("const long long g = begin + t;")
+
+    def _number(self, labels: Iterable[int]) -> str:
+        """What numbers the indices of ``labels``: 32 bits, by which a division takes far less, if they suffice.
+
+        That does not depend on how many samples there are.
+        """
+        frame = self.frame
+        size = SAMPLES * prod(frame.axes.extent[e] for e in labels if e != frame.label)
+        return "unsigned int" if 0 < self.tile <= SAMPLES and size < 1 << 31 else "long long"
 
     def _lane_first(self, labels: Sequence[int], lane: int | None) -> list[int]:
         return sorted(labels, key=lambda e: (e != lane, -e))
@@ -297,7 +290,8 @@ class ByBlock:
         with frame.loops(w, self._short(frozenset(frame.own(node)))):
             entry = self._entry(node, row)
             if who == "block":
-                w(f"const {ctype} {total} = xg::block_reduce<{monoid}>({entry}, ({ctype}*)xg_sums);")
+                wider = value_type(wide(node.dtype))
+                w(f"const {wider} {total} = xg::block_reduce<{monoid}>(({wider}){entry}, ({wider}*)xg_sums);")
             elif who == "warp":
                 w(f"const {ctype} {total} = xg::warp_reduce<{monoid}>({entry});")
             else:
@@ -309,7 +303,7 @@ class ByBlock:
                     wider = f"({memory.ctype}){total}"
                     w(f"{at} = begin == first ? {wider} : {combine(frame.monoid(node), at, wider)};")
                 else:
-                    w(f"{at} = {total};")
+                    w(f"{at} = ({memory.ctype}){total};")
 
     # ── arrays put together of parts ─────────────────────────────────────────────────────────
     def _box(self, w: Text, phase: Phase, part: Part) -> None:
@@ -343,9 +337,10 @@ class ByBlock:
             stack.enter_context(
                 w.block(f"for (long long {o} = thread; {o} < {' * '.join(total) or '1'}; {o} += threads)")
             )
-            w(f"long long rest = {o};")
+            number = self._number(frame.own(node))
+            w(f"{number} rest = {o};")
             for i, n in reversed(lengths):
-                w(f"const long long {i} = rest % {n}; rest /= {n};")
+                w(f"const long long {i} = rest % ({number}){n}; rest /= ({number}){n};")
             ctype = value_type(node.dtype)
             if part.operand is None:
                 value = literal(0, node.dtype)
@@ -376,5 +371,21 @@ class ByBlock:
         return found
 
 
+def odd_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    """Strides that are odd numbers of words, whichever axis neighbouring lanes go along.
+
+    Shared memory has 32 banks, a word of four bytes in each: with a stride of 32 words the lanes of a warp
+    would wait for one another at one bank. Entries of eight bytes are read by half a warp at a time.
+    """
+    word = max(4 // itemsize, 1)
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        if n > 1:
+            step = (-(-step * n // word) | 1) * word
+    return tuple(reversed(strides))
+
+
 def _bytes(memory: Memory) -> int:
-    return -(-prod(memory.shape) * memory.dtype.itemsize // 16) * 16
+    span = sum((n - 1) * s for n, s in zip(memory.shape, memory.strides, strict=True)) + 1
+    return -(-(span if prod(memory.shape) else 0) * memory.dtype.itemsize // 16) * 16

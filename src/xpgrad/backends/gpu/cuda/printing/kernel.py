@@ -14,12 +14,19 @@ from math import prod
 from typing import Any, NamedTuple
 
 from xpgrad.backends.assembly import Layouts
-from xpgrad.backends.gpu.cuda.printing.by_block import WARP, ByBlock, Phase, wide
+from xpgrad.backends.gpu.cuda.printing.by_block import ByBlock
 from xpgrad.backends.gpu.cuda.printing.by_thread import ByThread, fits
 from xpgrad.backends.gpu.cuda.printing.expressions import value_type
 from xpgrad.backends.gpu.cuda.printing.frame import Frame
 from xpgrad.backends.gpu.cuda.printing.layout import Parameter, Parameters, Text
 from xpgrad.backends.gpu.cuda.printing.owners import fewest, sample_bytes
+from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase, wide
+from xpgrad.backends.gpu.cuda.printing.shares import (
+    most_blocks,
+    narrowed,
+    samples_of_a_block,
+    tiles_of_a_block,
+)
 from xpgrad.backends.gpu.cuda.printing.source import prelude
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region
@@ -124,23 +131,31 @@ class Kernel:
     def _region(self, step: Region) -> None:
         limits = self.limits
         reason = fits(self.frame)
-        block = None if reason is None else self._tiled()
+        size = sum(8 * max(prod(n.shape), 1) for n in self.frame.sums)
+        most = most_blocks(size, limits.blocks, limits.partials)
+        block = None if reason is None else self._tiled(most, size // 8)
         frame = self.frame
-        tile = 1 if block is None else block.tile
-        self.chunk = self._chunk(step.extent, max(tile, min(THREADS, limits.tile)))
+        body = ByThread(frame) if block is None else None
+        if body is not None:
+            least = WARP * body.strips.turn
+            self.chunk = samples_of_a_block(min(THREADS, limits.tile), least, step.extent, most)
+        else:
+            assert block is not None
+            self.chunk = tiles_of_a_block(-(-step.extent // block.tile), most) * block.tile
         self.blocks = -(-step.extent // self.chunk)
         chunk, self.length = frame.params.size("chunk", self.chunk), frame.params.size("length", step.extent)
         w = Text()
         w(f"const long long first = blockIdx.x * {chunk}, stop = first + {chunk};")
         w(f"const long long last = stop < {self.length} ? stop : {self.length};")
         w("__shared__ double xg_sums[32];")
-        if block is None:
+        if body is not None:
             self.form = "a thread for each sample"
-            self._by_thread(w)
+            self._by_thread(w, body)
             shared = 0
         else:
+            assert block is not None
             where = "shared" if block.scratch_bytes <= limits.shared else "global"
-            self.form = f"tiles of {tile} samples in {where} memory ({reason})"
+            self.form = f"tiles of {block.tile} samples in {where} memory ({reason})"
             shared = block.scratch_bytes if where == "shared" else 0
             self._by_tile(w, block, where)
         # What threads own takes many registers: without a bound only one block would fit.
@@ -149,39 +164,38 @@ class Kernel:
         if self.partials:
             self._combine()
 
-    def _tiled(self) -> ByBlock:
-        """The largest tile that fits; with one sample to a lane where features then have owners."""
+    def _tiled(self, most: int, sums: int) -> ByBlock:
+        """The largest tile that fits, with one sample to a lane where features then have owners; a smaller one
+        where few samples would otherwise be too few tiles for ``most`` blocks."""
         found = self._shrunk(self.limits.tile)
         if not found.owned and self.limits.tile > WARP:
             narrow = self._shrunk(WARP)
             found = narrow if narrow.owned else found
+        if not found.owned and isinstance(self.step, Region):
+            tile = narrowed(found.tile, found.fewest, self.step.extent, most, found.entries, sums)
+            # Anew even if it is the same tile: the text, and the order of its arguments, are to be the same.
+            found = self._block(tile)
         self.frame = found.frame
         return found
 
     def _shrunk(self, tile: int) -> ByBlock:
         """The largest that shared memory and the cache hold; where none fits the smallest, in global memory."""
-        limits, old = self.limits, self.frame
+        limits = self.limits
         while True:
-            # What is written into a frame for one tile is not for another.
-            found = ByBlock(Frame(old.step, old.plan, old.layouts), tile, limits.threads)
+            found = self._block(tile)
             owned = found.owned.values()
             fits = found.scratch_bytes <= limits.shared and tile * sample_bytes(owned) <= limits.cache
-            if fits or tile <= min(fewest(owned), limits.tile):
+            if fits or tile <= min(fewest(owned) if owned else found.fewest, limits.tile):
                 return found
             tile //= 2
 
-    def _chunk(self, extent: int, tile: int) -> int:
-        """Entries of the axis for one block: a whole number of tiles."""
-        size = sum(8 * max(prod(n.shape), 1) for n in self.frame.sums)
-        blocks = max(
-            min(self.limits.blocks, self.limits.partials // max(size, 1)), min(128, self.limits.blocks)
-        )
-        tiles = -(-extent // tile)
-        return max(-(-tiles // blocks), 1) * tile
+    def _block(self, tile: int) -> ByBlock:
+        """What is written into a frame for one tile is not for another."""
+        old = self.frame
+        return ByBlock(Frame(old.step, old.plan, old.layouts), tile, self.limits.threads)
 
-    def _by_thread(self, w: Text) -> None:
+    def _by_thread(self, w: Text, body: ByThread) -> None:
         frame = self.frame
-        body = ByThread(frame)
         w("const int thread = threadIdx.x;")
         body.write(w)
         for node, row in body.sums.items():
@@ -209,7 +223,7 @@ class Kernel:
             base = f"({pointer} + blockIdx.x * {size})"
         block.declare_scratch(w, base)
         block.declare_partials(w)
-        tile = frame.params.number("tile", block.tile)
+        tile = frame.params.size("tile", block.tile)
         with w.block(f"for (long long begin = first; begin < last; begin += {tile})"):
             w(f"const long long m = last - begin < {tile} ? last - begin : {tile};")
             for phase, following in pairwise([*block.phases, None]):
@@ -230,6 +244,8 @@ class Kernel:
         w, grid = Text(), 1
         w(f"__shared__ double xg_rows[{THREADS}];")
         for node, (count, dtype) in self.partials.items():
+            if not prod(node.shape):  # its parts have an entry all the same, itself it has none
+                continue
             wider, ctype = value_type(dtype), value_type(node.dtype)
             parts = params.pointer(("partial", node), f"const {wider}", ("partial", node))
             out = params.pointer(node, ctype or "", node)

@@ -73,6 +73,8 @@ def product_of(frame: Frame, nest: Nest) -> Product | None:
         rest = (labels | set(frame.own(node))) - {feature, frame.label}
         if {feature, frame.label} <= labels or not rest <= frame.unrolled:
             return None
+        if not all(frame.axes.extent[e] for e in rest):  # there is nothing to own
+            return None
         return Product(node, i, feature, reduced == {feature}, samples_adjoin)
     return None
 
@@ -134,8 +136,13 @@ class Owned(ABC):
 
     @property
     @abstractmethod
+    def entries(self) -> int:
+        """Of sums or weights that a thread keeps from tile to tile."""
+
+    @property
+    @abstractmethod
     def registers(self) -> int:
-        """That a thread keeps from tile to tile."""
+        """That a thread keeps from tile to tile, or has for its part of a sum over features."""
 
     @property
     def fits(self) -> bool:
@@ -158,9 +165,14 @@ class Owned(ABC):
             self._combine(w)
             return
         self._over_samples(w)
-        turns = max(FLUSHED // self.tile, 1)
+        turns = self._turns
         with w.block(f"if ((begin - first) / {self.tile} % {turns} == {turns - 1})"):
-            self.finish(w)
+            self._flush(w, f"begin - first < {turns * self.tile}")
+
+    @property
+    def _turns(self) -> int:
+        """Tiles, after which sums go to float64."""
+        return max(FLUSHED // self.tile, 1)
 
     @abstractmethod
     def _over_features(self, w: Text) -> None:
@@ -183,17 +195,23 @@ class Owned(ABC):
             w(f"{memory.name}[{frame.own_address(memory, node)}] = a;")
 
     def finish(self, w: Text) -> None:
-        """Add what is held to the block's sum, and begin anew."""
+        """After the last tile: what is held goes to the block's sum."""
         if self.sum is not None:
-            with self._owned_entries(w) as (entry, is_mine):
-                w(f"if ({is_mine}) {self.sum_entry()} += {entry};")
-                w(f"{entry} = 0;")
+            self._flush(w, f"last - first <= {(self._turns - 1) * self.tile}")
 
-    def start(self, w: Text) -> None:
-        """Nothing is held yet, and the block's sum is 0."""
-        with self._owned_entries(w) as (entry, is_mine):
-            w(f"{entry} = 0;")
-            w(f"if ({is_mine}) {self.sum_entry()} = 0;")
+    def _flush(self, w: Text, is_first: str) -> None:
+        """Add what is held to the block's sum, which it is the first time, and begin anew."""
+        with w.block(""):
+            w(f"const bool is_first = {is_first};")
+            with self._owned_entries(w) as (entry, is_mine):
+                assert self.sum is not None
+                total, wider = self.sum_entry(), f"({self.sum.ctype}){entry}"
+                w(f"if ({is_mine}) {total} = is_first ? {wider} : {total} + {wider};")
+            self._forget(w)
+
+    def _forget(self, w: Text) -> None:
+        w("#pragma unroll")
+        w(f"for (int k = 0; k < {self.entries}; ++k) {self.held}[k] = 0;")
 
     @abstractmethod
     @contextmanager

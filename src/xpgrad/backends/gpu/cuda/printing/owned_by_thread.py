@@ -43,8 +43,12 @@ class OwnedByThread(Owned):
         return -(-self.frame.axes.extent[self.product.feature] // (self.threads * self.wide)) * self.wide
 
     @property
+    def entries(self) -> int:
+        return self.owned * self.count
+
+    @property
     def registers(self) -> int:
-        return self.owned * self.count * self.words
+        return self.entries * self.words
 
     @property
     def ahead(self) -> int:
@@ -55,10 +59,10 @@ class OwnedByThread(Owned):
         return ahead
 
     def _declare(self, w: Text) -> None:
-        w(f"{self.ctype} {self.held}[{self.owned * self.count}];")
+        w(f"{self.ctype} {self.held}[{self.entries}];")
         w(f"const bool wide_{self.held} = {self._aligned()};")
         if not self.product.sums_features:
-            self.start(w)
+            self._forget(w)
             return
         with self._owned_entries(w) as (entry, is_mine):
             w(f"{entry} = {is_mine} ? {self._other()} : 0;")

@@ -49,23 +49,39 @@ class OwnedByWarp(Owned):
         whole = self.threads % LANES == 0 and self.tile <= LANES
         return whole and self.count <= LANES and super().fits
 
+    @property
+    def entries(self) -> int:
+        return self.groups
+
     def _declare(self, w: Text) -> None:
         if not self.product.sums_features:
             w(f"{self.ctype} {self.held}[{self.groups}];")
-            self.start(w)
+            self._forget(w)
+
+    def _chosen(self, w: Text, what: str) -> None:
+        """Do ``what`` with what is held for group ``k``.
+
+        An array that is indexed by a number which is known when it runs would be in memory.
+        """
+        with w.block("switch (k)"):
+            for k in range(self.groups):
+                w(f"case {k}: {what.format(held=f'{self.held}[{k}]')}; break;")
 
     @contextmanager
     def _owned_entries(self, w: Text) -> Iterator[tuple[str, str]]:
         sums, each = self.group * self.count, 1
         while sums * each * 2 <= LANES:
             each *= 2
-        w("#pragma unroll")
+        w("#pragma unroll 1")
         with w.block(f"for (int k = 0; k < {self.groups}; ++k)"):
             w(f"const int mine = lane / {each};")
             w(f"const long long {self.feature} = {self._first('k', self.group)} + mine / {self.count};")
             self._decode(w, f"(mine % {self.count})")
             is_mine = f"lane % {each} == 0 && mine < {sums} && {self.feature} < {self.features}"
-            yield f"{self.held}[k]", is_mine
+            entry = w.fresh()
+            w(f"{self.ctype} {entry} = 0;")
+            self._chosen(w, f"{entry} = {{held}}")
+            yield entry, is_mine
 
     def _over_features(self, w: Text) -> None:
         parts, count = self.parts, self.count
@@ -103,8 +119,10 @@ class OwnedByWarp(Owned):
                 with self._features(w, self.group) as x, frame.loops(w, self.shorts):
                     at = f"{terms}[j * {count} + {self._entry()}]"
                     w(f"{at} = {self._sample(x)} * {other}[{self._entry()}];")
-                add = f"[&](int, {self.ctype} a) {{ {self.held}[k] += a; }}"
-                w(f"xg::warp_totals<xg::Sum>({terms}, {add});")
+                total = w.fresh("total")
+                w(f"{self.ctype} {total} = 0;")
+                w(f"xg::warp_totals<xg::Sum>({terms}, [&](int, {self.ctype} a) {{ {total} = a; }});")
+                self._chosen(w, f"{{held}} += {total}")
 
     @contextmanager
     def _features(self, w: Text, group: int) -> Iterator[str]:

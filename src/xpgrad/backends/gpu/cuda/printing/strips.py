@@ -13,7 +13,7 @@ read in any other way than whole, sample by sample, has no strip.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
@@ -26,6 +26,9 @@ from xpgrad.plan.nests import Access
 
 BYTES = 16
 """The widest load there is."""
+
+NODES = 100
+"""Of a region whose text is repeated for several samples, at most: the compiler's time grows with each copy."""
 
 
 class Kind(NamedTuple):
@@ -133,7 +136,9 @@ class Strips:
         found = loads | stores
         # Views of one array that lie alike are one strip.
         lie = {(memory.name, memory.offset, kind): memory for memory, kind, _ in found.values()}
-        self.turn = _turn([(memory, kind) for (_, _, kind), memory in lie.items()])
+        self.turn = 1
+        if not _is_long(frame) and not _reads_beside(frame, loads):
+            self.turn = _turn([(memory, kind) for (_, _, kind), memory in lie.items()])
         strips: dict[tuple[str, int, Kind], Strip] = {}
         left = REGISTERS
         for key, memory in lie.items():
@@ -241,6 +246,31 @@ class Strips:
 
 def _once(strips: dict[Value, Strip]) -> list[Strip]:
     return list({strip.name: strip for strip in strips.values()}.values())
+
+
+def _is_long(frame: Frame) -> bool:
+    """Whether the text for one sample has a loop that is not unrolled, or so much that one copy is enough.
+
+    Such a loop reads the entries of one sample, which no strip holds: with several samples it would go through
+    them once for each, its lanes not side by side.
+    """
+    labels = {e for nest in frame.nests.nests for e in nest.labels | frame.reduced(nest.nodes)}
+    return bool(labels - frame.unrolled - {frame.label}) or len(frame.step.nodes) > NODES
+
+
+def _reads_beside(frame: Frame, loads: Collection[Value]) -> bool:
+    """Whether samples of an array without a strip lie side by side: lanes are then to read them so."""
+    for nest in frame.nests.nests:
+        for node in nest.nodes:
+            for i in range(len(node.inputs)):
+                access = frame.nests.access(node, i)
+                root = access.root
+                if root in loads or root in frame.step.nodes or frame.is_scalar(access):
+                    continue
+                unit = frame.memory(access).unit
+                if unit is not None and access.places[unit].label == frame.label:
+                    return True
+    return False
 
 
 def _turn(found: list[tuple[Memory, Kind]]) -> int:

@@ -19,25 +19,33 @@ from xpgrad.backends.parts import COMBINE, IDENTITY
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region
 
+MEMORY = 64 << 20
+"""Bytes for the parts of one sum: when they are full, what they hold is added up."""
+
 
 class Sums:
     """Those of one run over ``turns``."""
 
     def __init__(self, step: Region, plan: Plan, device: Device, turns: Sequence[Turn]) -> None:
         self._step, self._plan, self._device, self._alone = step, plan, device, len(turns) == 1
-        self._blocks = Counter[Value]()
+        blocks, largest = Counter[Value](), Counter[Value]()
         counts: dict[Value, tuple[int, Any]] = {}
         scratch = 0
         for turn in turns:
             for x in turn.kernels:
                 scratch = max(scratch, x.kernel.scratch_bytes)
                 for p, found in x.kernel.partials.items():
-                    self._blocks[turn.part.node[p]] += x.kernel.blocks
-                    counts[turn.part.node[p]] = found
-        xp = device.xp
-        self._partials = {n: xp.empty(c * self._blocks[n], dtype) for n, (c, dtype) in counts.items()}
-        self._scratch = xp.empty(scratch, np.uint8)
-        self._done = Counter[Value]()
+                    node = turn.part.node[p]
+                    blocks[node] += x.kernel.blocks
+                    largest[node] = max(largest[node], x.kernel.blocks)
+                    counts[node] = found
+        self._partials = {}
+        for node, (count, dtype) in counts.items():
+            room = max(MEMORY // max(count * np.dtype(dtype).itemsize, 1), largest[node])
+            self._partials[node] = device.xp.empty((min(blocks[node], room), count), dtype)
+        self._scratch = device.xp.empty(scratch, np.uint8)
+        self._done = Counter[Value]()  # blocks, whose parts lie there now
+        self._before: dict[Value, Any] = {}  # what other parts added up to
         self._given: dict[Value, Any] = {}
         self._total: dict[Value, Any] = {}
 
@@ -45,9 +53,11 @@ class Sums:
         """What a tile's kernels need beside; where its products over the samples go is put into ``env``."""
         work: Work = {"scratch": self._scratch}
         for x in turn.kernels:
-            for p, (count, _) in x.kernel.partials.items():
+            for p in x.kernel.partials:
                 node = turn.part.node[p]
-                work["partial", p] = self._partials[node][self._done[node] * count :]
+                if self._done[node] + x.kernel.blocks > len(self._partials[node]):
+                    self._add_up(node)
+                work["partial", p] = self._partials[node][self._done[node] :]
                 self._done[node] += x.kernel.blocks
         for call in turn.calls:
             if call.is_product and (node := turn.part.node[call.node]) in self._step.sums:
@@ -86,20 +96,32 @@ class Sums:
                 found[node] = self._device.xp.full(node.shape, IDENTITY[self._monoid(node)], node.dtype)
         return found
 
+    def _add_up(self, node: Value) -> None:
+        """Make room for further parts."""
+        xp, monoid = self._device.xp, self._monoid(node)
+        part = getattr(xp, monoid)(self._partials[node][: self._done[node]], axis=0)
+        before = self._before.get(node)
+        self._before[node] = part if before is None else getattr(xp, COMBINE[monoid].__name__)(before, part)
+        self._done[node] = 0
+
     def _combined(self, x: Kernels, turn: Turn) -> Env:
         xp = self._device.xp
+        nodes = {p: turn.part.node[p] for p in x.kernel.partials}
+        if any(node in self._before for node in nodes.values()):
+            for node in nodes.values():
+                self._add_up(node)
+            return {n: self._before[n].astype(n.dtype).reshape(n.shape) for n in nodes.values()}
         env = {p: xp.empty(p.shape, p.dtype) for p in x.kernel.partials}
         work: Work = {}
         blocks, threads = 0, self._device.limits.threads
         for p, (count, dtype) in x.kernel.partials.items():
-            node = turn.part.node[p]
-            work["partial", p] = self._partials.get(node, xp.empty(count, dtype))
-            blocks = self._blocks[node]
+            work["partial", p] = self._partials.get(nodes[p], xp.empty(count, dtype))
+            blocks = self._done[nodes[p]]
         for launch in x.kernel.launches[1:]:
             changed = {x.kernel.block_count: blocks}
             args = [x.arguments.of(p, env, work, changed) for p in launch.params]
             self._device.launch(x.module, launch.name, launch.grid, threads, args, launch.shared)
-        return {turn.part.node[p]: array for p, array in env.items()}
+        return {nodes[p]: array for p, array in env.items()}
 
     def _monoid(self, node: Value) -> str:
         return self._plan.axes.relations[node].monoid
