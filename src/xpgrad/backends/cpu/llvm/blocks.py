@@ -25,6 +25,10 @@ AHEAD = 16
 """Rows of a large factor that are read column by column, where nothing would be fetched before it is asked
 for: so many are worked on while as many are fetched."""
 
+LONG = 512
+"""Bytes of a row of a large factor, from which on the next tile's is fetched in any case; of shorter ones only
+for results of more than `FEW` rows, in whose work the instructions vanish."""
+
 FEW = 4
 """A result with so few rows is summed up in memory, row by row of the large factor."""
 
@@ -238,6 +242,18 @@ class Blocks:
                 return False
         raise AssertionError("the product is in none of the nests")
 
+    def _next_tile(self, w: Writer, factor: Factor, along: int | None, width: int) -> str:
+        """How far on the same row of the next tile lies, where it is worth fetching now; else nothing.
+
+        A tile that is read a second time comes from the cache, and memory would stand idle meanwhile.
+        """
+        if factor.storage.kind != "memory" or self.r is None or self.r != self.k.label:
+            return ""
+        size = SIZES[self.ctype] * (1 if along is None else self.k.length(along))
+        if (width <= FEW and size < LONG) or self._is_first_to_read(factor):
+            return ""
+        return w.times(self._extent(w, self.r), factor.step(self.r))
+
     def _fetch_ahead(self, w: Writer, factor: Factor, v: str, size: int, n_v: str, n_r: str) -> None:
         """Fetch some of the next rows while these are computed with: the share of columns v to v + size."""
         share = w.op(f"sdiv i64 {w.plus(w.times(n_r, str(size)), w.minus(n_v, '1'))}, {n_v}")
@@ -264,7 +280,8 @@ class Blocks:
         A few of its rows at a time are read from end to end, which is what prefetchers are made for; the
         result is read and written again for each few, in the first cache.
         """
-        _along, across = labels
+        along, across = labels
+        beyond = self._next_tile(w, vectors, along, width)
         for i in range(width):
             with w.loop(n_v) as v:
                 place = w.plus(w.times(str(i), goal.step(across)), v)
@@ -298,6 +315,8 @@ class Blocks:
                     end = w.plus(start, w.times(w.op(f"sdiv i64 {w.minus(n_v, start)}, {lanes}"), str(lanes)))
                     with w.loop(end, start, str(lanes)) as v:
                         values = [w.load(self.ctype, line, v, lanes) for line in lines]
+                        for line in lines if beyond and lanes > 1 else ():
+                            w.prefetch(w.at(self.ctype, line, w.plus(beyond, v)))
                         for i in range(width):
                             place = w.plus(w.times(str(i), goal.step(across)), v)
                             total = w.load(self.ctype, goal.pointer, place, lanes)
@@ -331,9 +350,12 @@ class Blocks:
             w.at(ctype, scalars.pointer, w.times(w.plus(at[1], str(i)), scalars.step(across)))
             for i in range(width)
         ]
+        beyond = self._next_tile(w, vectors, along, width) if lanes > 1 else ""
         with w.loop(n_r) as r:
             line_at = w.at(ctype, first, w.times(r, vectors.step(self.r)))
             values = [w.load(ctype, line_at, str(b * lanes), lanes) for b in range(block)]
+            for b in range(block if beyond else 0):
+                w.prefetch(w.at(ctype, line_at, w.plus(beyond, str(b * lanes))))
             for i, row in enumerate(rows):
                 s = w.load(ctype, row, w.times(r, scalars.step(self.r)))
                 s = spread(w, kind, lanes, ctype, s)
