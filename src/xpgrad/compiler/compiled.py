@@ -21,11 +21,10 @@ import numpy as np
 
 from xpgrad._errors import DeviceError, TraceError, describe, message
 from xpgrad._trees import flatten, unflatten
-from xpgrad.backends import programs
+from xpgrad.backends import programs, reference
 from xpgrad.backends.outputs import unshared
-from xpgrad.backends.reference import run_node
 from xpgrad.compiler.surroundings import Surroundings
-from xpgrad.core import Graph, Value, operands_of
+from xpgrad.core import Graph
 from xpgrad.devices import device_of, resolve, to_device
 from xpgrad.passes import PassReport, run_passes
 from xpgrad.trace import Traced, debugging, graph_of
@@ -306,13 +305,8 @@ def _is_reached(graph: Graph, rebuild: Fun) -> bool:
 
 def _checked(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     """The outputs of the graph, node by node, under ``xg.debug(nans=True)``."""
-    known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    for node in graph.nodes:
-        assert node.op is not None
-        with np.errstate(all="ignore"):
-            known[node] = run_node(node, known)
-        debugging.check(node.op.name, known[node], operands_of(node, known), at=node.at)
-    return unshared([known[v] for v in graph.outputs], inputs)
+    with np.errstate(all="ignore"):
+        return unshared(reference.run(graph, inputs), inputs)
 
 
 def _not_hashable(leaves: Sequence[Any]) -> TraceError:
