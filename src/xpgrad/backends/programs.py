@@ -34,6 +34,9 @@ _wanted: ContextVar[str] = ContextVar("generator", default="auto")
 _target: ContextVar[Target | None] = ContextVar("target", default=None)
 _device: ContextVar[Any] = ContextVar("device", default=None)
 
+_RESHAPE_TAKES_COPY = (
+    np.lib.NumpyVersion(np.__version__) >= "2.1.0"
+)  # where setting a shape is deprecated later
 _SURELY_FITS = 256 << 20  # bytes; below it the device is not asked
 
 
@@ -234,7 +237,7 @@ def viewable(held: dict[Value, Any]) -> Any:
         x = held[source] if source is not None else layout_of(np.asarray(node.saved[1]))
         if node.op.name == "reshape":
             try:
-                held[node] = np.reshape(x, node.shape, copy=False)
+                held[node] = _reshaped(x, node.shape)
             except ValueError:
                 return False
         elif node.op.name == "getitem":  # with an ellipsis NumPy gives a view where no axis is left, too
@@ -246,6 +249,18 @@ def viewable(held: dict[Value, Any]) -> Any:
         return True
 
     return is_viewable
+
+
+def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` in another shape, without a copy; raises ValueError where there is none."""
+    if _RESHAPE_TAKES_COPY:
+        return np.reshape(x, shape, copy=False)
+    y = x.view()
+    try:
+        y.shape = shape
+    except AttributeError as error:
+        raise ValueError(str(error)) from None
+    return y
 
 
 def contiguous(held: dict[Value, Any]) -> Any:
