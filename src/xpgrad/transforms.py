@@ -76,7 +76,7 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
         gradient = rebuild(pull(tape.nodes, seeds, [x._node for x in leaves], like=_like(leaves), free=True))
         return ((value, aux) if has_aux else value), gradient
 
-    return _named(value_and_gradient, f, "value_and_grad")
+    return _named(value_and_gradient, value_and_grad, f, argnums, has_aux)
 
 
 def grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
@@ -90,7 +90,7 @@ def grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
         value, g = both(*args, **kwargs)
         return (g, value[1]) if has_aux else g
 
-    return _named(gradient, f, "grad")
+    return _named(gradient, grad, f, argnums, has_aux)
 
 
 def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
@@ -219,7 +219,7 @@ def jacobian(f: Fun, argnums: int = 0) -> Fun:
             *rows,
         )
 
-    return _named(jacobian_of, f, "jacobian")
+    return _named(jacobian_of, jacobian, f, argnums)
 
 
 def hessian(f: Fun, argnums: int = 0) -> Fun:
@@ -229,7 +229,7 @@ def hessian(f: Fun, argnums: int = 0) -> Fun:
     gradient and one pullback through it for each entry of the argument; `hvp` gives products
     with it without forming it.
     """
-    return _named(jacobian(grad(f, argnums), argnums), f, "hessian")
+    return _named(jacobian(grad(f, argnums), argnums), hessian, f, argnums)
 
 
 def hvp(f: Fun, argnums: int = 0) -> Fun:
@@ -248,7 +248,7 @@ def hvp(f: Fun, argnums: int = 0) -> Fun:
 
         return jvp(gradient, (rest[where],), (v,))[1]
 
-    return _named(product, f, "hvp")
+    return _named(product, hvp, f, argnums)
 
 
 def stop_gradient(x: Any) -> Any:
@@ -295,7 +295,7 @@ def checkpoint(f: Fun) -> Fun:
             return f(*args)  # forward mode keeps nothing anyway
         return call_with_rule(f, fwd, bwd, args, "checkpoint", checkpointed)
 
-    return _named(checkpointed, f, "checkpoint")
+    return _named(checkpointed, checkpoint, f)
 
 
 def _call(trace: Trace, f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
@@ -351,10 +351,8 @@ def _pair(out: Any) -> tuple[Any, Any]:
 
 def _like(leaves: Sequence[Traced]) -> Any:
     """An array to take the device from: the first that is one."""
-    for x in leaves:
-        if hasattr(x._data, "shape") and not isinstance(x._data, np.generic):
-            return x._data
-    return leaves[0]._data if leaves else 0.0
+    arrays = (x._data for x in leaves if hasattr(x._data, "shape") and not isinstance(x._data, np.generic))
+    return next(arrays, leaves[0]._data if leaves else 0.0)
 
 
 def _shape(x: Any) -> tuple[int, ...]:
@@ -393,8 +391,9 @@ def _aligned(t: Any, x: Any, what: str) -> Any:
     return t if given.dtype == wanted.dtype or given.weak or wanted.weak else astype(t, dtype=wanted.dtype)
 
 
-def _named(wrapper: Fun, f: Fun, what: str) -> Fun:
+def _named(wrapper: Fun, maker: Fun, f: Fun, *options: Any) -> Fun:
     with contextlib.suppress(AttributeError):
         update_wrapper(wrapper, f)
-    wrapper.__qualname__ = f"{what}({getattr(f, '__qualname__', 'f')})"
+    wrapper.__qualname__ = f"{maker.__name__}({getattr(f, '__qualname__', 'f')})"
+    wrapper.__dict__["_made_by"] = (maker, (f, *options))  # by which a compiled one is pickled
     return wrapper

@@ -8,6 +8,7 @@ never enter a trace, so no value of an array or of a Python float makes another.
 
 from __future__ import annotations
 
+import copy
 import threading
 import warnings
 import weakref
@@ -23,6 +24,7 @@ from xpgrad._errors import DeviceError, TraceError, describe, message
 from xpgrad._trees import flatten, unflatten
 from xpgrad.backends import programs, reference
 from xpgrad.backends.outputs import unshared
+from xpgrad.compiler.pickling import copied, found_by_name, picklable
 from xpgrad.compiler.surroundings import Surroundings
 from xpgrad.core import Graph
 from xpgrad.devices import device_of, resolve, to_device
@@ -67,8 +69,10 @@ class _Method:
 class Compiled:
     """A function that `compile` has made of another."""
 
+    __qualname__: Any
+
     def __init__(self, f: Fun, device: str | None, threads: int | None) -> None:
-        self._f, self._device = f, device
+        self._f, self._device, self._asked = f, device, threads
         self._threads = programs.thread_count(threads)
         self._lock = threading.RLock()
         self._cache: OrderedDict[Any, _Trace] = OrderedDict()
@@ -85,9 +89,23 @@ class Compiled:
         known = self._of_instances.get(id(instance))
         if known is None:
             held, key = self._of_instances, id(instance)
-            alive = weakref.ref(instance, lambda _: held.pop(key, None) and None)
-            known = held[key] = (alive, Compiled(_Method(self._f, alive), self._device, self._threads))
-        return known[1]
+            alive = _alive(instance, lambda _: held.pop(key, None) and None)
+            known = held[key] = (alive, Compiled(_Method(self._f, alive), self._device, self._asked))
+        return CompiledMethod(self, instance, known[1])
+
+    def __copy__(self) -> Compiled:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        """Itself, as of a Python function; one of an object's method is that of the copied object."""
+        f = copied(self._f, memo)
+        return self if f is self._f else Compiled(f, self._device, self._asked)
+
+    def __reduce__(self) -> Any:
+        """By name, as Python functions are pickled; else the function and its options."""
+        if found_by_name(self):
+            return self.__qualname__
+        return _again, (picklable(self._f), self._device, self._asked)
 
     @property
     def traces(self) -> tuple[str, ...]:
@@ -201,6 +219,35 @@ class Compiled:
         return trace
 
 
+class CompiledMethod:
+    """A compiled method of an object, which it keeps alive, as a Python method does."""
+
+    def __init__(self, function: Compiled, instance: Any, own: Compiled) -> None:
+        self.__func__, self.__self__, self._own = function, instance, own
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._own(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "_own"), name)
+
+    def __eq__(self, other: Any) -> bool:
+        same: bool = type(other) is CompiledMethod and self._own is other._own
+        return same
+
+    def __hash__(self) -> int:
+        return hash(self._own)
+
+    def __copy__(self) -> CompiledMethod:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self.__func__.__get__(copy.deepcopy(self.__self__, memo))
+
+    def __reduce__(self) -> Any:
+        return _bound, (self.__func__, self.__self__)
+
+
 def compile(f: Fun | None = None, *, device: str | None = None, threads: int | None = None) -> Any:
     """Compile a function of arrays to one pass over the samples.
 
@@ -249,6 +296,22 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
     if not callable(f):
         raise TraceError(message(f"compile: {describe(f)} is no function"))
     return Compiled(f, device, threads)
+
+
+def _again(f: Fun, device: str | None, threads: int | None) -> Compiled:
+    return Compiled(f, device, threads)
+
+
+def _bound(of: Compiled, instance: Any) -> Any:
+    return of.__get__(instance)
+
+
+def _alive(instance: Any, gone: Callable[[Any], None]) -> Callable[[], Any]:
+    """A weak reference; a strong one to an object whose ``__slots__`` have no ``__weakref__``."""
+    try:
+        return weakref.ref(instance, gone)
+    except TypeError:
+        return lambda: instance
 
 
 def _taken(args: Any) -> tuple[Any, list[Any]]:
