@@ -30,10 +30,12 @@ from contextlib import contextmanager
 from threading import local
 from typing import Any
 
-# Array libraries that call back into traced arrays: the user's line is further out.
+# Libraries that call back into traced arrays: the user's line is further out.
 _LIBRARIES = tuple(
-    f"{os.sep}site-packages{os.sep}{name}{os.sep}" for name in ("numpy", "scipy", "cupy", "pandas")
+    f"{os.sep}site-packages{os.sep}{name}{os.sep}"
+    for name in "numpy scipy cupy pandas polars pyarrow xarray dask torch jax joblib cloudpickle".split()
 )
+_PYTHONS = os.path.dirname(os.__file__) + os.sep
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -124,6 +126,8 @@ def user_line() -> str | None:
 def _is_ours(filename: str) -> bool:
     if filename.startswith(_HERE):
         return True
+    if filename.startswith(_PYTHONS) and "-packages" not in filename:
+        return True  # of Python's own: copy, pickle, dataclasses
     return filename.startswith("<") or any(part in filename for part in _LIBRARIES)
 
 

@@ -22,7 +22,7 @@ from xpgrad.trace import debugging
 from xpgrad.trace.carrying import explained
 from xpgrad.trace.tape import Tape
 from xpgrad.trace.traced import Traced, aval_under, record
-from xpgrad.trace.views import is_scalar
+from xpgrad.trace.views import check_array, is_scalar
 
 _NO_PARAMS: dict[str, Any] = {}
 _plain = (float, int, np.ndarray, np.float64, np.float32)
@@ -136,6 +136,7 @@ def _in_place(op: Callable[[Any, Any], Any], name: str) -> Callable[[Any, Any], 
 
 def written(target: Any, out: Any, name: str) -> Any:
     """Put ``out`` into the array ``target`` with its shape and dtype, as ``out=target`` would."""
+    check_array(target, name)
     if out.shape != target.shape:
         raise ShapeError(
             message(f"{name}: the result does not fit the array in place", {"array": target, "result": out})

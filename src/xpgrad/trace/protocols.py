@@ -12,11 +12,13 @@ from xpgrad.core import OPS, SCALAR_TYPES, Op
 from xpgrad.devices import namespace
 from xpgrad.ops.indexing import apart, getitem, scatter_add
 from xpgrad.ops.shape import astype, broadcast_to
+from xpgrad.ops.shape import copy as copied
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
 from xpgrad.trace.functions._table import array, given, known
 from xpgrad.trace.operators import written
 from xpgrad.trace.symbolic import OPERATORS
 from xpgrad.trace.traced import Traced, aval_under, record, strip
+from xpgrad.trace.views import as_array
 
 _NOTHING: dict[str, Any] = {}
 
@@ -146,16 +148,17 @@ class Namespace:
         return ours if ours is not None else getattr(self._module, name)
 
     def asarray(self, x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Any:
-        """A traced array as it is; anything else by the array module."""
+        """A traced array as it is, unless a copy is asked for; anything else by the array module."""
         if type(x) is not Traced:
             x = array(x)
             if type(x) is not Traced:
                 return self._module.asarray(x, dtype=dtype)
-        return x if dtype is None else TABLE["astype"](x, dtype)
+        out = x if dtype is None else TABLE["astype"](x, dtype, copy=False)
+        return copied(out, order="K") if copy and out is x else as_array(out)
 
-    def array(self, x: Any, /, *, dtype: Any = None) -> Any:
-        """As `asarray`: a list of traced parts is stacked."""
-        return self.asarray(x, dtype=dtype)
+    def array(self, x: Any, /, *, dtype: Any = None, copy: Any = True) -> Any:
+        """As `asarray`, and a copy: a list of traced parts is stacked."""
+        return self.asarray(x, dtype=dtype, copy=copy)
 
     def full(self, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
         if type(fill_value) is Traced:
@@ -163,7 +166,7 @@ class Namespace:
         return self._module.full(shape, fill_value, dtype=dtype)
 
     def astype(self, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-        return TABLE["astype"](x, dtype) if type(x) is Traced else x.astype(dtype)
+        return TABLE["astype"](x, dtype, copy=copy) if type(x) is Traced else x.astype(dtype, copy=copy)
 
 
 def _array_namespace(self: Any, *, api_version: Any = None) -> Any:
@@ -172,7 +175,7 @@ def _array_namespace(self: Any, *, api_version: Any = None) -> Any:
 
 TABLE["astype"] = METHODS["astype"]
 if hasattr(np, "astype"):  # NumPy 2.1
-    TABLE[np.astype] = lambda x, dtype, /, *, copy=True, device=None: METHODS["astype"](x, dtype)
+    TABLE[np.astype] = lambda x, dtype, /, *, copy=True, device=None: METHODS["astype"](x, dtype, copy=copy)
 
 
 def install() -> None:

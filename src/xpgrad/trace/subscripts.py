@@ -16,7 +16,7 @@ from xpgrad.trace import debugging
 from xpgrad.trace.functions._table import array
 from xpgrad.trace.tape import Tape
 from xpgrad.trace.traced import Traced, record
-from xpgrad.trace.views import View
+from xpgrad.trace.views import View, check_array
 
 
 def read(x: Any, index: Any) -> Any:
@@ -61,6 +61,7 @@ def write(x: Any, index: Any, value: Any) -> None:
     """``x[index] = value``."""
     if type(value) is Traced and value._view is not None and value._view.is_of(x, index):
         return  # A[i] += v has written through the view A[i] already.
+    check_array(x, "setitem")
     spec, arrays = apart(index)
     value = array(value)
     if aval_of(value).dtype.kind == "c" and x.dtype.kind != "c":

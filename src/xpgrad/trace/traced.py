@@ -21,7 +21,7 @@ from xpgrad.core import (
     aval_of,
     register_carrier,
 )
-from xpgrad.trace.views import View, attach
+from xpgrad.trace.views import View, as_array, attach
 
 _levels = count(1)
 _NO_PARAMS: dict[str, Any] = {}
@@ -197,6 +197,7 @@ class Traced:
         TraceError
             The array is a view that cannot be written through; nothing has changed then.
         """
+        new = as_array(new)  # NumPy's functions give a scalar where there are no axes, but this stays an array
         looking = [self]
         while (view := looking[-1]._view) is not None:
             view.check_writable(looking[-1])
@@ -231,7 +232,7 @@ class Traced:
         return bool(strip(self))
 
     def __float__(self) -> float:
-        raise _leaves(
+        raise leaves_trace(
             self,
             "float()",
             "float(xg.stop_gradient(x)) if it is only looked at; np.sin for math.sin; to store it, an "
@@ -240,28 +241,30 @@ class Traced:
         )
 
     def __int__(self) -> int:
-        raise _leaves(self, "int()", "int(xg.stop_gradient(x))", _INT)
+        raise leaves_trace(self, "int()", "int(xg.stop_gradient(x))", _INT)
 
     def __complex__(self) -> complex:
-        raise _leaves(self, "complex()", "complex(xg.stop_gradient(x))", "x.astype(complex)")
+        raise leaves_trace(self, "complex()", "complex(xg.stop_gradient(x))", "x.astype(complex)")
 
     def __index__(self) -> int:
-        raise _leaves(self, "an index", "int(xg.stop_gradient(x))", _INT)
+        raise leaves_trace(self, "an index", "int(xg.stop_gradient(x))", _INT)
 
     def item(self, *_: Any) -> Any:
-        raise _leaves(
+        raise leaves_trace(
             self, "item()", "xg.stop_gradient(x).item()", "x[0] or x.reshape(()) is an array of one entry"
         )
 
     def tolist(self) -> Any:
-        raise _leaves(self, "tolist()", "xg.stop_gradient(x).tolist()", "return x, and make the list outside")
+        raise leaves_trace(
+            self, "tolist()", "xg.stop_gradient(x).tolist()", "return x, and make the list outside"
+        )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         parts = (
             "np.stack or np.where builds an array of traced parts; np.zeros_like(x, shape=...) makes "
             "one to write into; xg.special has SciPy's functions"
         )
-        raise _leaves(
+        raise leaves_trace(
             self, "conversion to a NumPy array", f"{parts}; xg.stop_gradient(x) gives the plain array", parts
         )
 
@@ -269,7 +272,8 @@ class Traced:
 _INT = "pass it as a Python int, each value of which is traced by itself; arrays of ints index as they are"
 
 
-def _leaves(x: Any, what: str, remedy: str, without_numbers: str) -> TraceError:
+def leaves_trace(x: Any, what: str, remedy: str, without_numbers: str) -> TraceError:
+    """The error for what would make plain numbers of ``x``; the remedy depends on whether it has any."""
     if type(strip(x)) is Traced:
         return _needs_value(what, without_numbers)
     return TraceError(message(f"{what} of a traced array would lose its derivative", remedy=remedy))

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import TraceError, message
+from xpgrad._errors import ShapeError, TraceError, message
 from xpgrad.core import SCALAR_TYPES, Op
 from xpgrad.ops.indexing import apart, getitem, index_update
-from xpgrad.ops.shape import inverse_axes, reshape, transpose
+from xpgrad.ops.shape import copy, inverse_axes, reshape, transpose
 
 
 class View:
@@ -166,6 +166,53 @@ def fresh(x: Any) -> Any:
     return x
 
 
+def in_place(base: Any, out: Any) -> Any:
+    """``out``, a reshape of ``base`` that was asked for without a copy.
+
+    Where only shapes are known it is a view, as it is in NumPy wherever NumPy gives a result at all.
+
+    Raises
+    ------
+    ShapeError
+        The array underneath lies in memory so that the reshape is a copy.
+    """
+    x = out
+    while (view := getattr(x, "_view", None)) is not None and x is not base:
+        if type(view) is UnsureView:
+            x._view = View(view.base, view.op, view.params)
+        x = view.base
+    if x is not base and not is_scalar(base):
+        raise ShapeError(
+            message(
+                f"reshape: copy=False, but shape {tuple(out.shape)} needs a copy of this layout",
+                {"array": base},
+            )
+        )
+    return out
+
+
+def duplicate(x: Any, order: str = "K") -> Any:
+    """A copy of ``x`` as NumPy's own: an array is a new one, a scalar, which is immutable, stays a scalar."""
+    return x.snapshot() if hasattr(x, "_view") and is_scalar(x) else copy(x, order=order)
+
+
+def as_array(x: Any) -> Any:
+    """``x``, as what NumPy's function makes an array of: a scalar becomes one without axes."""
+    return copy(x, order="K") if hasattr(x, "_view") and is_scalar(x) else x
+
+
+def check_array(x: Any, what: str) -> None:
+    """Refuse to write to a scalar, which is immutable in Python and in NumPy."""
+    if is_scalar(x):
+        raise TraceError(
+            message(
+                f"{what}: a scalar cannot be written to, only an array",
+                {"scalar": x},
+                remedy="bind the name anew: x = ..., or make an array without axes of it: np.copy(x)",
+            )
+        )
+
+
 def _has_ellipsis(index: Any) -> bool:
     return type(index) is tuple and any(part is Ellipsis for part in index)
 
@@ -185,10 +232,10 @@ def is_scalar(x: Any) -> bool:
     return isinstance(x, SCALAR_TYPES)
 
 
+# What gives a scalar for a scalar, and an array for an array.
+_AS_OPERAND = frozenset("astype stop_gradient reshape transpose real imag".split())
 # What gives arrays even without axes; an integer index does not, but an Ellipsis does.
-_GIVES_ARRAYS = frozenset(
-    "reshape transpose broadcast_to copy full_like where index_update scatter_add scatter_sum pad".split()
-)
+_GIVES_ARRAYS = frozenset("broadcast_to copy full_like where index_update scatter_add scatter_sum pad".split())
 
 
 def _gives_scalar(node: Any, trace: Any) -> bool:
@@ -198,9 +245,9 @@ def _gives_scalar(node: Any, trace: Any) -> bool:
         return node in trace.scalars
     if node.op is getitem:
         return not _has_ellipsis(node.params["index"])
-    if node.op.name in ("astype", "stop_gradient"):
+    if node.op.name in _AS_OPERAND:
         source = node.inputs[0]
-        return source is not None and _gives_scalar(source, trace)
+        return source is not None and not source.shape and _gives_scalar(source, trace)
     return node.op.name not in _GIVES_ARRAYS
 
 

@@ -11,6 +11,7 @@ from xpgrad.core import aval_of
 from xpgrad.ops import shape as sh
 from xpgrad.trace.functions._table import array, beside, cast, implements
 from xpgrad.trace.functions.shapes import moveaxis
+from xpgrad.trace.views import duplicate, fresh, is_scalar
 
 
 def _shape(shape: Any) -> Any:
@@ -60,7 +61,7 @@ def full_like(
     if isinstance(fill_value, (int, float, complex)):
         return sh.full_like(a, value=fill_value, shape=_shape(shape), dtype=dtype)
     wide = sh.broadcast_to(array(fill_value), shape=tuple(base.shape))
-    return cast(wide, aval_of(base).dtype)
+    return fresh(cast(wide, aval_of(base).dtype))
 
 
 @implements(np.linspace)
@@ -85,11 +86,14 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
 
 @implements(method="copy")
 def copy_method(a: Any, order: str = "C") -> Any:
-    return sh.copy(a, order=order)
+    return duplicate(a, order)
 
 
 @implements(method="view")
-def view(a: Any, *args: Any) -> Any:
+def view(a: Any, dtype: Any = None, type: Any = None) -> Any:
+    """Another array on the same memory; as another type it cannot be read."""
+    if (dtype is None or dtype is np.ndarray or np.dtype(dtype) == a.dtype) and type in (None, np.ndarray):
+        return a.snapshot() if is_scalar(a) else a[...]
     raise TraceError(
         message("view: a traced array's memory cannot be read as another type", remedy="use astype")
     )

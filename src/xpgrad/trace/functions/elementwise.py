@@ -12,6 +12,7 @@ from xpgrad.ops import elementwise as ew
 from xpgrad.ops.shape import astype
 from xpgrad.trace.functions._table import PROPERTIES, TABLE, array, given, implements, known, refuse
 from xpgrad.trace.operators import written
+from xpgrad.trace.views import as_array
 
 for _name, _op in OPS.items():
     if isinstance(getattr(np, _name, None), np.ufunc):
@@ -42,7 +43,7 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
     """Decided by the numbers, as in NumPy."""
     a = array(a)
     if a.dtype.kind != "c":
-        return a
+        return as_array(a)
     eps = np.finfo(a.dtype).eps
     close = abs(cx.imag(a)) < (tol * eps if tol > 1 else tol)
     return cx.real(a) if bool(close.all()) else a
@@ -89,7 +90,8 @@ def clip(
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     out = ew.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
     if not copy:
-        return written(x, out, "nan_to_num")
+        written(x, out, "nan_to_num")
+        return x if x.shape else x[()]
     return out
 
 

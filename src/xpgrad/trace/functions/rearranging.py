@@ -24,7 +24,7 @@ def flip(m: Any, axis: Any = None) -> Any:
     axes = range(ndim(m)) if axis is None else (axis,) if isinstance(axis, int) else axis
     for k in axes:
         m = flip_axis(m, axis_of("flip", m, k))
-    return m
+    return m if ndim(m) else m[()]
 
 
 @implements(np.flipud)

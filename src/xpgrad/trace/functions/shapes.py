@@ -24,7 +24,7 @@ from xpgrad.trace.functions._table import (
     shape,
 )
 from xpgrad.trace.traced import Traced, strip
-from xpgrad.trace.views import fresh
+from xpgrad.trace.views import as_array, duplicate, fresh, in_place
 
 # As many parts as one node joins: what its pull costs for each part grows with their number.
 _PARTS = 64
@@ -32,10 +32,14 @@ _PARTS = 64
 
 @implements(np.reshape)
 def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None) -> Any:
-    return _reshape(a, shape, order)
+    return _reshape(a, shape, order, copy)
 
 
-def _reshape(a: Any, new: Any, order: str = "C") -> Any:
+def _reshape(a: Any, new: Any, order: str = "C", copy: Any = None) -> Any:
+    if copy:
+        return duplicate(_reshape(a, new, order), order)
+    if copy is not None:
+        return in_place(a, _reshape(a, new, order))
     new = (int(new),) if isinstance(new, (int, np.integer)) else tuple(int(n) for n in new)
     if order == "F":
         return transpose(sh.reshape(transpose(a), shape=new[::-1]))
@@ -46,7 +50,7 @@ def _reshape(a: Any, new: Any, order: str = "C") -> Any:
 
 @implements(method="reshape")
 def reshape_method(a: Any, *new: Any, order: str = "C", copy: Any = None) -> Any:
-    return _reshape(a, new[0] if len(new) == 1 else new, order)
+    return _reshape(a, new[0] if len(new) == 1 else new, order, copy)
 
 
 @implements(np.ravel, method="ravel")
@@ -161,6 +165,7 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
     xs = [array(a) for a in args]
+    xs = [as_array(x) for x in xs]
     common = np.broadcast_shapes(*map(shape, xs))
     return tuple(x if shape(x) == common else broadcast_to(x, common) for x in xs)
 
@@ -285,8 +290,10 @@ def block(arrays: Any) -> Any:
     def deepest(x: Any) -> int:
         return max(map(deepest, x)) if isinstance(x, list) else ndim(array(x))
 
+    if not isinstance(arrays, list):
+        return sh.copy(array(arrays), order="K")
     n = max(depth(arrays), deepest(arrays))
-    return joined(padded(arrays, n), depth(arrays)) if isinstance(arrays, list) else array(arrays)
+    return joined(padded(arrays, n), depth(arrays))
 
 
 @implements(np.array_split)

@@ -1,0 +1,62 @@
+"""Copies of traced arrays by Python's protocols: `copy` gives a differentiable copy, pickling is refused.
+
+In:  ``copy.copy(x)``, ``copy.deepcopy(tree)``, ``dataclasses.asdict(p)``, ``pickle.dumps(x)``.
+Out: an array that shares no memory with ``x`` and that gradients pass through; or a TraceError.
+Holds: what belongs to the trace itself (tape, level) is never copied, by any of these.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import TraceError
+from xpgrad._trees import flatten
+from xpgrad.trace.functions import TABLE
+from xpgrad.trace.traced import Traced, leaves_trace
+from xpgrad.trace.views import duplicate
+
+
+def _deepcopy(self: Any, memo: Any) -> Any:
+    """As of an array of numbers. Python's `copy` keeps in ``memo`` that one array stays one."""
+    return duplicate(self)
+
+
+def _refuse(what: str) -> Any:
+    def method(self: Any, *_: Any, **__: Any) -> Any:
+        raise _leaves_by(self, what)
+
+    return method
+
+
+def _leaves_by(x: Any, what: str) -> TraceError:
+    return leaves_trace(
+        x, what, "keep xg.stop_gradient(x), or what the function returns", "keep what the function returns"
+    )
+
+
+def _refuse_saving(name: str, file: Any, *args: Any, **kwargs: Any) -> Any:
+    traced = next(x for x in flatten((args, kwargs))[0] if type(x) is Traced)
+    raise _leaves_by(traced, f"np.{name}")
+
+
+# Every way into pickle asks one of these.
+_PICKLING = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs_ex__")
+# NumPy's methods that write out what an array holds.
+_WRITING = ("dump", "dumps", "tobytes", "tofile")
+
+
+def install() -> None:
+    """Give `Traced` Python's protocols of copying."""
+    methods: dict[str, Any] = {"__copy__": duplicate, "__deepcopy__": _deepcopy}
+    methods |= {name: _refuse("pickling") for name in _PICKLING}
+    methods |= {name: _refuse(f"{name}()") for name in _WRITING}
+    for name, method in methods.items():
+        setattr(Traced, name, method)
+    for function in (np.save, np.savez, np.savez_compressed, np.savetxt):
+        TABLE[function] = partial(_refuse_saving, function.__name__)
+
+
+install()
