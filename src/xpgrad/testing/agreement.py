@@ -6,7 +6,7 @@ float64, once as it is and twice with every input and every op's result perturbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,19 +161,53 @@ def sensitivity(f: Callable[..., Any], args: Sequence[Any]) -> list[float]:
     return moved
 
 
-def _run_perturbed(graph: Graph, inputs: Sequence[Any], rng: np.random.Generator) -> list[Any]:
-    """`reference.run`, with what rounds perturbed."""
+def rounding(f: Callable[..., Any], args: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+    """For each entry of each leaf of ``f(*args)`` what rounding alone can do to it, over its unit.
+
+    As `sensitivity`, but of arguments that are exact: a zero stays zero, a huge angle is what it is, and
+    equal entries stay equal until an op rounds them. What an op sums up is perturbed term by term. Where
+    the result is not finite, or not finite under a perturbation, it is infinite or NaN.
+    """
+    with as_written(), np.errstate(all="ignore"):
+        graph, rebuild = graph_of(f, *args)
+        inputs = flatten(tuple(args))[0]
+        leaves = [np.asarray(x) for x in flatten(rebuild(reference.run(graph, inputs)))[0]]
+        moved = [np.zeros(x.shape) for x in leaves]
+        for seed in (1, 2, 3):
+            rng = np.random.default_rng(seed)
+            others = flatten(rebuild(_run_perturbed(graph, inputs, rng, exact=True)))[0]
+            for k, (a, b) in enumerate(zip(map(np.asarray, others), leaves, strict=True)):
+                if b.dtype.kind in "fc":
+                    same = (a == b) | (np.isnan(a) & np.isnan(b))
+                    gap = np.where(same, 0.0, np.abs(a - b) / PERTURBATION)
+                else:
+                    gap = np.where(a != b, np.inf, 0.0)
+                moved[k] = np.fmax(moved[k], np.where(np.isnan(gap), np.inf, gap))
+    return moved
+
+
+def _run_perturbed(
+    graph: Graph, inputs: Sequence[Any], rng: np.random.Generator, exact: bool = False
+) -> list[Any]:
+    """`reference.run`, with what rounds perturbed; ``exact``: the inputs are not."""
 
     def perturbed(x: Any) -> Any:
         if not hasattr(x, "dtype") or x.dtype.kind not in "fc":
             return x
-        return x * (1 + PERTURBATION * np.asarray(rng.normal(size=x.shape)))
+        return x * (1 + PERTURBATION * np.asarray(rng.normal(size=x.shape))).astype(x.real.dtype)
 
-    env: dict[Value, Any] = dict(zip(graph.inputs, map(perturbed, inputs), strict=True))
+    held = inputs if exact else map(perturbed, inputs)
+    env: dict[Value, Any] = dict(zip(graph.inputs, held, strict=True))
     for node in graph.nodes:
         assert node.op is not None
-        out = reference.run_node(node, env)
-        env[node] = out if node.op.name in _EXACT or type(out) is tuple else perturbed(out)
+        known: Mapping[Value, Any] = env
+        rounds = node.op.name not in _EXACT
+        if exact and rounds and not node.op.is_elementwise and node.op.kind != "constant":
+            known = env | {
+                u: perturbed(env[u]) for u in node.inputs if u is not None and type(env[u]) is not tuple
+            }
+        out = reference.run_node(node, known)
+        env[node] = perturbed(out) if rounds and type(out) is not tuple else out
     return [env[value] for value in graph.outputs]
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from xpgrad.testing.lines import LINES
-from xpgrad.testing.program import LAYOUTS, Input, Program, Step
-from xpgrad.testing.writing import Choices, Writer
+from xpgrad.testing.program import LAYOUTS, Input, Program
+from xpgrad.testing.writing import Choices, Writer, mentions, needed
 
 T = TypeVar("T")
 
@@ -52,7 +51,7 @@ def random_program(
             break
         choices.pick(LINES)(w)
     result = _scalar(w) if scalar else _result(w)
-    return Program(tuple(inputs), _needed(w.steps, result), result)
+    return Program(tuple(inputs), needed(w.steps, result), result)
 
 
 def _inputs(choices: Choices, samples: str | None, dtype: str | None) -> list[Input]:
@@ -99,7 +98,7 @@ def _result(w: Writer) -> str:
 def _ends(w: Writer) -> list[str]:
     """What lines made, newest first: before the rest those that no line reads."""
     made = [step.target for step in w.steps if step.kind != "write"][::-1]
-    read = {n for step in w.steps for n in made if n != step.target and _mentions(step.text, n)}
+    read = {n for step in w.steps for n in made if n != step.target and mentions(step.text, n)}
     return [n for n in made if n not in read] + [n for n in made if n in read]
 
 
@@ -113,18 +112,3 @@ def _scalar(w: Writer) -> str:
         forms = [f"np.sum({n}) / {size}", f"np.sum({n}**2) / {size}", f"np.sum(np.tanh({n})) / {size}"]
         terms.append(w.choices.pick([*forms, f"np.mean({n})"] if np.size(w.env[n]) else forms))
     return " + ".join(terms)
-
-
-def _needed(steps: Sequence[Step], result: str) -> tuple[Step, ...]:
-    """``steps`` without the last ones, as far as nothing before or after reads what they make.
-
-    In the middle a line that nobody needs stays: it is there to be removed by a compiler.
-    """
-    kept = list(steps)
-    while kept and kept[-1].kind != "write" and not _mentions(result, kept[-1].target):
-        kept.pop()
-    return tuple(kept)
-
-
-def _mentions(text: str, name: str) -> bool:
-    return re.search(rf"\b{name}\b", text) is not None

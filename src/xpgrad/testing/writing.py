@@ -2,13 +2,15 @@
 
 In:  Choices (from hypothesis, or from a generator of random numbers) and the inputs.
 Out: Steps, and what each name holds in plain NumPy.
-Holds: NumPy ran every line without a warning; all values are finite and of moderate size; no line
-writes to an input's memory; a comparison of floats is decided by a margin, so that rounding, of
-float32 too, does not change its outcome.
+Holds: no line writes to an input's memory. Unless the program is free, NumPy ran every line without a
+warning; all values are finite and of moderate size; a comparison of floats is decided by a margin, so
+that rounding, of float32 too, does not change its outcome.
 """
 
 from __future__ import annotations
 
+import copy
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
@@ -20,6 +22,7 @@ from xpgrad.testing.program import Input, Step
 T = TypeVar("T")
 
 _LARGEST_SIZE = 70_000
+_LARGEST_FREE_SIZE = 1_100_000
 _LARGEST_VALUE = 1e4
 _MARGIN = 1e-3
 _NAMES = "abcdefghijopqrstuv"
@@ -38,9 +41,16 @@ class Choices(Protocol):
 class Writer:
     """The program so far: its ``steps``, and ``env``, what every name holds."""
 
-    def __init__(self, choices: Choices, inputs: Sequence[Input]) -> None:
-        self.choices = choices
+    def __init__(
+        self, choices: Choices, inputs: Sequence[Input], setup: Sequence[str] = (), free: bool = False
+    ) -> None:
+        self.choices, self.free = choices, free
+        self._scope: dict[str, Any] = {"np": np, "copy": copy}
         self.inputs = {x.name: x.make() for x in inputs}
+        self.reached = {x.name for x in inputs}  # names that hold what depends on an argument
+        for text in setup:
+            exec(text, self._scope)
+        self.inputs |= {n: x for n, x in self._scope.items() if n not in ("np", "copy", "__builtins__")}
         self.env: dict[str, Any] = dict(self.inputs)
         self.steps: list[Step] = []
         self.reshaped: set[str] = set()
@@ -53,7 +63,7 @@ class Writer:
         if not self.take(Step(name, f"{name} = {text}", kind)):
             return None
         x = np.asarray(self.env[name])
-        if x.dtype.kind == "f" and x.size and np.max(np.abs(x)) > 8:
+        if not self.free and x.dtype.kind == "f" and x.size and np.max(np.abs(x)) > 8:
             scaled = self.choices.pick([f"np.tanh({name} / 8)", f"{name} / {float(np.max(np.abs(x))):.0f}"])
             return self.new(scaled) or name
         return name
@@ -63,6 +73,8 @@ class Writer:
         ok = self._run(step) and self._moderate(self.env[step.target])
         if ok:
             self.steps.append(step)
+            if any(mentions(step.text, n) for n in self.reached):
+                self.reached.add(step.target)
         elif step.kind == "write":
             self._replay()
         else:
@@ -81,11 +93,12 @@ class Writer:
         return found[::-1]
 
     def _run(self, step: Step) -> bool:
-        with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
-            warnings.simplefilter("error")
+        strict = {"all": "ignore"} if self.free else {"all": "raise", "under": "ignore"}
+        with warnings.catch_warnings(), np.errstate(**strict):  # type: ignore[arg-type]
+            warnings.simplefilter("ignore" if self.free else "error")
             try:
-                exec(step.text, {"np": np}, self.env)
-            except (ArithmeticError, IndexError, TypeError, ValueError, Warning):
+                exec(step.text, self._scope, self.env)
+            except Exception:  # of any kind, NumPy's or Python's: no line of a program
                 return False
         return True
 
@@ -96,6 +109,11 @@ class Writer:
             assert self._run(step)
 
     def _moderate(self, value: Any) -> bool:
+        if self.free:
+            if not isinstance(value, np.ndarray | np.generic | float | int | complex):
+                return False
+            x = np.asarray(value)
+            return x.dtype.kind in "fbiuc" and x.size <= _LARGEST_FREE_SIZE and x.ndim <= 5
         x = np.asarray(value)
         if x.dtype.kind not in "fbi" or x.size > _LARGEST_SIZE or x.ndim > 4:
             return False
@@ -168,3 +186,19 @@ def _fits(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     except ValueError:
         return False
     return int(np.prod(shape)) <= _LARGEST_SIZE
+
+
+def needed(steps: Sequence[Step], result: str) -> tuple[Step, ...]:
+    """``steps`` without the last ones, as far as nothing before or after reads what they make.
+
+    In the middle a line that nobody needs stays: it is there to be removed by a compiler.
+    """
+    kept = list(steps)
+    while kept and kept[-1].kind != "write" and not mentions(result, kept[-1].target):
+        kept.pop()
+    return tuple(kept)
+
+
+def mentions(text: str, name: str) -> bool:
+    """Whether an expression or a line reads or writes ``name``."""
+    return re.search(rf"\b{name}\b", text) is not None

@@ -1,0 +1,111 @@
+"""Small programs from random choices: arguments and closed-over arrays of any rank, a few lines, a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpgrad.testing.program import LAYOUTS, VALUES, Input, Program
+from xpgrad.testing.small import contractions, indexing, pointwise, reductions
+from xpgrad.testing.small.operands import array_text
+from xpgrad.testing.writing import Choices, Writer, mentions, needed
+
+LINES: dict[str, list[Callable[[Writer], Any]]] = {
+    "pointwise": [
+        *[pointwise.function] * 3, *[pointwise.arithmetic] * 2,
+        pointwise.choice, pointwise.cast, pointwise.constant,
+    ],
+    "integers": [*[pointwise.integers] * 3, pointwise.arithmetic, pointwise.cast],
+    "reductions": [*[reductions.reduction] * 4, reductions.ordered, reductions.normalised],
+    "contractions": [*[contractions.einsum] * 2, *[contractions.product] * 2],
+    "indexing": [*[indexing.gather] * 2, indexing.moved, *[indexing.write] * 2, indexing.copied],
+}  # fmt: skip
+_EVERY = [line for lines in LINES.values() for line in lines]
+_DTYPES = ["float64", "float64", "float64", "float32", "complex128"]
+_INTEGERS = ["int64", "int64", "int32", "uint8", "int8", "int16", "uint64"]
+_LENGTHS = (3, 2, 1, 4, 3, 2, 5, 0)
+# Along a long axis: nothing whose result has two of them.
+_OF_LONG: list[Callable[[Writer], Any]] = [
+    *[reductions.reduction] * 3,
+    pointwise.function,
+    reductions.normalised,
+    pointwise.cast,
+]
+_LONG = (1000, 4099, 100_003, 1_000_000)
+
+
+def small_program(choices: Choices, family: str | None = None, max_steps: int = 4) -> Program:
+    """One program; ``family`` is a key of `LINES`, from which its lines are then mostly drawn."""
+    inputs, setup = _surroundings(choices)
+    w = Writer(choices, inputs, setup, free=True)
+    lines = choices.pick(list(LINES.values())) if family is None else LINES[family]
+    if any(np.size(x) > 999 for x in w.inputs.values()):
+        lines = _OF_LONG
+    wanted = choices.integer(1, max_steps)
+    for _ in range(5 * wanted):
+        if len(w.steps) >= wanted:
+            break
+        choices.pick(lines if lines is _OF_LONG or choices.integer(0, 3) else _EVERY)(w)
+    result = _result(w)
+    steps = needed(w.steps, result)
+    text = "\n".join([*(step.text for step in steps), result])
+    used = tuple(x for x in inputs if mentions(text, x.name))
+    return Program(
+        used or inputs[:1], steps, result, tuple(s for s in setup if mentions(text, s.split(" ")[0]))
+    )
+
+
+def _surroundings(choices: Choices) -> tuple[tuple[Input, ...], tuple[str, ...]]:
+    """Arguments of few lengths, so that they often go together, and constants."""
+    lengths = [choices.pick(_LENGTHS), choices.pick(_LENGTHS)]
+    dtype = choices.pick(_DTYPES)
+    values = choices.pick(["normal", "special", "normal", *(VALUES[:6] if dtype == "complex128" else VALUES)])
+    if choices.integer(0, 39) == 39:  # one long axis: error of sums, tiles
+        long, inputs = choices.pick(_LONG), []
+        dtype = choices.pick(["float32", "float64"])
+        kind = choices.pick(["normal", "equal", "ties"])
+        inputs.append(
+            Input("x", choices.pick([(long,), (long // 4, 4), (2, long // 2)]), dtype, "C", 2, 0, kind)
+        )
+        return tuple(inputs), ()
+
+    def shape() -> tuple[int, ...]:
+        return tuple(choices.pick(lengths) for _ in range(choices.pick([1, 2, 0, 1, 2, 3])))
+
+    inputs = []
+    for name in ("x", "y", "z")[: choices.integer(1, 3)]:
+        kind = choices.pick([dtype, dtype, dtype, "float64", "python"])
+        layout = choices.pick(LAYOUTS) if choices.integer(0, 5) == 5 else "C"
+        of = choices.pick([values, values, "normal", "special"])
+        inputs.append(
+            Input(name, () if kind == "python" else shape(), kind, layout, 2, choices.integer(0, 99), of)
+        )
+    if choices.integer(0, 2) == 2:
+        kind = choices.pick(_INTEGERS)
+        low = 0 if kind.startswith("u") or choices.integer(0, 1) else -3
+        inputs.append(Input("n", shape(), kind, "C", 4, choices.integer(0, 99), "normal", low))
+    if choices.integer(0, 2) == 2:
+        inputs.append(Input("m", shape(), "bool", "C", 2, choices.integer(0, 99)))
+    setup = []
+    for name, kind in (("K", dtype), ("L", "float64"), ("N", "int64"), ("M", "bool"), ("J", "int32")):
+        if choices.integer(0, 3) == 3:
+            of = choices.pick([values, "normal"])
+            made = Input(
+                name, shape(), kind, "C", 3 if kind != "bool" else 2, choices.integer(0, 99), of
+            ).make()
+            made = np.round(made, 2) if made.dtype.kind == "f" else made
+            setup.append(f"{name} = {array_text(made)}")
+    return tuple(inputs), tuple(setup)
+
+
+def _result(w: Writer) -> str:
+    """The last value, several, or a number made of it."""
+    made = [s.target for s in w.steps[::-1]] or w.names()
+    made = sorted(dict.fromkeys(made), key=lambda n: n not in w.reached)
+    last = made[0] if made else "1.0"
+    forms = [last, f"np.sum({last})", ", ".join(made[:3]), f"np.sum({last} * {last})", f"np.mean({last})"]
+    if not np.ndim(w.env.get(last, 0)):
+        forms = [last, last, ", ".join(made[:3]), f"{last} * {last}"]
+    return w.choices.pick(forms)

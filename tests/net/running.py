@@ -1,0 +1,128 @@
+"""Many programs, by seed, in processes of their own, in bounded time; what differs, and what was compared."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+# Before NumPy is imported: each process has one core.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+CHUNK = 25
+_PATIENCE = 120  # seconds for one program
+
+
+class TooLong(BaseException):
+    """A program that does not end."""
+
+
+def _ring(*_):
+    raise TooLong
+
+
+def one(seed, kind=None, llvm=3, cuda=0, shrink=True):
+    """What became of the program of one seed, as a dict: ``{"seed", "kind", "compared", ...}``."""
+    from net.checking import check
+    from net.comparing import Difference
+    from net.drawing import draw, generators_of, kind_of
+    from net.shrinking import shrunk
+
+    kind = kind or kind_of(seed)
+    generators = generators_of(seed, kind, llvm, cuda)
+    found = {"seed": seed, "kind": kind, "compared": [], "refused": [], "skipped": 0}
+    program = None
+    signal.signal(signal.SIGALRM, _ring)
+    signal.alarm(_PATIENCE)
+    try:
+        program = draw(seed, kind)
+        outcome = check(program, generators)
+        found |= {"compared": outcome.compared, "refused": outcome.refused, "skipped": outcome.skipped}
+    except Difference as error:
+        small, text = (program, error)
+        if shrink:
+            signal.alarm(_PATIENCE)
+            small, text = shrunk(program, generators, error)
+        found |= {"differs": str(text), "source": small.source, "whole": program.source}
+    except TooLong:
+        source = program.source if program is not None else "(while it was drawn)"
+        found |= {"differs": f"took more than {_PATIENCE} s", "source": source, "whole": source}
+    finally:
+        signal.alarm(0)
+    return found
+
+
+def chunk(seeds, options):
+    """The programs of a few seeds."""
+    return [one(seed, **options) for seed in seeds]
+
+
+def run(start, count, *, jobs=1, seconds=None, first=None, say=print, **options):
+    """The summary of ``count`` programs from ``start``; ends after ``seconds``, or ``first`` differences."""
+    began = time.monotonic()
+    total = {"start": start, "wanted": count, "programs": 0, "seconds": 0.0, "differ": [], "skipped": 0}
+    kinds, compared, refused, programs_refused = Counter(), Counter(), Counter(), 0
+    seeds = [range(a, min(a + CHUNK, start + count)) for a in range(start, start + count, CHUNK)]
+    stopped = False
+    for found in _every(seeds, jobs, options):
+        for x in found:
+            total["programs"] += 1
+            kinds[x["kind"]] += 1
+            compared.update(c.split(",")[0] for c in x["compared"])
+            refused.update({r.split(": ", 1)[1] for r in x["refused"]})
+            programs_refused += bool(x["refused"])
+            total["skipped"] += x["skipped"]
+            if "differs" in x:
+                total["differ"].append(x)
+                say(f"── seed {x['seed']} ({x['kind']})\n{x['source']}\n  {x['differs']}\n", flush=True)
+        over = seconds is not None and time.monotonic() - began > seconds
+        if over or (first is not None and len(total["differ"]) >= first):
+            stopped = True
+            break
+    total["seconds"] = round(time.monotonic() - began, 1)
+    total |= {"stopped": stopped, "kinds": dict(kinds), "compared": dict(compared.most_common())}
+    total |= {"with something refused": programs_refused, "refused": dict(refused.most_common(40))}
+    return total
+
+
+def _every(seeds, jobs, options):
+    if jobs == 1:
+        yield from (chunk(part, options) for part in seeds)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=40) as pool:
+        waiting = [pool.submit(chunk, part, options) for part in seeds]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def write(path, total):
+    """The summary as JSON, with what it ran on."""
+    import platform
+
+    import numpy as np
+
+    import xpgrad
+
+    about = {"python": platform.python_version(), "numpy": np.__version__, "xpgrad": xpgrad.__version__}
+    Path(path).write_text(json.dumps({**about, **total}, indent=1) + "\n")
+
+
+def say_in_short(total):
+    """The summary in a few lines."""
+    lines = [
+        f"{total['programs']} programs in {total['seconds']} s: {len(total['differ'])} differ",
+        f"  kinds: {total['kinds']}",
+        f"  compared: {total['compared']}",
+        f"  entries not compared (not determined, not smooth): {total['skipped']}",
+        f"  programs of which something is refused by name: {total['with something refused']}",
+    ]
+    lines += [f"    {count} {text}" for text, count in list(total["refused"].items())[:12]]
+    print("\n".join(lines), file=sys.stderr)
