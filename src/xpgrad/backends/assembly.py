@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from xpgrad.backends.reference import run_node
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.axes import is_view
@@ -141,6 +142,15 @@ def origin(node: Value) -> Value | None:
     while node.op is not None and node.inputs and node.inputs[0] is not None:
         node = node.inputs[0]
     return node if node.op is None else None
+
+
+def views_of_constants(plan: Plan) -> dict[Value, Any]:
+    """The views of arrays that the function closes over, which are the same in each call."""
+    found: dict[Value, Any] = {}
+    for node in plan.views:
+        if origin(node) is None:
+            found[node] = run_node(node, found)
+    return found
 
 
 def needed(views: Sequence[Value], used: set[Any]) -> list[Value]:

@@ -44,8 +44,13 @@ def _sizes_agree(xs: list[Any], terms: list[str]) -> bool:
     return all(
         sizes.setdefault(letter, n) == n
         for term, x in zip(terms, xs, strict=True)
-        for letter, n in zip(term, x.shape, strict=True)
+        for letter, n in zip(term, _shape(x), strict=True)
     )
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    """A Python scalar has none of its own."""
+    return tuple(getattr(x, "shape", ()))
 
 
 def _one(r: Rewriting, x: Any, term: str, output: str) -> Any:
@@ -86,6 +91,8 @@ def _two(r: Rewriting, node: Value, x: Any, y: Any, a: str, b: str, output: str)
 
 def _aligned(r: Rewriting, x: Any, term: str, letters: str) -> Any:
     """``x`` with an axis for each letter, of length 1 where its term has none."""
+    if not term:
+        return x
     order = "".join(c for c in letters if c in term)
     x = _ordered(r, x, term, order)
     lengths = dict(zip(order, x.shape, strict=True))

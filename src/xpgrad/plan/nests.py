@@ -123,6 +123,14 @@ class Nests:
         """For each axis of the array that ``view`` looks into: its own axis there, the step, and the start."""
         return self._views[view]
 
+    def choice(self, node: Value) -> tuple[int, int]:
+        """The axis of its array along which a `getitem` by labels chooses, and the step there."""
+        u = node.inputs[0]
+        if u is None or u not in self._views:
+            return 1, 1
+        # Of a view that was spread over the axis there is one entry to choose.
+        return next(((a, s) for a, (k, s, _) in enumerate(self._views[u]) if k == 1), (0, 0))
+
     def joined(self, node: Value, access: Access) -> bool:
         """Whether the operand is made in the same nest, at the same index."""
         u = access.root
@@ -174,19 +182,12 @@ class Nests:
             self._add(Nest("product", self._depth(node, None), self._space(node)), node)
         elif name in _BOXES and all(operand_aval(node, i).ndim for i in range(1)):
             self._add(Nest("boxes", self._depth(node, None), self._space(node)), node)
-        elif is_pointwise(node) or name in ("full_like", "pick_labels") or self._takes(node):
+        elif is_pointwise(node) or name == "full_like" or takes_labels(node):
             self._join(node, self._space(node))
         elif name in REDUCTIONS:
             self._join(node, self._space(node) | frozenset(self.axes.reduced(node)))
         else:
             raise Declined(node, "has no loops of ours")
-
-    def _takes(self, node: Value) -> bool:
-        assert node.op is not None
-        name = node.op.name
-        return (name == "getitem" and len(node.inputs) == 3 and takes_labels(node)) or (
-            name == "scatter_add" and len(node.inputs) == 3 and takes_labels(node) and node.ndim == 2
-        )
 
     def _space(self, node: Value) -> frozenset[int]:
         return frozenset(e for e in self.axes.labels(node) if e is not None)
@@ -260,7 +261,7 @@ class Nests:
     def _straight(self, u: Value, node: Value, access: Access) -> bool:
         """Whether ``node`` reads ``u`` at the index at which it is made."""
         chosen = (
-            self._takes(node)
+            takes_labels(node)
             and node.inputs[0] is not None
             and self._root.get(node.inputs[0], node.inputs[0]) is u
         )

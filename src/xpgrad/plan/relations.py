@@ -232,30 +232,37 @@ def basic_axes(shape: tuple[int, ...], index: Any) -> list[tuple[int | None, int
     return found
 
 
-def takes_labels(node: Value, offset: int = 0) -> bool:
-    """Whether the index is ``[arange(m), labels]``: one entry of each row, by the row's label.
+def takes_labels(node: Value) -> bool:
+    """Whether a `getitem` or `scatter_add` has the index ``[arange(m), labels]`` into an array of m rows.
 
-    ``offset`` is the number of operands before the index arrays, less one.
+    It then reads one entry of each row, by the row's label, or adds one to it. What is added may have length 1,
+    or no axis, where it is the same for all rows.
     """
-    index = node.params["index"]
+    assert node.op is not None
+    index = node.params.get("index")
     if type(index) is not tuple or len(index) != 2 or any(p is not ARRAY for p in index):
         return False
     assert node.saved is not None
-    rows = node.saved[2 + offset]
+    rows, x = node.saved[2], operand_aval(node, 0)
     m = node.shape[0] if node.ndim else 0
+    if node.op.name == "getitem":
+        fits = node.ndim == 1 and x.ndim == 2 and x.shape[0] == m
+    else:
+        fits = node.op.name == "scatter_add" and node.ndim == 2 and x.shape in ((m,), (1,), ())
     return (
-        node.inputs[1 + offset] is None
+        fits
+        and node.inputs[1] is None
         and type(rows) is np.ndarray
         and rows.ndim == 1
         and rows.dtype.kind in "iu"
-        and operand_aval(node, 2 + offset).shape == rows.shape == (m,)
+        and operand_aval(node, 2).shape == rows.shape == (m,)
         and bool(np.array_equal(rows, np.arange(m)))
     )
 
 
 def _take(node: Value, avals: list[Aval]) -> Relation:
     index = node.params["index"]
-    if takes_labels(node) and avals[0].shape[0] == node.shape[0]:
+    if takes_labels(node):
         return Relation(((0, 0, 0), (0, 1, 0), (0, 2, 0)))
     if index == (ARRAY,) and avals[1].dtype.kind in "iu":
         k = avals[1].ndim
@@ -265,9 +272,10 @@ def _take(node: Value, avals: list[Aval]) -> Relation:
 
 
 def _scatter_add(node: Value, avals: list[Aval]) -> Relation:
-    if len(avals) == 3 and takes_labels(node) and avals[0].shape == node.shape[:1]:
-        return Relation(((0, 0, 0), (0, 1, 0), (0, 2, 0)))
-    return Relation()
+    if not takes_labels(node):
+        return Relation()
+    links = ((0, 1, 0), (0, 2, 0))
+    return Relation(((0, 0, 0), *links) if avals[0].shape == node.shape[:1] else links)
 
 
 def _index_update(node: Value, avals: list[Aval]) -> Relation:

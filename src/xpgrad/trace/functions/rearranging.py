@@ -63,7 +63,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
             head = (slice(None),) * k
             parts = rolled[(*head, slice(n - s, None))], rolled[(*head, slice(None, n - s))]
             rolled = sh.concatenate(*parts, axis=k)
-    return ew.positive(a) if rolled is a else rolled
+    return sh.copy(a, order="K") if rolled is a else rolled
 
 
 @implements(np.repeat, method="repeat")
@@ -95,7 +95,7 @@ def tile(A: Any, reps: Any) -> Any:
     old = (1,) * (n - ndim(A)) + shape(A)
     reps = (1,) * (n - len(reps)) + reps
     if all(r == 1 for r in reps):
-        return fresh(sh.reshape(ew.positive(A), shape=old))
+        return fresh(sh.reshape(sh.copy(A, order="C"), shape=old))
     apart = sh.reshape(A, shape=tuple(m for size in old for m in (1, size)))
     wide = sh.broadcast_to(apart, shape=tuple(m for r, size in zip(reps, old, strict=True) for m in (r, size)))
     return fresh(sh.reshape(_in_order(wide), shape=tuple(r * size for r, size in zip(reps, old, strict=True))))
@@ -136,7 +136,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     for k, (lo, hi) in enumerate(widths):
         if lo or hi:
             padded = take_at(padded, np.pad(np.arange(shape(array)[k]), (lo, hi), mode=mode), k)
-    return ew.positive(array) if padded is array else padded
+    return sh.copy(array, order="K") if padded is array else padded
 
 
 def _per_axis(pad_width: Any, n: int) -> Any:

@@ -226,6 +226,8 @@ def identity(node: Value, ctype: str) -> str:
     """What a reduction begins with."""
     assert node.op is not None
     name = node.op.name
+    if name in ("max", "min") and node.dtype.kind == "b":
+        return number(name == "min", ctype)
     if name in ("max", "min"):
         sign = -1 if name == "max" else 1
         if ctype in ("float", "double"):

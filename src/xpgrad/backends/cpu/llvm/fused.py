@@ -41,7 +41,13 @@ class Fused:
     """
 
     def __init__(
-        self, plan: Plan, kernels: Sequence[Kernel], inputs: Sequence[Any], sources: Any, ready: Any
+        self,
+        plan: Plan,
+        kernels: Sequence[Kernel],
+        inputs: Sequence[Any],
+        sources: Any,
+        fixed: dict[Value, Any],
+        ready: Any,
     ) -> None:
         if not _fits(plan, kernels, inputs):
             raise ValueError("too large, or not in C order")
@@ -56,7 +62,7 @@ class Fused:
                 self._places[node] = self._pinned.array(node.shape, node.dtype)
             for node, _, _ in kernel.partials:
                 self._places[node] = self._pinned.array(node.shape, node.dtype)
-            tables.append(self._table(kernel, sources))
+            tables.append(self._table(kernel, sources, fixed))
         text = module(kernels, _main(tables))
         found, self.fresh = ready(text, MAIN + "0")
         table = self._pinned.array((max(sum(map(len, [t[1] for t in tables])), 1),), np.dtype(np.int64))
@@ -72,16 +78,16 @@ class Fused:
         self._takers = [x.copy if x.ndim else x.__getitem__ for x in self._outputs]
         self._lock = threading.Lock()
 
-    def _table(self, kernel: Kernel, sources: Any) -> tuple[Kernel, list[int], Any]:
+    def _table(self, kernel: Kernel, sources: Any, fixed: dict[Value, Any]) -> tuple[Kernel, list[int], Any]:
         """The arguments of one kernel, all known but scalars, which are read where they lie."""
         slots = kernel.slots
         values = list(slots.values)
         for slot, source in slots.pointers:
-            if isinstance(source, Value):
+            if isinstance(source, Value) and source not in fixed:
                 base, offset = sources.get(source, (source, 0))
                 values[slot] = address(self._places[base]) + offset
             else:
-                array = np.asarray(source[1])
+                array = np.asarray(fixed[source] if isinstance(source, Value) else source[1])
                 self._pinned.keep(array)
                 values[slot] = address(array)
         copies = []

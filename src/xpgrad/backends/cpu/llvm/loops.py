@@ -33,7 +33,8 @@ from xpgrad.core import SCALAR_TYPES, Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan.nests import REDUCTIONS, Access, Nest, Place
 
-_ADD = {"sum": "add", "prod": "mul", "any": "or", "all": "and"}
+# What the largest and the least of two truth values are is what `any` and `all` of them are.
+_ADD = {"sum": "add", "prod": "mul", "any": "or", "all": "and", "max": "or", "min": "and"}
 
 
 def write_loop(k: Frame, nest: Nest, name: str) -> Piece:
@@ -315,8 +316,9 @@ class _Loop:
         at = "0"
         if self.inner is not None and self.inner in steps:
             at = w.times(index[self.inner], steps[self.inner])
-        label = self._label_of(w, chosen, node, storage.shape[1])
-        at = w.plus(at, w.times(label, self.k.stride(w, storage, 1)))
+        label = self._label_of(w, chosen, node, operand_aval(node, 0).shape[1])
+        axis, step = self.k.nests.choice(node)
+        at = w.plus(at, w.times(label, self.k.stride(w, storage, axis, step) if step else "0"))
         return loaded(w, storage.dtype, bases[node, 0], at)
 
     def _scattered(self, w: Writer, node: Value, g: Scalar, chosen: Scalar, index: Any) -> Scalar:
@@ -359,7 +361,7 @@ def combined(w: Writer, node: Value, held: Scalar, value: Scalar) -> Scalar:
     name, ctype = node.op.name, held.ctype
     x = converted(w, value, ctype)
     real = ctype in ("float", "double")
-    if name in ("max", "min"):
+    if name in ("max", "min") and ctype != "i1":
         return Scalar((maximum if name == "max" else minimum)(w, ctype, [held.name, x]), ctype)
     flags = " reassoc contract" if real else ""
     return Scalar(w.op(f"{'f' if real else ''}{_ADD[name]}{flags} {ctype} {held.name}, {x}"), ctype)

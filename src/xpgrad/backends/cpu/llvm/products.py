@@ -50,6 +50,9 @@ class _Product:
 
     def piece(self) -> Piece:
         k = self.k
+        if 0 in self.node.shape:
+            k.place(self.node, None)
+            return Piece([], [], [])
         accesses = [k.nests.access(self.node, i) for i in range(2)]
         storages = [k.storage(a) for a in accesses]
         units = [self._unit(s, a) for s, a in zip(storages, accesses, strict=True)]

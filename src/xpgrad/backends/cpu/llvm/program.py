@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from xpgrad._errors import at_line
 from xpgrad.backends import reference
-from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed, origin
+from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed, origin, views_of_constants
 from xpgrad.backends.cpu.interpret import Loop
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.fused import Fused
@@ -77,7 +77,12 @@ class KernelStep:
     """A step that a kernel does."""
 
     def __init__(
-        self, step: Region | Straight, plan: Plan, layouts: Layouts, sources: dict[Value, tuple[Value, int]]
+        self,
+        step: Region | Straight,
+        plan: Plan,
+        layouts: Layouts,
+        sources: dict[Value, tuple[Value, int]],
+        fixed: dict[Value, Any],
     ) -> None:
         self.kernel = Kernel(step, plan, layouts)
         self.step = step
@@ -97,10 +102,10 @@ class KernelStep:
             else:
                 self._template[slot] = bits(source)
         for slot, source in slots.pointers:
-            if isinstance(source, Value):
+            if isinstance(source, Value) and source not in fixed:
                 self._pointers.append((slot, source))
             else:
-                array = np.asarray(source[1])
+                array = np.asarray(fixed[source] if isinstance(source, Value) else source[1])
                 self._constants.append(array)
                 self._template[slot] = address(array)
 
@@ -218,8 +223,9 @@ class Program:
             for node in plan.views
             if (source := origin(node)) is not None
         }
+        self._fixed = views_of_constants(plan)
         self.steps = Assembly(
-            lambda step, alive: KernelStep(step, plan, Layouts(held, alive), self._sources),
+            lambda step, alive: KernelStep(step, plan, Layouts(held, alive), self._sources, self._fixed),
             lambda step, reason: [LoopStep(step, plan, reason)],
             RowStep,
         ).steps(plan)
@@ -249,7 +255,7 @@ class Program:
             for k, step in reversed(list(enumerate(self.steps))):
                 kernels.insert(0, Kernel(step.step, plan, Layouts(self._held, alive), str(k)))
                 alive = alive | {u for n in step.step.nodes for u in n.inputs if u is not None}
-            return Fused(plan, kernels, inputs, self._sources, ready)
+            return Fused(plan, kernels, inputs, self._sources, self._fixed, ready)
         except ValueError:
             return None
 

@@ -304,11 +304,12 @@ class Frame:
         access = self.nests.access(node, 0)
         count = operand_aval(node, 0).shape[1]
         at = self.chosen(node, 2, count, values)
+        axis, step = self.nests.choice(node)
         if access.root is not None and access.root in self.rows:
             row = self.rows[access.root]
-            return f"{row.name}[{self.row_index(row, access.places)} + {at} * {row.strides[1]}]"
+            return f"{row.name}[{self.row_index(row, access.places)} + {at} * {row.strides[axis] * step}]"
         memory = self.memory(access)
-        stride = self.distance(memory, memory.strides[1])
+        stride = self.distance(memory, memory.strides[axis] * step)
         return read(memory.dtype, f"{memory.name}[{self.address(memory, access.places)} + {at} * {stride}]")
 
     def emit(self, w: Text, nodes: Sequence[Value], values: dict[Value, str]) -> None:
