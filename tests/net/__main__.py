@@ -33,6 +33,7 @@ def main():
     parser.add_argument(
         "--cuda", type=int, default=0, help="one of so many as CUDA C++ behind a shim (default: none)"
     )
+    parser.add_argument("--without", default="", help="seeds to leave out, with commas between them")
     parser.add_argument("--json", help="write the summary to this file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="xpgrad-net-") as scratch:
@@ -45,7 +46,8 @@ def main():
             print(draw(args.seed, args.kind).source)
             print("\nshrunk:\n" + found["source"] + "\n" + found["differs"] if "differs" in found else "agrees")
             return "differs" in found
-        bounds = {"jobs": args.jobs, "seconds": args.seconds, "first": args.first}
+        without = {int(seed) for seed in args.without.split(",") if seed}
+        bounds = {"without": without, "jobs": args.jobs, "seconds": args.seconds, "first": args.first}
         total = running.run(args.start, args.programs, **bounds, **options)
         if args.json:
             running.write(args.json, total)

@@ -62,12 +62,15 @@ def chunk(seeds, options):
     return [one(seed, **options) for seed in seeds]
 
 
-def run(start, count, *, jobs=1, seconds=None, first=None, say=print, **options):
+def run(start, count, *, jobs=1, seconds=None, first=None, without=(), say=print, **options):
     """The summary of ``count`` programs from ``start``; ends after ``seconds``, or ``first`` differences."""
     began = time.monotonic()
     total = {"start": start, "wanted": count, "programs": 0, "seconds": 0.0, "differ": [], "skipped": 0}
     kinds, compared, refused, programs_refused = Counter(), Counter(), Counter(), 0
-    seeds = [range(a, min(a + CHUNK, start + count)) for a in range(start, start + count, CHUNK)]
+    seeds = [
+        [seed for seed in range(a, min(a + CHUNK, start + count)) if seed not in without]
+        for a in range(start, start + count, CHUNK)
+    ]
     stopped = False
     for found in _every(seeds, jobs, options):
         for x in found:
@@ -80,6 +83,8 @@ def run(start, count, *, jobs=1, seconds=None, first=None, say=print, **options)
             if "differs" in x:
                 total["differ"].append(x)
                 say(f"── seed {x['seed']} ({x['kind']})\n{x['source']}\n  {x['differs']}\n", flush=True)
+                if first is not None and len(total["differ"]) >= first:
+                    break
         over = seconds is not None and time.monotonic() - began > seconds
         if over or (first is not None and len(total["differ"]) >= first):
             stopped = True
