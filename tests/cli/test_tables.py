@@ -98,7 +98,7 @@ def test_a_file_without_even_a_header_is_refused(tmp_path):
         tables.load(tmp_path / "t.csv", "y")
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.csv.xz", "t.csv.zip", "t.parquet"])
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.xz", "t.csv.zip", "t.parquet"])
 def test_a_file_that_is_not_what_its_name_says_is_refused(name, tmp_path):
     (tmp_path / name).write_bytes(b'\xff\xfe"a,b\n1,2\n' * 3)
     with pytest.raises(DataError, match="cannot read"):

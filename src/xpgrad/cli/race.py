@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data", "without --data: flights from New York in 2013")
     data.add_argument("--data", metavar="FILE", type=Path, help="a CSV or Parquet file, rows in order of time")
     data.add_argument("--target", metavar="COL", help="the column of --data to predict, of 0 and 1")
+    data.add_argument("--encoding", default="utf-8-sig", help="of a CSV file (default: UTF-8)")
+    data.add_argument("--delimiter", default=",", type=_character, help="of a CSV file, or 'tab' (default: ,)")
     data.add_argument("--drop", metavar="COL", action="append", default=[], help="leave this column out")
     data.add_argument("--rows", metavar="N", type=_positive, help="only N rows, evenly spaced in time")
     parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:1 or auto (default: %(default)s)")
@@ -98,7 +100,7 @@ def _refuse_odd_options(args: argparse.Namespace) -> None:
 def _load(args: argparse.Namespace) -> Problem:
     if args.data is None:
         return flights.load(args.rows)
-    return tables.load(args.data, args.target, args.drop, args.rows)
+    return tables.load(args.data, args.target, args.drop, args.rows, args.encoding, args.delimiter)
 
 
 def _data(problem: Problem) -> dict[str, Any]:
@@ -156,3 +158,10 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return number
+
+
+def _character(text: str) -> str:
+    delimiter = {"tab": "\t", r"\t": "\t"}.get(text, text)
+    if len(delimiter) != 1 or delimiter in '\r\n"':
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character")
+    return delimiter

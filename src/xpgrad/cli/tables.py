@@ -1,12 +1,14 @@
-"""A user's table, CSV or Parquet: `xpgrad race --data FILE --target COL`.
+"""A user's table, CSV or Parquet: ``--data FILE --target COL`` of a command.
 
 In:  a file whose rows are in the order of time, the name of a column of zeros and ones.
 Out: a Problem whose columns are all the others.
-Holds: nothing is guessed: text, missing values and labels other than 0 and 1 are refused by name.
+Holds: nothing is guessed: text, missing values and labels other than 0 and 1 are refused by name, and so is a
+file that `csv_files` finds to be no table.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -18,17 +20,27 @@ from zipfile import BadZipFile
 import numpy as np
 
 from xpgrad._errors import DataError, message
+from xpgrad.cli.csv_files import columns_of
 from xpgrad.cli.extras import require
 from xpgrad.cli.problem import Array, Problem, build, spaced
 
 CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip", ".zip")
 PARQUET = (".parquet", ".pq")
 
+_NUMBER_WITH_COMMA = re.compile(r"\s*[-+]?\d[\d.]*(,\d+)+(\.\d*)?\s*")
+
 # pandas raises a ParserError and pyarrow an ArrowInvalid, which are ValueErrors.
 _UNREADABLE = (OSError, ValueError, EOFError, BadZipFile, LZMAError, zlib.error)
 
 
-def load(path: Path, target: str, drop: Sequence[str] = (), rows: int | None = None) -> Problem:
+def load(
+    path: Path,
+    target: str,
+    drop: Sequence[str] = (),
+    rows: int | None = None,
+    encoding: str = "utf-8-sig",
+    delimiter: str = ",",
+) -> Problem:
     """Read a table and split it by time: the last fifth of the rows is the test part.
 
     Parameters
@@ -41,25 +53,28 @@ def load(path: Path, target: str, drop: Sequence[str] = (), rows: int | None = N
         Columns to leave out.
     rows : int, optional
         Use only so many rows, evenly spaced.
+    encoding, delimiter : str
+        Of a CSV file.
 
     Raises
     ------
     DataError
-        A missing or unreadable file, an empty table, a missing column, text, missing values, labels
-        other than 0 and 1, or a constant target.
+        A missing or unreadable file, a row longer or shorter than the header, a name that is there twice,
+        an empty table, a missing column, text, missing values, labels other than 0 and 1, or a constant
+        target.
     DependencyError
         pandas is not installed, or pyarrow for Parquet.
     """
-    frame = _read(path)
+    frame = _read(path, encoding, delimiter)
     if frame.shape[0] == 0:
-        raise DataError(message(f"race: {path} has no rows", {"columns": _listed(frame.columns)}, at=""))
+        raise DataError(message(f"{path} has no rows", {"columns": _listed(frame.columns)}, at=""))
     _refuse_duplicates(path, frame)
     for name in (target, *drop):
         _refuse_missing_column(path, frame, name)
     if target in drop:
         raise DataError(
             message(
-                f"race: {target!r} of {path} is both the target and left out",
+                f"{target!r} of {path} is both the target and left out",
                 at="",
                 remedy=f"take {target!r} out of --drop",
             )
@@ -77,15 +92,15 @@ def load(path: Path, target: str, drop: Sequence[str] = (), rows: int | None = N
     return build(str(path), target, columns, labels, notes)
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, encoding: str, delimiter: str) -> Any:
     name = path.name.lower()
     if not path.is_file():
         got = "a folder" if path.is_dir() else "no such file"
-        raise DataError(message(f"race: cannot read {path}", {"found": got}, at=""))
+        raise DataError(message(f"cannot read {path}", {"found": got}, at=""))
     if not name.endswith(CSV + PARQUET):
         raise DataError(
             message(
-                f"race: {path} is neither CSV nor Parquet by its name",
+                f"{path} is neither CSV nor Parquet by its name",
                 {"endings known": " ".join(CSV + PARQUET)},
                 at="",
             )
@@ -95,20 +110,21 @@ def _read(path: Path) -> Any:
         if name.endswith(PARQUET):
             require("pyarrow", "reading Parquet", remedy="pip install pyarrow, or save the table as CSV")
             return pandas.read_parquet(path)
-        return pandas.read_csv(path, low_memory=False)
-    except pandas.errors.EmptyDataError as error:
-        raise DataError(message(f"race: {path} is empty, it has not even a header", at="")) from error
+        names = columns_of(path, encoding, delimiter)
+        return pandas.read_csv(
+            path, header=0, names=names, index_col=False, sep=delimiter, encoding=encoding, low_memory=False
+        )
+    except DataError:
+        raise  # a ValueError, too
     except _UNREADABLE as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(message(f"race: cannot read {path}", {"reason": reason}, at="")) from error
+        raise DataError(message(f"cannot read {path}", {"reason": reason}, at="")) from error
 
 
 def _refuse_duplicates(path: Path, frame: Any) -> None:
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
-        raise DataError(
-            message(f"race: {path} has two columns of the same name", {"name": _listed(twice)}, at="")
-        )
+        raise DataError(message(f"{path} has two columns of the same name", {"name": _listed(twice)}, at=""))
 
 
 def _refuse_missing_column(path: Path, frame: Any, name: str) -> None:
@@ -118,7 +134,7 @@ def _refuse_missing_column(path: Path, frame: Any, name: str) -> None:
     close = get_close_matches(name, names, n=1)
     raise DataError(
         message(
-            f"race: {path} has no column {name!r}",
+            f"{path} has no column {name!r}",
             {"columns": _listed(names)},
             at="",
             remedy=f"did you mean {close[0]!r}?" if close else None,
@@ -132,7 +148,7 @@ def _labels(path: Path, target: str, series: Any) -> Array:
     if odd.size:
         raise DataError(
             message(
-                f"race: target {target!r} of {path} must hold 0 and 1 only",
+                f"target {target!r} of {path} must hold 0 and 1 only",
                 {"found": f"{odd[0]:g}, and {odd.size:,} such values of {values.size:,}"},
                 at="",
                 remedy="state the question as yes or no, say `amount > 100`, and save that as 0 and 1",
@@ -145,43 +161,63 @@ def _numbers(path: Path, name: Any, series: Any, *, is_target: bool = False) -> 
     """The column as float64[rows], all finite."""
     types = require("pandas", "reading a table").api.types
     column = f"target {name!r}" if is_target else f"column {name!r}"
-    if not types.is_numeric_dtype(series.dtype) or types.is_complex_dtype(series.dtype):
-        raise DataError(
-            message(
-                f"race: {column} of {path} is not numeric",
-                {"dtype": str(series.dtype), "example": _example(series)},
-                at="",
-                remedy="encode it as 0 and 1" if is_target else _encode_or_drop(name),
-            )
+    if types.is_numeric_dtype(series.dtype) and not types.is_complex_dtype(series.dtype):
+        values: Array = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        _refuse_missing(path, column, name, ~np.isfinite(values), np.isnan(values), is_target)
+        return values
+    odd = _first_that_is_no_number(series)
+    missing = series.isna().to_numpy()
+    if odd is None:
+        # A column of booleans with a blank has no dtype of its own: the blank is the cause, not the dtype.
+        _refuse_missing(path, column, name, missing, missing, is_target)
+    row, value = odd or (1, series.iloc[0])
+    got = {"dtype": str(series.dtype), "example": f"{str(value)!r} in row {row}"}
+    remedy = "encode it as 0 and 1" if is_target else _encode_or_drop(name)
+    if odd is None and _beyond_64_bits(series):
+        got = {"beyond 64 bits": got["example"]}
+        remedy = "write them with a decimal point, or leave the column out" + (
+            "" if is_target else f": --drop {name}"
         )
-    values: Array = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    finite = np.isfinite(values)
-    if not finite.all():
-        first = int(np.argmin(finite))
-        kind = "missing" if np.isnan(values[first]) else "infinite"
-        raise DataError(
-            message(
-                f"race: {column} of {path} has values that are no numbers",
-                {
-                    "count": f"{np.count_nonzero(~finite):,} of {values.size:,}",
-                    "first": f"{kind}, in row {first + 1}",
-                },
-                at="",
-                remedy="fill them in or remove those rows"
-                + ("" if is_target else f", or leave the column out: --drop {name}"),
-            )
-        )
-    return values
+    elif odd is not None and _NUMBER_WITH_COMMA.fullmatch(str(value)):
+        remedy = "write numbers with a decimal point, and without commas"
+    raise DataError(message(f"{column} of {path} is not numeric", got, at="", remedy=remedy))
 
 
-def _example(series: Any) -> str:
-    """The first value that is no number, with its row: ``'JFK' in row 1``."""
-    for row, value in enumerate(series, start=1):
+def _refuse_missing(path: Path, column: str, name: Any, bad: Array, missing: Array, is_target: bool) -> None:
+    if not bad.any():
+        return
+    first = int(np.argmax(bad))
+    raise DataError(
+        message(
+            f"{column} of {path} has values that are no numbers",
+            {
+                "count": f"{np.count_nonzero(bad):,} of {bad.size:,}",
+                "first": f"{'missing' if missing[first] else 'infinite'}, in row {first + 1}",
+            },
+            at="",
+            remedy="fill them in or remove those rows"
+            + ("" if is_target else f", or leave the column out: --drop {name}"),
+        )
+    )
+
+
+def _first_that_is_no_number(series: Any) -> tuple[int, Any] | None:
+    """The first value, with its row, that is there and is no number."""
+    for row, (value, missing) in enumerate(zip(series, series.isna(), strict=True), start=1):
         try:
-            float(value)
+            if not missing:
+                float(value)
         except (TypeError, ValueError):
-            return f"{str(value)!r} in row {row}"
-    return f"{str(series.iloc[0])!r} in row 1"
+            return row, value
+    return None
+
+
+def _beyond_64_bits(series: Any) -> bool:
+    """Whether all are integers, and some are too large for any dtype of 64 bits."""
+    try:
+        return any(not -(2**63) <= int(value) < 2**63 for value in series)
+    except (TypeError, ValueError):
+        return False
 
 
 def _encode_or_drop(name: Any) -> str:
