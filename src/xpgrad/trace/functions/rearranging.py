@@ -95,7 +95,7 @@ def tile(A: Any, reps: Any) -> Any:
     old = (1,) * (n - ndim(A)) + shape(A)
     reps = (1,) * (n - len(reps)) + reps
     if all(r == 1 for r in reps):
-        return fresh(sh.reshape(sh.copy(A, order="C"), shape=old))
+        return fresh(sh.reshape(sh.copy(A, order="K"), shape=old))  # as NumPy keeps it
     apart = sh.reshape(A, shape=tuple(m for size in old for m in (1, size)))
     wide = sh.broadcast_to(apart, shape=tuple(m for r, size in zip(reps, old, strict=True) for m in (r, size)))
     return fresh(sh.reshape(_in_order(wide), shape=tuple(r * size for r, size in zip(reps, old, strict=True))))
