@@ -176,7 +176,7 @@ def jvp(f: Fun, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, A
     values, pushed = [], []
     for x in map(fresh, outs):
         ours = type(x) is Traced and x._trace is duals
-        values.append(x._data if ours else x)
+        values.append(x._below if ours else x)
         pushed.append(x._node if ours and x._node is not None else _zeros(values[-1]))
     duals.closed = True
     return unflatten(out_structure, values), unflatten(out_structure, pushed)
@@ -351,8 +351,8 @@ def _pair(out: Any) -> tuple[Any, Any]:
 
 def _like(leaves: Sequence[Traced]) -> Any:
     """An array to take the device from: the first that is one."""
-    arrays = (x._data for x in leaves if hasattr(x._data, "shape") and not isinstance(x._data, np.generic))
-    return next(arrays, leaves[0]._data if leaves else 0.0)
+    arrays = (x._below for x in leaves if hasattr(x._below, "shape") and not isinstance(x._below, np.generic))
+    return next(arrays, leaves[0]._below if leaves else 0.0)
 
 
 def _shape(x: Any) -> tuple[int, ...]:

@@ -426,3 +426,22 @@ def test_pickling_a_traced_array_is_refused_and_the_line_named(way, transform):
     text = str(caught.value)
     assert "at test_copies.py:" in text
     assert "return" in text  # the remedy
+
+
+# ── what other code reads of an array ────────────────────────────────────────────────────────
+MASKED = {
+    "a masked array times it": lambda x: np.ma.array([1.0, 2.0, 3.0]) * x,
+    "np.ma.exp": lambda x: np.ma.exp(x),
+    "np.ma.getdata": lambda x: np.ma.getdata(x),
+    "np.ma.masked_where": lambda x: np.ma.masked_where([True, False, False], x),
+    "np.ma.average": lambda x: np.ma.average(x),
+    "np.ma.dot": lambda x: np.ma.dot(x, x),
+}
+
+
+@pytest.mark.parametrize("f", MASKED.values(), ids=MASKED)
+def test_numpys_masked_arrays_do_not_take_the_numbers_out_of_a_traced_one(f):
+    for way in (xg.grad, xg.compile):
+        with pytest.raises(xg.TraceError) as caught:
+            way(lambda x: np.sum(f(x)))(X[0])
+        assert "at test_copies.py:" in str(caught.value)

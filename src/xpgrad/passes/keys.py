@@ -45,5 +45,5 @@ def _key(x: Any) -> Hashable:
     if isinstance(x, type) and issubclass(x, (np.generic, bool, int, float, complex)):
         return "dtype", np.dtype(x).str
     if kind is Traced:  # a handle on a value; there may be several
-        return kind, id(x._trace), id(x._node), id(x._data)
+        return kind, id(x._trace), id(x._node), id(x._below)
     return "object", id(x)

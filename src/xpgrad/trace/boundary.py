@@ -96,4 +96,4 @@ def fresh(x: Any) -> Any:
 def leave(trace: Any, x: Any) -> Any:
     """``x`` one level down, if it belongs to ``trace``."""
     x = fresh(x)
-    return x._data if type(x) is Traced and x._trace is trace else x
+    return x._below if type(x) is Traced and x._trace is trace else x

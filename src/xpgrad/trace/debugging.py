@@ -62,7 +62,7 @@ def check(what: str, out: Any, operands: Sequence[Any] = (), at: str | None = No
 def _found(x: Any) -> str:
     if getattr(getattr(x, "dtype", None), "kind", "f") not in "fc":
         return ""
-    if getattr(x, "_data", x) is None or (not hasattr(x, "dtype") and not isinstance(x, (float, complex))):
+    if getattr(x, "_below", x) is None or (not hasattr(x, "dtype") and not isinstance(x, (float, complex))):
         return ""
     with np.errstate(invalid="ignore"):
         bad = x - x

@@ -44,12 +44,12 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
                 other.refresh()
             if other._trace is not tape:
                 return _slow(op, self, other)
-            y, right = other._data, other._node
+            y, right = other._below, other._node
         elif kind in _plain:
             y, right = other, None
         else:
             return _slow(op, self, other)
-        x, left = self._data, self._node
+        x, left = self._below, self._node
         try:
             z = apply(x, y)
         except XpgradError:
@@ -66,7 +66,7 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         tape = self._trace
         if type(tape) is not Tape or tape.closed or debugging.nans or type(other) not in _plain:
             return _slow(op, other, self)
-        y, right = self._data, self._node
+        y, right = self._below, self._node
         try:
             z = apply(other, y)
         except XpgradError:

@@ -191,14 +191,14 @@ def install() -> None:
     for name in ("nbytes", "itemsize", "flags", "strides"):
         setattr(Traced, name, property(partial(_of_the_array, name=name)))
     PROPERTIES["device"] = lambda self: (
-        getattr(strip(self), "device", "cpu") if self._data is not None else "cpu"
+        getattr(strip(self), "device", "cpu") if self._below is not None else "cpu"
     )
     for name, getter in PROPERTIES.items():
         setattr(Traced, name, property(getter))
 
 
 def _device(self: Any) -> Any:
-    return "cpu" if self._data is None else getattr(strip(self), "device", "cpu")
+    return "cpu" if self._below is None else getattr(strip(self), "device", "cpu")
 
 
 def _of_the_array(self: Any, *, name: str) -> Any:

@@ -24,7 +24,7 @@ def read(x: Any, index: Any) -> Any:
     if x._view is not None:
         x.refresh()
     tape = x._trace
-    data = x._data
+    data = x._below
     if (
         (type(index) is not slice and type(index) is not int)
         or type(tape) is not Tape

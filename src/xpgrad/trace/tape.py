@@ -110,9 +110,9 @@ class Tape(Trace):
                     node = x._node
                     active = active or node is not None
                     inputs.append(node)
-                    datas.append(x._data)
+                    datas.append(x._below)
                     continue
-                x = Traced(x._trace, x._node, x._data)  # a later write to it must not reach the tape
+                x = Traced(x._trace, x._node, x._below)  # a later write to it must not reach the tape
             inputs.append(None)
             datas.append(x)
         out = carry_out(op, datas, params)
@@ -130,14 +130,14 @@ class Tape(Trace):
         if x._view is not None:
             x.refresh()
         node = x._node
-        out = carry_out(op, (x._data,), params)
+        out = carry_out(op, (x._below,), params)
         if type(out) is tuple:
-            return self._several(op, (node,), params, (x._data,), out) if node is not None else out
+            return self._several(op, (node,), params, (x._below,), out) if node is not None else out
         if not is_inexact(out):
             return out
         if node is None or op.is_constant:
             return Traced(self, None, out)
-        return Traced(self, self._keep(op, (node,), params, out, (x._data,)), out)
+        return Traced(self, self._keep(op, (node,), params, out, (x._below,)), out)
 
     def _keep(
         self,

@@ -54,7 +54,7 @@ class Trace:
         if type(x) is Traced:
             if x._view is not None:
                 x.refresh()
-            return x._data if x._trace is self else Traced(x._trace, x._node, x._data)
+            return x._below if x._trace is self else Traced(x._trace, x._node, x._below)
         return x
 
 
@@ -76,29 +76,29 @@ def record(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
 
 def strip(x: Any) -> Any:
     """The array under every level of tracing; a symbolic array stays as it is."""
-    while type(x) is Traced and x._data is not None:
+    while type(x) is Traced and x._below is not None:
         if x._view is not None:
             x.refresh()
-        x = x._data
+        x = x._below
     return x
 
 
 def aval_under(x: Any) -> Aval:
     """The Aval of ``x`` under every level of tracing, where it may be a Python scalar."""
     while type(x) is Traced:
-        if x._data is None:
+        if x._below is None:
             found: Aval = x._node.aval
             return found
-        x = x._data
+        x = x._below
     return aval_of(x)
 
 
 def is_symbolic(x: Any) -> bool:
     """Whether ``x`` has no entries yet, under every level of tracing."""
     while type(x) is Traced:
-        if x._data is None:
+        if x._below is None:
             return True
-        x = x._data
+        x = x._below
     return False
 
 
@@ -111,21 +111,22 @@ class Traced:
         The level that records it.
     _node : Value or None
         Its place on the tape; None for a constant, which no input reaches.
-    _data : array or None
-        Its numbers, one level down; None when only shapes are traced.
+    _below : array or None
+        Its numbers, one level down; None when only shapes are traced. (Not ``_data``: where an object has
+        that, ``np.ma`` takes it for the array, and the gradient would be lost.)
     _view : View or None
         The array that it looks into, if writing to the one must show in the other.
     _stamp : int
         How often it has been written to.
     """
 
-    __slots__ = ("__weakref__", "_data", "_node", "_stamp", "_trace", "_view")
+    __slots__ = ("__weakref__", "_below", "_node", "_stamp", "_trace", "_view")
     __array_priority__ = 1000.0
 
     def __init__(self, trace: Trace, node: Any, data: Any) -> None:
         self._trace = trace
         self._node = node
-        self._data = data
+        self._below = data
         self._view: View | None = None
         self._stamp = 0
 
@@ -134,7 +135,7 @@ class Traced:
     def _facts(self) -> Any:
         if self._view is not None:
             self.refresh()
-        return self._node if self._data is None else self._data
+        return self._node if self._below is None else self._below
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -170,10 +171,10 @@ class Traced:
         return self.shape[0]
 
     def __repr__(self) -> str:
-        return f"Traced({describe(self)})" if self._data is None else f"Traced({strip(self)!r})"
+        return f"Traced({describe(self)})" if self._below is None else f"Traced({strip(self)!r})"
 
     def __format__(self, spec: str) -> str:
-        return repr(self) if self._data is None else format(strip(self), spec)
+        return repr(self) if self._below is None else format(strip(self), spec)
 
     def __hash__(self) -> int:
         raise TypeError("a traced array, like any array, is not hashable")
@@ -211,7 +212,7 @@ class Traced:
             x._read_again()  # NumPy's layout in memory is that of the base
 
     def _take(self, new: Any) -> None:
-        self._trace, self._node, self._data = new._trace, new._node, new._data
+        self._trace, self._node, self._below = new._trace, new._node, new._below
 
     def _read_again(self) -> None:
         assert self._view is not None
@@ -223,11 +224,11 @@ class Traced:
         """Another handle on the present value, which no write reaches."""
         if self._view is not None:
             self.refresh()
-        return Traced(self._trace, self._node, self._data)
+        return Traced(self._trace, self._node, self._below)
 
     # ── what leaves the trace ────────────────────────────────────────────────────────────────
     def __bool__(self) -> bool:
-        if self._data is None:
+        if self._below is None:
             raise _needs_value("bool()", "np.where(condition, x, y) chooses without Python's if")
         return bool(strip(self))
 

@@ -226,9 +226,9 @@ def is_scalar(x: Any) -> bool:
     if x.shape:
         return False
     while hasattr(x, "_trace"):
-        if x._data is None:
+        if x._below is None:
             return _gives_scalar(x._node, x._trace)
-        x = x._data
+        x = x._below
     return isinstance(x, SCALAR_TYPES)
 
 
@@ -258,7 +258,7 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _shares(base: Any, out: Any) -> bool | None:
     """Whether both have the same memory; None when only shapes are known."""
     while type(out) is type(base) and hasattr(out, "_trace"):
-        base, out = base._data, out._data
+        base, out = base._below, out._below
     if out is None:
         return None
     if isinstance(out, np.ndarray):
