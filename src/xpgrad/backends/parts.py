@@ -33,6 +33,29 @@ IDENTITY = {"sum": 0, "prod": 1, "any": False, "all": True}
 """What no entries give; of a maximum nothing."""
 
 
+def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    """``a + b``, and what its rounding has lost (Knuth)."""
+    total = a + b
+    z = total - a
+    return total, (a - (total - z)) + (b - z)
+
+
+def summed(parts: Any, lost: Any) -> Any:
+    """The sums down the columns of ``parts``, two rows at a time, with what they have lost before.
+
+    Where a sum is no finite number, that is the sum.
+    """
+    with np.errstate(all="ignore"):
+        while len(parts) > 1:
+            half = len(parts) // 2
+            total, more = two_sum(parts[:half], parts[half : 2 * half])
+            more = more + lost[:half] + lost[half : 2 * half]
+            parts = np.concatenate((total, parts[2 * half :]))
+            lost = np.concatenate((more, lost[2 * half :]))
+        total, more = parts[0], lost[0]
+        return np.where(np.isfinite(total) & ~np.isnan(more), total + more, total)
+
+
 def part_params(node: Value, axis: int | None) -> Callable[[int], Params]:
     """The parameters of ``node`` for a part of ``n`` entries along output axis ``axis``."""
     params = dict(node.params)

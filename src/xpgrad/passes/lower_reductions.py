@@ -35,7 +35,7 @@ def _mean(r: Rewriting, node: Value, xs: list[Any]) -> Any:
         x = r.emit(astype, x, dtype=wide)
     n = red.count(x, axes)
     total = r.emit(red.sum, x, axis=axes, keepdims=bool(node.params.get("keepdims", False)))
-    return r.emit(ew.multiply, total, 1.0 / n if n else float("inf"))  # 0 times inf is NaN, as NumPy's 0 / 0
+    return r.emit(ew.divide, total, float(n))  # rounded once, as NumPy does it
 
 
 def _shifted(r: Rewriting, node: Value, xs: list[Any]) -> tuple[Any, Any, Any, Any]:

@@ -7,55 +7,32 @@ for r in 0..n step 16:                             for r in 0..n:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from xpgrad.backends.cpu.llvm.factors import (
+    AHEAD,
+    FEW,
+    FLUSHED,
+    GROUP,
+    LONG,
+    REGISTERS,
+    SKINNY,
+    SQUARE,
+    UNFLUSHED,
+    Factor,
+    Goal,
+    squarish,
+    widths_of,
+)
 from xpgrad.backends.cpu.llvm.frame import VECTOR_BYTES, Frame
-from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
-from xpgrad.backends.cpu.llvm.storage import Storage
+from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept
+from xpgrad.backends.cpu.llvm.sums import Total, add_to, two_sum
 from xpgrad.backends.cpu.llvm.vectors import fma, multiply_add, spread, zero
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer
 from xpgrad.core import Value
-from xpgrad.plan.nests import Access, roots
+from xpgrad.plan.nests import roots
 from xpgrad.plan.tiles import looked_into
-
-SKINNY = 16
-"""A result with so few rows has their number in the text of its kernel."""
-
-AHEAD = 16
-"""Rows of a large factor that are read column by column, where nothing would be fetched before it is asked
-for: so many are worked on while as many are fetched."""
-
-LONG = 512
-"""Bytes of a row of a large factor, from which on the next tile's is fetched in any case; of shorter ones only
-for results of more than `FEW` rows, in whose work the instructions vanish."""
-
-FEW = 4
-"""A result with so few rows is summed up in memory, row by row of the large factor."""
-
-SQUARE = 5
-"""An inner product holds so many rows of either factor: of the blocks that fit into 32 registers the one
-that loads least."""
-
-GROUP = 16
-"""So many blocks of rows go past some rows of the other factor, which stay in the first cache meanwhile."""
-
-REGISTERS = 20
-"""Vectors of sums that a block holds; 32 registers less those for the factors."""
-
-
-class Factor(NamedTuple):
-    """One factor: its array, its access, and the distance of neighbours along each label."""
-
-    storage: Storage
-    access: Access
-    pointer: str
-    steps: dict[int, str]
-
-    def step(self, label: int | None) -> str:
-        return "0" if label is None else self.steps.get(label, "0")
-
-    def contiguous(self, label: int | None) -> bool:
-        return label is not None and self.steps.get(label) == "1"
 
 
 class Blocks:
@@ -79,7 +56,43 @@ class Blocks:
         n = self.k.length(label)
         return n if label != self.k.label and n <= SKINNY else None
 
-    def inner(self, w: Writer, factors: list[Factor], goal: Factor) -> None:
+    def adds(self, inner: bool) -> bool:
+        """Whether the result is added up in memory, after every few products.
+
+        Where the region's axis is contracted, or so long a one that its sum in the dtype would lose much.
+        """
+        if self.node in self.k.sums:
+            return True
+        if self.r is None or self.r == self.k.label:
+            return False
+        once = self.k.label is None or self.k.label not in (self.p, self.q)
+        most = (self.lanes if inner else 1) * (FLUSHED[self.ctype] if once else UNFLUSHED)
+        return self.k.length(self.r) > most
+
+    def inner(self, w: Writer, factors: list[Factor], goal: Goal) -> None:
+        """As `_inner`, a stretch of the contracted index after the other where they are added up."""
+        with self._stretches(w, factors, self.lanes * FLUSHED[self.ctype], self.adds(inner=True)) as (
+            parts,
+            n_r,
+        ):
+            self._inner(w, parts, goal, n_r)
+
+    @contextmanager
+    def _stretches(
+        self, w: Writer, factors: list[Factor], length: int, apart: bool
+    ) -> Iterator[tuple[list[Factor], str]]:
+        n_r = self._extent(w, self.r)
+        if not apart:
+            yield factors, n_r
+            return
+        with w.loop(n_r, "0", str(length)) as r:
+            here = w.least(w.minus(n_r, r), str(length))
+            yield (
+                [f._replace(pointer=w.at(self.ctype, f.pointer, w.times(r, f.step(self.r)))) for f in factors],
+                here,
+            )
+
+    def _inner(self, w: Writer, factors: list[Factor], goal: Goal, n_r: str) -> None:
         """``sum[a][b] += P[a][r] * Q[b][r]``, blocks of ``a`` by ``b``."""
         few, many = (self.p, self.q), (self.q, self.p)
         # The side with few rows is held whole in a block; the other goes by as many as registers allow.
@@ -88,9 +101,8 @@ class Blocks:
         held_factor, run_factor = (factors[0], factors[1]) if side == 0 else (factors[1], factors[0])
         n_held = self._extent(w, held)
         n_run = self._extent(w, run)
-        n_r = self._extent(w, self.r)
         rows = self._rows(held)
-        widths = _squarish(rows) if rows is not None else [SQUARE, 1]
+        widths = squarish(rows) if rows is not None else [SQUARE, 1]
         count = max(1, min(8, SQUARE * SQUARE // widths[0]))
         done = "0"
         for block in dict.fromkeys((count, 1)):
@@ -119,7 +131,7 @@ class Blocks:
         w: Writer,
         held: Factor,
         run: Factor,
-        goal: Factor,
+        goal: Goal,
         labels: tuple[int | None, int | None],
         at: tuple[str, str],
         shape: tuple[int, int],
@@ -159,47 +171,44 @@ class Blocks:
                 rest = w.op(f"load {ctype}, ptr {tails[i][j]}")
                 add = f"@llvm.vector.reduce.fadd.v{lanes}{suffix}"
                 total = w.op(f"call reassoc {ctype} {add}({ctype} {rest}, <{lanes} x {ctype}> {vector})")
-                place = w.plus(
-                    w.times(w.plus(at[0], str(i)), goal.step(labels[0])),
-                    w.times(w.plus(at[1], str(j)), goal.step(labels[1])),
-                )
-                self._finish(w, goal, Scalar(total, ctype), place)
+                place = goal.place(w, [(w.plus(at[0], str(i)), labels[0]), (w.plus(at[1], str(j)), labels[1])])
+                self._finish(w, goal, Scalar(total, ctype), place, self.adds(inner=True))
 
-    def _finish(self, w: Writer, goal: Factor, value: Scalar, place: str) -> None:
-        """Store one entry of the result, or add it to the sums of the chunk."""
-        wide = ctype_of(goal.storage.dtype) or ""
-        if self.node in self.k.sums:
-            held = loaded(w, goal.storage.dtype, goal.pointer, place)
-            value = Scalar(w.op(f"fadd {wide} {held.name}, {converted(w, value, wide)}"), wide)
-        kept(w, Scalar(converted(w, value, wide), wide), goal.pointer, place)
+    def _finish(self, w: Writer, goal: Goal, value: Scalar, place: tuple[str, str], adds: bool) -> None:
+        """Store one entry of the result, or add it to what is held."""
+        to, lost = goal
+        if not adds:
+            kept(w, value, to.pointer, place[0])
+            return
+        beside = None if lost is None else w.at("double", lost.pointer, place[1])
+        total = Total(converted(w, value, "double"), None)
+        add_to(w, total, w.at("double", to.pointer, place[0]), beside)
 
-    def outer(self, w: Writer, factors: list[Factor], goal: Factor, along: int | None) -> None:
+    def outer(self, w: Writer, factors: list[Factor], goal: Goal, along: int | None) -> None:
         """``sum[a][v] += S[a, r] * V[r][v]``, vectors along ``v``, blocks of ``a`` by several vectors."""
         side = 1 if along is not None and along == self.q else 0
         vectors, scalars = factors[side], factors[1 - side]
         across = self.p if side == 1 else self.q
-        n_v, n_r = self._extent(w, along), self._extent(w, self.r)
         rows = self._rows(across)
-        streams = rows is not None and rows <= FEW and self.node not in self.k.sums
-        if streams and vectors.contiguous(along) and goal.contiguous(along):
-            self._streams(w, vectors, scalars, goal, (along, across), rows or 1, n_v, n_r)
-        elif rows is not None and self._is_first_to_read(vectors):
-            with w.loop(n_r, "0", str(AHEAD)) as r:
-                here = w.op(f"call i64 @llvm.smin.i64(i64 {w.minus(n_r, r)}, i64 {AHEAD})")
-                parts = [
-                    f._replace(pointer=w.at(self.ctype, f.pointer, w.times(r, f.step(self.r))))
-                    for f in (vectors, scalars)
-                ]
-                self._columns(w, parts[0], parts[1], goal, (along, across), rows, here, ahead=True)
-        else:
-            self._columns(w, vectors, scalars, goal, (along, across), rows, n_r)
+        streams = rows is not None and rows <= FEW and not self.adds(inner=False)
+        if streams and vectors.contiguous(along) and goal.to.contiguous(along):
+            n_v, n_r = self._extent(w, along), self._extent(w, self.r)
+            self._streams(w, vectors, scalars, goal.to, (along, across), rows or 1, n_v, n_r)
+            return
+        ahead = rows is not None and self._is_first_to_read(vectors)
+        apart = ahead or self.adds(inner=False)
+        with self._stretches(w, [vectors, scalars], AHEAD if ahead else FLUSHED[self.ctype], apart) as (
+            parts,
+            n_r,
+        ):
+            self._columns(w, parts[0], parts[1], goal, (along, across), rows, n_r, ahead)
 
     def _columns(
         self,
         w: Writer,
         vectors: Factor,
         scalars: Factor,
-        goal: Factor,
+        goal: Goal,
         labels: tuple[int | None, int | None],
         rows: int | None,
         n_r: str,
@@ -209,7 +218,7 @@ class Blocks:
         along, across = labels
         n_v, n_a = self._extent(w, along), self._extent(w, across)
         start = "0"
-        for width in _widths(rows):
+        for width in widths_of(rows):
             if rows is not None:
                 stop = w.op(f"add i64 {start}, {width}")
             else:
@@ -217,7 +226,7 @@ class Blocks:
             count = max(1, min(8, REGISTERS // width))
             with w.loop(stop, start, str(width)) as a:
                 done = "0"
-                contiguous = vectors.contiguous(along) and goal.contiguous(along)
+                contiguous = all(f.contiguous(along) for f in (vectors, *filter(None, goal)))
                 blocks = ((self.lanes, count), (self.lanes, 1), (1, 1)) if contiguous else ((1, 1),)
                 for lanes, block in dict.fromkeys(blocks):
                     size = lanes * block
@@ -319,9 +328,13 @@ class Blocks:
                             w.prefetch(w.at(self.ctype, line, w.plus(beyond, v)))
                         for i in range(width):
                             place = w.plus(w.times(str(i), goal.step(across)), v)
-                            total = w.load(self.ctype, goal.pointer, place, lanes)
-                            for x, y in zip(lanes_of[i], values, strict=True):
+                            held = w.load(self.ctype, goal.pointer, place, lanes)
+                            first, *rest = zip(lanes_of[i], values, strict=True)
+                            total = w.op(f"fmul {kind} {first[0]}, {first[1]}") if rest else held
+                            for x, y in rest or [first]:
                                 total = multiply_add(w, kind, x, y, total)
+                            if rest:
+                                total = w.op(f"fadd {kind} {held}, {total}")
                             w.store(self.ctype, total, goal.pointer, place, lanes)
                     start = end
             done = whole
@@ -331,7 +344,7 @@ class Blocks:
         w: Writer,
         vectors: Factor,
         scalars: Factor,
-        goal: Factor,
+        goal: Goal,
         labels: tuple[int | None, int | None],
         at: tuple[str, str],
         shape: tuple[int, int, int],
@@ -363,32 +376,26 @@ class Blocks:
                     fma(w, kind, s, v, sums[i][b])
         for i in range(width):
             for b in range(block):
-                place = w.plus(
-                    w.times(w.plus(at[1], str(i)), goal.step(across)),
-                    w.times(w.plus(at[0], str(b * lanes)), goal.step(along)),
-                )
+                place = goal.place(w, [(w.plus(at[1], str(i)), across), (w.plus(at[0], str(b * lanes)), along)])
                 total = w.op(f"load {kind}, ptr {sums[i][b]}")
                 if lanes == 1:
-                    self._finish(w, goal, Scalar(total, ctype), place)
+                    self._finish(w, goal, Scalar(total, ctype), place, self.adds(inner=False))
                 else:
                     self._finish_vector(w, goal, total, place)
 
-    def _finish_vector(self, w: Writer, goal: Factor, value: str, place: str) -> None:
-        lanes, wide = self.lanes, ctype_of(goal.storage.dtype) or ""
-        if wide != self.ctype:
-            value = w.op(f"fpext <{lanes} x {self.ctype}> {value} to <{lanes} x {wide}>")
-        if self.node in self.k.sums:
-            held = w.load(wide, goal.pointer, place, lanes)
-            value = w.op(f"fadd <{lanes} x {wide}> {held}, {value}")
-        w.store(wide, value, goal.pointer, place, lanes)
-
-
-def _widths(rows: int | None) -> list[int]:
-    """How many rows go into one block: all, where they are few; else eights, then what is left one by one."""
-    return [rows] if rows is not None else [8, 1]
-
-
-def _squarish(rows: int) -> list[int]:
-    """``rows`` in parts of at most `SQUARE`, as equal as can be."""
-    parts = -(-rows // SQUARE)
-    return [rows // parts + (k < rows % parts) for k in range(parts)]
+    def _finish_vector(self, w: Writer, goal: Goal, value: str, place: tuple[str, str]) -> None:
+        lanes, (to, lost) = self.lanes, goal
+        if not self.adds(inner=False):
+            w.store(self.ctype, value, to.pointer, place[0], lanes)
+            return
+        kind = f"<{lanes} x double>"
+        if self.ctype != "double":
+            value = w.op(f"fpext <{lanes} x {self.ctype}> {value} to {kind}")
+        held = w.load("double", to.pointer, place[0], lanes)
+        if lost is None:
+            value = w.op(f"fadd {kind} {held}, {value}")
+        else:
+            value, more = two_sum(w, held, value, kind)
+            old = w.load("double", lost.pointer, place[1], lanes)
+            w.store("double", w.op(f"fadd {kind} {old}, {more}"), lost.pointer, place[1], lanes)
+        w.store("double", value, to.pointer, place[0], lanes)

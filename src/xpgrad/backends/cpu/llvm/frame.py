@@ -7,6 +7,7 @@ Holds: nothing here writes a loop; `loops`, `products` and `boxes` do, and `kern
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from xpgrad.backends.assembly import Layouts, check_strides
 from xpgrad.backends.cpu.llvm.scalars import check
 from xpgrad.backends.cpu.llvm.storage import Arena, Slots, Storage, strides_for
+from xpgrad.backends.cpu.llvm.sums import is_sum, keeps_lost
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer, number
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region
@@ -26,11 +28,15 @@ SHORT = 16
 
 
 class Partial(NamedTuple):
-    """A sum over the region's axis: where the partials of a chunk hold it."""
+    """A sum over the region's axis: where the partials of a chunk hold it.
+
+    ``lost``: the offset of what the sum has lost, where that is kept, in the same order.
+    """
 
     node: Value
     offset: int
     storage: Storage
+    lost: int | None
 
 
 class Frame:
@@ -43,6 +49,8 @@ class Frame:
         What it makes that later steps or the outputs read.
     outs : dict of Value to Storage
         The arrays that it fills.
+    lost : dict of Value to Storage
+        What the parts of sums of float64 have lost.
     partials : list of Partial
     partial_bytes, scratch_bytes : int
     may_be_outside : int or None
@@ -64,6 +72,7 @@ class Frame:
         self.slots = Slots()
         self.storages: dict[Any, Storage] = {}
         self.outs: dict[Value, Storage] = {}
+        self.lost: dict[Value, Storage] = {}
         self.partials: list[Partial] = []
         self._partial_arena, self._scratch = Arena(), Arena()
         self.calls: set[tuple[str, str]] = set()
@@ -131,7 +140,12 @@ class Frame:
             offset = self._partial_arena.take(node.shape, dtype)
             slot = self.slots.number(("partial", node), offset)
             storage = Storage("partial", dtype, node.shape, strides, slot)
-            self.partials.append(Partial(node, offset, storage))
+            lost = None
+            if is_sum(node) and keeps_lost(node):
+                lost = self._partial_arena.take(node.shape, dtype)
+                slot = self.slots.number(("lost", node), lost)
+                self.lost[node] = Storage("partial", dtype, node.shape, strides, slot)
+            self.partials.append(Partial(node, offset, storage, lost))
         else:
             labels = self.axes.labels(node)
             shape = tuple(
@@ -142,10 +156,21 @@ class Frame:
         self.storages[node] = storage
         return storage
 
-    def buffer(self, key: Any, shape: tuple[int, ...], dtype: Any, order: tuple[int, ...]) -> Storage:
+    def buffer(self, key: Any, shape: tuple[int, ...], dtype: Any, order: Sequence[int]) -> Storage:
         """Memory of the thread for one tile."""
         slot = self.slots.number(key, self._scratch.take(shape, dtype))
         return Storage("buffer", np.dtype(dtype), shape, strides_for(shape, order), slot)
+
+    def held(self, node: Value) -> Storage:
+        """Where a sum of floats is added up in memory, in float64."""
+        place = self.storages[node]
+        if place.kind == "partial" or place.dtype == np.float64:
+            return place
+        key = ("held", node)
+        if key not in self.storages:
+            order = sorted(range(node.ndim), key=lambda a: -place.strides[a])
+            self.storages[key] = self.buffer(key, place.shape, np.float64, order)
+        return self.storages[key]
 
     def storage(self, access: Access) -> Storage:
         """The array that ``access`` reads."""

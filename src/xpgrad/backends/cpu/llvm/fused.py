@@ -21,6 +21,7 @@ from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, module
 from xpgrad.backends.cpu.llvm.memory import address
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
 from xpgrad.backends.cpu.llvm.storage import Storage, bits, strides_for
+from xpgrad.backends.cpu.llvm.sums import Total, settled
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region
@@ -60,7 +61,7 @@ class Fused:
         for kernel in kernels:
             for node in kernel.outs:
                 self._places[node] = self._pinned.array(node.shape, node.dtype)
-            for node, _, _ in kernel.partials:
+            for node in (p.node for p in kernel.partials):
                 self._places[node] = self._pinned.array(node.shape, node.dtype)
             tables.append(self._table(kernel, sources, fixed))
         text = module(kernels, _main(tables))
@@ -105,8 +106,10 @@ class Fused:
         numbers = [address(args), address(partials), address(scratch)]
         step = kernel.step
         numbers.append(step.extent if isinstance(step, Region) else 0)
-        for node, offset, _ in kernel.partials:
+        for node, offset, _, lost in kernel.partials:
             numbers += [address(partials) + offset, address(self._places[node]), prod(node.shape)]
+            if lost is not None:
+                numbers.append(address(partials) + lost)
         for slot, source in copies:
             numbers += [address(args) + 8 * slot, address(self._places[source])]
         return kernel, numbers, copies
@@ -190,16 +193,21 @@ def _main(tables: Sequence[tuple[Kernel, list[int], Any]]) -> str:
 
     for kernel, _, copies in tables:
         args, partials, scratch, extent = pointer(), pointer(), pointer(), number()
-        sums = [(pointer(), pointer(), number(), node, storage) for node, _, storage in kernel.partials]
+        sums = [
+            (p, pointer(), pointer(), number(), pointer() if p.lost is not None else "")
+            for p in kernel.partials
+        ]
         for _, source in copies:
             slot, place = pointer(), pointer()
             x = loaded(w, source.dtype, place, "0")
             kind = "i64" if source.dtype.kind in "biu" else "double"
             w.store(kind, converted(w, x, kind), slot)
         w.do(f"call void @{RUN}{kernel.name}(ptr {args}, i64 0, i64 {extent}, ptr {partials}, ptr {scratch})")
-        for held, place, count, node, storage in sums:
-            out = ctype_of(node.dtype) or ""
+        for part, held, place, count, lost in sums:
+            out = ctype_of(part.node.dtype) or ""
             with w.loop(count) as i:
-                x = loaded(w, storage.dtype, held, i)
+                x = loaded(w, part.storage.dtype, held, i)
+                if lost:
+                    x = Scalar(settled(w, Total(x.name, w.load("double", lost, i))), "double")
                 kept(w, Scalar(converted(w, x, out), out), place, i)
     return w.text()

@@ -86,13 +86,13 @@ class Kernel(Frame):
 
     def _clear_partials(self, run: Writer) -> None:
         """Set the sums of the chunk to what nothing adds up to."""
-        for _, _, storage in self.partials:
-            node = next(n for n, s in self.storages.items() if s is storage)
-            assert node.op is not None
+        for node, _, storage, _ in self.partials:
             count = self.get(run, self.slots.number(("count", node), prod(node.shape)))
-            pointer = self._base(run, storage)
+            held = [storage, self.lost[node]] if node in self.lost else [storage]
+            pointers = [self._base(run, s) for s in held]
             with run.loop(count) as i:
-                run.store(storage.ctype, identity(node, storage.ctype), pointer, i)
+                for pointer in pointers:
+                    run.store(storage.ctype, identity(node, storage.ctype), pointer, i)
 
     def _base(self, run: Writer, storage: Storage) -> str:
         if storage.kind in ("memory", "out"):

@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from xpgrad.backends.cpu.llvm.frame import SHORT, Call, Frame, Piece, identity
+from xpgrad.backends.cpu.llvm.held import Around, around_sum, enclosed, held_in
 from xpgrad.backends.cpu.llvm.scalars import (
     Scalar,
     converted,
@@ -28,6 +29,7 @@ from xpgrad.backends.cpu.llvm.scalars import (
     multiply_add,
 )
 from xpgrad.backends.cpu.llvm.storage import Storage
+from xpgrad.backends.cpu.llvm.sums import BLOCK, LONG, Running, Total, add_to, is_sum, settled
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.core import SCALAR_TYPES, Value
 from xpgrad.core.graph import operand_aval
@@ -118,20 +120,17 @@ class _Loop:
 
     def piece(self) -> Piece:
         k, nest = self.k, self.nest
-        clears: list[Call] = []
-        functions: list[Writer] = []
+        around: list[Around] = []
         targets: dict[Value, Storage] = {}
         for node in nest.nodes:
             if k.needs_storage(node):
                 targets[node] = k.place(node, self.inner)
-                if self._accumulates(node) and targets[node].kind != "partial":
-                    function, call = self._clear(node, targets[node], len(clears))
-                    functions.append(function)
-                    clears.append(call)
+                if self._accumulates(node):
+                    around.append(around_sum(k, node, f"{self.name}.{len(around)}"))
         w = Writer(self.name, ["ptr %args", "i64 %tile"])
         self._body(w, targets)
         w.params += [f"ptr noalias %p{i}" for i in range(len(self.pointers))]
-        return Piece([*functions, w], [*clears, Call(self.name, self.pointers)], [])
+        return enclosed(around, Piece([w], [Call(self.name, self.pointers)], []))
 
     def _accumulates(self, node: Value) -> bool:
         """Whether the reduction adds to what its array holds: where more than the inner index is reduced."""
@@ -142,26 +141,6 @@ class _Loop:
 
     def _own_places(self, node: Value) -> tuple[Place, ...]:
         return tuple(map(Place, self.k.axes.labels(node)))
-
-    def _clear(self, node: Value, storage: Storage, count: int) -> tuple[Writer, Call]:
-        """A function that sets the array of a sum to what nothing adds up to."""
-        name = f"{self.name}.clear{count}"
-        w = Writer(name, ["ptr %args", "i64 %tile", "ptr noalias %p0"])
-        places = self._own_places(node)
-        with ExitStack() as stack:
-            at = "0"
-            for a, p in enumerate(places):
-                if p.label is None and storage.shape[a] == 1:
-                    continue
-                n = (
-                    self.k.extent(w, p.label)
-                    if p.label is not None
-                    else self.k.get(w, self.k.slots.number(("length", node, a), storage.shape[a]))
-                )
-                i = stack.enter_context(w.loop(n))
-                at = w.plus(at, w.times(i, self.k.stride(w, storage, a)))
-            w.store(storage.ctype, identity(node, storage.ctype), "%p0", at)
-        return w, Call(name, [(storage, places)])
 
     # ── the loops ────────────────────────────────────────────────────────────────────────────
     def _body(self, w: Writer, targets: dict[Value, Storage]) -> None:
@@ -187,15 +166,21 @@ class _Loop:
                     reads[node, i] = storage, pointer, steps
                 else:
                     values[node, i] = loaded(w, storage.dtype, pointer, "0")
-        writes = {}
+        writes, lost = {}, {}
         for node, storage in targets.items():
-            places = self._own_places(node)
-            access = Access(node, None, places)
-            writes[node] = storage, self.pointer(storage, places), k.steps(w, access, storage)
-        accumulators = {
-            node: w.local(ctype_of(node.dtype) or "")
+            held = held_in(k, node) if self._accumulates(node) else [storage]
+            writes[node] = self._written(w, node, held[0])
+            if len(held) > 1:
+                lost[node] = self._written(w, node, held[1])
+        over_inner = [
+            node
             for node in targets
             if node.op is not None and node.op.name in REDUCTIONS and self.inner in k.axes.reduced(node)
+        ]
+        accumulators = {node: w.local(ctype_of(node.dtype) or "") for node in over_inner if not is_sum(node)}
+        once = self.inner is not None and (len(self.order) == 1 or k.length(self.inner) >= LONG)
+        running = {
+            node: Running(w, node, ctype_of(node.dtype) or "", once) for node in over_inner if is_sum(node)
         }
         index: dict[int, str] = {}
         with ExitStack() as stack:
@@ -204,32 +189,78 @@ class _Loop:
             for node, local in accumulators.items():
                 ctype = ctype_of(node.dtype) or ""
                 w.do(f"store {ctype} {identity(node, ctype)}, ptr {local}")
+            for sums in running.values():
+                sums.begin(w)
             outer = dict(index)
             bases = {key: self._outer(w, r, outer) for key, r in reads.items()}
             goals = {node: self._outer(w, r, outer) for node, r in writes.items()}
+            beside = {node: self._outer(w, r, outer) for node, r in lost.items()}
+            side_by_side = {n: bases[n, 0] for n in running if self._lies_side_by_side(n, reads)}
             with ExitStack() as innermost:
-                if self.inner is not None:
+                entry = "0"
+                if self.inner is not None and len(side_by_side) == len(self.nest.nodes):
+                    for node, base in side_by_side.items():
+                        running[node].add(w, base, extents[self.inner])
+                    index[self.inner] = "0"
+                elif self.inner is not None and running:
+                    n = extents[self.inner]
+                    first = innermost.enter_context(w.loop(n, "0", str(BLOCK)))
+                    count = w.least(str(BLOCK), w.minus(n, first))
+                    for sums in running.values():
+                        innermost.callback(sums.add, w, sums.entries, count)
+                    entry = innermost.enter_context(w.loop(count))
+                    index[self.inner] = w.plus(first, entry)
+                elif self.inner is not None:
                     index[self.inner] = innermost.enter_context(w.loop(extents[self.inner]))
                 for node in self.nest.nodes:
                     self._node(w, node, reads, bases, values, index)
-                    if node in writes:
+                    if node in running and len(side_by_side) < len(self.nest.nodes):
+                        x = converted(w, values[node], running[node].ctype)
+                        w.store(running[node].ctype, x, running[node].entries, entry)
+                    elif node in writes and is_sum(node) and node not in running:
+                        at = self._at(w, writes[node], index)
+                        ctype = ctype_of(node.dtype) or ""
+                        x = converted(w, Scalar(converted(w, values[node], ctype), ctype), "double")
+                        add_to(w, Total(x, None), w.at("double", goals[node], at), None)
+                    elif node in writes and node not in running:
                         self._write(w, node, writes[node], goals[node], values[node], accumulators, index)
+            for node, sums in running.items():
+                total = sums.total(w)
+                if self._accumulates(node):
+                    add_to(w, total, goals[node], beside.get(node))
+                else:
+                    ctype = writes[node][0].ctype
+                    w.store(ctype, converted(w, Scalar(settled(w, total), "double"), ctype), goals[node])
             for node, local in accumulators.items():
                 storage = writes[node][0]
                 ctype = ctype_of(node.dtype) or ""
-                total = Scalar(w.load(ctype, local), ctype)
+                found = Scalar(w.load(ctype, local), ctype)
                 if self._accumulates(node):
-                    held = loaded(w, storage.dtype, goals[node], "0")
-                    total = combined(w, node, held, total)
-                kept(
-                    w,
-                    Scalar(converted(w, total, ctype_of(storage.dtype) or ""), ctype_of(storage.dtype) or ""),
-                    goals[node],
-                    "0",
-                )
+                    found = combined(w, node, loaded(w, storage.dtype, goals[node], "0"), found)
+                stored = ctype_of(storage.dtype) or ""
+                kept(w, Scalar(converted(w, found, stored), stored), goals[node], "0")
         if self._outside:
             with w.when(w.op(f"icmp ne i64 {w.load('i64', self._outside)}, 0")):
                 w.store("i64", "1", "%args", str(k.outside()))
+
+    def _lies_side_by_side(self, node: Value, reads: Any) -> bool:
+        """Whether what a sum adds up is an array of its dtype, contiguous along the inner index."""
+        if (node, 0) not in reads or self.inner is None:
+            return False
+        storage, _, steps = reads[node, 0]
+        return storage.dtype == node.dtype and bool(steps.get(self.inner) == "1")
+
+    def _written(self, w: Writer, node: Value, storage: Storage) -> tuple[Storage, str, dict[int, str]]:
+        """An array that holds ``node``, the parameter that points into it, and its steps."""
+        places = self._own_places(node)
+        return storage, self.pointer(storage, places), self.k.steps(w, Access(node, None, places), storage)
+
+    def _at(self, w: Writer, write: tuple[Storage, str, dict[int, str]], index: dict[int, str]) -> str:
+        """The distance along the inner index."""
+        steps = write[2]
+        if self.inner is None or self.inner not in steps:
+            return "0"
+        return w.times(index[self.inner], steps[self.inner])
 
     def _chooses(self, node: Value) -> bool:
         """Whether a label chooses an entry of a row, or a place in one."""
@@ -334,7 +365,7 @@ class _Loop:
     def _write(
         self, w: Writer, node: Value, write: Any, goal: str, value: Scalar, accumulators: Any, index: Any
     ) -> None:
-        storage, _, steps = write
+        storage = write[0]
         ctype = ctype_of(node.dtype) or ""
         assert node.op is not None
         value = Scalar(converted(w, value, ctype), ctype)
@@ -342,9 +373,7 @@ class _Loop:
             held = Scalar(w.load(ctype, accumulators[node]), ctype)
             w.do(f"store {ctype} {combined(w, node, held, value).name}, ptr {accumulators[node]}")
             return
-        at = "0"
-        if self.inner is not None and self.inner in steps:
-            at = w.times(index[self.inner], steps[self.inner])
+        at = self._at(w, write, index)
         if node.op.name in REDUCTIONS:
             value = combined(w, node, loaded(w, storage.dtype, goal, at), value)
         kept(

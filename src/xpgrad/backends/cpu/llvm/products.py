@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from xpgrad.backends.cpu.llvm.blocks import Blocks, Factor
+from xpgrad.backends.cpu.llvm.blocks import Blocks
+from xpgrad.backends.cpu.llvm.factors import Factor, Goal
 from xpgrad.backends.cpu.llvm.frame import Call, Frame, Piece
+from xpgrad.backends.cpu.llvm.held import around_sum, enclosed, held_in
 from xpgrad.backends.cpu.llvm.loops import is_scalar
 from xpgrad.backends.cpu.llvm.scalars import ctype_of
 from xpgrad.backends.cpu.llvm.storage import Storage
@@ -68,21 +70,28 @@ class _Product:
         )
         target = k.place(self.node, inner if inner is not None else self.q if self.q is not None else self.p)
         own = tuple(map(Place, k.axes.labels(self.node)))
-        pointers = [(storages[0], accesses[0].places), (storages[1], accesses[1].places), (target, own)]
-        w = Writer(self.name, ["ptr %args", "i64 %tile", *[f"ptr noalias %p{i}" for i in range(3)]])
+        blocks = Blocks(k, self.node, self.p, self.q, self.r)
+        around = []
+        goals = [target]
+        if blocks.adds(inner=along == self.r):
+            around.append(around_sum(k, self.node, self.name))
+            goals = held_in(k, self.node)
+        pointers = [(storages[0], accesses[0].places), (storages[1], accesses[1].places)]
+        pointers += [(goal, own) for goal in goals]
+        w = Writer(self.name, ["ptr %args", "i64 %tile", *[f"ptr noalias %p{i}" for i in range(len(pointers))]])
         factors = [
             Factor(s, a, f"%p{i}", k.steps(w, a, s))
             for i, (s, a) in enumerate(zip(storages, accesses, strict=True))
         ]
-        goal = Factor(
-            target, Access(self.node, None, own), "%p2", k.steps(w, Access(self.node, None, own), target)
-        )
-        blocks = Blocks(k, self.node, self.p, self.q, self.r)
+        access = Access(self.node, None, own)
+        found = [Factor(g, access, f"%p{i}", k.steps(w, access, g)) for i, g in enumerate(goals, 2)]
+        goal = Goal(*found)
         if along == self.r:
             blocks.inner(w, factors, goal)
         else:
             blocks.outer(w, factors, goal, along)
-        return Piece([*self.functions, w], [*self.calls, Call(self.name, pointers)], self.before)
+        piece = Piece([*self.functions, w], [*self.calls, Call(self.name, pointers)], self.before)
+        return enclosed(around, piece)
 
     # ── the choice of the index that vectors run along ───────────────────────────────────────
     def _unit(self, storage: Storage, access: Access) -> int | None:

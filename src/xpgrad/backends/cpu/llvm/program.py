@@ -22,13 +22,14 @@ from xpgrad.backends import reference
 from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed, origin, views_of_constants
 from xpgrad.backends.cpu.interpret import Loop
 from xpgrad.backends.cpu.llvm import build
+from xpgrad.backends.cpu.llvm.frame import Partial
 from xpgrad.backends.cpu.llvm.fused import Fused
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel
 from xpgrad.backends.cpu.llvm.memory import Scratch, Spare, address
 from xpgrad.backends.cpu.llvm.storage import bits
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.outputs import unshared
-from xpgrad.backends.parts import COMBINE, IDENTITY
+from xpgrad.backends.parts import COMBINE, IDENTITY, summed
 from xpgrad.backends.reference import run_node
 from xpgrad.backends.store import Store
 from xpgrad.core import Value, operands_of
@@ -152,24 +153,33 @@ class KernelStep:
         run_chunks(chunk, chunks, threads)
         if kernel.may_be_outside is not None and args[kernel.may_be_outside]:
             raise Outside
-        for node, offset, storage in kernel.partials:
-            env[node] = self._total(partials, chunks, offset, node, storage)
+        for part in kernel.partials:
+            env[part.node] = self._total(partials, chunks, part)
 
-    def _total(self, partials: Any, chunks: int, offset: int, node: Value, storage: Any) -> Any:
-        count = prod(node.shape)
+    def _total(self, partials: Any, chunks: int, part: Partial) -> Any:
+        node, storage = part.node, part.storage
         size = storage.dtype.itemsize
         monoid = self.kernel.axes.relations[node].monoid
         if not chunks:
             return np.full(node.shape, IDENTITY[monoid], node.dtype)[()]
-        bytes_ = partials.view(np.uint8)[offset:]
-        table = as_strided(
-            bytes_[: (len(bytes_) // size) * size].view(storage.dtype),
-            (chunks, count),
-            (self.kernel.partial_bytes, size),
-        )
-        total = COMBINE[monoid].reduce(table, axis=0)
+        table = self._parts(partials, chunks, part.offset, part)
+        if part.lost is None:
+            total = COMBINE[monoid].reduce(table, axis=0)
+        else:
+            total = summed(table, self._parts(partials, chunks, part.lost, part))
         shaped = as_strided(total, node.shape, [s * size for s in storage.strides])
         return np.ascontiguousarray(shaped).reshape(node.shape).astype(node.dtype)[()]
+
+    def _parts(self, partials: Any, chunks: int, offset: int, part: Partial) -> Any:
+        """What the chunks hold at ``offset``, a row for each."""
+        dtype = part.storage.dtype
+        size = dtype.itemsize
+        bytes_ = partials.view(np.uint8)[offset:]
+        return as_strided(
+            bytes_[: (len(bytes_) // size) * size].view(dtype),
+            (chunks, prod(part.node.shape)),
+            (self.kernel.partial_bytes, size),
+        )
 
 
 class LoopStep:
