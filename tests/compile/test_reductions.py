@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
+from xpgrad.backends.programs import use
+from xpgrad.compiler import compile
 from xpgrad.testing import assert_agrees
 
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 DTYPES = ["bool", *INTEGERS, "float16", "float32", "float64", "complex64", "complex128"]
 WHOLE = ["sum", "prod", "max", "min", "any", "all", "mean", "argmax", "argmin", "count_nonzero", "var", "std"]
 ALONG = ["cumsum", "cumprod"]
-WHERE = ["sum", "prod", "any", "all", "mean"]
-SHAPES = [(1,), (5,), (40,), (1, 7), (7, 1), (3, 5), (60, 3), (3, 60), (2, 3, 4)]
+WHERE = ["sum", "prod", "any", "all"]
+SHAPES = [(1,), (40,), (7, 1), (60, 3), (2, 3, 4)]
 
 
 def _array(dtype, shape, kind=""):
@@ -50,8 +52,8 @@ def _calls(dtype, shape):
             yield f"{name} {axis} where", lambda x, f=f, axis=axis: f(x, axis=axis, where=mask)
     yield "sum initial", lambda x: np.sum(x, initial=3)
     if not dtype.startswith("complex"):
-        yield "max initial", lambda x: np.max(x, initial=1)
-        yield "min initial", lambda x: np.min(x, initial=1)
+        yield "max initial", lambda x: np.max(x, initial=x.dtype.type(1))
+        yield "min initial", lambda x: np.min(x, initial=x.dtype.type(1))
 
 
 def _shapes(compiler):
@@ -63,7 +65,7 @@ def test_reductions_are_numpys(compiler, dtype):
     if compiler.name == "cuda" and dtype not in ("bool", "int8", "uint32"):
         return
     for shape in _shapes(compiler):
-        for kind in ("", "true", "false") if dtype == "bool" else ("",):
+        for kind in ("", "true", "false") if dtype == "bool" and len(shape) < 3 else ("",):
             x = _array(dtype, shape, kind)
             with np.errstate(all="ignore"):
                 calls = {what: f for what, f in _calls(dtype, shape) if _is_known(f, x)}
@@ -71,7 +73,9 @@ def test_reductions_are_numpys(compiler, dtype):
             got = compiler.compile(lambda x, calls=calls: {what: f(x) for what, f in calls.items()})(x)
             for what, y in expected.items():
                 assert np.asarray(got[what]).dtype == np.asarray(y).dtype, (what, shape)
-                if np.asarray(y).dtype.kind in "fc":
+                if np.asarray(y).dtype == np.float16:
+                    np.testing.assert_allclose(got[what], y, rtol=4 * np.finfo(np.float16).eps)
+                elif np.asarray(y).dtype.kind in "fc":
                     assert_agrees(got[what], y, np.asarray(y).dtype)
                 else:
                     assert np.array_equal(got[what], y), (what, shape, x, got[what], y)
@@ -97,50 +101,53 @@ TERMS = {
 
 @pytest.mark.parametrize("terms", TERMS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_sum_is_never_less_exact_than_numpys(threaded, dtype, terms):
-    total = threaded.compile(np.sum)
+def test_a_sum_is_never_less_exact_than_numpys(dtype, terms):
+    total = compile(np.sum)
     for n in LENGTHS:
         x = TERMS[terms](np.random.default_rng(n), n).astype(dtype)
         exact = math.fsum(x.astype(np.float64))
-        assert abs(total(x) - exact) <= abs(np.sum(x) - exact), n
+        with use("llvm"):
+            y = total(x)
+        assert abs(y - exact) <= abs(np.sum(x) - exact), n
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shape", [(2000, 3), (3, 2000), (300, 200), (20000, 5), (20, 30, 40)])
-def test_sums_along_axes_of_float32_are_never_less_exact_than_numpys(threaded, shape, order):
+def test_sums_along_axes_of_float32_are_never_less_exact_than_numpys(shape, order):
     x = np.asarray(np.random.default_rng(0).normal(size=shape), np.float32, order=order)
     for axis in _axes(shape):
-        y = threaded.compile(lambda x, axis=axis: np.sum(x, axis=axis))(x)
+        with use("llvm"):
+            y = compile(lambda x, axis=axis: np.sum(x, axis=axis))(x)
         exact = np.sum(x.astype(np.longdouble), axis=axis)
         assert np.all(np.abs(y - exact) <= np.abs(np.sum(x, axis=axis) - exact)), axis
 
 
-def _of_terms():
-    """What sums over samples in one way or another, each with what it is to give in float64."""
-    return {
-        "mean": (lambda x, y, z: np.mean(x), lambda x, y, z: np.mean(x)),
-        "squares": (lambda x, y, z: np.sum(x * x), lambda x, y, z: np.sum(x * x)),
-        "norm": (lambda x, y, z: np.linalg.norm(x), lambda x, y, z: np.linalg.norm(x)),
-        "gradient": (
-            lambda x, y, z: xg.grad(lambda w: np.sum((z @ w) * y))(np.ones(3, z.dtype)),
-            lambda x, y, z: np.sum(z * y[:, None], 0),
-        ),
-        "dot": (lambda x, y, z: x @ y, lambda x, y, z: np.sum(x * y)),
-        "skinny": (lambda x, y, z: z.T @ x, lambda x, y, z: np.sum(z * x[:, None], 0)),
-        "skinny, the other way": (lambda x, y, z: x @ z, lambda x, y, z: np.sum(z * x[:, None], 0)),
-    }
+# Of n equal x, y and columns of z: what is computed, and what it is.
+OF_EQUAL = {
+    "mean": (lambda x, y, z: np.mean(x), lambda n, x, y, z: x),
+    "squares": (lambda x, y, z: np.sum(x * x), lambda n, x, y, z: n * x * x),
+    "norm": (lambda x, y, z: np.linalg.norm(x), lambda n, x, y, z: np.sqrt(n) * x),
+    "dot": (lambda x, y, z: x @ y, lambda n, x, y, z: n * x * y),
+    "skinny": (lambda x, y, z: z.T @ x, lambda n, x, y, z: n * x * z),
+    "skinny, the other way": (lambda x, y, z: x @ z, lambda n, x, y, z: n * x * z),
+    "columns": (lambda x, y, z: np.sum(z, axis=0), lambda n, x, y, z: n * z),
+    "gradient": (
+        lambda x, y, z: xg.grad(lambda w: np.sum((z @ w) * y))(np.ones(3, z.dtype)),
+        lambda n, x, y, z: n * y * z,
+    ),
+}
 
 
 @pytest.mark.parametrize("n", [1000, 1_000_000])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_what_is_made_of_sums_of_equal_terms_does_not_drift(threaded, dtype, n):
-    """A chain of additions of n equal terms would be off by up to n roundings; NumPy's pairwise sum is not."""
+def test_what_is_made_of_sums_of_equal_terms_does_not_drift(dtype, n):
+    """Each rounding of a chain of additions may go the same way; NumPy's pairwise sum has no chains."""
     x, y, z = np.full(n, 0.1, dtype), np.full(n, 0.3, dtype), np.full((n, 3), 0.7, dtype)
-    wide = [v.astype(np.longdouble) for v in (x, y, z)]
-    for name, (f, g) in _of_terms().items():
-        got = np.asarray(threaded.compile(f)(x, y, z), np.longdouble)
-        exact = np.asarray(g(*wide))
-        assert np.all(np.abs(got - exact) <= 6 * np.finfo(dtype).eps * np.abs(exact)), name
+    for name, (f, g) in OF_EQUAL.items():
+        with use("llvm"):
+            got = np.asarray(compile(f)(x, y, z), np.longdouble)
+        exact = g(n, *(np.longdouble(v.flat[0]) for v in (x, y, z)))
+        assert np.all(np.abs(got - exact) <= 8 * np.finfo(dtype).eps * exact), name
 
 
 @pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
@@ -162,3 +169,16 @@ def test_sums_have_the_same_bits_on_any_number_of_threads(threaded):
         found = [threaded.compile(f, threads=t)(x, z) for f, t in zip(calls, (1, 2, 7), strict=True)]
         for other in found[1:]:
             assert all(np.array_equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])
+def test_the_interpreter_sums_within_numpys_own_bound(dtype):
+    """Short floats are added up in a wide one; between tiles of float64 hardly anything is lost."""
+    n = 1_000_003
+    x = np.random.default_rng(0).normal(size=n).astype(dtype)
+    with use("interpreter"):
+        y = compile(np.sum)(x)
+    wide = np.clongdouble if x.dtype.kind == "c" else np.longdouble
+    levels = 1 if np.finfo(dtype).bits < 64 else 16 + np.log2(n)
+    bound = np.finfo(dtype).eps / 2 * (abs(y) + (levels > 1) * levels * np.sum(np.abs(x), dtype=np.longdouble))
+    assert abs(wide(y) - np.sum(x, dtype=wide)) <= bound

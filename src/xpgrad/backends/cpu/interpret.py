@@ -15,7 +15,7 @@ import numpy as np
 from xpgrad.backends.cpu.blas import one_blas_thread
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.outputs import unshared
-from xpgrad.backends.parts import COMBINE, IDENTITY, Operand, part_params
+from xpgrad.backends.parts import COMBINE, IDENTITY, Operand, part_params, summed, two_sum
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region, Straight
@@ -111,7 +111,7 @@ class Loop:
         region = self.region
         for node in region.stores:
             env[node] = np.empty(node.shape, node.dtype)
-        partials: list[dict[Value, Any]] = [{} for _ in range(region.chunks)]
+        partials: list[dict[Any, Any]] = [{} for _ in range(region.chunks)]
 
         def chunk(k: int, _worker: int) -> None:
             end = min((k + 1) * region.chunk, region.extent)
@@ -122,9 +122,10 @@ class Loop:
         with one_blas_thread(region.chunks > 1):
             run_chunks(chunk, region.chunks, threads)
         for node in region.sums:
-            env[node] = self._combined(node, [p[node] for p in partials])
+            lost = [p.get((node, "lost"), 0.0) for p in partials]
+            env[node] = self._combined(node, [p[node] for p in partials], lost)
 
-    def _tile(self, env: Env, sums: dict[Value, Any], begin: int, end: int) -> None:
+    def _tile(self, env: Env, sums: dict[Any, Any], begin: int, end: int) -> None:
         n = end - begin
         parts: Env = {}
         free: dict[Any, list[Any]] = {}
@@ -143,7 +144,12 @@ class Loop:
                 parts[node] = call.ufunc(*operands, out=out, dtype=None)
             else:
                 assert node.op is not None
-                made = node.op(*operands, **call.params(n))
+                wide = _WIDER.get(node.dtype) if node.op.name == "sum" else None
+                if wide is None:
+                    made = node.op(*operands, **call.params(n))
+                else:
+                    made = np.sum(operands[0], dtype=wide, **call.params(n))
+                    made = made if call.axis is None else made.astype(node.dtype)
                 if call.axis is None:
                     self._add(sums, node, made)
                 else:
@@ -156,17 +162,28 @@ class Loop:
             where = (*(slice(None),) * self.region.tiled[node], slice(begin, end))
             env[node][where] = parts[node]
 
-    def _add(self, sums: dict[Value, Any], node: Value, part: Any) -> None:
+    def _add(self, sums: dict[Any, Any], node: Value, part: Any) -> None:
         if node not in sums:
             wide = _WIDER.get(node.dtype)
             sums[node] = np.array(part, dtype=wide) if wide else np.array(part)
+        elif self._keeps_lost(node):
+            sums[node], lost = two_sum(sums[node], part)
+            sums[node, "lost"] = sums.get((node, "lost"), 0) + lost
         else:
             sums[node] = COMBINE[self.monoids[node]](sums[node], part)
 
-    def _combined(self, node: Value, partials: Sequence[Any]) -> Any:
+    def _keeps_lost(self, node: Value) -> bool:
+        """Whether a sum is in float64 itself, and what it loses from tile to tile is kept beside it."""
+        return self.monoids[node] == "sum" and node.dtype == np.float64
+
+    def _combined(self, node: Value, partials: Sequence[Any], lost: Sequence[Any]) -> Any:
         monoid = self.monoids[node]
         if not partials:
             return np.full(node.shape, IDENTITY[monoid], node.dtype)[()]
+        if self._keeps_lost(node):
+            parts = np.stack(partials)
+            beside = np.stack([np.broadcast_to(x, parts[0].shape) for x in lost])
+            return summed(parts, beside)[()]
         total = partials[0]
         for part in partials[1:]:
             total = COMBINE[monoid](total, part)

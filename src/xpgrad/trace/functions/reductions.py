@@ -226,12 +226,16 @@ def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = _unset)
 
 
 @implements(np.any, method="any")
-def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset) -> Any:
+def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset, *, where: Any = _unset) -> Any:
+    if given(where):
+        a = masked(ew.not_equal(a, 0), where, False)
     return red.any(a, axis=axis, keepdims=_keep(keepdims))
 
 
 @implements(np.all, method="all")
-def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset) -> Any:
+def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset, *, where: Any = _unset) -> Any:
+    if given(where):
+        a = masked(ew.not_equal(a, 0), where, True)
     return red.all(a, axis=axis, keepdims=_keep(keepdims))
 
 

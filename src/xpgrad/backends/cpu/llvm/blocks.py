@@ -66,12 +66,12 @@ class Blocks:
         if self.r is None or self.r == self.k.label:
             return False
         once = self.k.label is None or self.k.label not in (self.p, self.q)
-        most = (self.lanes if inner else 1) * (FLUSHED[self.ctype] if once else UNFLUSHED)
+        most = (self.lanes if inner else 1) * (FLUSHED if once else UNFLUSHED)
         return self.k.length(self.r) > most
 
     def inner(self, w: Writer, factors: list[Factor], goal: Goal) -> None:
         """As `_inner`, a stretch of the contracted index after the other where they are added up."""
-        with self._stretches(w, factors, self.lanes * FLUSHED[self.ctype], self.adds(inner=True)) as (
+        with self._stretches(w, factors, self.lanes * FLUSHED, self.adds(inner=True)) as (
             parts,
             n_r,
         ):
@@ -99,9 +99,7 @@ class Blocks:
         side = 0 if (self._rows(self.p) or SKINNY + 1) <= (self._rows(self.q) or SKINNY + 1) else 1
         held, run = few[side], many[side]
         held_factor, run_factor = (factors[0], factors[1]) if side == 0 else (factors[1], factors[0])
-        n_held = self._extent(w, held)
-        n_run = self._extent(w, run)
-        rows = self._rows(held)
+        n_held, n_run, rows = self._extent(w, held), self._extent(w, run), self._rows(held)
         widths = squarish(rows) if rows is not None else [SQUARE, 1]
         count = max(1, min(8, SQUARE * SQUARE // widths[0]))
         done = "0"
@@ -114,8 +112,8 @@ class Blocks:
                     if rows is not None:
                         stop = w.op(f"add i64 {start}, {width}")
                     else:  # as many blocks of this width as the number has, which is not in the text
-                        room = w.minus(n_held, start)
-                        stop = w.plus(start, w.times(w.op(f"sdiv i64 {room}, {width}"), str(width)))
+                        room = w.op(f"sdiv i64 {w.minus(n_held, start)}, {width}")
+                        stop = w.plus(start, w.times(room, str(width)))
                     with w.loop(stop, start, str(width)) as h, w.loop(end, g, str(block)) as b:
                         ahead = ""
                         if start == "0" and run_factor.storage.kind == "memory" and block > 1:
@@ -197,7 +195,7 @@ class Blocks:
             return
         ahead = rows is not None and self._is_first_to_read(vectors)
         apart = ahead or self.adds(inner=False)
-        with self._stretches(w, [vectors, scalars], AHEAD if ahead else FLUSHED[self.ctype], apart) as (
+        with self._stretches(w, [vectors, scalars], AHEAD if ahead else FLUSHED, apart) as (
             parts,
             n_r,
         ):

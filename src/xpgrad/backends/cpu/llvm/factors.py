@@ -35,7 +35,7 @@ that loads least."""
 GROUP = 16
 """So many blocks of rows go past some rows of the other factor, which stay in the first cache meanwhile."""
 
-FLUSHED = {"float": 32, "double": 64}
+FLUSHED = 32
 """So many products at most are added up in the dtype, one after another, before they go to a sum in float64."""
 
 UNFLUSHED = 512
