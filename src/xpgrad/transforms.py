@@ -18,6 +18,7 @@ from xpgrad._errors import DTypeError, ShapeError, TraceError, describe, message
 from xpgrad._trees import flatten, paths, tree_map, unflatten
 from xpgrad.autodiff import Duals, call_with_rule, copied, pull, stopped, untaped
 from xpgrad.core import SCALAR_TYPES, aval_of
+from xpgrad.devices.door import admitted_leaves
 from xpgrad.ops.shape import astype, full_like, reshape
 from xpgrad.trace import Tape, Trace, Traced, strip
 from xpgrad.trace.boundary import argnum, call, check_floating, enter, fresh, leave
@@ -124,7 +125,7 @@ def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
 
     def pullback(g: Any) -> Any:
         tape.check_constants()
-        gs, given = flatten(g)
+        gs, given = admitted_leaves(g, "pullback: the cotangent")
         if given != structure or [_shape(a) for a in gs] != [_shape(v) for v in values]:
             raise ShapeError(
                 message(
@@ -160,8 +161,8 @@ def jvp(f: Fun, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, A
     ShapeError
         Tangents and primals differ in structure or shapes.
     """
-    xs, structure = flatten(tuple(primals))
-    ts, given = flatten(tuple(tangents))
+    xs, structure = admitted_leaves(tuple(primals), "jvp: primals")
+    ts, given = admitted_leaves(tuple(tangents), "jvp: tangents")
     if structure != given or [_shape(x) for x in xs] != [_shape(t) for t in ts]:
         raise ShapeError(
             message(

@@ -17,7 +17,7 @@ from xpgrad.core import Op, is_inexact
 from xpgrad.ops.complex import real
 from xpgrad.ops.shape import astype, broadcast_to, full_like
 from xpgrad.trace import debugging
-from xpgrad.trace.carrying import carry_out
+from xpgrad.trace.carrying import carry_out, check_numbers
 from xpgrad.trace.traced import Trace, Traced
 
 
@@ -37,7 +37,7 @@ class Duals(Trace):
         z = carry_out(op, datas, params)
         several = type(z) is tuple
         if not several and not is_inexact(z):
-            return z
+            return check_numbers(op, z, datas)
         if op.is_constant or all(t is None for t in ts):
             return tuple(Traced(self, None, part) for part in z) if several else Traced(self, None, z)
         try:

@@ -95,6 +95,6 @@ def _is_cupy(kind: type) -> bool:
 
 
 register_carrier(
-    Carrier("numpy", 1, lambda kind: issubclass(kind, np.ndarray), lambda op: cpu_backend().row(op))
+    Carrier("numpy", 1, lambda kind: kind in (np.ndarray, np.memmap), lambda op: cpu_backend().row(op))
 )
 register_carrier(Carrier("cupy", 2, _is_cupy, lambda op: gpu_backend().row(op)))

@@ -15,6 +15,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
+from operator import is_
 from types import MethodType
 from typing import Any
 
@@ -28,9 +29,10 @@ from xpgrad.compiler.pickling import copied, found_by_name, picklable
 from xpgrad.compiler.surroundings import Surroundings
 from xpgrad.core import Graph
 from xpgrad.devices import device_of, resolve, to_device
+from xpgrad.devices.door import is_array, is_data
 from xpgrad.passes import PassReport, run_passes
 from xpgrad.trace import Traced, debugging, graph_of
-from xpgrad.trace.boundary import call
+from xpgrad.trace.boundary import admitted_arguments, call
 
 Fun = Callable[..., Any]
 
@@ -123,9 +125,10 @@ class Compiled:
             trace = self._plain.get(key)
             if trace is not None and trace.where.same() and not debugging.nans:
                 return trace.rebuild(trace.program.run(plain))
-        leaves, structure = flatten((args, kwargs))
-        if any(type(x) is Traced for x in leaves):
+        given, structure = flatten((args, kwargs))
+        if any(type(x) is Traced for x in given):
             return self._f(*args, **kwargs)  # a part of the function that is being traced
+        leaves = admitted_arguments(given, args, kwargs, "compile")
         if self._device is not None:
             leaves = self._placed(leaves)
         try:
@@ -134,7 +137,7 @@ class Compiled:
             return self._f(*args, **kwargs)
         if debugging.nans:
             return trace.rebuild(_checked(trace.graph, arrays))
-        if not kwargs and self._device is None and key is not None:
+        if not kwargs and self._device is None and key is not None and all(map(is_, leaves, given)):
             if len(self._plain) > KEPT:
                 self._plain.clear()
             self._plain[key] = trace
@@ -149,7 +152,8 @@ class Compiled:
             The graph, what each pass did, the regions with their tiles, the kernels, and each
             fallback with its reason.
         """
-        leaves, structure = flatten((args, kwargs))
+        given, structure = flatten((args, kwargs))
+        leaves = admitted_arguments(given, args, kwargs, "compile")
         if self._device is not None:
             leaves = self._placed(leaves)
         trace, _ = self._lookup(leaves, structure)
@@ -159,7 +163,7 @@ class Compiled:
         """The arguments on the device; what it has no room for stays on the host, to be copied tile by tile."""
         assert self._device is not None
         place = resolve(self._device)
-        stays = [programs.stays_on_host(x, place) for x in leaves]
+        stays = [not is_data(x) or programs.stays_on_host(x, place) for x in leaves]
         rest = iter(to_device([x for x, kept in zip(leaves, stays, strict=True) if not kept], place))
         return [x if kept else next(rest) for x, kept in zip(leaves, stays, strict=True)]
 
@@ -341,7 +345,7 @@ def _taken(args: Any) -> tuple[Any, list[Any]]:
 
 
 def _is_traced(x: Any) -> bool:
-    return hasattr(x, "shape") or isinstance(x, (float, complex))
+    return is_array(x) or isinstance(x, (float, complex))
 
 
 def _signature(x: Any) -> Any:
@@ -349,7 +353,7 @@ def _signature(x: Any) -> Any:
         return x.shape, x.dtype, x.strides
     if isinstance(x, (float, complex)) and not isinstance(x, np.generic):
         return type(x)
-    if hasattr(x, "shape"):
+    if is_array(x):
         return tuple(x.shape), np.dtype(x.dtype), getattr(x, "strides", None), type(x), _number(x)
     return type(x), x
 

@@ -61,6 +61,11 @@ def carrier_of(x: Any) -> Carrier | None:
     return _carriers.get(_rank(x) if rank is None else rank)
 
 
+def is_carried(kind: type) -> bool:
+    """Whether a carrier takes arrays of this type: those of a backend, and traced arrays."""
+    return any(carrier.accepts(kind) for carrier in _carriers.values())
+
+
 def _rank(x: Any) -> int:
     kind = type(x)
     if issubclass(kind, SCALAR_TYPES):

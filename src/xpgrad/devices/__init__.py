@@ -2,9 +2,9 @@
 
 In:  trees whose leaves are NumPy arrays, CuPy arrays, traced arrays and numbers.
 Out: the same tree on another device, the name of its device, or the module that computes there.
-Holds: an array already in place is returned itself, never a copy; layout (C or Fortran) survives a
-       transfer; CuPy is imported here and in ``backends/gpu`` alone, and only when a GPU is asked about or an
-       array of CuPy's is met.
+Holds: what users give comes in by `door` alone; an array of numbers that is in place is returned itself,
+       never a copy; layout (C or Fortran) survives a transfer; CuPy is imported here and in ``backends/gpu``
+       alone, and only when a GPU is asked about or an array of CuPy's is met.
 
 `missing` says why there is no GPU, `reports` words what CUDA reports of one.
 
@@ -16,7 +16,6 @@ no device: they combine with arrays on any, so that transfer leaves them alone.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
@@ -27,6 +26,7 @@ import numpy as np
 
 from xpgrad import _trees
 from xpgrad._errors import DeviceError, DTypeError, TraceError, describe, message
+from xpgrad.devices.door import array_of, is_cupy, is_traced
 from xpgrad.devices.missing import Gpu, GpuStatus, described, extra, no_cuda, no_cupy, no_gpu
 from xpgrad.devices.reports import cuda_errors, is_refused_capture, note_start
 
@@ -131,7 +131,7 @@ def to_device(tree: Any, device: str) -> Any:
     Parameters
     ----------
     tree : tree of arrays and numbers
-        What has ``__array__``, such as a DataFrame, becomes an array; Python and NumPy scalars stay.
+        What makes an array of numbers, such as a DataFrame, becomes one; Python and NumPy scalars stay.
     device : str
         ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``.
 
@@ -145,7 +145,8 @@ def to_device(tree: Any, device: str) -> Any:
     DeviceError
         No such device, or it cannot be used; the message says why and what to type.
     DTypeError
-        A leaf that is no array, or that the GPU cannot hold: text, objects, masked arrays, longdouble.
+        A leaf that is no array of numbers (text, dates, objects), or more than one (masked entries, a matrix);
+        longdouble on a GPU.
     TraceError
         A traced array on another device.
     """
@@ -246,25 +247,16 @@ def _place(x: Any) -> str | None:
     traced = getattr(x, "xpgrad_device", None)
     if isinstance(traced, str):
         return traced
-    if _is_cupy(x):
+    if is_cupy(x):
         return _gpu_name(int(x.device.id))
     return "cpu" if hasattr(x, "__array__") else None
 
 
-def _is_cupy(x: Any) -> bool:
-    """Whether ``x`` is a CuPy array, without importing CuPy: if nobody did, it is none."""
-    cp = sys.modules.get("cupy")
-    return cp is not None and hasattr(cp, "ndarray") and isinstance(x, cp.ndarray)
-
-
-def _is_traced(x: Any) -> bool:
-    return isinstance(getattr(x, "xpgrad_device", None), str)
-
-
 def _move(x: Any, target: str, where: _Where) -> Any:
+    x = array_of(x, where)
     if isinstance(x, _NUMBERS):
         return x
-    if _is_traced(x):
+    if is_traced(x):
         if x.xpgrad_device == target:
             return x
         headline = f"{where()} is traced on {x.xpgrad_device} and cannot move to {target}"
@@ -275,35 +267,24 @@ def _move(x: Any, target: str, where: _Where) -> Any:
 def _to_numpy(x: Any, where: _Where) -> Any:
     if isinstance(x, (np.ndarray, *_NUMBERS)):
         return x
-    if _is_traced(x):
+    if is_traced(x):
         headline = f"{where()} is traced, and a NumPy array has no gradient"
         raise TraceError(message(headline, {"got": x}, remedy="xg.stop_gradient(x) gives its plain value"))
-    if _is_cupy(x):
+    if is_cupy(x):
         with cuda_errors(where):
             return x.get(order="A")
-    if not hasattr(x, "__array__"):
-        raise DTypeError(message(f"{where()} is no array and no number", {"got": x}))
-    array = np.asarray(x)
-    if array.dtype == object:
-        headline = f"{where()} holds text or mixed types, which make no array of numbers"
-        raise DTypeError(message(headline, {"got": type(x).__name__}))
-    return array
+    return array_of(x, where)
 
 
 def _to_gpu(x: Any, target: str, where: _Where) -> Any:
     with cuda_errors(where), _cuda_device(target):
-        if _is_cupy(x):
+        if is_cupy(x):
             return x if _place(x) == target else x.copy(order="A")
-        array = _to_numpy(x, where)
-        if type(array) not in (np.ndarray, np.memmap):
-            headline = f"{where()} is a {type(array).__name__}, which the GPU has no counterpart of"
-            raise DTypeError(message(headline, {"got": array}, remedy="np.asarray(x) drops what is special"))
-        if array.dtype.kind not in "biufc" or array.dtype.char in "gG":
-            headline = f"{where()} has dtype {array.dtype}, which the GPU does not hold"
-            raise DTypeError(message(headline, {"got": array}))
-        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if x.dtype.char in "gG":
+            headline = f"{where()} has dtype {x.dtype}, which the GPU does not hold"
+            raise DTypeError(message(headline, {"got": x}))
         # Not blocking, CuPy would still read the caller's array while the caller writes to it.
-        return cupy().asarray(native, blocking=True)
+        return cupy().asarray(x, blocking=True)
 
 
 def _move_tree(tree: Any, move: Callable[[Any, _Where], Any], operation: str) -> Any:

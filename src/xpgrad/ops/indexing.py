@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import OutOfBoundsError, ShapeError, TraceError, message
+from xpgrad._errors import DTypeError, OutOfBoundsError, ShapeError, TraceError, message
 from xpgrad.core import Aval
+from xpgrad.devices.door import admitted, is_data
 from xpgrad.ops._define import constant, linear
 from xpgrad.ops.elementwise import where
 from xpgrad.ops.shape import full_like
@@ -62,13 +63,22 @@ def apart(index: Any) -> tuple[Any, list[Any]]:
             spec.append(int(part))
         else:
             spec.append(ARRAY)
-            arrays.append(part if hasattr(part, "shape") else _as_index(part))
+            arrays.append(_as_index(part))
     return tuple(spec), arrays
 
 
 def _as_index(part: Any) -> Any:
+    if isinstance(part, str):
+        raise DTypeError(
+            message(
+                f"index {part!r}: an array has no columns by name",
+                remedy=f"give the columns themselves, in a dict: {{{part!r}: df[{part!r}].to_numpy()}}",
+            )
+        )
+    if is_data(part):
+        return admitted(part, str, "index")
     array = np.asarray(part)
-    return array.astype(np.intp) if array.size == 0 else array
+    return array.astype(np.intp) if array.size == 0 else admitted(array, str, "index")
 
 
 def without_masks(shape: Sequence[int], index: Any, arrays: Sequence[Any]) -> tuple[Any, list[Any]]:

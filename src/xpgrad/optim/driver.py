@@ -15,6 +15,7 @@ from xpgrad._errors import DataError, message
 from xpgrad._trees import flatten, unflatten
 from xpgrad.backends import programs
 from xpgrad.devices import common_device, resolve, to_device, using
+from xpgrad.devices.door import array_of, named_leaf
 from xpgrad.optim.batches import Batches, check_not_empty
 from xpgrad.optim.descent import full_batch, minibatches
 from xpgrad.optim.evaluation import Loss, Objective
@@ -162,6 +163,7 @@ def _placed(
     params: Any, data: tuple[Any, ...], device: str | None, whole: bool
 ) -> tuple[Any, tuple[Any, ...], str, bool]:
     """Parameters and data on the device of the fit, its name, and whether data stay on the host."""
+    params, data = _admitted(params, "params"), _admitted(data, "data")
     if device is None:
         place = common_device((params, *data), name="args", operation="minimize")
     else:
@@ -174,6 +176,14 @@ def _placed(
     moved = iter(to_device([x for x, kept in zip(leaves, stays, strict=True) if not kept], place))
     data = unflatten(structure, [x if kept else next(moved) for x, kept in zip(leaves, stays, strict=True)])
     return to_device(params, place), data, place, True
+
+
+def _admitted(tree: Any, name: str) -> Any:
+    """The tree with arrays and numbers in place of what is data; anything else is an error, named."""
+    leaves, structure = flatten(tree)
+    return unflatten(
+        structure, [array_of(x, named_leaf, f"minimize: {name}", tree, i) for i, x in enumerate(leaves)]
+    )
 
 
 def _checked(

@@ -12,6 +12,7 @@ from xpgrad._errors import DTypeError, NumericsError, message
 from xpgrad._trees import flatten, unflatten
 from xpgrad.core import aval_of, is_inexact
 from xpgrad.devices import asnumpy, device_of, to_device
+from xpgrad.devices.door import admitted_leaves
 from xpgrad.testing.tolerances import Tolerance, tolerance
 from xpgrad.transforms import jvp, vjp
 
@@ -60,7 +61,8 @@ def check_grads(
         raise ValueError(f"check_grads: modes are 'rev' and 'fwd', not {sorted(unknown) or 'none'}")
     if order < 1:
         raise ValueError(f"check_grads: order must be at least 1, not {order}")
-    args = tuple(args)
+    admitted, tree = admitted_leaves(tuple(args), "check_grads: args")
+    args = tuple(unflatten(tree, admitted))
     for k, arg in enumerate(args):
         for x in flatten(arg)[0]:
             _require_differentiable(f"argument {k}", x)

@@ -10,6 +10,7 @@ import numpy as np
 from xpgrad._errors import DTypeError, TraceError, XpgradError, message
 from xpgrad._trees import flatten, paths, unflatten
 from xpgrad.core import aval_of
+from xpgrad.devices.door import admitted
 from xpgrad.trace.tape import Tape
 from xpgrad.trace.traced import Traced
 
@@ -23,6 +24,7 @@ def enter(tape: Tape, args: Sequence[Any], argnums: Argnums, what: str) -> tuple
     if isinstance(argnums, (int, np.integer)):
         where = argnum(argnums, args, what)
         leaves, structure = flatten(args[where])
+        leaves = [admitted(x, _argument, what, args[where], where, i) for i, x in enumerate(leaves)]
         check_floating(leaves, None, what, args[where], where)
         entered = [tape.enter(x) for x in leaves]
         inputs = [x.snapshot() for x in entered]  # the function may write to its arguments
@@ -33,6 +35,7 @@ def enter(tape: Tape, args: Sequence[Any], argnums: Argnums, what: str) -> tuple
         raise TraceError(message(f"{what}: argnums {tuple(argnums)} name an argument twice"))
     chosen = tuple(args[k] for k in wheres)
     leaves, structure = flatten(chosen)
+    leaves = [admitted(x, _argument, what, chosen, None, i) for i, x in enumerate(leaves)]
     check_floating(leaves, None, what, chosen, None)
     entered = [tape.enter(x) for x in leaves]
     inputs = [x.snapshot() for x in entered]
@@ -73,8 +76,7 @@ def check_floating(
                 kind = "O"
         if kind not in "fc":
             if names is None:
-                path = paths(tree)[i]
-                name = f"argument {where}{path}" if where is not None else f"arguments{path}"
+                name = _named(tree, where, i)
             else:
                 name = names[i]
             scalar = isinstance(leaf, (int, np.integer))
@@ -85,6 +87,25 @@ def check_floating(
                     remedy=f"write {float(leaf)!r}" if scalar else "convert it: np.asarray(x, dtype=float)",
                 )
             )
+
+
+def admitted_arguments(leaves: Sequence[Any], args: Any, kwargs: Any, what: str) -> list[Any]:
+    """The leaves of all arguments of a call, those that are data as arrays and numbers."""
+    return [admitted(x, _of_call, what, (args, kwargs), i) for i, x in enumerate(leaves)]
+
+
+def _of_call(what: str, both: Any, i: int) -> str:
+    path = paths(both)[i]
+    return f"{what}: {'args' if path.startswith('[0]') else 'kwargs'}{path[3:]}"
+
+
+def _named(tree: Any, where: int | None, i: int) -> str:
+    path = paths(tree)[i]
+    return f"argument {where}{path}" if where is not None else f"arguments{path}"
+
+
+def _argument(what: str, tree: Any, where: int | None, i: int) -> str:
+    return f"{what}: {_named(tree, where, i)}"
 
 
 def fresh(x: Any) -> Any:

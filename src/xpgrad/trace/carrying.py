@@ -10,6 +10,7 @@ import numpy as np
 from xpgrad._errors import DTypeError, OutOfBoundsError, XpgradError, describe, message
 from xpgrad.core import Op, aval_of, carrier_of
 from xpgrad.core.op import two_devices
+from xpgrad.devices.door import admitted
 from xpgrad.trace import debugging
 
 # What array libraries raise where the operands are wrong; anything else is a mistake of ours.
@@ -29,8 +30,25 @@ def carry_out(op: Op, datas: Sequence[Any], params: Mapping[str, Any]) -> Any:
     return out
 
 
+def check_numbers(op: Op, out: Any, datas: Sequence[Any]) -> Any:
+    """``out``, which is not of a float or complex dtype, if it is one of booleans or integers.
+
+    Raises
+    ------
+    DTypeError
+        NumPy has gone over to Python's objects, through which no gradient passes.
+    """
+    dtype = getattr(out, "dtype", None)
+    if dtype is not None and dtype.kind not in "biu":
+        got = {f"operand {i}": describe(x) for i, x in enumerate(datas)} | {"output": describe(out)}
+        raise DTypeError(message(f"{op.name}: the output holds no numbers", got))
+    return out
+
+
 def explained(op: Op, datas: Sequence[Any], params: Mapping[str, Any], error: Exception) -> Exception:
     """The shape rule's account of what is wrong, or else the library's, with the operands."""
+    for i, x in enumerate(datas):
+        admitted(x, "{}: operand {}".format, op.name, i)  # which says what an operand holds that is no number
     if len({c.rank for c in map(carrier_of, datas) if c is not None and c.name != "traced"}) > 1:
         return two_devices(op.name, datas)
     try:

@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, ShapeError, XpgradError, message
-from xpgrad.core import SCALAR_TYPES, Op, Value, aval_of
+from xpgrad.core import Op, Value, aval_of, is_inexact
+from xpgrad.devices.door import admitted, is_data
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.contraction import dot, matmul
 from xpgrad.ops.shape import astype
 from xpgrad.trace import debugging
 from xpgrad.trace.carrying import explained
+from xpgrad.trace.functions._table import array
 from xpgrad.trace.tape import Tape
-from xpgrad.trace.traced import Traced, aval_under, record
+from xpgrad.trace.traced import Traced, aval_under, check_operands, record
 from xpgrad.trace.views import check_array, is_scalar
 
 _NO_PARAMS: dict[str, Any] = {}
@@ -57,6 +59,8 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         except _failures as error:
             raise explained(op, (x, y), _NO_PARAMS, error) from error
         if left is None and right is None:
+            if not is_inexact(z):
+                check_operands(op, (x, y))
             return Traced(tape, None, z)
         return _kept(tape, z, x, left, y, right)
 
@@ -73,13 +77,19 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
             raise
         except _failures as error:
             raise explained(op, (other, y), _NO_PARAMS, error) from error
-        return Traced(tape, None, z) if right is None else _kept(tape, z, other, None, y, right)
+        if right is None:
+            if not is_inexact(z):
+                check_operands(op, (other, y))
+            return Traced(tape, None, z)
+        return _kept(tape, z, other, None, y, right)
 
     def _kept(tape: Tape, z: Any, x: Any, left: Any, y: Any, right: Any) -> Traced:
         if type(z) is float or type(z) is complex:
             value = Value(op, (left, right), _NO_PARAMS, (), aval_of(z).dtype, weak=True)
         else:
             value = Value(op, (left, right), _NO_PARAMS, z.shape, z.dtype)
+            if value.dtype.kind not in "fc":  # of an operand of objects or durations
+                check_operands(op, (x, y))
             if type(z) is Traced:
                 value.weak = aval_under(z).weak
         if left is None:
@@ -114,9 +124,15 @@ def _slow(op: Op, x: Any, y: Any) -> Any:
 
 def as_operand(x: Any) -> Any:
     """``x`` as the operand of an op: lists become arrays, what is no number is not implemented."""
-    if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES):
+    if type(x) is Traced or type(x) in _plain:
         return x
-    return np.asarray(x) if isinstance(x, (list, tuple)) else NotImplemented
+    if isinstance(x, (list, tuple, range)):
+        return array(x)
+    return admitted(x, _what) if is_data(x) else NotImplemented
+
+
+def _what() -> str:
+    return "operand"
 
 
 def _compare(op: Op) -> Callable[[Any, Any], Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import NotDifferentiableError, TraceError, message
-from xpgrad.core import OPS, SCALAR_TYPES, Op
+from xpgrad.core import OPS, Op
 from xpgrad.devices import namespace
 from xpgrad.ops.indexing import apart, getitem, scatter_add
 from xpgrad.ops.shape import astype, broadcast_to
@@ -26,14 +26,13 @@ _NOTHING: dict[str, Any] = {}
 def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if method == "__call__" and not kwargs:
         ours = TABLE.get(ufunc)
+        inputs = tuple([array(x) for x in inputs])
         if type(ours) is Op and ours.name in OPERATORS:
             inputs = _in_numpy(inputs)
         if type(ours) is Op and len(inputs) == 1:
             return record(ours, inputs, _NOTHING)
         if ours is not None:
-            return ours(
-                *[x if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES) else array(x) for x in inputs]
-            )
+            return ours(*inputs)
     out = kwargs.pop("out", None)
     if out is not None:
         out = out if isinstance(out, tuple) else (out,)

@@ -17,7 +17,7 @@ from xpgrad._errors import TraceError, message, user_line
 from xpgrad.core import Aval, Op, Value, aval_of, is_inexact
 from xpgrad.core.graph import input_value
 from xpgrad.trace import debugging
-from xpgrad.trace.carrying import carry_out
+from xpgrad.trace.carrying import carry_out, check_numbers
 from xpgrad.trace.traced import Trace, Traced, aval_under, is_symbolic
 
 # Up to how many entries a plain array is copied when a tape keeps it.
@@ -119,7 +119,7 @@ class Tape(Trace):
         if type(out) is tuple:
             return self._several(op, inputs, params, datas, out) if active else out
         if not is_inexact(out):
-            return out
+            return check_numbers(op, out, datas)
         if not active or op.is_constant:
             return Traced(self, None, out)
         value = self._keep(op, inputs, params, out, datas)
@@ -134,7 +134,7 @@ class Tape(Trace):
         if type(out) is tuple:
             return self._several(op, (node,), params, (x._below,), out) if node is not None else out
         if not is_inexact(out):
-            return out
+            return check_numbers(op, out, (x._below,))
         if node is None or op.is_constant:
             return Traced(self, None, out)
         return Traced(self, self._keep(op, (node,), params, out, (x._below,)), out)

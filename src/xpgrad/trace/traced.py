@@ -9,9 +9,12 @@ once; a later trace is always further in; no array that the user holds is ever w
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count, pairwise
 from typing import Any
+
+import numpy as np
 
 from xpgrad._errors import TraceError, describe, message
 from xpgrad.core import (
@@ -21,6 +24,7 @@ from xpgrad.core import (
     aval_of,
     register_carrier,
 )
+from xpgrad.devices.door import SCALARS, admitted, is_numeric
 from xpgrad.trace.views import View, as_array, attach
 
 _levels = count(1)
@@ -61,17 +65,40 @@ class Trace:
 def record(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
     """Record ``op`` on the innermost trace among its operands."""
     trace: Trace | None = None
+    plain = True
     for x in operands:
-        if type(x) is Traced:
+        kind = type(x)
+        if kind is Traced:
             if x._view is not None:
                 x.refresh()  # which may move it to another level
             if trace is None or x._trace.level > trace.level:
                 trace = x._trace
+        elif kind is np.ndarray:
+            plain = plain and is_numeric(x.dtype)
+        elif kind not in SCALARS:
+            plain = False
     assert trace is not None
+    if not plain:
+        operands = [admitted(x, _operand, op, i) for i, x in enumerate(operands)]
     out = trace.record(op, operands, params)
     if op.makes_view and type(out) is Traced:
         attach(out, op, operands, params)
     return out
+
+
+def _operand(op: Op, i: int) -> str:
+    return f"{op.name}: operand {i}"
+
+
+def check_operands(op: Op, operands: Sequence[Any]) -> None:
+    """Raise for the first of ``operands`` that holds no numbers.
+
+    Raises
+    ------
+    DTypeError
+    """
+    for i, x in enumerate(operands):
+        admitted(x, _operand, op, i)
 
 
 def strip(x: Any) -> Any:
@@ -122,6 +149,7 @@ class Traced:
 
     __slots__ = ("__weakref__", "_below", "_node", "_stamp", "_trace", "_view")
     __array_priority__ = 1000.0
+    __pandas_priority__ = 5000  # pandas leaves the operators to us
 
     def __init__(self, trace: Trace, node: Any, data: Any) -> None:
         self._trace = trace
@@ -265,11 +293,22 @@ class Traced:
             "np.stack or np.where builds an array of traced parts; np.zeros_like(x, shape=...) makes "
             "one to write into; xg.special has SciPy's functions"
         )
+        asked_by = sys._getframe(1).f_globals.get("__name__", "")
+        for library, remedy in _LIBRARIES.items():
+            if asked_by.startswith(library):
+                what = f"conversion to a NumPy array, by {library},"
+                raise leaves_trace(self, what, remedy, remedy)
         raise leaves_trace(
             self, "conversion to a NumPy array", f"{parts}; xg.stop_gradient(x) gives the plain array", parts
         )
 
 
+# What an operand of these, whose own methods were called with a traced array, is to be written as.
+_LIBRARIES = {
+    "numpy.ma": "write m.filled(value), or np.ma.getdata(m) with the mask as weights, for a masked array m",
+    "scipy.sparse": "write S.toarray() for a sparse S, or state the product with xg.custom_vjp",
+    "pandas": "write s.to_numpy(dtype=float) for a Series or DataFrame s",
+}
 _INT = "pass it as a Python int, each value of which is traced by itself; arrays of ints index as they are"
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import ShapeError, TraceError, message
-from xpgrad.core import SCALAR_TYPES, aval_of
+from xpgrad._errors import DTypeError, ShapeError, TraceError, message
+from xpgrad.core import aval_of
 from xpgrad.devices import device_of, to_device
+from xpgrad.devices.door import SCALARS, admitted, is_data, is_numeric
 from xpgrad.ops.elementwise import where as where_
 from xpgrad.ops.shape import astype, concatenate, reshape
 from xpgrad.trace.traced import Traced, strip
@@ -40,13 +41,18 @@ def implements(
 
 
 def array(x: Any) -> Any:
-    """``x`` as an operand: lists become arrays; what has a shape, and a scalar, stay as they are."""
-    if hasattr(x, "shape") or isinstance(x, SCALAR_TYPES):
+    """``x`` as an operand: lists become arrays, as does what other libraries have for arrays."""
+    kind = type(x)
+    if kind is Traced or kind in SCALARS or (kind is np.ndarray and is_numeric(x.dtype)):
         return x
+    if is_data(x):
+        return admitted(x, str, "operand")
     if any(type(leaf) is Traced for leaf in _leaves(x)):
         parts = [array(part) for part in x]
         return concatenate(*[reshape(part, shape=(1, *shape(part))) for part in parts], axis=0)
-    return np.asarray(x)
+    if not isinstance(x, (list, tuple, range)):
+        raise DTypeError(message(f"an operand of type {type(x).__name__} is no array", {"operand": x}))
+    return admitted(np.asarray(x), str, f"operand, a {type(x).__name__}")
 
 
 def _leaves(x: Any) -> Any:
