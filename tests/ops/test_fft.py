@@ -156,8 +156,7 @@ def test_a_complex_signal_is_refused_by_a_real_transform(name):
         (lambda x: ft.irfft(x[:, :1]), "a transform of 0 data"),
         (lambda x: ft.fft(x, axis=2), "axis 2 does not fit"),
         (lambda x: ft.fftn(x, (2, 2), (0,)), "2 lengths for 1 axes"),
-        (lambda x: ft.rfftn(x, axes=(0, 0)), "each once"),
-        (lambda x: ft.fftn(x, axes=()), "each once"),
+        (lambda x: ft.rfftn(x, axes=()), "needs an axis"),
     ],
 )
 def test_a_wrong_length_or_axis_is_told_with_the_operand_and_the_line(f, rule):

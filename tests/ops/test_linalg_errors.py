@@ -35,7 +35,7 @@ SHAPES = {
     "matrix_power": (lambda x: la.matrix_power(x, 2), [(2, 3)]),
     "tensorinv": (la.tensorinv, [(2, 3, 4)]),
     "tensorsolve": (la.tensorsolve, [(2, 3, 5), (2, 3)]),
-    "multi_dot of a stack": (lambda x: la.multi_dot([x, x]), [(2, 2, 2)]),
+    "multi_dot of a stack": (lambda x: la.multi_dot([x, x, x]), [(2, 2, 2)]),
     "norm over one axis twice": (lambda x: la.norm(x, axis=(0, -2)), [(2, 3)]),
     "matrix_norm of a vector": (la.matrix_norm, [(3,)]),
 }

@@ -11,7 +11,7 @@ from xpgrad.trace import graph_of
 
 EXACT = tolerance(np.float64).value
 # What these do depends on the numbers: shapes alone do not trace them.
-DATA_DEPENDENT = {"its own mask", "unique", "unwrap"}
+DATA_DEPENDENT = {"its own mask", "unique"}
 
 
 def draw(shapes, dtype=np.float64):

@@ -14,6 +14,7 @@ import numpy as np
 
 from xpgrad.backends.linalg_rows import linalg_rows
 from xpgrad.backends.special_rows import special_rows
+from xpgrad.core import aval_of
 from xpgrad.ops.indexing import filled
 
 Row = Callable[..., Any]
@@ -160,8 +161,9 @@ def rows(xp: Any) -> dict[str, Row]:
 
     def full_like(x: Any, *, value: Any, shape: Any = None, dtype: Any = None) -> Any:
         shape = getattr(x, "shape", ()) if shape is None else shape
-        dtype = getattr(x, "dtype", None) if dtype is None else dtype
-        return xp.zeros(shape, dtype) if value == 0 else xp.full(shape, value, dtype)
+        dtype = aval_of(x).dtype if dtype is None else dtype
+        negative = isinstance(value, (float, np.floating)) and np.signbit(value)
+        return xp.zeros(shape, dtype) if value == 0 and not negative else xp.full(shape, value, dtype)
 
     def pad(x: Any, *, widths: tuple[tuple[int, int], ...]) -> Any:
         out = xp.zeros(tuple(n + lo + hi for n, (lo, hi) in zip(x.shape, widths, strict=True)), x.dtype)
@@ -175,7 +177,9 @@ def rows(xp: Any) -> dict[str, Row]:
         "last_writes": last_writes,
         "full_like": full_like,
         "pad": pad,
-        "reciprocal": lambda x: 1 / x,
+        "reciprocal": lambda x: (
+            xp.reciprocal(x) if getattr(x, "dtype", np.dtype(float)).kind in "biu" else 1 / x
+        ),
         "copy": lambda x, *, order: xp.array(x, copy=True, order=order),
         "stop_gradient": lambda x: x,
         "round": lambda x, *, decimals=0: xp.round(x, decimals),

@@ -18,7 +18,7 @@ from xpgrad.ops import reductions as red
 from xpgrad.ops import special as sp
 from xpgrad.ops.shape import reshape
 from xpgrad.trace.functions._table import array, axis_of
-from xpgrad.trace.functions.reductions import take_along_axis
+from xpgrad.trace.functions.ordering import take_along_axis
 
 
 def _probabilities(name: str, y: Any) -> None:

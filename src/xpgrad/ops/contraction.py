@@ -71,7 +71,7 @@ def _matmul(x: Aval, y: Aval) -> Aval:
 
 def _pull_matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:
     if len(y.shape) == 1:
-        return _outer(g, y)
+        return g * y if len(_x.shape) == 1 else _outer(g, y)
     if len(_x.shape) == 1:
         return matmul(y, reshape(g, shape=(*g.shape, 1)))[..., 0]
     return matmul(g, _T(y))
@@ -79,6 +79,8 @@ def _pull_matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:
 
 def _pull_matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
     if len(x.shape) == 1:
+        if len(_y.shape) == 1:
+            return g * x
         return reshape(x, shape=(*x.shape, 1)) * reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1]))
     if len(_y.shape) == 1:
         return matmul(_T(x), reshape(g, shape=(*g.shape, 1)))[..., 0]

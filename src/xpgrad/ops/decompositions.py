@@ -121,6 +121,8 @@ def _turn(v: Any, dv: Any) -> Any:
 
     0 where the library has left no component exactly real.
     """
+    if 0 in v.shape:
+        return imag(sum_(dv, axis=-2))
     size = where(imag(v) == 0, abs(v), 0)
     kept = (size == max_(size, axis=-2, keepdims=True)) & (size > 0)
     ties = maximum(sum_(astype(kept, dtype=size.dtype), axis=-2), 1)

@@ -181,12 +181,13 @@ fmin = elementwise(
     lambda t, _z, x, y: _wins(t, (y <= x) | (x != x), x == y),
     holomorphic=False,
 )
-# On its bounds clip lets the tangent of x through, as the one-sided derivative inside does.
+# On its bounds clip lets the tangent of x through, as the one-sided derivative inside does. Where the
+# bounds have changed places it is the upper one.
 clip = elementwise(
     "clip",
     lambda t, _z, x, lo, hi: where((x >= lo) & (x <= hi), t, 0),
-    lambda t, _z, x, lo, _hi: where(x < lo, t, 0),
-    lambda t, _z, x, _lo, hi: where(x > hi, t, 0),
+    lambda t, _z, x, lo, hi: where((x < lo) & (lo <= hi), t, 0),
+    lambda t, _z, x, lo, hi: where((x > hi) | (lo > hi), t, 0),
     dtype=promote,
     domain=((-2.0, 2.0), (-1.0, -0.9), (0.9, 1.0)),
     holomorphic=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from math import prod as product
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ def axes_of(name: str, x: Any, axis: Axis, *, scalars: bool = False) -> tuple[in
         return tuple(range(ndim))
     if scalars and ndim == 0 and not isinstance(axis, tuple) and axis in (0, -1):
         return ()
-    given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    axes = sorted(int(a) + ndim if a < 0 else int(a) for a in given)
+    given = tuple(map(index, axis)) if isinstance(axis, tuple) else (index(axis),)
+    axes = sorted(a + ndim if a < 0 else a for a in given)
     if len(set(axes)) < len(axes) or builtins.any(not 0 <= a < ndim for a in axes):
         raise ShapeError(
             message(f"{name}: axis {axis} does not fit an array of {ndim} axes", {"operand": str(x)})

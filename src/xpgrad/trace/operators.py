@@ -110,7 +110,8 @@ def _over(reflected: Callable[..., Any]) -> Callable[..., Any]:
     """``1 / x`` is `reciprocal`, the same bits, whose pullback needs the output alone."""
 
     def method(self: Any, other: Any) -> Any:
-        return ew.reciprocal(self) if type(other) in (int, float) and other == 1 else reflected(self, other)
+        one = type(other) in (int, float) and other == 1 and self.dtype.kind in "fc"  # of integers it is one
+        return ew.reciprocal(self) if one else reflected(self, other)
 
     return method
 
@@ -171,7 +172,12 @@ def _matmul(x: Any, y: Any) -> Any:
     x, y = as_operand(x), as_operand(y)
     if x is NotImplemented or y is NotImplemented:
         return NotImplemented
-    flat = len(aval_of(x).shape) <= 2 and len(aval_of(y).shape) <= 2
+    left, right = aval_of(x), aval_of(y)
+    if not left.shape or not right.shape:
+        raise ShapeError(
+            message("matmul: a scalar has no axis to contract", {"left": left, "right": right}, remedy="use *")
+        )
+    flat = len(left.shape) <= 2 and len(right.shape) <= 2
     return record(dot if flat else matmul, (x, y), _NO_PARAMS)
 
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import NotDifferentiableError, TraceError, message
-from xpgrad.core import OPS, Op
+from xpgrad._errors import DTypeError, NotDifferentiableError, ShapeError, TraceError, message
+from xpgrad.core import OPS, Op, aval_of
 from xpgrad.devices import namespace
 from xpgrad.ops.indexing import apart, getitem, scatter_add
 from xpgrad.ops.shape import astype, broadcast_to
 from xpgrad.ops.shape import copy as copied
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
-from xpgrad.trace.functions._table import array, given, known
+from xpgrad.trace.functions._table import array, cast, given, known
+from xpgrad.trace.functions.reductions import one_axis
 from xpgrad.trace.operators import written
 from xpgrad.trace.symbolic import OPERATORS
 from xpgrad.trace.traced import Traced, aval_under, record, strip
@@ -73,9 +74,7 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
             keyword = next(iter(kwargs), "where")
             raise TraceError(message(f"{name}: {keyword}= is not possible on a traced array"))
         operands = list(_in_numpy([array(x) for x in inputs]))
-        if dtype is not None:
-            operands = [TABLE["astype"](x, dtype) if type(x) is Traced else x for x in operands]
-        return ours(*operands)
+        return ours(*(operands if dtype is None else _loop(ufunc, operands, dtype)))
     if method == "outer":
         left, right = (array(x) for x in inputs)
         n = len(getattr(right, "shape", ()))
@@ -84,8 +83,28 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
         ours = TABLE.get(getattr(ufunc, method)) or _REDUCTIONS.get((name, method))
         if ours is not None:
             kwargs.setdefault("axis", 0)
+            first, *rest = inputs
+            if method == "accumulate":
+                if not aval_of(first).shape:
+                    raise DTypeError(message(f"{name}.accumulate: needs an axis", {"operand": first}))
+                if isinstance(kwargs["axis"], tuple):
+                    kwargs["axis"] = one_axis(f"{name}.accumulate", first, kwargs["axis"])
+                if kwargs["axis"] is None and len(aval_of(first).shape) > 1:
+                    raise ShapeError(message(f"{name}.accumulate: needs one axis", {"operand": first}))
+            if (dtype := kwargs.get("dtype")) is not None and name in ("maximum", "minimum"):
+                inputs = (cast(array(first), dtype), *rest)
+                del kwargs["dtype"]
             return ours(*inputs, **{k: v for k, v in kwargs.items() if given(v) or k == "axis"})
     raise TraceError(message(f"{name}.{method}: not known for traced arrays", {"operand": inputs[0]}))
+
+
+def _loop(ufunc: Any, operands: Any, dtype: Any) -> list[Any]:
+    """The operands with the dtypes of the loop that gives ``dtype``; a TypeError where NumPy casts to none."""
+    avals = [aval_of(x) for x in operands]
+    asked = [type(a.promoting) if a.weak else a.dtype for a in avals]
+    wanted = np.dtype(dtype)
+    found = ufunc.resolve_dtypes((*asked, None), signature=(*(None,) * len(avals), wanted))[: len(avals)]
+    return [cast(x if hasattr(x, "shape") else np.asarray(x), d) for x, d in zip(operands, found, strict=True)]
 
 
 # SciPy names one function by several ufuncs, and some as private ones.

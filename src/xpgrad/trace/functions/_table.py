@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,12 @@ def array(x: Any) -> Any:
     return admitted(np.asarray(x), str, f"operand, a {type(x).__name__}")
 
 
+def whole(x: Any) -> Any:
+    """As `array`, with a number as an array without axes."""
+    x = array(x)
+    return x if hasattr(x, "shape") else np.asarray(x)
+
+
 def _leaves(x: Any) -> Any:
     for part in x if isinstance(x, (list, tuple)) else ():
         yield from _leaves(part) if isinstance(part, (list, tuple)) else (part,)
@@ -69,11 +77,39 @@ def shape(x: Any) -> tuple[int, ...]:
 
 
 def axis_of(name: str, x: Any, axis: Any) -> int:
-    """``axis`` of ``x``, counted from the front."""
+    """``axis`` of ``x``, an integer of Python's or NumPy's, counted from the front."""
     n = ndim(x)
-    if not -n <= axis < n:
-        raise ShapeError(message(f"{name}: axis {axis} does not fit an array of {n} axes", {"operand": x}))
-    return int(axis) % n
+    k = index(axis)
+    if not -n <= k < n:
+        raise ShapeError(message(f"{name}: axis {k} does not fit an array of {n} axes", {"operand": x}))
+    return k % n
+
+
+def axes_each_once(name: str, x: Any, axis: Any) -> tuple[int, ...]:
+    """One axis of ``x`` or several, in the order given, counted from the front."""
+    axes = tuple(axis_of(name, x, k) for k in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+    if len(set(axes)) < len(axes):
+        raise ShapeError(message(f"{name}: an axis is given twice in {axis}", {"operand": x}))
+    return axes
+
+
+def plain(axis: Any) -> Any:
+    """``axis`` of a reduction in Python's integers: None, one, or a tuple."""
+    return (
+        axis
+        if axis is None or type(axis) is int
+        else tuple(map(index, axis))
+        if isinstance(axis, tuple)
+        else index(axis)
+    )
+
+
+def shape_of(lengths: Any) -> tuple[int, ...]:
+    """A shape, given as one length or as several, integers of Python's or NumPy's."""
+    try:
+        return (index(lengths),)
+    except TypeError:
+        return tuple(index(n) for n in lengths)
 
 
 def refuse(name: str, **given: Any) -> None:
@@ -89,9 +125,14 @@ def given(value: Any) -> bool:
     return value is not None and value is not np._NoValue
 
 
-def cast(x: Any, dtype: Any) -> Any:
-    """``x`` with ``dtype``, if one was given."""
-    return x if dtype is None or np.dtype(dtype) == aval_of(x).dtype else astype(x, dtype=np.dtype(dtype))
+def cast(x: Any, dtype: Any, casting: Any = None) -> Any:
+    """``x`` with ``dtype``, if one was given; a TypeError where the rule ``casting`` forbids it."""
+    if dtype is None or np.dtype(dtype) == aval_of(x).dtype:
+        return x
+    if casting is not None and not np.can_cast(aval_of(x).dtype, dtype, casting):
+        rule = f"cast: the rule {casting!r} forbids a cast to {np.dtype(dtype)}"
+        raise DTypeError(message(rule, {"operand": x}))
+    return astype(x, dtype=np.dtype(dtype))
 
 
 def masked(x: Any, where: Any, fill: Any) -> Any:
@@ -107,6 +148,13 @@ def known(x: Any, what: str) -> Any:
             message(f"{what}: decided by the data, whose numbers are not known while tracing", {"operand": x})
         )
     return plain
+
+
+def warn(condition: Any, text: str) -> None:
+    """NumPy's warning where its condition holds; none while the numbers are not known."""
+    plain = strip(condition)
+    if type(plain) is not Traced and bool(plain.any() if hasattr(plain, "any") else plain):
+        warnings.warn(text, RuntimeWarning, stacklevel=5)
 
 
 def beside(x: Any, plain: Any) -> Any:

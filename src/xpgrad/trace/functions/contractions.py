@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from operator import index
 from string import ascii_letters
 from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import ShapeError, message
+from xpgrad._errors import ShapeError, describe, message
 from xpgrad.ops import complex as cx
 from xpgrad.ops import contraction as con
 from xpgrad.ops import reductions as red
@@ -34,7 +35,16 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 @implements(np.matmul, np.linalg.matmul)
 def matmul(x1: Any, x2: Any, /, **kwargs: Any) -> Any:
     refuse("matmul", **kwargs)
-    return array(x1) @ array(x2)
+    x1, x2 = array(x1), array(x2)
+    _core("matmul", x1, 1, x2, 1)
+    return x1 @ x2
+
+
+def _core(name: str, x: Any, m: int, y: Any, n: int) -> None:
+    """Raise unless the operands have the axes that the product is of."""
+    if ndim(x) < m or ndim(y) < n:
+        rule = f"{name}: needs {m} axes or more on the left, and {n} on the right"
+        raise ShapeError(message(rule, {"left": describe(x), "right": describe(y)}))
 
 
 @implements(np.vdot)
@@ -60,6 +70,9 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
 
 @implements(np.linalg.outer)
 def linalg_outer(x1: Any, x2: Any, /) -> Any:
+    x1, x2 = array(x1), array(x2)
+    if ndim(x1) != 1 or ndim(x2) != 1:
+        raise ShapeError(message("outer: needs two vectors", {"left": x1, "right": x2}))
     return outer(x1, x2)
 
 
@@ -67,10 +80,13 @@ def linalg_outer(x1: Any, x2: Any, /) -> Any:
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = array(a), array(b)
     if isinstance(axes, (int, np.integer)):
+        if max(axes, 0) > min(ndim(a), ndim(b)):
+            raise ShapeError(message(f"tensordot: {axes} axes to sum over", {"left": a, "right": b}))
         left, right = list(range(ndim(a) - axes, ndim(a))), list(range(axes))
     else:
-        left = [axis_of("tensordot", a, k) for k in np.atleast_1d(axes[0]).tolist()]
-        right = [axis_of("tensordot", b, k) for k in np.atleast_1d(axes[1]).tolist()]
+        first, second = axes
+        left = [axis_of("tensordot", a, k) for k in np.atleast_1d(np.asarray(first, int)).tolist()]
+        right = [axis_of("tensordot", b, k) for k in np.atleast_1d(np.asarray(second, int)).tolist()]
     if [shape(a)[k] for k in left] != [shape(b)[k] for k in right]:
         raise ShapeError(
             message(f"tensordot: axes {left} and {right} differ in length", {"left": a, "right": b})
@@ -88,20 +104,29 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **kwargs: Any) -> Any:
     refuse("vecdot", **kwargs)
     x1, x2 = array(x1), array(x2)
-    if axis != -1:
-        x1, x2 = moveaxis(x1, axis, -1), moveaxis(x2, axis, -1)
+    _core("vecdot", x1, 1, x2, 1)
+    k = index(axis)
+    if k != -1:
+        x1, x2 = moveaxis(x1, k, -1), moveaxis(x2, k, -1)
+    if shape(x1)[-1] != shape(x2)[-1]:
+        rule = f"vecdot: lengths differ, {shape(x1)[-1]} and {shape(x2)[-1]}"
+        raise ShapeError(message(rule, {"left": x1, "right": x2}))
     return red.sum(cx.conjugate(x1) * x2, axis=-1)
 
 
 @implements(getattr(np, "matvec", None))
 def matvec(x1: Any, x2: Any, /, **kwargs: Any) -> Any:
     refuse("matvec", **kwargs)
+    x1, x2 = array(x1), array(x2)
+    _core("matvec", x1, 2, x2, 1)
     return con.matmul(x1, reshape(x2, shape=(*shape(x2), 1)))[..., 0]
 
 
 @implements(getattr(np, "vecmat", None))
 def vecmat(x1: Any, x2: Any, /, **kwargs: Any) -> Any:
     refuse("vecmat", **kwargs)
+    x1, x2 = array(x1), array(x2)
+    _core("vecmat", x1, 1, x2, 2)
     return con.matmul(cx.conjugate(reshape(x1, shape=(*shape(x1)[:-1], 1, shape(x1)[-1]))), x2)[..., 0, :]
 
 
@@ -153,6 +178,9 @@ def explicit(subscripts: str, ndims: list[int]) -> str:
     terms = [t.replace("...", dots[widest - e :] if e else "") for t, e in zip(terms, extra, strict=True)]
     if arrow:
         output = output.replace("...", dots)
+        if len(set(output)) < len(output) or not set(output) <= set("".join(terms)):
+            rule = f"einsum: output {output!r} has an index twice, or one that no operand has"
+            raise ShapeError(message(rule, {"subscripts": subscripts}))
     else:
         every = "".join(terms)
         output = dots + "".join(sorted(c for c in set(every) if every.count(c) == 1 and c not in dots))
@@ -163,7 +191,10 @@ def explicit(subscripts: str, ndims: list[int]) -> str:
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = moveaxis(array(a), axisa, -1), moveaxis(array(b), axisb, -1)
+    a, b = array(a), array(b)
+    _core("cross", a, 1, b, 1)
+    axisa, axisb = axis_of("cross", a, axisa), axis_of("cross", b, axisb)
+    a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
     if shape(a)[-1] not in (2, 3) or shape(b)[-1] not in (2, 3):
         raise ShapeError(message("cross: vectors must have 2 or 3 components", {"left": a, "right": b}))
     flat = shape(a)[-1] == 2 and shape(b)[-1] == 2
@@ -177,13 +208,18 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 @implements(np.linalg.cross)
 def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    x1, x2 = array(x1), array(x2)
+    if any(shape(x)[axis_of("cross", x, axis)] != 3 for x in (x1, x2)):
+        raise ShapeError(message("cross: vectors must have 3 components", {"left": x1, "right": x2}))
     return cross(x1, x2, axis=axis)
 
 
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """A sum over the shorter operand's entries, each shifting the longer one."""
-    a, v = array(a), array(v)
+    if mode not in ("full", "same", "valid"):
+        raise ValueError(f"convolve: mode must be full, same or valid, not {mode!r}")
+    a, v = (reshape(x, shape=(1,)) if ndim(x) == 0 else x for x in (array(a), array(v)))
     if ndim(a) != 1 or ndim(v) != 1 or not shape(a)[0] or not shape(v)[0]:
         raise ShapeError(message("convolve: needs two non-empty vectors", {"left": a, "right": v}))
     if shape(v)[0] > shape(a)[0]:
@@ -197,12 +233,12 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     if mode == "same":
         start = (k - 1) // 2
         return full[start : start + n]
-    if mode == "valid":
-        return full[k - 1 : n]
-    raise ValueError(f"convolve: mode must be full, same or valid, not {mode!r}")
+    return full[k - 1 : n]
 
 
 @implements(np.correlate)
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     a, v = array(a), array(v)
+    if ndim(a) != 1 or ndim(v) != 1:
+        raise ShapeError(message("correlate: needs two vectors", {"left": a, "right": v}))
     return convolve(a, cx.conjugate(v)[::-1], mode)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from xpgrad._errors import TraceError, message
 from xpgrad.core import aval_of
+from xpgrad.ops import elementwise as ew
 from xpgrad.ops import shape as sh
-from xpgrad.trace.functions._table import array, beside, cast, implements
+from xpgrad.trace.functions._table import array, beside, cast, implements, ndim, shape_of
+from xpgrad.trace.functions._table import shape as shape_of_array
 from xpgrad.trace.functions.shapes import moveaxis
 from xpgrad.trace.views import duplicate, fresh, is_scalar
 
 
 def _shape(shape: Any) -> Any:
-    return None if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+    return None if shape is None else shape_of(shape)
 
 
 @implements(np.zeros_like)
@@ -69,13 +72,28 @@ def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
     axis: int = 0, *, device: Any = None,
 ) -> Any:  # fmt: skip
-    """Linear in both ends, which may be arrays."""
-    start, stop = array(start), array(stop)
-    step = (stop - start) / max(num - 1 if endpoint else num, 1)
-    weights = (np.arange(num) / max(num - 1 if endpoint else num, 1)).astype(aval_of(step).dtype)
-    end = np.broadcast_shapes(np.shape(start), np.shape(stop))
-    w = beside(step, weights.reshape((num,) + (1,) * len(end)))
-    out = cast(moveaxis(start + w * (stop - start), 0, axis), dtype)
+    """Linear in both ends, which may be arrays; the last entry is ``stop`` itself."""
+    num = index(num)
+    if num < 0:
+        raise ValueError(f"linspace: the number of samples must not be negative, got {num}")
+    start, stop = array(start) * 1.0, array(stop) * 1.0
+    delta, parts = stop - start, num - 1 if endpoint else num
+    k = np.arange(num).reshape((num,) + (1,) * ndim(delta))
+    k = beside(delta, np.asarray(k, aval_of(delta).dtype))
+    step: Any = np.nan
+    if parts > 0:
+        step = delta / parts
+        # A step below the smallest number is none, though the ends differ.
+        rise = ew.where(step == 0, k / parts * delta, k * step)
+    else:
+        rise = k * delta
+    out = start + rise
+    if endpoint and num > 1:
+        last = sh.broadcast_to(cast(stop, aval_of(out).dtype), shape=(1, *shape_of_array(delta)))
+        out = sh.concatenate(out[:-1], last, axis=0)
+    if dtype is not None and np.issubdtype(dtype, np.integer):
+        out = ew.floor(out)
+    out = cast(moveaxis(out, 0, axis), dtype)
     return (out, step) if retstep else out
 
 

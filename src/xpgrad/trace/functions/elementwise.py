@@ -6,17 +6,33 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad._errors import DTypeError, message
 from xpgrad.core import OPS, aval_of
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.shape import astype
 from xpgrad.trace.functions._table import PROPERTIES, TABLE, array, given, implements, known, refuse
 from xpgrad.trace.operators import written
-from xpgrad.trace.views import as_array
+from xpgrad.trace.views import as_array, is_scalar
 
 for _name, _op in OPS.items():
     if isinstance(getattr(np, _name, None), np.ufunc):
         TABLE[getattr(np, _name)] = _op
+
+
+@implements(np.sign)
+def sign(x: Any) -> Any:
+    """Of a complex number its direction, which turns with it; 0 has none."""
+    if aval_of(x).dtype.kind != "c":
+        return ew.sign(x)
+    nothing = x == 0
+    return ew.where(nothing, 0, x / ew.where(nothing, 1, abs(x)))
+
+
+@implements(np.divmod)
+def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
+    x1, x2 = array(x1), array(x2)
+    return np.floor_divide(x1, x2), np.remainder(x1, x2)
 
 
 @implements(np.real, prop="real")
@@ -69,27 +85,40 @@ def where(condition: Any, *choices: Any) -> Any:
 @implements(np.clip, method="clip")
 def clip(
     a: Any,
-    a_min: Any = None,
-    a_max: Any = None,
+    a_min: Any = np._NoValue,
+    a_max: Any = np._NoValue,
     out: Any = None,
     *,
-    min: Any = None,
-    max: Any = None,
+    min: Any = np._NoValue,
+    max: Any = np._NoValue,
     **kwargs: Any,
 ) -> Any:
     refuse("clip", out=out, **kwargs)
-    lo, hi = (a_min if given(a_min) else min), (a_max if given(a_max) else max)
-    if not given(lo) and not given(hi):
+    if (min is not np._NoValue or max is not np._NoValue) and not (
+        a_min is np._NoValue and a_max is np._NoValue
+    ):
+        raise ValueError("clip: min= and max= cannot be given beside a_min and a_max")
+    if a_min is np._NoValue and a_max is np._NoValue:
+        a_min, a_max = min, max
+    a = array(a)
+    dtype = aval_of(a).dtype
+    lo, hi = (array(x) if given(x) else None for x in (a_min, a_max))
+    if dtype.kind in "iu":  # a Python integer that no entry reaches does not bound them
+        lo = None if type(lo) is int and lo <= np.iinfo(dtype).min else lo
+        hi = None if type(hi) is int and hi >= np.iinfo(dtype).max else hi
+    if lo is None and hi is None:
         return ew.positive(a)
-    lo = -np.inf if not given(lo) else array(lo)
-    hi = np.inf if not given(hi) else array(hi)
-    return ew.clip(array(a), lo, hi)
+    if dtype.kind in "biu" and (lo is None or hi is None):  # beside an infinity they would be floats
+        return ew.maximum(a, lo) if hi is None else ew.minimum(a, hi)
+    return ew.clip(a, -np.inf if lo is None else lo, np.inf if hi is None else hi)
 
 
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     out = ew.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
     if not copy:
+        if is_scalar(x):
+            raise ValueError("nan_to_num: a scalar cannot be written to; leave copy=False out")
         written(x, out, "nan_to_num")
         return x if x.shape else x[()]
     return out
@@ -117,16 +146,14 @@ def i0(x: Any) -> Any:
     return OPS["i0"](x)
 
 
-@implements(np.unwrap)
-def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * np.pi) -> Any:
-    """Adds multiples of the period, which are constant: the derivative is that of the identity."""
-    plain = known(p, "unwrap")
-    return p + (np.unwrap(plain, discont, axis, period=period) - plain)
-
-
 @implements(np.select)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     out = array(default)
+    if len(condlist) != len(choicelist) or not condlist:
+        raise ValueError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
+    for condition in condlist:
+        if aval_of(array(condition)).dtype.kind != "b":
+            raise DTypeError(message("select: a condition must be boolean", {"condition": array(condition)}))
     for condition, choice in zip(reversed(list(condlist)), reversed(list(choicelist)), strict=True):
         out = ew.where(array(condition), array(choice), out)
     return out
@@ -134,12 +161,14 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 @implements(np.isclose)
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    return np.isclose(known(a, "isclose"), known(b, "isclose"), rtol, atol, equal_nan)
+    a, b = array(a), array(b)
+    near = ew.less_equal(abs(a - b), atol + rtol * abs(b)) & ew.isfinite(b) | (a == b)
+    return near | (ew.isnan(a) & ew.isnan(b)) if equal_nan else near
 
 
 @implements(np.allclose)
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    return bool(isclose(a, b, rtol, atol, equal_nan).all())
+    return bool(known(isclose(a, b, rtol, atol, equal_nan), "allclose").all())
 
 
 @implements(np.array_equal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from xpgrad._errors import DTypeError, ShapeError, message
 from xpgrad.core import aval_of
 from xpgrad.ops import fft as ft
 from xpgrad.ops.complex import conjugate
-from xpgrad.ops.shape import pad
+from xpgrad.ops.shape import copy, pad
 from xpgrad.trace.functions._table import array, axis_of, implements, ndim, refuse, shape
 from xpgrad.trace.functions.rearranging import roll
 
@@ -45,16 +46,16 @@ def _sized(name: str, x: Any, s: Any, axes: Any, kind: str = "complex") -> tuple
     """
     n = ndim(x)
     if axes is None:
-        axes = range(n) if s is None else range(n - len(s), n)
+        axes = range(n) if s is None else range(-len(s), 0)
     axes = tuple(axis_of(name, x, a) for a in axes)
-    if not axes or (kind != "complex" and len(set(axes)) < len(axes)):
-        raise ShapeError(message(f"{name}: needs axes, each once, not {axes}", {"operand": x}))
+    if not axes and kind != "complex":
+        raise ShapeError(message(f"{name}: needs an axis", {"operand": x}))
     if s is None:
         sizes = [shape(x)[a] for a in axes]
         if kind == "inverse":
             sizes[-1] = 2 * (sizes[-1] - 1)
     else:
-        sizes = [shape(x)[a] if k in (-1, None) else int(k) for k, a in zip(s, axes, strict=False)]
+        sizes = [shape(x)[a] if k in (-1, None) else index(k) for k, a in zip(s, axes, strict=False)]
         if len(s) != len(axes):
             raise ShapeError(message(f"{name}: {len(s)} lengths for {len(axes)} axes", {"operand": x}))
     if any(k < 1 for k in sizes):
@@ -66,8 +67,15 @@ def _complex_transform(name: str, inverse: bool, x: Any, s: Any, axes: Any, norm
     refuse(name, out=out)
     x = _operand(x)
     sizes, axes = _sized(name, x, s, axes)
+    if not axes:
+        return copy(x, order="K")
+    norm = _norm(name, norm)
+    if len(set(axes)) < len(axes):
+        for a, n in reversed(list(zip(axes, sizes, strict=True))):
+            x = ft.fftn(_resized(x, {a: n}), axes=(a,), inverse=inverse, norm=norm)
+        return x
     x = _resized(x, dict(zip(axes, sizes, strict=True)))
-    return ft.fftn(x, axes=axes, inverse=inverse, norm=_norm(name, norm))
+    return ft.fftn(x, axes=axes, inverse=inverse, norm=norm)
 
 
 def _real_transform(name: str, x: Any, s: Any, axes: Any, norm: Any, out: Any) -> Any:
@@ -75,23 +83,34 @@ def _real_transform(name: str, x: Any, s: Any, axes: Any, norm: Any, out: Any) -
     x = _operand(x)
     if aval_of(x).dtype.kind == "c":
         raise DTypeError(message(f"{name}: takes real data", {"operand": x}, remedy="take np.fft.fft"))
+    norm = _norm(name, norm)
     sizes, axes = _sized(name, x, s, axes, "real")
+    if len(set(axes)) < len(axes):
+        x = ft.rfftn(_resized(x, {axes[-1]: sizes[-1]}), axes=axes[-1:], norm=norm)
+        return _complex_transform(name, False, x, sizes[:-1], axes[:-1], norm, None)
     x = _resized(x, dict(zip(axes, sizes, strict=True)))
-    return ft.rfftn(x, axes=axes, norm=_norm(name, norm))
+    return ft.rfftn(x, axes=axes, norm=norm)
 
 
 def _real_inverse(name: str, x: Any, s: Any, axes: Any, norm: Any, out: Any) -> Any:
     refuse(name, out=out)
     x = _operand(x)
+    norm = _norm(name, norm)
     sizes, axes = _sized(name, x, s, axes, "inverse")
     n = sizes[-1]
+    if len(set(axes)) < len(axes):
+        for a, k in zip(axes[:-1], sizes[:-1], strict=True):
+            x = _complex_transform(name, True, x, (k,), (a,), norm, None)
+        axes, sizes = axes[-1:], sizes[-1:]
     x = _resized(x, dict(zip(axes, (*sizes[:-1], n // 2 + 1), strict=True)))
-    return ft.irfftn(x, n=n, axes=axes, norm=_norm(name, norm))
+    return ft.irfftn(x, n=n, axes=axes, norm=norm)
 
 
 # ── one axis ─────────────────────────────────────────────────────────────────────────────────
 def _one(n: Any) -> Any:
-    return None if n is None else (n,)
+    if n is None:
+        return None
+    return (max(index(n), 0),)  # of one axis -1 does not stand for its length
 
 
 @implements(np.fft.fft)
@@ -164,7 +183,7 @@ implements(np.fft.irfft2)(_over_two_axes(partial(_real_inverse, "irfft2")))
 def _axes(x: Any, axes: Any) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(ndim(x)))
-    return (int(axes),) if isinstance(axes, (int, np.integer)) else tuple(axes)
+    return tuple(axis_of("fftshift", x, a) for a in (axes if isinstance(axes, (tuple, list)) else (axes,)))
 
 
 @implements(np.fft.fftshift)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import ShapeError, message
+from xpgrad._errors import DTypeError, OutOfBoundsError, ShapeError, TraceError, message
 from xpgrad.core import aval_of
 from xpgrad.ops import elementwise as ew
+from xpgrad.ops.complex import real
 from xpgrad.ops.indexing import ARRAY, index_update
 from xpgrad.ops.shape import broadcast_to, reshape
 from xpgrad.trace.functions._table import array, axis_of, cast, implements, known, ndim, refuse, shape
-from xpgrad.trace.functions.reductions import along, partition, sort
-from xpgrad.trace.functions.shapes import as_arrays, concatenate
+from xpgrad.trace.functions.ordering import along, partition, sort
+from xpgrad.trace.functions.shapes import as_arrays, concatenate, moveaxis
+from xpgrad.trace.traced import Traced
 
 
 @implements(np.take, method="take")
@@ -24,12 +27,16 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         a, axis = reshape(a, shape=(-1,)), 0
     k = axis_of("take", a, axis)
     n = shape(a)[k]
-    index = np.asarray(indices) if isinstance(indices, (list, tuple)) else indices
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"take: mode must be raise, wrap or clip, not {mode!r}")
+    at = np.asarray(indices) if isinstance(indices, (list, tuple)) else indices
+    if mode != "raise" and not n and np.size(at):
+        raise OutOfBoundsError(message("take: no entries to take from", {"operand": a}))
     if mode == "wrap":
-        index = index % n
-    elif mode == "clip":
-        index = np.clip(index, 0, n - 1)
-    return a[(*(slice(None),) * k, index)]
+        at = at % n
+    elif mode == "clip" and n:
+        at = np.clip(at, 0, n - 1)
+    return a[(*(slice(None),) * k, at)]
 
 
 @implements(np.compress)
@@ -52,25 +59,42 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
 
 @implements(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
-    """Finds where each entry comes from by inserting numbers, then gathers."""
+    """The entries before, the new ones and those after; several places gather from all."""
     if axis is None:
         arr, axis = reshape(array(arr), shape=(-1,)), 0
     k = axis_of("insert", arr, axis)
     n = shape(arr)[k]
-    places = np.insert(np.arange(n), obj, np.full(np.size(obj), -1) if np.ndim(obj) else -1)
-    new = int((places < 0).sum())
-    values = cast(as_arrays([arr, values])[1], aval_of(arr).dtype)
-    if np.ndim(obj) == 0 and ndim(values) > 1 and ndim(values) == ndim(arr):
-        new = shape(values)[k]
-        places = np.concatenate([np.arange(n)[:obj], np.full(new, -1), np.arange(n)[obj:]])
-    places[places < 0] = n + np.arange(new)
-    wide = [*shape(arr)[:k], new, *shape(arr)[k + 1 :]]
-    return take(concatenate([arr, broadcast_to(values, shape=tuple(wide))], k), places, k)
+    arr, values = as_arrays([arr, values])
+    values = cast(values, aval_of(arr).dtype)
+    places = np.arange(*obj.indices(n)) if isinstance(obj, slice) else np.asarray(known(obj, "insert"))
+    if places.dtype.kind == "b":
+        places = np.flatnonzero(places)
+    if places.ndim > 1:
+        raise ShapeError(message("insert: places must be a number or a vector", {"places": places}))
+    if ((places < -n) | (places > n)).any():
+        raise OutOfBoundsError(message(f"insert: a place outside an axis of length {n}", {"places": places}))
+    places = np.where(places < 0, places + n, places).astype(np.intp)
+    head = (slice(None),) * k
+    if places.size == 1:
+        if ndim(values) < ndim(arr):
+            values = reshape(values, shape=(1,) * (ndim(arr) - ndim(values)) + shape(values))
+        if places.ndim == 0:
+            values = moveaxis(values, 0, k)
+        values = broadcast_to(values, shape=(*shape(arr)[:k], shape(values)[k], *shape(arr)[k + 1 :]))
+        i = int(places.reshape(-1)[0])
+        return concatenate([arr[(*head, slice(None, i))], values, arr[(*head, slice(i, None))]], k)
+    new = places.size
+    values = broadcast_to(values, shape=(*shape(arr)[:k], new, *shape(arr)[k + 1 :]))
+    places[places.argsort(kind="stable")] += np.arange(new)
+    source = np.full(n + new, -1)
+    source[places] = n + np.arange(new)
+    source[source < 0] = np.arange(n)
+    return take(concatenate([arr, values], k), source, k)
 
 
 @implements(np.nonzero, method="nonzero")
 def nonzero(a: Any) -> Any:
-    return known(a, "nonzero").nonzero()
+    return np.nonzero(known(a, "nonzero"))
 
 
 @implements(np.flatnonzero)
@@ -85,22 +109,42 @@ def argwhere(a: Any) -> Any:
 
 @implements(np.put_along_axis)
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
-    k = axis_of("put_along_axis", arr, axis)
-    new = index_update(arr, array(values), *along(indices, k), index=(ARRAY,) * ndim(arr))
-    arr.become(new)
+    if type(arr) is not Traced:
+        remedy = "write to a traced array: np.zeros_like(x)"
+        raise TraceError(message("put_along_axis: a plain array cannot hold a traced value", remedy=remedy))
+    flat = reshape(arr, shape=(-1,)) if axis is None else arr
+    k = axis_of("put_along_axis", flat, 0 if axis is None else axis)
+    places = along(array(indices), k, shape(flat))
+    new = index_update(flat, array(values), *places, index=(ARRAY,) * ndim(flat))
+    arr.become(new if axis is not None else reshape(new, shape=shape(arr)))
 
 
 @implements(np.fill_diagonal)
 def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
-    if wrap:
-        refuse("fill_diagonal", wrap=wrap)
-    k = np.arange(min(shape(a)))
-    a[(k,) * ndim(a)] = val
+    if ndim(a) < 2:
+        raise ShapeError(message("fill_diagonal: needs two axes or more", {"array": a}))
+    if ndim(a) == 2:
+        rows, columns = shape(a)
+        step, end = columns + 1, rows * columns if wrap else min(rows, columns) * columns
+    else:
+        if len(set(shape(a))) > 1:
+            raise ShapeError(message("fill_diagonal: all axes need the same length", {"array": a}))
+        step, end = 1 + sum(shape(a)[0] ** i for i in range(1, ndim(a))), shape(a)[0] ** ndim(a)
+    places = np.unravel_index(np.arange(0, end, step), shape(a))
+    val = array(val)
+    if ndim(val):
+        val = reshape(val, shape=(-1,))[np.arange(len(places[0])) % aval_of(val).size]
+    a[places] = val
 
 
 @implements(np.copyto)
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     src = array(src)
+    if not isinstance(src, (int, float, complex)) and not np.can_cast(aval_of(src).dtype, dst.dtype, casting):  # type: ignore[arg-type]
+        rule = f"copyto: the rule {casting!r} forbids the cast"
+        raise DTypeError(message(rule, {"array": dst, "value": src}))
+    if aval_of(src).dtype.kind == "c" and dst.dtype.kind != "c":
+        src = real(src)
     dst[...] = src if where is True else ew.where(where, src, dst)
 
 
@@ -127,12 +171,12 @@ def fill(a: Any, value: Any) -> None:
 
 @implements(method="sort")
 def sort_in_place(a: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
-    a.become(sort(a, axis, kind, order, stable=stable))
+    a.become(sort(a, index(axis), kind, order, stable=stable))
 
 
 @implements(method="partition")
-def partition_in_place(a: Any, kth: Any, axis: int = -1) -> None:
-    a.become(partition(a, kth, axis))
+def partition_in_place(a: Any, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+    a.become(partition(a, kth, index(axis), kind, order))
 
 
 @implements(np.unique)

@@ -12,11 +12,15 @@ from xpgrad.core import aval_of
 from xpgrad.ops import complex as cx
 from xpgrad.ops import contraction as con
 from xpgrad.ops import decompositions as dec
+from xpgrad.ops import elementwise as ew
 from xpgrad.ops import linalg as la
 from xpgrad.ops import reductions as red
-from xpgrad.ops.shape import concatenate, reshape, transpose
+from xpgrad.ops.shape import concatenate, full_like, reshape, stop_gradient, transpose
 from xpgrad.trace.functions._table import array, axis_of, cast, implements, ndim, refuse, shape
+from xpgrad.trace.functions.contractions import dot
 from xpgrad.trace.functions.norms import norm, squares
+from xpgrad.trace.functions.ordering import argsort, sort, take_along_axis
+from xpgrad.trace.functions.rearranging import tril
 from xpgrad.trace.traced import Traced, strip
 
 
@@ -77,7 +81,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     rhs = la.column(b) if ndim(b) == 1 else b
     la.matrices("lstsq", aval_of(a), aval_of(rhs))
     m, n = shape(a)[-2:]
-    eps = float(np.finfo(la.matrix_dtype("lstsq", aval_of(a), aval_of(b))).eps)
+    dtype = la.matrix_dtype("lstsq", aval_of(a), aval_of(b))
+    a, rhs = cast(a, dtype), cast(rhs, dtype)
+    eps = float(np.finfo(dtype).eps)
     rcond = eps * max(m, n) if rcond is None else eps if rcond <= 0 or rcond >= 1 else float(rcond)
     x = la.lstsq(a, rhs, rcond=rcond)
     s = svdvals(a)
@@ -85,14 +91,17 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     plain = strip(rank)
     full = m > n and (isinstance(plain, Traced) or int(plain) == n)
     residual = squares(rhs - a @ x, axis=0)
+    rank = cast(rank, np.int32) if isinstance(rank, Traced) else np.int32(int(rank))
     return (x[:, 0] if ndim(b) == 1 else x), (residual if full else residual[:0]), rank, s
 
 
 @implements(np.linalg.pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
-    """A Hermitian matrix has the same inverse by either way; ``hermitian`` changes nothing."""
+    """A Hermitian matrix has the same inverse by either way; of another its lower triangle counts."""
     a = operand(a)
     la.matrices("pinv", aval_of(a))
+    if hermitian and aval_of(a).size:
+        a = _from_lower("pinv", a)
     if rcond is not None and rtol is not np._NoValue:
         raise ValueError("pinv: rtol and rcond cannot both be given")
     if rcond is None:
@@ -150,10 +159,29 @@ def eigvals(a: Any) -> Any:
     return eig(a)[0]
 
 
+def _from_lower(name: str, a: Any) -> Any:
+    """The Hermitian matrix with the lower triangle of ``a``; its derivative is shared by both, as `eigh`'s."""
+    la.square(name, aval_of(a))
+    mean = (a + la.H(a)) / 2
+    low, plain = tril(a), stop_gradient(a)
+    return mean + stop_gradient(low + la.H(tril(plain, -1)) - mean)
+
+
+def _hermitian_svd(a: Any, compute_uv: bool) -> Any:
+    """From the eigenvalues, whose signs go to the right singular vectors."""
+    if not compute_uv:
+        return sort(abs(eigvalsh(a)), -1)[..., ::-1]
+    w, u = eigh(a)
+    order = argsort(abs(w), -1)[..., ::-1]
+    w, u = take_along_axis(w, order, -1), take_along_axis(u, order[..., None, :], -1)
+    return _result(np.linalg.svd)(u, abs(w), la.H(u * ew.sign(w)[..., None, :]))
+
+
 @implements(np.linalg.svd)
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    """A Hermitian matrix has the same singular values; ``hermitian`` changes nothing."""
     a = operand(a)
+    if hermitian:
+        return _hermitian_svd(a, compute_uv)
     if not compute_uv:
         return svdvals(a)
     wide = bool(full_matrices) and ndim(a) > 1 and shape(a)[-1] != shape(a)[-2]
@@ -170,6 +198,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     a = operand(a)
     la.matrices("qr", aval_of(a))
     m, n = shape(a)[-2:]
+    mode = "reduced" if mode in ("f", "full") else mode  # NumPy's old names
     if mode not in ("reduced", "complete", "r", "raw"):
         raise ValueError(f"qr: mode must be reduced, complete, r or raw, not {mode!r}")
     if mode == "raw" or (mode == "complete" and m > n):
@@ -190,11 +219,11 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 @implements(np.linalg.matrix_rank)
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     A = operand(A)
-    if ndim(A) < 2:
-        return red.any(A != 0) * 1
     if tol is not None and rtol is not None:
         raise ValueError("matrix_rank: tol and rtol cannot both be given")
-    s = svdvals(A)
+    if ndim(A) < 2:
+        return red.any(A != 0) * 1
+    s = svd(A, compute_uv=False, hermitian=hermitian)
     if tol is None:
         part = max(shape(A)[-2:]) * float(np.finfo(aval_of(s).dtype).eps) if rtol is None else rtol
         tol = red.max(s, axis=-1) * part if shape(s)[-1] else 0
@@ -205,6 +234,8 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
 def cond(x: Any, p: Any = None) -> Any:
     """Infinite, with no finite derivative, for a singular matrix; for other ``p`` than 2 that raises."""
     x = operand(x)
+    if not aval_of(x).size:
+        raise np.linalg.LinAlgError(message("cond: is not defined on empty arrays", {"operand": x}))
     if p is None or p in (2, -2):
         s = svdvals(x)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -220,7 +251,7 @@ def matrix_power(a: Any, n: int) -> Any:
     if not isinstance(n, (int, np.integer)):
         raise TypeError(f"matrix_power: the exponent must be an integer, not {n!r}")
     if n == 0:
-        return la.embed_diagonal(np.ones_like(a[..., 0]))
+        return la.embed_diagonal(full_like(a, value=1, shape=shape(a)[:-1]))
     if n < 0:
         a, n = la.inv(a), -n
     result = None
@@ -240,6 +271,8 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     xs = [operand(x) for x in arrays]
     if len(xs) < 2:
         raise ValueError("multi_dot: expects at least two arrays")
+    if len(xs) == 2:
+        return dot(*xs)
     first, last = ndim(xs[0]) == 1, ndim(xs[-1]) == 1
     if first:
         xs[0] = reshape(xs[0], shape=(1, -1))

@@ -36,8 +36,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     n = ndim(x)
     if axis is None and (ord is None or (ord in ("f", "fro") and n == 2) or (ord == 2 and n == 1)):
         return la.root(squares(x, keepdims=keepdims))
-    axes = tuple(range(n)) if axis is None else (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    axes = tuple(axis_of("norm", x, a) for a in axes)
+    axes = tuple(range(n)) if axis is None else _axes("norm", x, axis)
     if len(axes) == 1:
         return _vector_norm(x, ord, axes, keepdims)
     if len(axes) == 2:
@@ -48,7 +47,24 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 @implements(np.linalg.vector_norm)
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     x = _floating(x)
-    return _vector_norm(x, ord, red.axes_of("vector_norm", x, axis), keepdims)
+    axes = tuple(range(ndim(x))) if axis is None else _axes("vector_norm", x, axis)
+    return _vector_norm(x, ord, axes, keepdims)
+
+
+def _axes(name: str, x: Any, axis: Any) -> tuple[int, ...]:
+    """A number is rounded down, as NumPy does here; of several each is an integer."""
+    if isinstance(axis, tuple):
+        return tuple(axis_of(name, x, a) for a in axis)
+    if isinstance(axis, list):
+        raise TypeError(f"{name}: axis must be an integer or a tuple of integers, not {axis!r}")
+    return (axis_of(name, x, int(axis)),)
+
+
+def _largest(x: Any, axis: Any, keepdims: bool) -> Any:
+    """The largest of numbers that are not negative; of none it is 0."""
+    if aval_of(x).size:
+        return red.max(x, axis=axis, keepdims=keepdims)
+    return red.sum(x, axis=axis, keepdims=keepdims)
 
 
 @implements(np.linalg.matrix_norm)
@@ -66,7 +82,7 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         raise ValueError(f"norm: no order {ord!r} for vectors")
     size = abs(x)
     if ord == np.inf:
-        return red.max(size, axis=axes, keepdims=keepdims)
+        return _largest(size, axes, keepdims)
     if ord == -np.inf:
         return red.min(size, axis=axes, keepdims=keepdims)
     if ord == 0:
@@ -87,12 +103,12 @@ def _matrix_norm(x: Any, ord: Any, r: int, c: int, keepdims: bool) -> Any:
     if ord in (1, -1, np.inf, -np.inf):
         summed, ranged = (r, c) if ord in (1, -1) else (c, r)
         lengths = red.sum(abs(x), axis=summed, keepdims=True)
-        out = (red.max if ord > 0 else red.min)(lengths, axis=ranged, keepdims=True)
+        out = (_largest if ord > 0 else red.min)(lengths, axis=ranged, keepdims=True)
     elif ord in (2, -2, "nuc"):
         rest = [a for a in range(ndim(x)) if a not in (r, c)]
         s = svd(transpose(x, axes=(*rest, r, c)), full_matrices=False)[1]
-        reduced = red.sum if ord == "nuc" else red.max if ord > 0 else red.min
-        out = reduced(s, axis=-1)
+        reduced = red.sum if ord == "nuc" else _largest if ord > 0 else red.min
+        out = reduced(s, axis=-1, keepdims=False)
     else:
         raise ValueError(f"norm: no order {ord!r} for matrices")
     return reshape(

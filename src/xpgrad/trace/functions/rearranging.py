@@ -13,17 +13,30 @@ from xpgrad.ops import shape as sh
 from xpgrad.ops.indexing import ARRAY, scatter_add
 from xpgrad.ops.indexing import flip as flip_axis
 from xpgrad.ops.reductions import sum as sum_
-from xpgrad.trace.functions._table import array, axis_of, beside, cast, implements, ndim, refuse, shape
+from xpgrad.trace.functions._table import (
+    array,
+    axes_each_once,
+    axis_of,
+    beside,
+    cast,
+    implements,
+    ndim,
+    refuse,
+    shape,
+    shape_of,
+)
+from xpgrad.trace.functions._table import array as as_array
 from xpgrad.trace.functions.shapes import broadcast_arrays, swapaxes, transpose
+from xpgrad.trace.traced import Traced
 from xpgrad.trace.views import derived, fresh
 
 
 # ── turning and repeating ────────────────────────────────────────────────────────────────────
 @implements(np.flip)
 def flip(m: Any, axis: Any = None) -> Any:
-    axes = range(ndim(m)) if axis is None else (axis,) if isinstance(axis, int) else axis
-    for k in axes:
-        m = flip_axis(m, axis_of("flip", m, k))
+    m = array(m)
+    for k in range(ndim(m)) if axis is None else axes_each_once("flip", m, axis):
+        m = flip_axis(m, k)
     return m if ndim(m) else m[()]
 
 
@@ -39,7 +52,11 @@ def fliplr(m: Any) -> Any:
 
 @implements(np.rot90)
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
-    i, j = axis_of("rot90", m, axes[0]), axis_of("rot90", m, axes[1])
+    m = array(m)
+    both = axes_each_once("rot90", m, tuple(axes))
+    if len(both) != 2:
+        raise ShapeError(message(f"rot90: needs two axes, not {axes}", {"operand": m}))
+    i, j = both
     k %= 4
     if k == 0:
         return m
@@ -50,13 +67,20 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 
 @implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    a = array(a)
     if axis is None:
         return fresh(sh.reshape(roll(sh.reshape(a, shape=(-1,)), shift, 0), shape=shape(a)))
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    axes = [axis_of("roll", a, k) for k in (axis if isinstance(axis, (tuple, list)) else (axis,))]
+    if not ndim(a):
+        raise ShapeError(message("roll: needs an axis", {"operand": a}))
+    pairs = np.broadcast(shift, axes)
+    if pairs.ndim > 1:
+        raise ShapeError(message(f"roll: shift {shift} and axis {axis} must be numbers or sequences of them"))
+    total = dict.fromkeys(axes, 0)
+    for s, k in pairs:
+        total[k] += int(s)
     rolled = a
-    for s, k in zip(shifts, axes, strict=True):
-        k = axis_of("roll", a, k)
+    for k, s in total.items():
         n = shape(a)[k]
         s = s % n if n else 0
         if s:
@@ -71,6 +95,8 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     a = array(a)
     if axis is None:
         a, axis = sh.reshape(a, shape=(-1,)), 0
+    if ndim(a) == 0:
+        a = sh.reshape(a, shape=(1,))
     k = axis_of("repeat", a, axis)
     n = shape(a)[k]
     times = np.asarray(repeats)
@@ -90,7 +116,9 @@ def take_at(a: Any, index: Any, axis: int) -> Any:
 @implements(np.tile)
 def tile(A: Any, reps: Any) -> Any:
     A = array(A)
-    reps = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
+    reps = shape_of(reps)
+    if any(r < 0 for r in reps):
+        raise ShapeError(message(f"tile: the numbers of copies must not be negative, got {reps}"))
     n = max(ndim(A), len(reps))
     old = (1,) * (n - ndim(A)) + shape(A)
     reps = (1,) * (n - len(reps)) + reps
@@ -120,36 +148,65 @@ def kron(a: Any, b: Any) -> Any:
 @implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
     """Constant padding adds a fill; every other mode repeats entries, found by padding their numbers."""
+    array = as_array(array)
     n = ndim(array)
-    widths = np.broadcast_to(np.asarray(_per_axis(pad_width, n)), (n, 2)).tolist()
+    widths = _per_axis(pad_width, array)
+    if widths.dtype.kind not in "iu":
+        raise TypeError("pad: pad_width must be of integers")
+    pairs = tuple((int(a), int(b)) for a, b in np.broadcast_to(widths, (n, 2)))
+    if (widths < 0).any():
+        raise ShapeError(message("pad: widths must not be negative", {"operand": array}))
+    _known_to_numpy(mode, kwargs)
+    if not n:
+        return sh.copy(array, order="K")
     if mode == "constant":
-        values = np.asarray(kwargs.pop("constant_values", 0))
-        refuse("pad", **kwargs)
-        out = sh.pad(array, widths=tuple((int(a), int(b)) for a, b in widths))
-        if not values.any():
+        values = kwargs.get("constant_values", 0)
+        out = sh.pad(array, widths=pairs)
+        if type(values) is not Traced and not np.any(values):
             return out
-        fill = np.pad(np.zeros(shape(array), aval_of(array).dtype), widths, constant_values=values)
-        return out + beside(array, fill)
+        inside = np.pad(np.ones(shape(array), bool), pairs)
+        return cast(ew.where(beside(array, inside), out, _edges(array, values, pairs)), aval_of(array).dtype)
     if mode not in ("edge", "wrap", "reflect", "symmetric") or kwargs.get("reflect_type", "even") != "even":
         refuse("pad", mode=mode, **kwargs)
     padded = array
-    for k, (lo, hi) in enumerate(widths):
+    for k, (lo, hi) in enumerate(pairs):
         if lo or hi:
             padded = take_at(padded, np.pad(np.arange(shape(array)[k]), (lo, hi), mode=mode), k)
     return sh.copy(array, order="K") if padded is array else padded
 
 
-def _per_axis(pad_width: Any, n: int) -> Any:
-    if isinstance(pad_width, dict):
-        return [pad_width.get(k, pad_width.get(k - n, 0)) for k in range(n)]
-    return pad_width
+def _known_to_numpy(mode: Any, keywords: dict[str, Any]) -> None:
+    """NumPy's own refusal of a mode, or of a keyword beside it."""
+    asked = {k: v if k in ("reflect_type", "stat_length") else 0 for k, v in keywords.items()}
+    np.pad(np.zeros(1, int), 0, mode=mode, **asked)
+
+
+def _edges(array: Any, values: Any, widths: Any) -> Any:
+    """The constants that surround the array, each at its side: those of later axes win at the corners."""
+    if type(values) is Traced:
+        if ndim(values):
+            refuse("pad", constant_values=values)
+        return values
+    fill = np.pad(np.zeros(shape(array), aval_of(array).dtype), widths, constant_values=values)
+    return beside(array, fill)
+
+
+def _per_axis(pad_width: Any, array: Any) -> Any:
+    """For each axis the entries to add before and after it; a dictionary has them for some axes."""
+    if not isinstance(pad_width, dict):
+        return np.asarray(pad_width)
+    widths = np.zeros((ndim(array), 2), int)
+    for axis, width in pad_width.items():
+        widths[axis_of("pad", array, axis)] = width
+    return widths
 
 
 def _triangle(m: Any, k: int, keep: Any) -> Any:
+    m = array(m)
     if ndim(m) == 0:
         raise ShapeError(message("triu, tril: need an axis", {"operand": m}))
     r, c = (shape(m) * 2)[-2:]  # a vector is every row of a square
-    return ew.where(beside(m, keep(r, c, k)), m, 0)
+    return ew.where(beside(m, keep(r, c, k)), m, False if aval_of(m).dtype.kind == "b" else 0)
 
 
 @implements(np.triu)
@@ -213,6 +270,8 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
 
 @implements(np.meshgrid)
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', not {indexing!r}")
     n = len(xi)
     flat = [sh.reshape(array(x), shape=(-1,)) for x in xi]
     outs = [sh.reshape(x, shape=(1,) * k + (-1,) + (1,) * (n - k - 1)) for k, x in enumerate(flat)]

@@ -1,4 +1,4 @@
-"""Sums, products, extrema, scans and sorting."""
+"""Sums, products, extrema and scans."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import ShapeError, message
+from xpgrad._errors import DTypeError, ShapeError, message
 from xpgrad.core import Op, aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
-from xpgrad.ops.indexing import ARRAY, getitem
 from xpgrad.ops.shape import broadcast_to, concatenate, full_like, reshape
 from xpgrad.trace.functions._table import (
     array,
@@ -20,8 +19,11 @@ from xpgrad.trace.functions._table import (
     implements,
     masked,
     ndim,
+    plain,
     refuse,
     shape,
+    warn,
+    whole,
 )
 
 _unset = np._NoValue
@@ -45,8 +47,8 @@ def sum(
         refuse("sum", out=out)
     if dtype is not None or where is not _unset:
         a = masked(cast(array(a), dtype), where, 0)
-    total = red.sum(a, axis=axis, keepdims=False if keepdims is _unset else bool(keepdims))
-    return total if initial is _unset else total + initial
+    total = red.sum(a, axis=plain(axis), keepdims=False if keepdims is _unset else bool(keepdims))
+    return total if initial is _unset else total + started(initial, aval_of(total).dtype)
 
 
 @implements(np.nansum)
@@ -59,7 +61,19 @@ def nansum(
     initial: Any = _unset,
     where: Any = _unset,
 ) -> Any:
-    return sum(ew.where(ew.isnan(a), 0, a), axis, dtype, out, keepdims, initial, where)
+    return sum(without_nan(a, 0), axis, dtype, out, keepdims, initial, where)
+
+
+def without_nan(a: Any, fill: Any) -> Any:
+    """``a`` with ``fill`` for NaN, of which integers have none."""
+    a = array(a)
+    return ew.where(ew.isnan(a), fill, a) if aval_of(a).dtype.kind in "fc" else a
+
+
+def counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+    """How many entries of ``a`` a reduction adds up, where it does and they are no NaN."""
+    ok = ~ew.isnan(a) if aval_of(a).dtype.kind in "fc" else full_like(a, value=True, dtype=bool)
+    return red.count_nonzero(masked(ok, where, False), axis=plain(axis), keepdims=_keep(keepdims))
 
 
 @implements(np.mean, method="mean")
@@ -77,9 +91,10 @@ def mean(
     a = cast(array(a), dtype)
     if given(where) and where is not True:
         kept = broadcast_to(array(where), shape=shape(a))
-        n = red.count_nonzero(kept, axis=axis, keepdims=_keep(keepdims))
-        return sum(a, axis, keepdims=keepdims, where=where) / cast(n, aval_of(a).dtype)
-    return red.mean(a, axis=axis, keepdims=_keep(keepdims))
+        n = red.count_nonzero(kept, axis=plain(axis), keepdims=_keep(keepdims))
+        of = aval_of(a).dtype if aval_of(a).dtype.kind in "fc" else np.dtype(float)
+        return cast(sum(a, axis, of, keepdims=keepdims, where=where) / cast(n, of), dtype)
+    return cast(red.mean(a, axis=plain(axis), keepdims=_keep(keepdims)), dtype)
 
 
 @implements(np.nanmean)
@@ -93,11 +108,22 @@ def nanmean(
     where: Any = _unset,
 ) -> Any:
     refuse("nanmean", out=out)
-    bad = ew.isnan(a)
-    n = red.sum(ew.where(bad, 0.0, 1.0), axis=axis, keepdims=_keep(keepdims))
-    return sum(ew.where(bad, 0, cast(a, dtype)), axis, keepdims=keepdims, where=where) / cast(
-        n, aval_of(a).dtype
-    )
+    a = array(a)
+    if aval_of(a).dtype.kind not in "fc":
+        return mean(a, axis, dtype, keepdims=keepdims, where=where)
+    exact("nanmean", a, dtype)
+    n = counted(a, axis, keepdims, where)
+    total = sum(without_nan(a, 0), axis, dtype, keepdims=keepdims, where=where)
+    warn(n == 0, "Mean of empty slice")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return total / cast(n, aval_of(total).dtype)
+
+
+def exact(name: str, a: Any, dtype: Any) -> None:
+    """Raise where floats are to be averaged as integers."""
+    if dtype is not None and np.dtype(dtype).kind not in "fc":
+        rule = f"{name}: floats cannot be averaged as {np.dtype(dtype)}"
+        raise DTypeError(message(rule, {"operand": a}))
 
 
 @implements(np.prod, np.multiply.reduce, method="prod")
@@ -111,24 +137,57 @@ def prod(
     where: Any = _unset,
 ) -> Any:
     refuse("prod", out=out)
-    total = red.prod(masked(cast(array(a), dtype), where, 1), axis=axis, keepdims=_keep(keepdims))
-    return total * initial if given(initial) else total
+    total = red.prod(masked(cast(array(a), dtype), where, 1), axis=plain(axis), keepdims=_keep(keepdims))
+    return total * started(initial, aval_of(total).dtype) if given(initial) else total
 
 
 @implements(np.nanprod)
-def nanprod(a: Any, axis: Any = None, **kwargs: Any) -> Any:
-    return prod(ew.where(ew.isnan(a), 1, a), axis, **kwargs)
+def nanprod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = _unset,
+    initial: Any = _unset,
+    where: Any = _unset,
+) -> Any:
+    return prod(without_nan(a, 1), axis, dtype, out, keepdims, initial, where)
 
 
 def _extremum(
     op: Op, both: Op, worst: float, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any
 ) -> Any:
-    a = masked(array(a), where, worst)
-    if given(initial) and 0 in shape(a):
-        of = red.reduced_shape(op.name, a, axis, _keep(keepdims))
-        return cast(full_like(a, value=0, shape=of) + initial, aval_of(a).dtype)
-    total = op(a, axis=axis, keepdims=_keep(keepdims))
+    a = array(a)
+    dtype = aval_of(a).dtype
+    if given(where) and where is not True:
+        if not given(initial):
+            raise ShapeError(
+                message(f"{op.name}: a mask may leave nothing, and needs initial=", {"operand": a})
+            )
+        a = masked(a, where, _least(dtype, worst))
+    if given(initial):
+        initial = started(initial, dtype)
+        if 0 in shape(a):
+            of = red.reduced_shape(op.name, a, axis, _keep(keepdims))
+            return full_like(a, value=0, shape=of) + initial
+    total = op(a, axis=plain(axis), keepdims=_keep(keepdims))
     return both(total, initial) if given(initial) else total
+
+
+def started(initial: Any, dtype: np.dtype[Any]) -> Any:
+    """What a reduction starts with, in its dtype; an integer that this cannot hold is an OverflowError."""
+    if isinstance(initial, (int, float)) and dtype.kind in "iu":
+        initial = np.asarray(int(initial), dtype)
+    return cast(whole(initial), dtype)
+
+
+def _least(dtype: np.dtype[Any], worst: float) -> Any:
+    """What no entry of ``dtype`` is beyond, on the side of the infinity ``worst``."""
+    if dtype.kind == "b":
+        return worst > 0
+    if dtype.kind in "iu":
+        return int(np.iinfo(dtype).max if worst > 0 else np.iinfo(dtype).min)
+    return worst
 
 
 @implements(np.max, np.amax, np.maximum.reduce, method="max")
@@ -158,13 +217,38 @@ def min(
 
 
 @implements(np.nanmax)
-def nanmax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset, **kwargs: Any) -> Any:
-    return max(ew.where(ew.isnan(a), -np.inf, a), axis, out, keepdims, **kwargs)
+def nanmax(
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: Any = _unset,
+    initial: Any = _unset,
+    where: Any = _unset,
+) -> Any:
+    best = max(without_nan(a, -np.inf), axis, out, keepdims, initial, where)
+    return _of_any(best, a, axis, keepdims, initial)
+
+
+def _of_any(best: Any, a: Any, axis: Any, keepdims: Any, initial: Any) -> Any:
+    """The extremum ``best``, NaN with a warning where all entries are."""
+    if given(initial) or aval_of(best).dtype.kind not in "fc":
+        return best
+    nothing = counted(a, axis, keepdims, True) == 0
+    warn(nothing, "All-NaN slice encountered")
+    return ew.where(nothing, np.nan, best)
 
 
 @implements(np.nanmin)
-def nanmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset, **kwargs: Any) -> Any:
-    return min(ew.where(ew.isnan(a), np.inf, a), axis, out, keepdims, **kwargs)
+def nanmin(
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: Any = _unset,
+    initial: Any = _unset,
+    where: Any = _unset,
+) -> Any:
+    best = min(without_nan(a, np.inf), axis, out, keepdims, initial, where)
+    return _of_any(best, a, axis, keepdims, initial)
 
 
 @implements(np.ptp)
@@ -190,9 +274,21 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any
     return _scan(red.cumprod, a, axis, dtype, out)
 
 
+def one_axis(name: str, a: Any, axis: tuple[Any, ...]) -> Any:
+    """The axis in a tuple of one, which NumPy's scans take too."""
+    if len(axis) != 1:
+        raise ShapeError(message(f"{name}: needs one axis, not {axis}", {"operand": a}))
+    return axis[0]
+
+
 def _cumulative(scan: Any, x: Any, axis: Any, dtype: Any, out: Any, include_initial: bool, first: int) -> Any:
+    x = array(x)
+    if ndim(x) == 0:
+        x = reshape(x, shape=(1,))
     if axis is None and ndim(x) != 1:
         raise ShapeError(message("cumulative: axis is needed unless there is just one", {"operand": x}))
+    if isinstance(axis, tuple) and not include_initial:
+        axis = one_axis("cumulative", x, axis)
     k = axis_of("cumulative", x, -1 if axis is None else axis)
     total = scan(x, k, dtype, out)
     if not include_initial:
@@ -217,96 +313,32 @@ def cumulative_prod(
 
 @implements(np.argmax, method="argmax")
 def argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = _unset) -> Any:
-    return red.argmax(a, axis=axis, keepdims=_keep(keepdims))
+    refuse("argmax", out=out)
+    return red.argmax(a, axis=plain(axis), keepdims=_keep(keepdims))
 
 
 @implements(np.argmin, method="argmin")
 def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = _unset) -> Any:
-    return red.argmin(a, axis=axis, keepdims=_keep(keepdims))
+    refuse("argmin", out=out)
+    return red.argmin(a, axis=plain(axis), keepdims=_keep(keepdims))
 
 
 @implements(np.any, method="any")
 def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset, *, where: Any = _unset) -> Any:
+    refuse("any", out=out)
     if given(where):
         a = masked(ew.not_equal(a, 0), where, False)
-    return red.any(a, axis=axis, keepdims=_keep(keepdims))
+    return red.any(a, axis=plain(axis), keepdims=_keep(keepdims))
 
 
 @implements(np.all, method="all")
 def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _unset, *, where: Any = _unset) -> Any:
+    refuse("all", out=out)
     if given(where):
         a = masked(ew.not_equal(a, 0), where, True)
-    return red.all(a, axis=axis, keepdims=_keep(keepdims))
+    return red.all(a, axis=plain(axis), keepdims=_keep(keepdims))
 
 
 @implements(np.count_nonzero)
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return red.count_nonzero(a, axis=axis, keepdims=keepdims)
-
-
-@implements(np.argsort, method="argsort")
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    refuse("argsort", order=order)
-    if axis is None:
-        a, axis = reshape(a, shape=(-1,)), 0
-    return red.argsort(
-        a, axis=axis_of("argsort", a, axis), stable=bool(stable) or kind in ("stable", "mergesort")
-    )
-
-
-@implements(np.sort)
-def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """Gathers by the sorting permutation: the tangents are permuted likewise."""
-    if axis is None:
-        a, axis = reshape(a, shape=(-1,)), 0
-    return take_along_axis(a, argsort(a, axis, kind, order, stable=stable), axis)
-
-
-@implements(np.partition)
-def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
-    refuse("partition", order=order)
-    if axis is None:
-        a, axis = reshape(a, shape=(-1,)), 0
-    return take_along_axis(a, red.argpartition(a, kth=kth, axis=axis_of("partition", a, axis)), axis)
-
-
-@implements(np.argpartition)
-def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
-    return red.argpartition(a, kth=kth, axis=axis_of("argpartition", a, axis))
-
-
-@implements(np.searchsorted, method="searchsorted")
-def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
-    refuse("searchsorted", sorter=sorter)
-    return red.searchsorted(array(a), array(v), side=side)
-
-
-@implements(np.take_along_axis)
-def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
-    if axis is None:
-        arr, axis = reshape(arr, shape=(-1,)), 0
-    k = axis_of("take_along_axis", arr, axis)
-    index = along(indices, k)
-    return getitem(arr, *index, index=_all_arrays(ndim(arr)))
-
-
-def along(indices: Any, axis: int) -> list[Any]:
-    """Index arrays that take ``indices`` on ``axis`` and their own place on every other axis."""
-    places: list[Any] = []
-    n = ndim(indices)
-    for a in range(n):
-        if a == axis:
-            places.append(indices)
-        else:
-            line = np.arange(shape(indices)[a]).reshape((1,) * a + (-1,) + (1,) * (n - a - 1))
-            places.append(line)
-    return places
-
-
-def _all_arrays(n: int) -> tuple[Any, ...]:
-    return (ARRAY,) * n
-
-
-@implements(np.sort_complex)
-def sort_complex(a: Any) -> Any:
-    return sort(a)
+    return red.count_nonzero(a, axis=plain(axis), keepdims=keepdims)

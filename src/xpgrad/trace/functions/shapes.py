@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from math import prod
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from xpgrad.ops.reductions import axes_of
 from xpgrad.trace.functions._table import (
     PROPERTIES,
     array,
+    axes_each_once,
     axis_of,
     beside,
     cast,
@@ -23,6 +25,7 @@ from xpgrad.trace.functions._table import (
     refuse,
     shape,
 )
+from xpgrad.trace.functions._table import shape_of as lengths
 from xpgrad.trace.traced import Traced, strip
 from xpgrad.trace.views import as_array, duplicate, fresh, in_place
 
@@ -40,11 +43,13 @@ def _reshape(a: Any, new: Any, order: str = "C", copy: Any = None) -> Any:
         return duplicate(_reshape(a, new, order), order)
     if copy is not None:
         return in_place(a, _reshape(a, new, order))
-    new = (int(new),) if isinstance(new, (int, np.integer)) else tuple(int(n) for n in new)
+    new = lengths(new)
+    if order in ("A", "K"):
+        order = _order_of_memory("reshape", a, order)
     if order == "F":
         return transpose(sh.reshape(transpose(a), shape=new[::-1]))
     if order != "C":
-        refuse("reshape", order=order)
+        raise ValueError(f"reshape: order must be C, F or A, not {order!r}")
     return sh.reshape(a, shape=new)
 
 
@@ -56,20 +61,26 @@ def reshape_method(a: Any, *new: Any, order: str = "C", copy: Any = None) -> Any
 @implements(np.ravel, method="ravel")
 def ravel(a: Any, order: str = "C") -> Any:
     a = array(a)
-    plain = strip(a)
-    flags = None if type(plain) is Traced else getattr(plain, "flags", None)
+    flags = _flags(a)
     if order not in ("C", "F"):
-        order = _memory_order(a, flags, order)
+        order = _order_of_memory("ravel", a, order)
     flat = _reshape(a, -1, order)
     # A view, as in NumPy, only of memory that has the entries in this order.
     owns = flags is not None and not (flags.c_contiguous if order == "C" else flags.f_contiguous)
     return fresh(flat) if owns else flat
 
 
-def _memory_order(a: Any, flags: Any, order: str) -> str:
+def _flags(a: Any) -> Any:
+    """How the array underneath lies in memory; None if that is not known."""
+    plain = strip(a)
+    return None if type(plain) is Traced else getattr(plain, "flags", None)
+
+
+def _order_of_memory(name: str, a: Any, order: str) -> str:
     """What the orders A and K stand for, by how the array underneath lies in memory."""
-    if order not in ("A", "K"):
-        raise ValueError(f"ravel: order must be C, F, A or K, not {order!r}")
+    if order not in (("A", "K") if name == "ravel" else ("A",)):
+        raise ValueError(f"{name}: order must be C, F or A, not {order!r}")
+    flags = _flags(a)
     if ndim(a) < 2:
         return "C"
     if flags is not None and flags.c_contiguous:
@@ -77,7 +88,7 @@ def _memory_order(a: Any, flags: Any, order: str) -> str:
     if flags is not None and flags.f_contiguous:
         return "F"
     if flags is None or order == "K":
-        refuse("ravel", order=order)
+        refuse(name, order=order)
     return "C"
 
 
@@ -92,12 +103,16 @@ def transpose(a: Any, axes: Any = None) -> Any:
     n = ndim(a)
     if axes is None:
         return sh.transpose(a, axes=tuple(range(n - 1, -1, -1))) if n > 1 else a
-    return sh.transpose(a, axes=tuple(int(k) % n if -n <= k < n else int(k) for k in axes))
+    axes = lengths(axes)
+    if len(axes) != n:
+        raise ShapeError(message(f"transpose: {axes} is no permutation of {n} axes", {"operand": a}))
+    return sh.transpose(a, axes=tuple(axis_of("transpose", a, k) for k in axes))
 
 
 @implements(method="transpose")
 def transpose_method(a: Any, *axes: Any) -> Any:
-    return transpose(a, (axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes) or None)
+    one = axes[0] if len(axes) == 1 else None
+    return transpose(a, (one if isinstance(one, (tuple, list)) else axes) if axes != (None,) and axes else None)
 
 
 PROPERTIES["T"] = transpose
@@ -118,9 +133,8 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 @implements(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    src = [axis_of("moveaxis", a, k) for k in ([source] if isinstance(source, int) else source)]
-    dst = [axis_of("moveaxis", a, k) for k in ([destination] if isinstance(destination, int) else destination)]
-    if len(src) != len(dst) or len(set(src)) != len(src) or len(set(dst)) != len(dst):
+    src, dst = axes_each_once("moveaxis", a, source), axes_each_once("moveaxis", a, destination)
+    if len(src) != len(dst):
         raise ShapeError(message(f"moveaxis: {source} and {destination} do not pair", {"operand": a}))
     order = [k for k in range(ndim(a)) if k not in src]
     for d, s in sorted(zip(dst, src, strict=True)):
@@ -132,6 +146,8 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     n = ndim(a)
     k = axis_of("rollaxis", a, axis)
+    if not -n <= start <= n:
+        raise ShapeError(message(f"rollaxis: start {start} does not fit {n} axes", {"operand": a}))
     to = start + n if start < 0 else start
     return moveaxis(a, k, to - 1 if k < to else to)
 
@@ -148,7 +164,8 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 
 @implements(np.expand_dims)
 def expand_dims(a: Any, axis: Any) -> Any:
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    a = array(a)
+    axes = lengths(axis)
     n = ndim(a) + len(axes)
     at = {k % n for k in axes if -n <= k < n}
     if len(at) != len(axes):
@@ -159,7 +176,7 @@ def expand_dims(a: Any, axis: Any) -> Any:
 
 @implements(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    return sh.broadcast_to(array, shape=(shape,) if isinstance(shape, int) else tuple(shape))
+    return sh.broadcast_to(array, shape=lengths(shape))
 
 
 @implements(np.broadcast_arrays)
@@ -198,7 +215,10 @@ def concatenate(
     arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
 ) -> Any:
     refuse("concatenate", out=out)
-    xs = [cast(x, dtype) for x in as_arrays(arrays)]
+    xs = as_arrays(arrays)
+    if dtype is None and casting in ("no", "equiv", "safe"):
+        dtype = np.result_type(*[aval_of(x).dtype for x in xs])
+    xs = [cast(x, dtype, casting) for x in xs]
     if axis is None:
         xs, axis = [sh.reshape(x, shape=(-1,)) for x in xs], 0
     if not xs:
@@ -220,7 +240,8 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
     if not xs or len({shape(x) for x in xs}) != 1:
         got = {f"operand {i}": x for i, x in enumerate(xs)}
         raise ShapeError(message("stack: all arrays must have the same shape", got))
-    return concatenate([expand_dims(x, axis) for x in xs], axis, out, dtype=dtype)
+    k = axis_of("stack", np.empty((0,) * (ndim(xs[0]) + 1)), axis)
+    return concatenate([expand_dims(x, k) for x in xs], k, out, dtype=dtype, casting=casting)
 
 
 def as_arrays(parts: Any) -> list[Any]:
@@ -246,13 +267,13 @@ def _beside(like: Any, x: Any) -> Any:
 
 @implements(np.vstack)
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return concatenate([atleast_2d(x) for x in as_arrays(tup)], 0, dtype=dtype)
+    return concatenate([atleast_2d(x) for x in as_arrays(tup)], 0, dtype=dtype, casting=casting)
 
 
 @implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     xs = [atleast_1d(x) for x in as_arrays(tup)]
-    return concatenate(xs, 0 if ndim(xs[0]) == 1 else 1, dtype=dtype)
+    return concatenate(xs, 0 if xs and ndim(xs[0]) == 1 else 1, dtype=dtype, casting=casting)
 
 
 @implements(np.dstack)
@@ -274,7 +295,12 @@ def append(arr: Any, values: Any, axis: Any = None) -> Any:
 @implements(np.block)
 def block(arrays: Any) -> Any:
     def depth(x: Any) -> int:
-        return 1 + depth(x[0]) if isinstance(x, list) else 0
+        if not isinstance(x, list):
+            return 0
+        depths = {depth(part) for part in x}
+        if len(depths) != 1:
+            raise ShapeError(message("block: lists must be nested to one depth, and not be empty"))
+        return 1 + depths.pop()
 
     def joined(x: Any, level: int) -> Any:
         if not isinstance(x, list):
@@ -298,46 +324,59 @@ def block(arrays: Any) -> Any:
 
 @implements(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    ary = array(ary)
     k = axis_of("array_split", ary, axis)
     n = shape(ary)[k]
     if isinstance(indices_or_sections, (int, np.integer)):
-        each, extra = divmod(n, int(indices_or_sections))
-        sizes = [each + 1] * extra + [each] * (int(indices_or_sections) - extra)
+        sections = int(indices_or_sections)
+        if sections <= 0:
+            raise ValueError(f"array_split: the number of sections must be positive, not {sections}")
+        each, extra = divmod(n, sections)
+        sizes = [each + 1] * extra + [each] * (sections - extra)
         cuts = [0, *np.cumsum(sizes).tolist()]
     else:
-        cuts = [0, *[int(i) for i in indices_or_sections], n]
+        cuts = [0, *[index(i) for i in indices_or_sections], n]
     head = (slice(None),) * k
     return [ary[(*head, slice(a, b))] for a, b in itertools.pairwise(cuts)]
 
 
 @implements(np.split)
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
-    if isinstance(indices_or_sections, int) and shape(ary)[axis] % indices_or_sections:
-        raise ShapeError(
-            message(
-                f"split: axis {axis} does not divide into {indices_or_sections} equal parts", {"operand": ary}
-            )
-        )
-    return array_split(ary, indices_or_sections, axis)
+    ary = array(ary)
+    parts = indices_or_sections
+    if isinstance(parts, (int, np.integer)) and parts > 0 and shape(ary)[axis_of("split", ary, axis)] % parts:
+        rule = f"split: axis {axis} does not divide into {parts} equal parts"
+        raise ShapeError(message(rule, {"operand": ary}))
+    return array_split(ary, parts, axis)
+
+
+def _needs_axes(name: str, ary: Any, n: int) -> None:
+    if ndim(ary) < n:
+        raise ShapeError(message(f"{name}: needs an array of {n} axes or more", {"operand": ary}))
 
 
 @implements(np.vsplit)
 def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    _needs_axes("vsplit", ary, 2)
     return split(ary, indices_or_sections, 0)
 
 
 @implements(np.hsplit)
 def hsplit(ary: Any, indices_or_sections: Any) -> Any:
+    _needs_axes("hsplit", ary, 1)
     return split(ary, indices_or_sections, 1 if ndim(ary) > 1 else 0)
 
 
 @implements(np.dsplit)
 def dsplit(ary: Any, indices_or_sections: Any) -> Any:
+    _needs_axes("dsplit", ary, 3)
     return split(ary, indices_or_sections, 2)
 
 
 @implements(getattr(np, "unstack", None))
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    if ndim(x) == 0:
+        raise ShapeError(message("unstack: needs an axis", {"operand": x}))
     rows = moveaxis(x, axis, 0)
     return tuple(rows[i] for i in range(shape(rows)[0]))
 
@@ -354,4 +393,6 @@ def ndim_of(a: Any) -> int:
 
 @implements(np.size)
 def size_of(a: Any, axis: Any = None) -> int:
-    return prod(shape(a)) if axis is None else shape(a)[axis]
+    if axis is None:
+        return prod(shape(a))
+    return prod(shape(a)[k] for k in axes_each_once("size", a, axis))

@@ -1,4 +1,4 @@
-"""Variance, medians, averages, covariance, histograms' relatives, and calculus on grids."""
+"""Variance, averages, covariance and correlation."""
 
 from __future__ import annotations
 
@@ -6,16 +6,31 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import ShapeError, message
-from xpgrad.core import SCALAR_TYPES, aval_of
+from xpgrad._errors import DTypeError, ShapeError, message
+from xpgrad.core import aval_of
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops.contraction import dot
+from xpgrad.ops.linalg import root
 from xpgrad.ops.shape import broadcast_to, full_like, reshape
-from xpgrad.trace.functions._table import array, axis_of, beside, cast, given, implements, ndim, refuse, shape
-from xpgrad.trace.functions.reductions import mean, nanmean, sort, sum
-from xpgrad.trace.functions.shapes import concatenate, moveaxis, transpose
+from xpgrad.trace.functions._table import (
+    array,
+    axes_each_once,
+    beside,
+    cast,
+    given,
+    implements,
+    ndim,
+    plain,
+    refuse,
+    shape,
+    warn,
+    whole,
+)
+from xpgrad.trace.functions.reductions import counted, exact, mean, sum, without_nan
+from xpgrad.trace.functions.shapes import concatenate, transpose
+from xpgrad.trace.traced import Traced, strip
 
 _unset = np._NoValue
 
@@ -25,14 +40,51 @@ def var(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _unset,
     *, where: Any = _unset, mean: Any = _unset, correction: Any = _unset,
 ) -> Any:  # fmt: skip
-    refuse("var", out=out, where=where)
-    ddof = correction if given(correction) else ddof
-    a = cast(array(a), dtype)
-    centre = mean if given(mean) else red.mean(a, axis=axis, keepdims=True)
-    d = a - centre
-    squares = cx.real(d * cx.conjugate(d)) if aval_of(a).dtype.kind == "c" else d * d
-    total = red.sum(squares, axis=axis, keepdims=bool(keepdims) if given(keepdims) else False)
-    return total / _freedom(red.count(a, axis) - ddof, total)
+    refuse("var", out=out)
+    ddof = _correction("var", ddof, correction)
+    a = whole(a)
+    masked_ = given(where) and where is not True
+    if masked_:
+        n: Any = red.count_nonzero(broadcast_to(array(where), shape=shape(a)), axis=plain(axis), keepdims=True)
+    else:
+        where, n = _unset, red.count(a, axis)
+    of = _averaging(a, dtype)
+    if given(mean):
+        centre = mean
+    else:
+        centre = (
+            red.mean(cast(a, of), axis=plain(axis), keepdims=True)
+            if not masked_
+            else (sum(a, axis, of, keepdims=True, where=where) / cast(n, of))
+        )
+    total = sum(_moduli(a - centre), axis, dtype, keepdims=keepdims, where=where)
+    real = aval_of(total).dtype
+    if not masked_:
+        warn(n - ddof <= 0, "Degrees of freedom <= 0 for slice")
+        return cast(total / _freedom(float(n - ddof), total), real if dtype is not None else None)
+    n = reshape(n, shape=shape(total))
+    warn(n <= ddof, "Degrees of freedom <= 0 for slice")
+    return total / cast(ew.maximum(n - ddof, 0), real)
+
+
+def _averaging(a: Any, dtype: Any) -> Any:
+    """The dtype in which the mean of ``a`` is taken."""
+    if dtype is not None and np.dtype(dtype).kind in "fc":
+        return dtype
+    return aval_of(a).dtype if aval_of(a).dtype.kind in "fc" else np.dtype(float)
+
+
+def _moduli(d: Any) -> Any:
+    """The squared moduli."""
+    return cx.real(d * cx.conjugate(d)) if aval_of(d).dtype.kind == "c" else d * d
+
+
+def _correction(name: str, ddof: Any, correction: Any) -> Any:
+    if not given(correction):
+        return ddof
+    if ddof != 0:
+        raise ValueError(f"{name}: ddof and correction cannot both be given")
+    return correction
 
 
 def _freedom(n: float, like: Any) -> Any:
@@ -41,187 +93,78 @@ def _freedom(n: float, like: Any) -> Any:
 
 
 @implements(np.std, method="std")
-def std(a: Any, *args: Any, **kwargs: Any) -> Any:
-    return ew.sqrt(var(a, *args, **kwargs))
+def std(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _unset,
+    *, where: Any = _unset, mean: Any = _unset, correction: Any = _unset,
+) -> Any:  # fmt: skip
+    refuse("std", out=out)
+    return cast(
+        root(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)), dtype
+    )
 
 
 @implements(np.nanvar)
 def nanvar(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _unset
-) -> Any:
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _unset,
+    *, where: Any = _unset, mean: Any = _unset, correction: Any = _unset,
+) -> Any:  # fmt: skip
     refuse("nanvar", out=out)
-    ok = ~ew.isnan(a)
-    d = ew.where(ok, cast(a, dtype) - nanmean(a, axis, keepdims=True), 0)
-    n = sum(ew.where(ok, 1.0, 0.0), axis, keepdims=keepdims) - ddof
-    n = ew.where(n > 0, n, np.nan)
-    return sum(d * d, axis, keepdims=keepdims) / cast(n, aval_of(a).dtype)
+    a = whole(a)
+    if aval_of(a).dtype.kind not in "fc":
+        return var(a, axis, dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction)
+    exact("nanvar", a, dtype)
+    ddof = _correction("nanvar", ddof, correction)
+    n = counted(a, axis, True, where)
+    centre = mean
+    if not given(mean):
+        centre = sum(without_nan(a, 0), axis, dtype, keepdims=True, where=where)
+        centre = centre / cast(ew.maximum(n, 1), aval_of(centre).dtype)
+    d = ew.where(ew.isnan(a), 0, without_nan(a, 0) - centre)
+    total = sum(_moduli(d), axis, dtype, keepdims=keepdims, where=where)
+    n = reshape(cast(n, float), shape=shape(total)) - ddof
+    warn(n <= 0, "Degrees of freedom <= 0 for slice.")
+    return total / cast(ew.where(n > 0, n, np.nan), aval_of(total).dtype)
 
 
 @implements(np.nanstd)
 def nanstd(a: Any, *args: Any, **kwargs: Any) -> Any:
-    return ew.sqrt(nanvar(a, *args, **kwargs))
+    return root(nanvar(a, *args, **kwargs))
 
 
 @implements(np.average)
 def average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = _unset
 ) -> Any:
+    a = whole(a)
+    axis = axis if axis is None else axes_each_once("average", a, axis)
     if weights is None:
         out = mean(a, axis, keepdims=keepdims)
-        return (out, np.full(shape(out), red.count(a, axis), float)) if returned else out
+        return (out, full_like(out, value=red.count(a, axis))) if returned else out
     w = array(weights)
+    axes = red.axes_of("average", a, axis)
     if shape(w) != shape(a):
-        if axis is None or ndim(w) != 1:
-            raise ShapeError(message("average: weights need an axis", {"operand": a, "weights": w}))
-        w = reshape(w, shape=(-1,) + (1,) * (ndim(a) - 1 - axis_of("average", a, axis)))
-    total = sum(w + 0 * cx.real(a), axis, keepdims=keepdims)
-    out = sum(a * w, axis, keepdims=keepdims) / total
+        if axis is None:
+            raise DTypeError(
+                message("average: weights of another shape need an axis", {"operand": a, "weights": w})
+            )
+        if shape(w) != tuple(shape(a)[k] for k in axis):
+            raise ShapeError(message("average: the weights do not fit the axes", {"operand": a, "weights": w}))
+        w = transpose(w, np.argsort(axis).tolist())
+        w = reshape(w, shape=tuple(n if k in axes else 1 for k, n in enumerate(shape(a))))
+        w = broadcast_to(w, shape=shape(a))
+    of = np.result_type(aval_of(a).dtype, aval_of(w).dtype)
+    of = of if of.kind in "fc" else np.result_type(of, np.float64)
+    a, w = cast(a, of), cast(w, of)
+    total = red.sum(w, axis=axes, keepdims=bool(keepdims) if given(keepdims) else False)
+    _not_zero("average", total)
+    out = red.sum(a * w, axis=axes, keepdims=bool(keepdims) if given(keepdims) else False) / total
     return (out, total) if returned else out
 
 
-@implements(np.quantile)
-def quantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-) -> Any:
-    """By linear interpolation between the sorted entries (NumPy's default method)."""
-    refuse("quantile", out=out)
-    if method != "linear":
-        refuse("quantile", method=method)
-    a = array(a)
-    axes = red.axes_of("quantile", a, axis)
-    rest = [k for k in range(ndim(a)) if k not in axes]
-    n = red.count(a, axis)
-    if n == 0:
-        raise ShapeError(message("quantile: no entries to take one of", {"operand": a}))
-    flat = reshape(transpose(a, (*rest, *axes)), shape=(*[shape(a)[k] for k in rest], n))
-    ordered = sort(flat, -1)
-    at = np.asarray(q, dtype=float) * (n - 1)
-    low = np.clip(np.floor(at).astype(np.intp), 0, max(n - 2, 0))
-    part = at - low if at.ndim else float(at - low)
-    part = beside(a, part) if at.ndim else part
-    left, right = ordered[..., low], ordered[..., np.minimum(low + 1, n - 1)]
-    result = left + (right - left) * part
-    for _ in range(at.ndim):
-        result = moveaxis(result, -1, 0)
-    if keepdims:
-        kept = [1 if k in axes else m for k, m in enumerate(shape(a))]
-        result = reshape(result, shape=(*at.shape, *kept))
-    return result if ndim(result) else result[()]  # NumPy gives a scalar, which is immutable
-
-
-@implements(np.percentile)
-def percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Any:
-    return quantile(a, np.asarray(q) / 100, *args, **kwargs)
-
-
-@implements(np.median)
-def median(
-    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
-) -> Any:
-    a = array(a)
-    if red.count(a, axis) == 0:
-        return mean(a, axis, out=out, keepdims=keepdims)  # NaN, with a warning, as NumPy's is
-    return quantile(a, 0.5, axis, out, keepdims=keepdims)
-
-
-@implements(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _unset, append: Any = _unset) -> Any:
-    a = array(a)
-    if n == 0:
-        return a
-    if n < 0:
-        raise ValueError(f"diff: n must not be negative, not {n}")
-    k = axis_of("diff", a, axis)
-    parts = (
-        [_slab(p, a, k) for p in (prepend,) if given(p)] + [a] + [_slab(p, a, k) for p in (append,) if given(p)]
-    )
-    if len(parts) > 1:
-        a = concatenate(parts, k)
-    head = (slice(None),) * k
-    for _ in range(n):
-        a = a[(*head, slice(1, None))] - a[(*head, slice(None, -1))]
-    return a
-
-
-def _slab(p: Any, a: Any, axis: int) -> Any:
-    p = array(p)
-    if ndim(p):
-        return p
-    kept = list(shape(a))
-    kept[axis] = 1
-    if isinstance(p, SCALAR_TYPES):
-        return full_like(a, value=p, shape=tuple(kept), dtype=aval_of(p).dtype)
-    return broadcast_to(p, shape=tuple(kept))
-
-
-@implements(np.ediff1d)
-def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    parts = [np.ravel(p) for p in (to_begin,) if p is not None] + [diff(reshape(ary, shape=(-1,)))]
-    parts += [np.ravel(p) for p in (to_end,) if p is not None]
-    return concatenate(parts) if len(parts) > 1 else parts[0]
-
-
-@implements(np.gradient)
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    """Second-order differences inside, ``edge_order`` at the edges; spacings as NumPy takes them."""
-    axes = red.axes_of("gradient", f, axis)
-    if len(varargs) not in (0, 1, len(axes)):
-        raise ShapeError(message(f"gradient: {len(varargs)} spacings for {len(axes)} axes", {"operand": f}))
-    spacings = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
-    outs = [_gradient(f, h, k, edge_order) for k, h in zip(axes, spacings, strict=True)]
-    return outs[0] if len(outs) == 1 else tuple(outs)
-
-
-def _gradient(f: Any, h: Any, k: int, edge_order: int) -> Any:
-    head = (slice(None),) * k
-    n = shape(f)[k]
-    if n < edge_order + 1:
-        raise ShapeError(message(f"gradient: needs {edge_order + 1} entries along axis {k}", {"operand": f}))
-
-    def at(a: int | None, b: int | None) -> Any:
-        return f[(*head, slice(a, b))]
-
-    h = np.asarray(h, dtype=float)
-    steps = np.diff(h) if h.ndim else np.full(n - 1, float(h))
-    column = (-1,) + (1,) * (ndim(f) - k - 1)
-    a, b = (beside(f, part.reshape(column)) for part in (steps[:-1], steps[1:]))
-    inner = (at(2, None) * (a * a) - at(None, -2) * (b * b) + at(1, -1) * (b * b - a * a)) / (a * b * (a + b))
-    if edge_order == 1:
-        first = (at(1, 2) - at(0, 1)) / steps[0]
-        last = (at(n - 1, None) - at(n - 2, n - 1)) / steps[-1]
-    else:
-        p, q = steps[0], steps[1]
-        first = (
-            at(0, 1) * (-(2 * p + q) / (p * (p + q)))
-            + at(1, 2) * ((p + q) / (p * q))
-            - at(2, 3) * (p / (q * (p + q)))
-        )
-        p, q = steps[-2], steps[-1]
-        last = (
-            at(n - 3, n - 2) * (q / (p * (p + q)))
-            - at(n - 2, n - 1) * ((p + q) / (p * q))
-            + at(n - 1, None) * ((2 * q + p) / (q * (p + q)))
-        )
-    return cast(concatenate([first, inner, last], k), aval_of(f).dtype)
-
-
-@implements(np.trapezoid)
-def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
-    y = array(y)
-    k = axis_of("trapezoid", y, axis)
-    head = (slice(None),) * k
-    step = dx
-    if x is not None:
-        step = diff(array(x), axis=-1 if ndim(array(x)) == 1 else axis)
-        if ndim(step) == 1:
-            step = reshape(step, shape=(-1,) + (1,) * (ndim(y) - k - 1))
-    return red.sum(step * (y[(*head, slice(1, None))] + y[(*head, slice(None, -1))]) / 2, axis=k)
+def _not_zero(name: str, total: Any) -> None:
+    known = strip(total)
+    if type(known) is not Traced and bool((known == 0).any()):
+        raise ZeroDivisionError(message(f"{name}: the weights add up to zero", {"sum": total}))
 
 
 @implements(np.cov)
@@ -236,47 +179,82 @@ def cov(
     *,
     dtype: Any = None,
 ) -> Any:
-    refuse("cov", fweights=fweights, aweights=aweights)
-
-    def rows(a: Any) -> Any:
-        a = array(a)
-        a = cast(a, np.result_type(aval_of(a).dtype, np.float64) if dtype is None else dtype)
-        a = reshape(a, shape=(1, -1)) if ndim(a) < 2 else a
-        return a if rowvar or shape(a)[0] == 1 else transpose(a)
-
-    x = rows(m) if y is None else concatenate([rows(m), rows(y)], 0)
-    d = x - red.mean(x, axis=1, keepdims=True)
-    out = dot(d, cx.conjugate(transpose(d)))
-    out = out / _freedom(shape(x)[1] - (ddof if ddof is not None else 0 if bias else 1), out)
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError(f"cov: ddof must be a whole number, not {ddof}")
+    xs = [whole(a) for a in (m, y) if a is not None]
+    if any(ndim(a) > 2 for a in xs):
+        got = {f"operand {i}": a for i, a in enumerate(xs)}
+        raise ShapeError(message("cov: needs arrays of at most two axes", got))
+    of = np.result_type(*[aval_of(a).dtype for a in xs], np.float64) if dtype is None else dtype
+    turned = [not rowvar and (_TURNS_ONE_ROW or shape(x)[:1] != (1,)) for x in xs[:1]]
+    turned += [not rowvar and shape(x)[:1] != (1,) for x in xs[1:]]
+    parts = [_rows(a, of, t) for a, t in zip(xs, turned, strict=True)]
+    x = concatenate(parts, 0) if len(parts) > 1 else parts[0]
+    if not shape(x)[0]:
+        return beside(x, np.zeros((0, 0)))
+    if np.dtype(of).kind not in "fc":
+        raise DTypeError(message(f"cov: no deviations in {np.dtype(of)}", {"operand": x}))
+    w = _weights(x, fweights, aweights)
+    ddof = int(ddof) if ddof is not None else 0 if bias else 1
+    if w is None:
+        d = x - red.mean(x, axis=1, keepdims=True)
+        left, n = d, shape(x)[1] - ddof
+    else:
+        total = red.sum(w)
+        _not_zero("cov", total)
+        d = x - red.sum(x * w, axis=1, keepdims=True) / total
+        left = d * w
+        n = (
+            total
+            if ddof == 0
+            else total - ddof * (1 if aweights is None else red.sum(w * array(aweights)) / total)
+        )
+    out = dot(left, cx.conjugate(transpose(d)))
+    warn(n <= 0, "Degrees of freedom <= 0 for slice")
+    out = out / (_freedom(n, out) if w is None else ew.where(n > 0, n, 0))
     return out[0, 0] if shape(out) == (1, 1) else out
 
 
+# NumPy 2.2 takes a single row for the observations of one variable each, as it says.
+_TURNS_ONE_ROW = np.lib.NumpyVersion(np.__version__) >= "2.2.0"
+
+
+def _rows(a: Any, dtype: Any, turned: bool) -> Any:
+    """The variables as rows."""
+    a = cast(a, dtype)
+    if ndim(a) < 2:
+        return reshape(a, shape=(1, -1))
+    return transpose(a) if turned else a
+
+
+def _weights(x: Any, fweights: Any, aweights: Any) -> Any:
+    """The product of both kinds of weights of the observations, the columns of ``x``; None without any."""
+    w: Any = None
+    for name, given_ in (("fweights", fweights), ("aweights", aweights)):
+        if given_ is None:
+            continue
+        each = array(given_)
+        if ndim(each) != 1 or shape(each)[0] != shape(x)[1]:
+            raise ShapeError(
+                message(f"cov: {name} needs a number for each observation", {"operand": x, name: each})
+            )
+        known = strip(each)
+        if name == "fweights" and type(known) is not Traced and bool((known != np.around(known)).any()):
+            raise TypeError("cov: fweights must be whole numbers")
+        each = cast(each, float) if aval_of(each).dtype.kind not in "fc" else each
+        w = each if w is None else w * each
+    return w
+
+
 @implements(np.corrcoef)
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
-    c = cov(x, y, rowvar)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """Within [-1, 1], which rounding would leave."""
+    c = cov(x, y, rowvar, dtype=dtype)
     if ndim(c) == 0:
         return c / c
     k = np.arange(shape(c)[0])
     s = ew.sqrt(cx.real(c[k, k]))
-    return c / reshape(s, shape=(-1, 1)) / s
-
-
-@implements(np.interp)
-def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    """Piecewise linear in ``x``, ``xp`` and ``fp``."""
-    refuse("interp", period=period)
-    x, xp, fp = array(x), array(xp), array(fp)
-    k = red.searchsorted(xp, x, side="right") - 1
-    k = np.clip(k, 0, shape(xp)[0] - 2)
-    x0, x1 = xp[k], xp[k + 1]
-    y = fp[k] + (fp[k + 1] - fp[k]) * ((x - x0) / (x1 - x0))
-    y = ew.where(x < xp[0], fp[0] if left is None else left, y)
-    return ew.where(x > xp[-1], fp[-1] if right is None else right, y)
-
-
-@implements(np.polyval)
-def polyval(p: Any, x: Any) -> Any:
-    y: Any = 0 * x
-    for k in range(shape(array(p))[0]):
-        y = y * x + array(p)[k]
-    return y
+    c = c / reshape(s, shape=(-1, 1)) / s
+    if aval_of(c).dtype.kind != "c":
+        return ew.clip(c, -1, 1)
+    return ew.clip(cx.real(c), -1, 1) + 1j * ew.clip(cx.imag(c), -1, 1)

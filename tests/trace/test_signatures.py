@@ -1,0 +1,155 @@
+"""Every function, operator and method that a traced array takes, called as NumPy's signatures allow.
+
+The calls are generated (`cases.signatures`); NumPy itself says what each gives, or that it is refused.
+"""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from cases import signatures
+from cases.signatures import OPTIONAL, OPTIONAL_OF, UNVARIED, WRITES, Call, calls, name_of
+from cases.sweeping import (
+    BY_NUMBERS,
+    Sweep,
+    by_reference,
+    dispatched,
+    eagerly,
+    outcome,
+    problems,
+    pulled_back,
+)
+from xpgrad._trees import flatten
+from xpgrad.backends import programs, reference
+from xpgrad.backends.cpu.llvm.build import available
+from xpgrad.compiler import compile
+from xpgrad.testing import check_grads
+from xpgrad.trace import graph_of
+
+FUNCTIONS = [*signatures.functions(), *signatures.OPERATORS, *signatures.methods()]
+TRACEABLE = [f for f in FUNCTIONS if name_of(f) not in BY_NUMBERS]
+# What is compiled by instructions of our own, and not by calls of the library.
+IN_LOOPS = [f for f in TRACEABLE if not name_of(f).startswith(("fft.", "linalg."))]
+TWO_OPERANDS = [f for f in FUNCTIONS if signatures.several_operands(f) and f not in WRITES]
+COMPILERS = ["interpreter", *(["llvm"] if available() is None else [])]
+
+
+def name(f):
+    return name_of(f)
+
+
+def told(found):
+    found = list(found)
+    assert not found, f"{len(found)} calls differ:\n" + "\n".join(text[:600] for text in found[:12])
+
+
+@pytest.mark.parametrize("f", FUNCTIONS, ids=name)
+def test_every_function_of_the_table_can_be_called_with_each_of_its_parameters(f):
+    if not isinstance(f, np.ufunc):
+        parameters = {
+            p.name for p in inspect.signature(f).parameters.values() if p.default is not p.empty
+        } - UNVARIED
+        assert parameters <= {*OPTIONAL, *OPTIONAL_OF.get(f, {})}, (
+            "say in OPTIONAL what a parameter of this name takes"
+        )
+    done = set()
+    for call in calls(f):
+        tried = set(call.varied.split("+"))
+        if not tried <= done and outcome(lambda call=call: Sweep(call).function([])())[1] is None:
+            done |= tried
+    assert "" in done, "say in OPERANDS what it takes: NumPy refuses every call"
+    assert set(signatures.optional(f)) <= done, "no call with this parameter succeeds"
+
+
+@pytest.mark.parametrize("f", FUNCTIONS, ids=name)
+def test_values_errors_and_derivatives_are_numpys(f):
+    told(text for call in calls(f, 0.1) for text in problems(call, eagerly))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("f", FUNCTIONS, ids=name)
+def test_values_errors_and_derivatives_are_numpys_in_more_calls(f):
+    told(text for call in calls(f, 0.6) for text in problems(call, eagerly))
+
+
+@pytest.mark.parametrize("f", TRACEABLE, ids=name)
+def test_values_and_errors_are_numpys_with_shapes_alone(f):
+    told(text for call in calls(f, 0.06) for text in problems(call, by_reference, compiled=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("f", TRACEABLE, ids=name)
+def test_compiled_values_and_errors_are_numpys(f):
+    told(text for call in calls(f, 0.05) for text in problems(call, compiled_by("interpreter"), compiled=True))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(available() is not None, reason="no LLVM")
+@pytest.mark.parametrize("f", IN_LOOPS, ids=name)
+def test_values_by_llvm_are_numpys(f):
+    told(text for call in calls(f, 0.01) for text in problems(call, compiled_by("llvm"), compiled=True))
+
+
+def compiled_by(generator):
+    def run(sweep, places):
+        compiled = compile(sweep.function(places))
+        with programs.use(generator):
+            return compiled(*sweep.at(places))
+
+    return run
+
+
+@pytest.mark.parametrize("f", TRACEABLE, ids=name)
+def test_derivatives_with_shapes_alone_are_eager_ones(f):
+    def by_graph(g, *args):
+        graph, rebuild = graph_of(g, *args)
+        return rebuild(reference.run(graph, flatten(args)[0]))
+
+    told(_pullbacks(f, 0.03, by_graph))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", COMPILERS)
+@pytest.mark.parametrize("f", IN_LOOPS, ids=name)
+def test_compiled_derivatives_are_eager_ones(f, generator):
+    def compiled(g, *args):
+        with programs.use(generator):
+            return compile(g)(*args)
+
+    told(_pullbacks(f, 0.02 if generator == "interpreter" else 0.003, compiled))
+
+
+def _pullbacks(f, share, how):
+    for call in calls(f, share):
+        sweep = Sweep(call)
+        for places in sweep.choices():
+            if (
+                call.smooth
+                and dispatched(sweep, places)
+                and (text := pulled_back(sweep, places, how)) is not None
+            ):
+                yield f"{call} with {places} traced: {text}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("f", TWO_OPERANDS, ids=name)
+def test_second_derivatives_in_two_operands_agree_with_differences(f):
+    found = [c for c in calls(f, 0.1) if c.smooth and not c.kwargs and len(Sweep(c).floats) > 1][:6]
+    for call in found:
+        sweep = Sweep(call)
+        places = sweep.floats
+        plain, error = outcome(sweep.function([]))
+        dtypes = [np.asarray(x).dtype for x in sweep.at(places)]
+        if (
+            error is None
+            and set(dtypes) == {np.dtype(float)}
+            and np.size(plain)
+            and np.asarray(plain).dtype == float
+        ):
+            check_grads(sweep.function(places), sweep.at(places))
+
+
+def test_the_generator_tries_every_pair_of_ranks():
+    shapes = {tuple(map(np.shape, call.args)) for call in calls(np.matmul) if isinstance(call, Call)}
+    assert {(p, q) for p in signatures.SHAPES for q in signatures.SHAPES} <= shapes
