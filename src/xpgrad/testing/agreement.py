@@ -20,7 +20,9 @@ from xpgrad.testing.tolerances import close, tolerance
 from xpgrad.trace import graph_of
 
 PERTURBATION = 1e-7
-_SEEDS = (1, 2)
+# The root of the sum of squares over so many: of two samples of a normal number the largest is too small to
+# go by in one case of a hundred.
+_SEEDS = (1, 2, 3, 4, 5, 6)
 # Ops that give back entries of their operands, and so do not round.
 _EXACT = set(
     """absolute argpartition astype broadcast_to clip conjugate copy copysign concatenate custom diagonal
@@ -140,6 +142,8 @@ def expect(f: Callable[..., Any], args: Sequence[Any], source: str = "") -> Expe
 def sensitivity(f: Callable[..., Any], args: Sequence[Any]) -> list[float]:
     """For each leaf of ``f(*args)`` its largest change under perturbations of 1e-7, over 1e-7.
 
+    Of six perturbations: the root of the sum of the squares.
+
     Every float input and every op's result is multiplied by ``1 + 1e-7 u``, ``u`` normal, entry by
     entry; ops that move or choose entries round nothing and are left alone. So a well-conditioned
     result has about its own size, and one that cancels, as ``x - x.mean()`` of a single ``x`` does,
@@ -157,7 +161,7 @@ def sensitivity(f: Callable[..., Any], args: Sequence[Any]) -> list[float]:
                 gap = float(np.any(a != b))
             else:
                 gap = _largest(a - b) / PERTURBATION
-            moved[k] = max(moved[k], gap) if gap == gap else np.inf
+            moved[k] = float(np.hypot(moved[k], gap)) if gap == gap else np.inf
     return moved
 
 
@@ -173,7 +177,7 @@ def rounding(f: Callable[..., Any], args: Sequence[Any]) -> list[np.ndarray[Any,
         inputs = flatten(tuple(args))[0]
         leaves = [np.asarray(x) for x in flatten(rebuild(reference.run(graph, inputs)))[0]]
         moved = [np.zeros(x.shape) for x in leaves]
-        for seed in (1, 2, 3):
+        for seed in _SEEDS:
             rng = np.random.default_rng(seed)
             others = flatten(rebuild(_run_perturbed(graph, inputs, rng, exact=True)))[0]
             for k, (a, b) in enumerate(zip(map(np.asarray, others), leaves, strict=True)):
@@ -182,7 +186,7 @@ def rounding(f: Callable[..., Any], args: Sequence[Any]) -> list[np.ndarray[Any,
                     gap = np.where(same, 0.0, np.abs(a - b) / PERTURBATION)
                 else:
                     gap = np.where(a != b, np.inf, 0.0)
-                moved[k] = np.fmax(moved[k], np.where(np.isnan(gap), np.inf, gap))
+                moved[k] = np.hypot(moved[k], np.where(np.isnan(gap), np.inf, gap))
     return moved
 
 

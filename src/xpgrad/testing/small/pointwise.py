@@ -73,7 +73,7 @@ _SENTENCES = [
     "round({x}, 1)",
     "-{x}",
     "+{x}",
-    "~({x} > 0)",
+    "np.invert({x} > 0)",
 ]
 
 
