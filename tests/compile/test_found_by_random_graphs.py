@@ -125,6 +125,21 @@ def test_an_argument_without_axes_is_a_scalar_where_it_was_passed_as_one(compile
     assert scalar == 2
 
 
+@pytest.mark.parametrize("text", ["ii,->", "ij,->ij", "iji,->j"])
+def test_a_real_operand_beside_a_complex_one_has_a_real_cotangent(text):
+    """Of a diagonal, which is scattered: the real part of what comes back, as everywhere."""
+    ndim = len(text.split(",")[0])
+    x = np.random.default_rng(0).normal(size=(2,) * ndim)
+    out, pullback = xg.vjp(lambda x: np.einsum(text, x, 0.5 + 2j), x)
+    g = np.asarray(np.random.default_rng(1).normal(size=out.shape) * (1 - 3j))
+    (c,) = pullback(g[()])
+    # The map is linear: its derivative in an entry is its value at a unit array.
+    units = np.eye(x.size).reshape(-1, *x.shape)
+    expected = [np.real(np.sum(g * np.einsum(text, unit, 0.5 + 2j))) for unit in units]
+    assert c.dtype == np.float64
+    assert np.allclose(c, np.reshape(expected, x.shape))
+
+
 TINY = Target(cache=64, grain=1, run=1, small=0)
 
 

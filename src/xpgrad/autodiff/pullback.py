@@ -220,6 +220,8 @@ class _Sweep:
         if type(before) is not Slices:
             before = self.settled(value)
         total: Any
+        if value.dtype.kind != "c" and aval_of(c.g).dtype.kind == "c":
+            c = ScatterAdd(real(c.g), c.arrays, c.index, c.shape)
         g = c.g
         if self.kind is None and not c.arrays:
             self._gather(value, before, c)
@@ -236,8 +238,6 @@ class _Sweep:
                 total += before
             self.found[value] = total
             self.owned.add(value)
-        if value.dtype.kind != "c" and aval_of(g).dtype.kind == "c":
-            g = real(g)
         if c.arrays:
             total += scatter_add(self.whole_at(c, value), *c.arrays, index=c.index, shape=value.shape)
         else:
