@@ -95,7 +95,8 @@ def _surroundings(choices: Choices) -> tuple[tuple[Input, ...], tuple[str, ...]]
             made = Input(
                 name, shape(), kind, "C", 3 if kind != "bool" else 2, choices.integer(0, 99), of
             ).make()
-            made = np.round(made, 2) if made.dtype.kind == "f" else made
+            if made.dtype.kind == "f" and np.max(np.abs(made), initial=0.0) < 100:
+                made = np.round(made, 2)
             setup.append(f"{name} = {array_text(made)}")
     return tuple(inputs), tuple(setup)
 
