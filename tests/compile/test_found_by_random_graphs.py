@@ -140,6 +140,44 @@ def test_a_real_operand_beside_a_complex_one_has_a_real_cotangent(text):
     assert np.allclose(c, np.reshape(expected, x.shape))
 
 
+PRODUCTS = {
+    "np.dot": np.dot,
+    "np.inner": np.inner,
+    "np.multiply.outer": np.multiply.outer,
+    "np.add.outer": np.add.outer,
+    "np.tensordot": lambda t, x: np.tensordot(t, x, 0),
+    "np.einsum": lambda t, x: np.einsum(",i->i", t, x),
+    "np.einsum, summed": lambda t, x: np.einsum(",i->", t, x),
+    "np.kron": np.kron,
+    "np.outer": np.outer,
+    "np.convolve": np.convolve,
+    "np.linalg.multi_dot": lambda t, x: np.linalg.multi_dot([t, x]),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize("swapped", [False, True], ids=["number first", "number last"])
+@pytest.mark.parametrize("traced", ["number", "array", "both"])
+def test_a_product_with_a_python_number_has_the_dtype_that_numpy_gives_it(name, swapped, traced):
+    """NumPy makes an array of the number first, and float64 does not give way to float32."""
+    product = PRODUCTS[name]
+    if swapped and name == "np.linalg.multi_dot":
+        f = lambda t, x: np.linalg.multi_dot([x, t])
+    elif swapped and "einsum" not in name and "tensordot" not in name:
+        f = lambda t, x: product(x, t)
+    else:
+        f = product
+    run, args = {
+        "number": (lambda t: f(t, X), (0.5,)),
+        "array": (lambda x: f(0.5, x), (X,)),
+        "both": (f, (0.5, X)),
+    }[traced]
+    expected = run(*args)
+    for got in (xg.vjp(run, *args)[0], compile(run)(*args)):
+        assert got.dtype == expected.dtype
+        assert np.allclose(got, expected, rtol=1e-6)
+
+
 TINY = Target(cache=64, grain=1, run=1, small=0)
 
 

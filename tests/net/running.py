@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -99,13 +99,9 @@ def _every(seeds, jobs, options):
     if jobs == 1:
         yield from (chunk(part, options) for part in seeds)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=40) as pool:
-        waiting = [pool.submit(chunk, part, options) for part in seeds]
-        try:
-            for done in as_completed(waiting):
-                yield done.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    # A pool that is left is ended at once, whatever its processes are at.
+    with get_context("spawn").Pool(jobs, maxtasksperchild=40) as pool:
+        yield from pool.imap_unordered(partial(chunk, options=options), seeds)
 
 
 def write(path, total):

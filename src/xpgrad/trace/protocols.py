@@ -14,7 +14,7 @@ from xpgrad.ops.indexing import apart, getitem, scatter_add
 from xpgrad.ops.shape import astype, broadcast_to
 from xpgrad.ops.shape import copy as copied
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
-from xpgrad.trace.functions._table import array, cast, given, known
+from xpgrad.trace.functions._table import array, cast, given, known, promoting
 from xpgrad.trace.functions.reductions import one_axis
 from xpgrad.trace.operators import written
 from xpgrad.trace.symbolic import OPERATORS
@@ -76,7 +76,7 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
         operands = list(_in_numpy([array(x) for x in inputs]))
         return ours(*(operands if dtype is None else _loop(ufunc, operands, dtype)))
     if method == "outer":
-        left, right = (array(x) for x in inputs)
+        left, right = (promoting(x) for x in inputs)
         n = len(getattr(right, "shape", ()))
         return ufunc(left[(...,) + (None,) * n] if n else left, right)
     if method in ("reduce", "accumulate"):

@@ -15,7 +15,7 @@ from xpgrad.devices import device_of, to_device
 from xpgrad.devices.door import SCALARS, admitted, is_data, is_numeric
 from xpgrad.ops.elementwise import where as where_
 from xpgrad.ops.shape import astype, concatenate, reshape
-from xpgrad.trace.traced import Traced, strip
+from xpgrad.trace.traced import Traced, aval_under, strip
 
 Function = Callable[..., Any]
 
@@ -61,6 +61,12 @@ def whole(x: Any) -> Any:
     """As `array`, with a number as an array without axes."""
     x = array(x)
     return x if hasattr(x, "shape") else np.asarray(x)
+
+
+def promoting(x: Any) -> Any:
+    """As `whole`, with a dtype that does not give way: NumPy makes an array of each operand first."""
+    x = whole(x)
+    return astype(x, dtype=x.dtype) if type(x) is Traced and aval_under(x).weak else x
 
 
 def _leaves(x: Any) -> Any:

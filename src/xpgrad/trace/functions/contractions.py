@@ -13,7 +13,7 @@ from xpgrad.ops import complex as cx
 from xpgrad.ops import contraction as con
 from xpgrad.ops import reductions as red
 from xpgrad.ops.shape import reshape
-from xpgrad.trace.functions._table import array, axis_of, implements, ndim, refuse, shape
+from xpgrad.trace.functions._table import array, axis_of, implements, ndim, promoting, refuse, shape
 from xpgrad.trace.functions.rearranging import pad
 from xpgrad.trace.functions.shapes import moveaxis, stack, transpose
 from xpgrad.trace.views import derived
@@ -23,7 +23,7 @@ from xpgrad.trace.views import derived
 def dot(a: Any, b: Any, out: Any = None) -> Any:
     if out is not None:
         refuse("dot", out=out)
-    a, b = array(a), array(b)
+    a, b = promoting(a), promoting(b)
     m, n = ndim(a), ndim(b)
     if m == 0 or n == 0:
         return a * b if m or n else np.multiply(a, b)
@@ -54,7 +54,7 @@ def vdot(a: Any, b: Any) -> Any:
 
 @implements(np.inner)
 def inner(a: Any, b: Any) -> Any:
-    a, b = array(a), array(b)
+    a, b = promoting(a), promoting(b)
     if ndim(a) == 0 or ndim(b) == 0:
         return a * b
     if ndim(a) <= 2 and ndim(b) <= 2:
@@ -135,7 +135,7 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
     """With a subscripts string or in the sublist form; dtype and casting as NumPy promotes."""
     refuse("einsum", out=out, **kwargs)
     if isinstance(operands[0], str):
-        subscripts, xs = operands[0], [array(x) for x in operands[1:]]
+        subscripts, xs = operands[0], [promoting(x) for x in operands[1:]]
     else:
         subscripts, xs = _from_sublists(operands)
     spelled = explicit(subscripts, [ndim(x) for x in xs])
@@ -150,7 +150,7 @@ def _from_sublists(operands: Any) -> tuple[str, list[Any]]:
         return "".join("..." if i is Ellipsis else ascii_letters[i] for i in sublist)
 
     pairs = len(operands) // 2
-    xs = [array(x) for x in operands[: 2 * pairs : 2]]
+    xs = [promoting(x) for x in operands[: 2 * pairs : 2]]
     terms = ",".join(letters(s) for s in operands[1 : 2 * pairs : 2])
     return (terms + "->" + letters(operands[-1]) if len(operands) % 2 else terms), xs
 
