@@ -140,6 +140,67 @@ def test_a_real_operand_beside_a_complex_one_has_a_real_cotangent(text):
     assert np.allclose(c, np.reshape(expected, x.shape))
 
 
+ADDED = {
+    "booleans": np.array([True, False, True]),
+    "a boolean": True,
+    "bytes": np.array([100, 100, 100], np.int8),
+    "integers": np.array([1, 2, 3]),
+    "float32": np.float32(0.5),
+    "a number": 0.1,
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32"])
+@pytest.mark.parametrize("add", [np.add, np.subtract], ids=["add", "subtract"])
+def test_what_is_added_at_repeated_indices_is_added_up_in_the_dtype_of_the_array(name, dtype, add):
+    """As NumPy does it: three times True are 3, and 200 does not wrap around as int8."""
+    if ADDED[name] is True and add is np.subtract:
+        return  # NumPy has no difference of booleans that it would cast
+
+    def f(x):
+        a = (np.zeros(3) * x).astype(dtype)
+        add.at(a, [0, 2, 0], ADDED[name])
+        return a
+
+    if name in ("float32", "a number") and dtype.startswith("int"):  # NumPy cuts them off, each alone
+        with pytest.raises(xg.DTypeError, match="cannot be cast in place"):
+            xg.vjp(f, np.ones(3))
+        return
+    expected = f(np.ones(3))
+    for got in (xg.vjp(f, np.ones(3))[0], compile(f)(np.ones(3))):
+        assert got.dtype == expected.dtype
+        assert np.array_equal(got, expected)
+
+
+def test_a_number_that_is_clipped_has_numpys_dtype():
+    bound = np.array([0.5, 2.0], np.float32)
+    for f in (
+        lambda t: np.clip(t, bound, bound),
+        lambda t: np.clip(t, bound, None),
+        lambda t: np.clip(t, 0.0, 1.0),
+    ):
+        for got in (xg.vjp(f, 1.25)[0], compile(f)(1.25)):
+            assert got.dtype == f(1.25).dtype
+            assert np.array_equal(got, f(1.25))
+
+
+def test_nothing_is_taken_by_an_empty_list():
+    for mode in ("raise", "wrap", "clip"):
+        for x in (np.ones((2, 3)), np.ones((2, 0))):
+            f = lambda x, mode=mode: np.take(x, [], axis=1, mode=mode)
+            assert xg.vjp(f, x)[0].shape == compile(f)(x).shape == (2, 0)
+
+
+def test_a_traced_mask_says_where_a_plain_array_is_reduced():
+    K = np.array([0.5, 0.0, 2.0])
+    for name in ("all", "any", "sum", "prod"):
+        f = lambda m, name=name: getattr(K, name)(where=m)
+        m = np.array([True, False, True])
+        assert np.allclose(compile(f)(m), f(m))
+        assert np.allclose(xg.vjp(lambda x, f=f: f(x > 0), np.array([1.0, -1.0, 1.0]))[0], f(m))
+
+
 PRODUCTS = {
     "np.dot": np.dot,
     "np.inner": np.inner,

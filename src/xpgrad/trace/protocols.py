@@ -14,7 +14,7 @@ from xpgrad.ops.indexing import apart, getitem, scatter_add
 from xpgrad.ops.shape import astype, broadcast_to
 from xpgrad.ops.shape import copy as copied
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
-from xpgrad.trace.functions._table import array, cast, given, known, promoting
+from xpgrad.trace.functions._table import array, cast, given, known, promoting, whole
 from xpgrad.trace.functions.reductions import one_axis
 from xpgrad.trace.operators import written
 from xpgrad.trace.symbolic import OPERATORS
@@ -94,6 +94,12 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
             if (dtype := kwargs.get("dtype")) is not None and name in ("maximum", "minimum"):
                 inputs = (cast(array(first), dtype), *rest)
                 del kwargs["dtype"]
+            if (
+                name.startswith("logical")
+                and kwargs.get("dtype") is not None
+                and np.dtype(kwargs["dtype"]) == bool
+            ):
+                del kwargs["dtype"]  # as NumPy's own `all` says
             return ours(*inputs, **{k: v for k, v in kwargs.items() if given(v) or k == "axis"})
     raise TraceError(message(f"{name}.{method}: not known for traced arrays", {"operand": inputs[0]}))
 
@@ -128,12 +134,10 @@ def _at(ufunc: Any, a: Any, index: Any, b: Any = None) -> None:
         )
     spec, arrays = apart(index)
     at = getitem(a, *arrays, index=spec)
-    b = array(b)
-    wide = (
-        b
-        if getattr(b, "shape", ()) == at.shape
-        else broadcast_to(np.asarray(b) if not hasattr(b, "shape") else b, shape=at.shape)
-    )
+    b = whole(b)
+    if np.can_cast(b.dtype, a.dtype, "same_kind"):
+        b = cast(b, a.dtype)  # before it is added up: several booleans are a number
+    wide = b if b.shape == at.shape else broadcast_to(b, shape=at.shape)
     change = scatter_add(wide, *arrays, index=spec, shape=a.shape)
     written(a, a + change if ufunc is np.add else a - change, f"{ufunc.__name__}.at")
 

@@ -11,7 +11,7 @@ from xpgrad.core import OPS, aval_of
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.shape import astype
-from xpgrad.trace.functions._table import PROPERTIES, TABLE, array, given, implements, known, refuse
+from xpgrad.trace.functions._table import PROPERTIES, TABLE, array, given, implements, known, promoting, refuse
 from xpgrad.trace.operators import written
 from xpgrad.trace.views import as_array, is_scalar
 
@@ -100,8 +100,8 @@ def clip(
         raise ValueError("clip: min= and max= cannot be given beside a_min and a_max")
     if a_min is np._NoValue and a_max is np._NoValue:
         a_min, a_max = min, max
-    a = array(a)
-    dtype = aval_of(a).dtype
+    a = promoting(a)
+    dtype = a.dtype
     lo, hi = (array(x) if given(x) else None for x in (a_min, a_max))
     if dtype.kind in "iu":  # a Python integer that no entry reaches does not bound them
         lo = None if type(lo) is int and lo <= np.iinfo(dtype).min else lo

@@ -30,6 +30,8 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"take: mode must be raise, wrap or clip, not {mode!r}")
     at = np.asarray(indices) if isinstance(indices, (list, tuple)) else indices
+    if isinstance(indices, (list, tuple)) and not at.size:  # NumPy's dtype of an empty list is float64
+        at = at.astype(np.intp)
     if mode != "raise" and not n and np.size(at):
         raise OutOfBoundsError(message("take: no entries to take from", {"operand": a}))
     if mode == "wrap":
