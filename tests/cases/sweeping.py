@@ -260,8 +260,13 @@ BY_NUMBERS = set(
 HERMITIAN = {"linalg.cholesky", "linalg.eigh", "linalg.eigvalsh"}
 
 
-def problems(call: Call, run: Callable[[Sweep, list[int]], Any], *, compiled: bool = False) -> Iterator[str]:
-    """What ``run``, which traces the leaves at some places, does otherwise than NumPy."""
+def problems(
+    call: Call, run: Callable[[Sweep, list[int]], Any], *, compiled: bool = False, signs: bool = True
+) -> Iterator[str]:
+    """What ``run``, which traces the leaves at some places, does otherwise than NumPy.
+
+    ``signs``: a zero has NumPy's sign.
+    """
     sweep = Sweep(call)
     expected, error = outcome(lambda: sweep.function([])())
     if compiled and isinstance(error, ZeroDivisionError):
@@ -270,12 +275,12 @@ def problems(call: Call, run: Callable[[Sweep, list[int]], Any], *, compiled: bo
         if not dispatched(sweep, places):
             continue
         got, ours = outcome(lambda places=places: run(sweep, places))
-        text = _verdict(call, expected, error, got, ours)
+        text = _verdict(call, expected, error, got, ours, signs)
         if text is not None:
             yield f"{call} with {places} traced: {text}"
 
 
-def _verdict(call: Call, expected: Any, error: Any, got: Any, ours: Any) -> str | None:
+def _verdict(call: Call, expected: Any, error: Any, got: Any, ours: Any, signs: bool) -> str | None:
     if error is not None:
         if isinstance(error, AttributeError) or (ours is not None and isinstance(ours, xg.XpgradError)):
             return None
@@ -299,7 +304,7 @@ def _verdict(call: Call, expected: Any, error: Any, got: Any, ours: Any) -> str 
         expected,
         eps=precision(call, expected),
         scale=1e-3 if call.smooth else 0.0,
-        signs=call.name.removeprefix("ndarray.") not in SIGNLESS,
+        signs=signs and call.name.removeprefix("ndarray.") not in SIGNLESS,
     )
 
 

@@ -32,6 +32,8 @@ TRACEABLE = [f for f in FUNCTIONS if name_of(f) not in BY_NUMBERS]
 # What is compiled by instructions of our own, and not by calls of the library.
 IN_LOOPS = [f for f in TRACEABLE if not name_of(f).startswith(("fft.", "linalg."))]
 TWO_OPERANDS = [f for f in FUNCTIONS if signatures.several_operands(f) and f not in WRITES]
+# The larger of 0.0 and -0.0 is the second on x86 and 0.0 on ARM; LLVM's instruction takes 0.0 everywhere.
+EXTREMA = set("min max amin amax minimum maximum fmin fmax clip".split())
 COMPILERS = ["interpreter", *(["llvm"] if available() is None else [])]
 
 
@@ -88,7 +90,12 @@ def test_compiled_values_and_errors_are_numpys(f):
 @pytest.mark.skipif(available() is not None, reason="no LLVM")
 @pytest.mark.parametrize("f", IN_LOOPS, ids=name)
 def test_values_by_llvm_are_numpys(f):
-    told(text for call in calls(f, 0.01) for text in problems(call, compiled_by("llvm"), compiled=True))
+    signs = name_of(f).removeprefix("ndarray.") not in EXTREMA
+    told(
+        text
+        for call in calls(f, 0.01)
+        for text in problems(call, compiled_by("llvm"), compiled=True, signs=signs)
+    )
 
 
 def compiled_by(generator):
@@ -140,6 +147,8 @@ def test_second_derivatives_in_two_operands_agree_with_differences(f):
         sweep = Sweep(call)
         places = sweep.floats
         plain, error = outcome(sweep.function([]))
+        several = isinstance(plain, tuple)  # of a factorisation or a fit the first result
+        plain = plain[0] if several else plain
         dtypes = [np.asarray(x).dtype for x in sweep.at(places)]
         if (
             error is None
@@ -147,7 +156,8 @@ def test_second_derivatives_in_two_operands_agree_with_differences(f):
             and np.size(plain)
             and np.asarray(plain).dtype == float
         ):
-            check_grads(sweep.function(places), sweep.at(places))
+            f_at = sweep.function(places)
+            check_grads((lambda *xs, f=f_at: f(*xs)[0]) if several else f_at, sweep.at(places))
 
 
 def test_the_generator_tries_every_pair_of_ranks():

@@ -64,12 +64,19 @@ def _logaddexp(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     x, y = (_float(r, v, node) for v in xs)
     apart = r.emit(ew.negative, r.emit(cx.absolute, r.emit(ew.subtract, x, y)))
     far = r.emit(ew.add, r.emit(ew.maximum, x, y), r.emit(ew.log1p, r.emit(ew.exp, apart)))
-    return r.emit(ew.where, r.emit(ew.equal, x, y), r.emit(ew.add, x, ln(2)), far)
+    same = y if isinstance(x, (int, float)) else x  # of a Python number the sum would have a dtype of its own
+    return r.emit(ew.where, r.emit(ew.equal, x, y), r.emit(ew.add, same, ln(2)), far)
 
 
 def _clip(r: Rewriting, node: Value, xs: list[Any]) -> Any:
-    x, lo, hi = xs
-    return r.emit(ew.minimum, r.emit(ew.maximum, x, lo), hi)
+    """A zero keeps its sign beside a bound of 0, which `maximum` and `minimum` leave open."""
+    z, lo, hi = xs
+    for bound, beyond, nearest in ((lo, ew.less, ew.maximum), (hi, ew.greater, ew.minimum)):
+        if isinstance(bound, (int, float)) and bound == 0:
+            z = r.emit(ew.where, r.emit(beyond, z, bound), bound, z)
+        else:
+            z = r.emit(nearest, z, bound)
+    return z
 
 
 def _fabs(r: Rewriting, node: Value, xs: list[Any]) -> Any:
