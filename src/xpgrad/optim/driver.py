@@ -80,7 +80,10 @@ def minimize(
         as many as there are batches. By default 1000, or 100 with minibatches.
     tol : float, optional
         Converged when no entry of the gradient is larger; with minibatches, of the mean of the
-        gradients of one pass. By default 1e-5; 0 turns this off.
+        gradients of one pass. By default 1e-5; 0 turns this off. "lbfgs" is also converged where the loss
+        no longer falls by more than its own rounding and the gradient is at most a hundredth of that of the
+        start; a stall with a larger gradient (a loss without a lower bound, float32 beside a large
+        constant) is none.
     batch_size : int, optional
         Samples for each step, drawn without replacement, in an order that is new in each pass; the
         last batch of a pass has what is left. By default all.

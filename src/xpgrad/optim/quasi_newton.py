@@ -28,6 +28,9 @@ _NO_DECREASE = 4
 _PATIENCE = 5
 _NO_PROMISE = 100
 
+# A stall at rounding level is convergence only where the gradient is this small beside that of the start.
+_STALLED_GRADIENT = 1e-2
+
 
 def lbfgs(
     loss: Loss,
@@ -62,8 +65,8 @@ def lbfgs(
     Returns
     -------
     Fit
-        Converged when the gradient is within ``tol``, or when the loss falls by no more than its
-        own rounding; the message says which.
+        Converged when the gradient is within ``tol``; or when the loss falls by no more than its own
+        rounding and the gradient is at most a hundredth of that of the start. The message says which.
 
     Notes
     -----
@@ -130,6 +133,7 @@ def quasi_newton(
     run.note(0, number, norm, lambda: params)
     if not (isfinite(number) and isfinite(norm)):
         return run.bad_start(params, number, norm)
+    norm_at_start = norm
     flat = Flat(params, namespace((params, gradient)))
     eps = _rounding(flat.dtype, aval_of(value).dtype)
     x, g = flat.vector(params), flat.gradient_vector(gradient)
@@ -149,8 +153,8 @@ def quasi_newton(
             # Rounding moves the loss by its own error, and by that of the parameters.
             (moved,) = fetch(abs(x) @ abs(g))
             if -start.slope * first <= eps * (_NO_PROMISE * abs(number) + moved):
-                text = "converged: no lower loss can be told from this one by its rounding"
-                return run.fit(flat.tree(x), number, True, f"{text} (gradient norm {norm:.3g})")
+                text = "no lower loss can be told from this one by its rounding"
+                return run.stalled(flat.tree(x), number, norm, _STALLED_GRADIENT * norm_at_start, text)
             if inverse:
                 inverse.clear()
                 continue
@@ -164,8 +168,8 @@ def quasi_newton(
         recent.append(number)
         decrease = recent[0] - number
         if norm > tol and len(recent) > _PATIENCE and decrease <= _NO_DECREASE * eps * abs(number):
-            text = f"converged: in {_PATIENCE} iterations the loss fell by {decrease:.3g}, within its rounding"
-            return run.fit(flat.tree(x), number, True, f"{text} (gradient norm {norm:.3g})")
+            text = f"in {_PATIENCE} iterations the loss fell by {decrease:.3g}, within its rounding"
+            return run.stalled(flat.tree(x), number, norm, _STALLED_GRADIENT * norm_at_start, text)
         if norm > tol and stop:
             return run.called_back(flat.tree(x), number, k)
     return run.within_tol(flat.tree(x), number, norm, tol)

@@ -70,7 +70,8 @@ class Fit:
     history : tuple of Record
         One for each iteration; the first is the start, except with minibatches.
     converged : bool
-        Whether a criterion of convergence was met.
+        Whether the gradient is within ``tol``, or ("lbfgs") the loss stalls at its rounding with a gradient
+        of at most a hundredth of that of the start.
     message : str
         Which criterion was met, or why the method stopped without; and why the loss was not
         compiled, if it could not be.
@@ -142,6 +143,15 @@ class Run:
     def within_tol(self, params: Any, value: float, norm: float, tol: float) -> Fit:
         text = f"converged: the gradient norm {norm:.3g} is within tol={tol:g}"
         return self.fit(params, value, True, text)
+
+    def stalled(self, params: Any, value: float, norm: float, small: float, text: str) -> Fit:
+        """The loss no longer falls by more than its rounding, which ``small`` gradients alone explain."""
+        if norm <= small:
+            return self.fit(params, value, True, f"converged: {text} (gradient norm {norm:.3g})")
+        start = self._history[0].gradient_norm
+        text += f", and the gradient is not small (norm {norm:.3g}, {start:.3g} at the start): the loss "
+        text += "has no lower bound, or its rounding hides the decrease, which float64 would show"
+        return self.fit(params, value, False, f"stopped: {text}")
 
     def out_of_iterations(self, params: Any, value: float, norm: float, max_iter: int) -> Fit:
         text = f"stopped at max_iter={max_iter} with gradient norm {norm:.3g}; raise max_iter to go on"
