@@ -8,15 +8,12 @@ never enter a trace, so no value of an array or of a Python float makes another.
 
 from __future__ import annotations
 
-import copy
 import threading
 import warnings
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from operator import is_
-from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -25,8 +22,10 @@ from xpgrad._errors import DeviceError, TraceError, describe, message
 from xpgrad._trees import flatten, unflatten
 from xpgrad.backends import programs, reference
 from xpgrad.backends.outputs import unshared
+from xpgrad.compiler import recording
+from xpgrad.compiler.methods import CompiledMethod, Method, alive_of
 from xpgrad.compiler.pickling import copied, found_by_name, picklable
-from xpgrad.compiler.surroundings import Surroundings
+from xpgrad.compiler.surroundings import Surroundings, used_within
 from xpgrad.core import Graph
 from xpgrad.devices import device_of, resolve, to_device
 from xpgrad.devices.door import is_array, is_data
@@ -54,20 +53,6 @@ class _ReachedFromOutside(Exception):
     """The function closes over an array that is being traced: it is a part of what is traced."""
 
 
-class _Method:
-    """A method of an object, which it does not keep alive."""
-
-    def __init__(self, f: Fun, owner: Callable[[], Any]) -> None:
-        self._f, self._owner = f, owner
-        update_wrapper(self, f, updated=())
-
-    def bound(self) -> Fun:
-        return MethodType(self._f, self._owner())
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._f(self._owner(), *args, **kwargs)
-
-
 class Compiled:
     """A function that `compile` has made of another."""
 
@@ -91,9 +76,13 @@ class Compiled:
         known = self._of_instances.get(id(instance))
         if known is None:
             held, key = self._of_instances, id(instance)
-            alive = _alive(instance, lambda _: held.pop(key, None) and None)
-            known = held[key] = (alive, Compiled(_Method(self._f, alive), self._device, self._asked))
+            alive = alive_of(instance, lambda _: held.pop(key, None) and None)
+            known = held[key] = (alive, Compiled(Method(self._f, alive), self._device, self._asked))
         return CompiledMethod(self, instance, known[1])
+
+    def __watched__(self) -> list[Any]:
+        """What a function that calls it reads from it."""
+        return [self._f]
 
     def __copy__(self) -> Compiled:
         return self
@@ -124,6 +113,8 @@ class Compiled:
             key, plain = _taken(args)
             trace = self._plain.get(key)
             if trace is not None and trace.where.same() and not debugging.nans:
+                if recording.active:
+                    used_within(trace.where)
                 return trace.rebuild(trace.program.run(plain))
         given, structure = flatten((args, kwargs))
         if any(type(x) is Traced for x in given):
@@ -179,6 +170,7 @@ class Compiled:
                 trace = self._cache.get(key)
                 if trace is None or not trace.where.same():
                     trace = self._trace(leaves, structure, key, changed=trace is not None)
+        used_within(trace.where)
         return trace, arrays
 
     def _trace(self, leaves: Sequence[Any], structure: Any, key: Any, changed: bool) -> _Trace:
@@ -195,9 +187,14 @@ class Compiled:
         if self._device is None:
             _check_one_device(arrays)
         others = [x for x, t in zip(leaves, traced, strict=True) if not t]
-        f = self._f.bound() if isinstance(self._f, _Method) else self._f
-        where = Surroundings(f, others)
-        graph, rebuild = graph_of(of_arrays, *arrays)
+        f = self._f.bound() if isinstance(self._f, Method) else self._f
+        where = Surroundings(f, others, weak=isinstance(self._f, Method))
+        try:
+            with where:
+                graph, rebuild = graph_of(of_arrays, *arrays)
+        except TraceError:
+            where.raise_refused()
+            raise
         where.settle()
         if _is_reached(graph, rebuild):
             raise _ReachedFromOutside
@@ -221,35 +218,6 @@ class Compiled:
                 stacklevel=4,
             )
         return trace
-
-
-class CompiledMethod:
-    """A compiled method of an object, which it keeps alive, as a Python method does."""
-
-    def __init__(self, function: Compiled, instance: Any, own: Compiled) -> None:
-        self.__func__, self.__self__, self._own = function, instance, own
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._own(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(object.__getattribute__(self, "_own"), name)
-
-    def __eq__(self, other: Any) -> bool:
-        same: bool = type(other) is CompiledMethod and self._own is other._own
-        return same
-
-    def __hash__(self) -> int:
-        return hash(self._own)
-
-    def __copy__(self) -> CompiledMethod:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return self.__func__.__get__(copy.deepcopy(self.__self__, memo))
-
-    def __reduce__(self) -> Any:
-        return _bound, (self.__func__, self.__self__)
 
 
 def compile(f: Fun | None = None, *, device: str | None = None, threads: int | None = None) -> Any:
@@ -288,9 +256,11 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
     has been compiled: sizes and scalars are arguments of the kernels.
 
     What the function does beside computing (printing, appending to a list) is done while it is
-    traced, not in each call. Globals and closure variables that it reads, and their attributes, are
-    watched: another value is another trace. Random numbers drawn inside would be the same in each
-    call; that is an error where it can be seen. Under ``xg.debug(nans=True)`` nodes run one by one.
+    traced, not in each call. What it reads from outside while it is traced (globals, closure variables,
+    attributes of objects and classes, entries of lists and dicts) is watched: another value is another
+    trace. An array that it closes over is compared whole in each call, with a copy that is kept. What
+    cannot be watched (a file, the clock, random numbers) is a TraceError that names it. Under
+    ``xg.debug(nans=True)`` nodes run one by one.
 
     An index outside its axis is an OutOfBoundsError on the CPU. On a GPU it wraps around, as CuPy's do:
     an error would have to wait for the device.
@@ -304,18 +274,6 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
 
 def _again(f: Fun, device: str | None, threads: int | None) -> Compiled:
     return Compiled(f, device, threads)
-
-
-def _bound(of: Compiled, instance: Any) -> Any:
-    return of.__get__(instance)
-
-
-def _alive(instance: Any, gone: Callable[[Any], None]) -> Callable[[], Any]:
-    """A weak reference; a strong one to an object whose ``__slots__`` have no ``__weakref__``."""
-    try:
-        return weakref.ref(instance, gone)
-    except TypeError:
-        return lambda: instance
 
 
 def _taken(args: Any) -> tuple[Any, list[Any]]:
