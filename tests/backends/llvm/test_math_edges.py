@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xpgrad.backends.cpu.llvm import build, math
+from xpgrad.backends.cpu.llvm import build
 
 sp = pytest.importorskip("scipy.special")
 if reason := build.available():
@@ -109,17 +109,14 @@ def test_choice_and_division_are_numpys_to_the_last_bit(name, kind):
     scale = 10.0 ** rng.integers(-12, 13, 50_000)
     more = (rng.uniform(-9, 9, 50_000) * scale).astype(DTYPE[kind])
     whole = rng.integers(-20, 20, (2, 5000)).astype(DTYPE[kind])
-    x = np.concatenate([x, more, whole[0]])
-    y = np.concatenate([y, rng.uniform(-9, 9, 50_000).astype(DTYPE[kind]), whole[1]])
+    any_number = np.frombuffer(rng.bytes(80_000), DTYPE[kind])[:10_000].reshape(2, -1)
+    x = np.concatenate([x, more, whole[0], any_number[0]])
+    y = np.concatenate([y, rng.uniform(-9, 9, 50_000).astype(DTYPE[kind]), whole[1], any_number[1]])
     with np.errstate(all="ignore"):
         expected = getattr(np, name)(x, y)
-        far = ~(np.abs(x / y) < math.LIMITS.get((name, kind), np.inf)) & np.isfinite(x) & (y != 0)
     z = function(name, kind)(x, y)
     # Which of two zeros is the larger is left open.
     wrong = ~(the_same(z, expected) | ((z == 0) & (expected == 0) & (x == y)))
-    if (name, kind) in math.LIMITS:
-        assert np.isnan(z[far & np.isfinite(y)]).all()
-        wrong &= ~far
     assert not wrong.any(), [(x[i], y[i], z[i], expected[i]) for i in np.flatnonzero(wrong)[:5]]
 
 

@@ -30,7 +30,7 @@ REMEDY = 'pip install "xpgrad[cpu]"'
 OLDEST = (0, 45)
 
 # Changes when the same IR is compiled to other code: another option, pipeline or code model.
-_RECIPE = 1
+_RECIPE = 2
 
 # JITLink places the sections of an object next to each other, so that code reaches its constants by an
 # offset of 32 bits (the small code model). On Windows llvmlite links ELF objects with the older linker,
@@ -157,6 +157,9 @@ def _compile(text: str) -> bytes:
     options.slp_vectorization = True
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
+    inline = llvm.create_new_module_pass_manager()
+    inline.add_always_inliner_pass()  # what the vectoriser has called (`math.rescue`)
+    inline.run(module, builder)
     return bytes(machine.emit_object(module))
 
 

@@ -34,6 +34,7 @@ from xpgrad.backends.cpu.llvm.math.emit import (
     trunc,
     widen,
 )
+from xpgrad.backends.cpu.llvm.math.rescue import rescues
 
 Body = Callable[..., Value]
 
@@ -118,13 +119,6 @@ BODIES = {name: body for name, body, _, _ in TABLE}
 FUNCTIONS = frozenset(BODIES)
 ULP = {(name, kind): bound for name, _, *bounds in TABLE for kind, bound in zip(SUFFIX, bounds, strict=True)}
 
-# From where on a result is NaN though NumPy has a number: |x|, or for a division the size of the quotient.
-LIMITS: dict[tuple[str, str], float] = {
-    **{(name, "double"): t.LIMIT for name in ("sin", "cos", "tan")},
-    ("sinc", "double"): t.LIMIT / t.PI["double"][0],
-    **{(name, kind): 2.0**104 for name in ("fmod", "remainder", "floor_divide") for kind in SUFFIX},
-}
-
 
 def symbol(name: str, kind: str) -> str:
     """The function's name in the IR: ``@xg.exp.f32`` for ``exp`` of ``float``."""
@@ -146,13 +140,16 @@ def definitions(wanted: Iterable[tuple[str, str]], scales: bool = False) -> str:
     """
     texts = []
     declarations: set[str] = set()
+    wanted_rescues: set[tuple[str, int]] = set()
     for name, kind in sorted(set(wanted)):
         block = Block(scales)
         body = BODIES[name]
         operands = [Value(block, kind, f"%{p}") for p in signature(body).parameters]
         result = body(*operands)
         declarations |= block.declarations
+        wanted_rescues |= set(block.rescues.items())
         head = f"define internal {kind} {symbol(name, kind)}({', '.join(f'{kind} {x.name}' for x in operands)})"
         lines = "".join(f"  {line}\n" for line in block.lines)
         texts.append(f"{head} alwaysinline {{\n{lines}  ret {kind} {result.name}\n}}\n")
-    return "\n".join([*sorted(declarations), *texts])
+    declared, functions = rescues(wanted_rescues)
+    return "\n".join([*sorted(declarations | set(declared)), *functions, *texts])

@@ -30,6 +30,7 @@ NAN = float("nan")
 class Block:
     """The body of one function: its lines, and the declarations that it needs.
 
+    ``rescues``: functions of the C library that are asked where ours has no result, each with its operands.
     ``scales``: the processor multiplies vectors by powers of two in one instruction.
     """
 
@@ -37,6 +38,7 @@ class Block:
         self.scales = scales
         self.lines: list[str] = []
         self.declarations: set[str] = set()
+        self.rescues: dict[str, int] = {}
 
     def emit(self, kind: str, text: str) -> Value:
         """Append ``%n = text``; the value has type ``kind``."""

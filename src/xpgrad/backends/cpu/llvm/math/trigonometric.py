@@ -3,8 +3,7 @@
 sin, cos, tan: ``x = n pi/2 + r`` with ``|r|`` little more than pi/4; pi/2 is subtracted in three parts of 53
 bits by fused multiply-adds, the first exactly, and what the rounding of r loses is kept. float32 is reduced in
 float64; where ``|x| >= 2^45`` it first becomes ``y c``, with an integer ``y = x 2^-22j`` and
-``c = 2^22j mod 2 pi``, which has the same sine. float64 has its limit in `LIMITS`; from there on the result
-is NaN.
+``c = 2^22j mod 2 pi``, which has the same sine. Beyond `LIMIT` the C library reduces float64 (`rescue`).
 
 sinh, cosh: ``x = n ln 2 + b``; ``sinh x = p cosh b + q sinh b``, ``cosh x = q cosh b + p sinh b`` with
 ``p, q = (2^n -+ 2^-n) / 2``.
@@ -40,6 +39,7 @@ from xpgrad.backends.cpu.llvm.math.emit import (
     widen,
 )
 from xpgrad.backends.cpu.llvm.math.exponential import log1p, log_of_parts, normal_parts, of_kind, reduced
+from xpgrad.backends.cpu.llvm.math.rescue import rescued
 
 # From here on the polynomials in r would be left, for x / (pi / 2) is not rounded to the nearest integer.
 LIMIT = 2.0**49
@@ -121,23 +121,27 @@ def _of(x: Value, y: Value) -> Value:
     return narrow(y) if x.kind == "float" else y
 
 
+def _far(name: str, x: Value, y: Value) -> Value:
+    return y if x.kind == "float" else rescued(name, y, x)
+
+
 def sin(x: Value) -> Value:
     sine, cosine, i = sin_cos(x)
-    y = _of(x, _negated(select(_odd(i), cosine, sine), i))
+    y = _far("sin", x, _of(x, _negated(select(_odd(i), cosine, sine), i)))
     # The reduction turns -0 into 0.
     return select(eq(x, 0.0), x, y)
 
 
 def cos(x: Value) -> Value:
     sine, cosine, i = sin_cos(x)
-    return _of(x, _negated(select(_odd(i), sine, cosine), i + 1))
+    return _far("cos", x, _of(x, _negated(select(_odd(i), sine, cosine), i + 1)))
 
 
 def tan(x: Value) -> Value:
     sine, cosine, i = sin_cos(x)
     odd = _odd(i)
     y = select(odd, cosine, sine) / select(odd, -sine, cosine)
-    return select(eq(x, 0.0), x, _of(x, y))
+    return select(eq(x, 0.0), x, _far("tan", x, _of(x, y)))
 
 
 def sinc(x: Value) -> Value:

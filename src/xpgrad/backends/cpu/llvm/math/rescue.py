@@ -1,0 +1,117 @@
+"""The rare arguments that our functions leave to the C library, without keeping loops from being vectorised.
+
+    y = ...                        ; the fast path, NaN for |x| >= 2^49
+    y = call @xg.rescue.sin(y, x)  ; sin(x) of the C library where y is NaN and x is finite
+
+A loop with a branch is not vectorised, and neither is one that calls a function that LLVM does not know. So the
+call says by its attribute that there are functions of whole vectors, which look for such an argument in any
+lane and hardly ever find one. They are inlined once the loops are vectors (`build`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xpgrad.backends.cpu.llvm.math.emit import Value
+
+WIDTHS = (2, 4, 8, 16)
+_INFINITE = "0x7FF0000000000000"
+
+
+def rescued(function: str, y: Value, *xs: Value) -> Value:
+    """``y``, or the C library's ``function`` of ``xs`` where it is NaN and they are finite; in float64."""
+    y.block.rescues[function] = len(xs)
+    name = f"xg.rescue.{function}"
+    kinds = "v" * (len(xs) + 1)
+    variants = ",".join(f"_ZGV_LLVM_N{n}{kinds}_{name}({name}.v{n})" for n in WIDTHS)
+    operands = ", ".join(f"double {v.name}" for v in (y, *xs))
+    attributes = f'nounwind willreturn memory(none) "vector-function-abi-variant"="{variants}"'
+    return y.block.emit("double", f"call double @{name}({operands}) {attributes}")
+
+
+def rescues(wanted: Iterable[tuple[str, int]]) -> tuple[list[str], list[str]]:
+    """Declarations, and the text of the functions that ``wanted`` (name, operands) takes."""
+    declared: list[str] = []
+    texts: list[str] = []
+    kept: list[str] = []
+    for function, count in sorted(wanted):
+        declared.append(
+            f"declare double @{function}({', '.join(['double'] * count)}) nounwind willreturn memory(none)"
+        )
+        texts.append(_scalar(function, count))
+        for n in WIDTHS:
+            texts.append(_vector(function, count, n))
+            kept.append(f"ptr @xg.rescue.{function}.v{n}")
+    if kept:
+        # The vectoriser is to find them, before anything calls them.
+        texts.append(f"@llvm.compiler.used = appending global [{len(kept)} x ptr] [{', '.join(kept)}]\n")
+        for n in WIDTHS:
+            declared.append(f"declare <{n} x double> @llvm.fabs.v{n}f64(<{n} x double>)")
+            declared.append(f"declare i1 @llvm.vector.reduce.or.v{n}i1(<{n} x i1>)")
+        declared.append("declare double @llvm.fabs.f64(double)")
+    return declared, texts
+
+
+def _condition(kind: str, flags: str, suffix: str, count: int, infinite: str) -> list[str]:
+    """``%c{count}``: y is NaN, and all operands are finite."""
+    lines = [f"  %c0 = fcmp uno {kind} %y, %y"]
+    for k in range(count):
+        lines += [
+            f"  %a{k} = call {kind} @llvm.fabs.{suffix}({kind} %x{k})",
+            f"  %f{k} = fcmp olt {kind} %a{k}, {infinite}",
+            f"  %c{k + 1} = and {flags} %c{k}, %f{k}",
+        ]
+    return lines
+
+
+def _scalar(function: str, count: int) -> str:
+    operands = ", ".join(f"double %x{k}" for k in range(count))
+    lines = _condition("double", "i1", "f64", count, _INFINITE)
+    return "\n".join(
+        [
+            f"define internal double @xg.rescue.{function}(double %y, {operands}) "
+            "noinline nounwind willreturn memory(none) {",
+            *lines,
+            f"  br i1 %c{count}, label %far, label %near",
+            "far:",
+            f"  %z = call double @{function}({operands})",
+            "  ret double %z",
+            "near:",
+            "  ret double %y",
+            "}",
+            "",
+        ]
+    )
+
+
+def _vector(function: str, count: int, n: int) -> str:
+    kind = f"<{n} x double>"
+    operands = ", ".join(f"{kind} %x{k}" for k in range(count))
+    infinite = "<" + ", ".join([f"double {_INFINITE}"] * n) + ">"
+    lines = [
+        f"define internal {kind} @xg.rescue.{function}.v{n}({kind} %y, {operands}) "
+        "alwaysinline nounwind willreturn memory(none) {",
+        "near:",
+        *_condition(kind, f"<{n} x i1>", f"v{n}f64", count, infinite),
+        f"  %any = call i1 @llvm.vector.reduce.or.v{n}i1(<{n} x i1> %c{count})",
+        "  br i1 %any, label %far, label %done",
+        "far:",
+    ]
+    held = "%y"
+    for lane in range(n):
+        given = [f"%y.{lane}", *[f"%x{k}.{lane}" for k in range(count)]]
+        for v, name in zip(["%y", *[f"%x{k}" for k in range(count)]], given, strict=True):
+            lines.append(f"  {name} = extractelement {kind} {v}, i64 {lane}")
+        called = ", ".join(f"double {v}" for v in given)
+        lines.append(f"  %r.{lane} = call double @xg.rescue.{function}({called})")
+        lines.append(f"  %h.{lane} = insertelement {kind} {held}, double %r.{lane}, i64 {lane}")
+        held = f"%h.{lane}"
+    lines += [
+        "  br label %done",
+        "done:",
+        f"  %z = phi {kind} [ %y, %near ], [ {held}, %far ]",
+        f"  ret {kind} %z",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
