@@ -75,6 +75,32 @@ class Numbers:
         return _left(("array", id(x)), lambda: (str(_form(x)), np.asarray(x).tobytes()), x)
 
 
+class Read:
+    """An array of another library, by the numbers that NumPy reads of it."""
+
+    own = False
+    __slots__ = ("_seen", "owner")
+
+    def __init__(self, x: Any) -> None:
+        self.owner, self._seen = x, _read(x)
+
+    def same(self) -> bool:
+        return equal(_read(self.owner), self._seen)
+
+    def left(self) -> _Left:
+        x = self.owner
+        return _left(("read", id(x)), lambda: _read(x), x)
+
+
+def _read(x: Any) -> Any:
+    """What a use of ``x`` would read; nothing of what the door for data refuses."""
+    try:
+        plain = np.asarray(x)
+    except Exception:
+        return None
+    return (plain.shape, str(plain.dtype), None if plain.dtype.hasobject else plain.tobytes())
+
+
 class OnDevice:
     """An array on a GPU with its numbers as they were, which stay there."""
 

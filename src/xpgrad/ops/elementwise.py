@@ -89,7 +89,8 @@ logaddexp2 = elementwise(
 
 def _minus(x: Any, y: Any) -> Any:
     """``x - y``, and 0 where both are the same infinity: there each takes half."""
-    same = x == y
+    # Where they tie and are finite the difference is 0 by itself, and has a derivative.
+    same = (x == y) & isinf(x)
     return where(same, 0, x - where(same, 0, y))
 
 
