@@ -12,6 +12,7 @@ import functools
 import operator
 import pickle
 import random
+import sys
 import types
 import weakref
 from array import array
@@ -26,8 +27,8 @@ from xpgrad.trace import Traced
 
 _LEAVES = (
     *PLAIN, Traced, np.generic, np.dtype, np.ufunc, range, slice, types.CodeType, type(...),
-    type(NotImplemented), types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType,
-    types.MemberDescriptorType, types.ClassMethodDescriptorType,
+    type(sys.version_info), type(NotImplemented), types.MethodDescriptorType, types.WrapperDescriptorType,
+    types.GetSetDescriptorType, types.MemberDescriptorType, types.ClassMethodDescriptorType,
 )  # fmt: skip
 _leaf: dict[type, bool] = {}
 

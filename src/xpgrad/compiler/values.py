@@ -23,7 +23,7 @@ import numpy as np
 
 from xpgrad._errors import TraceError, message
 from xpgrad.compiler import homes, lookup, refusals
-from xpgrad.compiler.arrays import Numbers, OnDevice
+from xpgrad.compiler.arrays import Numbers, OnDevice, Read
 from xpgrad.compiler.guards import MISSING, PLAIN, Contents, Guards, State, content_of
 from xpgrad.compiler.objects import (
     ALL,
@@ -38,6 +38,7 @@ from xpgrad.compiler.objects import (
     state_of,
 )
 from xpgrad.compiler.reads import Chain, reads_of
+from xpgrad.devices.door import is_data
 
 
 class Context:
@@ -222,7 +223,9 @@ class Values:
                 self.guards.other(value, lambda: OnDevice(value))
             return False
         home = homes.home_of_class(kind)
-        if home is homes.QUIET and outside:
+        if outside and home is not homes.USER and is_data(value):
+            self.guards.other(value, lambda: Read(value))
+        elif home is homes.QUIET and outside:
             self.guards.other(value, lambda: self._state(value))
         if home is homes.USER:
             self._class_of(value, outside)
