@@ -20,9 +20,9 @@ USER, WALKED, QUIET, UNSEEN = "user", "walked", "quiet", "unseen"
 user's; what leaves no mark on a result, with all that it calls."""
 
 LIBRARIES = frozenset(
-    """cloudpickle joblib numpy scipy xpgrad cupy cupyx optree threadpoolctl pandas polars pyarrow torch jax
-    jaxlib
-    tensorflow xarray dask numba llvmlite matplotlib pytest _pytest pluggy hypothesis IPython ipykernel""".split()
+    """cloudpickle joblib numpy scipy xpgrad cupy cupyx optree threadpoolctl pandas polars
+    pyarrow torch jax jaxlib tensorflow xarray dask numba llvmlite matplotlib pytest _pytest
+    pluggy hypothesis IPython ipykernel""".split()
 )
 
 # Of the standard library, what is Python like the user's own: it reads what the user gave it.
