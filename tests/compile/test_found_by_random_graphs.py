@@ -20,6 +20,9 @@ GENERATORS = [name for name, reason in ABSENT.items() if reason is None]
 GENERATORS.append(pytest.param("gpu", marks=pytest.mark.gpu))
 
 
+TINY = Target(cache=64, grain=1, run=1, small=0)
+
+
 def agrees(compiler, f, *args):
     expect(f, args).check(compiler.compile(f)(*args))
 
@@ -140,6 +143,70 @@ def test_a_real_operand_beside_a_complex_one_has_a_real_cotangent(text):
     assert np.allclose(c, np.reshape(expected, x.shape))
 
 
+SPREAD = {
+    "a number": lambda e, n: np.broadcast_to(e[0, 0] * 2, (n, n)),
+    "a row": lambda e, n: np.broadcast_to(e[:1, :] * 2, (n, n)),
+    "a column": lambda e, n: np.broadcast_to(e[:, :1] * 2, (n, n)),
+}
+
+
+@pytest.mark.parametrize("n", [5, 11, 300])
+@pytest.mark.parametrize("spread", SPREAD)
+@pytest.mark.parametrize("side", ["left", "right", "left, transposed", "right, transposed"])
+@pytest.mark.parametrize("name", ["interpreter", "llvm"])
+def test_a_factor_that_is_spread_over_an_axis_is_multiplied_as_the_whole_array(name, side, spread, n):
+    """As in the gradient of a sum of all entries of ``X.T @ X``; by tiles of any size."""
+    if name == "llvm" and ABSENT["llvm"] is not None:
+        pytest.skip(ABSENT["llvm"])
+    e, X = np.random.default_rng(0).normal(size=(n, n)), np.random.default_rng(1).normal(size=(2, n))
+
+    def f(e, X):
+        E = SPREAD[spread](e, n)
+        E = E.T if "transposed" in side else E
+        return E @ X.T + X.T if "left" in side else X @ E + X
+
+    expected = f(e, X)
+    for target in (None, TINY, Target(cache=256, grain=1, run=1, small=0)):
+        with programs.use(name, target):
+            assert np.allclose(compile(f)(e, X), expected, rtol=1e-12)
+
+
+def test_the_gradient_of_all_entries_of_a_gram_matrix_is_twice_the_sums():
+    X = np.random.default_rng(0).normal(size=(2, 700))
+    expected = np.repeat(2 * X.sum(axis=1, keepdims=True), 700, axis=1)
+    assert np.allclose(compile(xg.grad(lambda X: np.sum(X.T @ X)))(X), expected, rtol=1e-11)
+    assert np.allclose(compile(xg.grad(lambda X: np.sum(X.T @ X) / 10))(X), expected / 10, rtol=1e-11)
+
+
+def test_a_ufunc_that_compares_numbers_gives_numpys_booleans():
+    def f(t):
+        a = np.greater(t, 1.0)
+        b = np.equal(t, t)
+        return a + a, np.remainder(a, b), b + b
+
+    for g in (lambda t: xg.vjp(f, t)[0], compile(f)):
+        for got, expected in zip(g(0.5), f(0.5), strict=True):
+            assert np.asarray(got).dtype == np.asarray(expected).dtype
+            assert got == expected
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int32", "uint8"])
+def test_products_of_integers_keep_their_dtype(dtype):
+    m = (np.arange(9).reshape(3, 3) % 2).astype(dtype)
+    for f in (lambda m: np.vecdot(m, m), lambda m: np.vdot(m, m), lambda m: np.inner(m, m), lambda m: m @ m):
+        got = compile(f)(m)
+        assert got.dtype == f(m).dtype
+        assert np.array_equal(got, f(m))
+
+
+def test_a_mask_that_is_taken_is_zeros_and_ones():
+    x, mask = np.arange(6.0).reshape(2, 3), np.array([True, False, True])
+    for g in (lambda x: np.take(x, mask, axis=1), lambda x: np.take(x, [True, False], axis=0)):
+        assert np.array_equal(xg.vjp(g, x)[0], g(x))
+        assert np.array_equal(compile(g)(x), g(x))
+    assert np.array_equal(compile(lambda x, m: np.take(x, m, axis=1))(x, mask), np.take(x, mask, axis=1))
+
+
 ADDED = {
     "booleans": np.array([True, False, True]),
     "a boolean": True,
@@ -237,9 +304,6 @@ def test_a_product_with_a_python_number_has_the_dtype_that_numpy_gives_it(name, 
     for got in (xg.vjp(run, *args)[0], compile(run)(*args)):
         assert got.dtype == expected.dtype
         assert np.allclose(got, expected, rtol=1e-6)
-
-
-TINY = Target(cache=64, grain=1, run=1, small=0)
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -22,13 +22,15 @@ from xpgrad.trace.traced import Traced, aval_under, record, strip
 from xpgrad.trace.views import as_array
 
 _NOTHING: dict[str, Any] = {}
+# What Python's operators give for numbers is Python's; what these ufuncs give is NumPy's.
+_SPELLED_TWICE = {*OPERATORS, "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 
 
 def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if method == "__call__" and not kwargs:
         ours = TABLE.get(ufunc)
         inputs = tuple([array(x) for x in inputs])
-        if type(ours) is Op and ours.name in OPERATORS:
+        if type(ours) is Op and ours.name in _SPELLED_TWICE:
             inputs = _in_numpy(inputs)
         if type(ours) is Op and len(inputs) == 1:
             return record(ours, inputs, _NOTHING)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import ShapeError, describe, message
+from xpgrad.core import aval_of
 from xpgrad.ops import complex as cx
 from xpgrad.ops import contraction as con
 from xpgrad.ops import reductions as red
@@ -49,7 +50,8 @@ def _core(name: str, x: Any, m: int, y: Any, n: int) -> None:
 
 @implements(np.vdot)
 def vdot(a: Any, b: Any) -> Any:
-    return con.dot(cx.conjugate(reshape(array(a), shape=(-1,))), reshape(array(b), shape=(-1,)))
+    a, b = reshape(array(a), shape=(-1,)), reshape(array(b), shape=(-1,))
+    return con.dot(cx.conjugate(a) if a.dtype.kind == "c" else a, b)
 
 
 @implements(np.inner)
@@ -111,7 +113,9 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **kwargs: Any) -> Any:
     if shape(x1)[-1] != shape(x2)[-1]:
         rule = f"vecdot: lengths differ, {shape(x1)[-1]} and {shape(x2)[-1]}"
         raise ShapeError(message(rule, {"left": x1, "right": x2}))
-    return red.sum(cx.conjugate(x1) * x2, axis=-1)
+    if {aval_of(x1).dtype.kind, aval_of(x2).dtype.kind} & set("fc"):
+        return red.sum(cx.conjugate(x1) * x2, axis=-1)
+    return einsum("...i,...i->...", x1, x2)  # `sum` adds integers up in a wider dtype
 
 
 @implements(getattr(np, "matvec", None))

@@ -30,8 +30,9 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"take: mode must be raise, wrap or clip, not {mode!r}")
     at = np.asarray(indices) if isinstance(indices, (list, tuple)) else indices
-    if isinstance(indices, (list, tuple)) and not at.size:  # NumPy's dtype of an empty list is float64
-        at = at.astype(np.intp)
+    kind = at.dtype.kind if hasattr(at, "dtype") else ""
+    if kind == "b" or (isinstance(indices, (list, tuple)) and not at.size):
+        at = at.astype(np.intp)  # here True is the index 1; NumPy's dtype of an empty list is float64
     if mode != "raise" and not n and np.size(at):
         raise OutOfBoundsError(message("take: no entries to take from", {"operand": a}))
     if mode == "wrap":

@@ -123,7 +123,9 @@ class _Product:
     def _packed(self, storage: Storage, access: Access, which: int) -> tuple[Storage, Access]:
         """The factor copied so that the contracted index is contiguous, once before the tiles."""
         k = self.k
-        labels = [self.p if which == 0 else self.q, self.r]
+        # Along an axis that it is spread over one row is all: of the region's a tile is not known yet.
+        other = self.p if which == 0 else self.q
+        labels = [other if other in (p.label for p in access.places) else None, self.r]
         shape = tuple(k.length(e) if e is not None else 1 for e in labels)
         packed = k.buffer(("packed", self.node, which), shape, self.node.dtype, (0, 1))
         name = f"{self.name}.pack{which}"
