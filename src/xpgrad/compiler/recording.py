@@ -95,7 +95,8 @@ class Recorder:
             return
         if event == "c_call":
             name = arg.__name__
-            if name in refusals.SUSPECTS:
+            # What a library asks for its own sake, as in a callback of the garbage collector, is its own.
+            if name in refusals.SUSPECTS and self._home_of(frame.f_code) is not homes.QUIET:
                 self._suspect(arg)
             elif name in _MUTATORS and self._home_of(frame.f_code) in _FOLLOWED:
                 self.mutates = True
