@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, ShapeError, TraceError, message
-from xpgrad.core import aval_of
+from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.devices import device_of, to_device
 from xpgrad.devices.door import SCALARS, admitted, is_data, is_numeric
 from xpgrad.ops.elementwise import where as where_
@@ -156,10 +156,15 @@ def known(x: Any, what: str) -> Any:
     return plain
 
 
+def on_host(plain: Any) -> bool:
+    """Whether the numbers can be looked at without waiting for a device."""
+    return type(plain) is np.ndarray or isinstance(plain, SCALAR_TYPES)
+
+
 def warn(condition: Any, text: str) -> None:
-    """NumPy's warning where its condition holds; none while the numbers are not known."""
+    """NumPy's warning where its condition holds; none while the numbers are not known, or are on a GPU."""
     plain = strip(condition)
-    if type(plain) is not Traced and bool(plain.any() if hasattr(plain, "any") else plain):
+    if on_host(plain) and bool(plain.any() if hasattr(plain, "any") else plain):
         warnings.warn(text, RuntimeWarning, stacklevel=5)
 
 

@@ -16,16 +16,18 @@ from xpgrad.trace.functions._table import (
     array,
     axes_each_once,
     axis_of,
+    beside,
     cast,
     given,
     implements,
     ndim,
+    on_host,
     shape,
     whole,
 )
 from xpgrad.trace.functions.ordering import gathered
 from xpgrad.trace.functions.shapes import concatenate
-from xpgrad.trace.traced import Traced, strip
+from xpgrad.trace.traced import strip
 
 _unset = np._NoValue
 
@@ -119,7 +121,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         raise ValueError(f"gradient: edge_order must be 1 or 2, not {edge_order}")
     if aval_of(f).dtype.kind not in "fc":
         f = cast(f, float)
-    outs = [_gradient(f, array(h), k, edge_order) for k, h in zip(axes, spacings, strict=True)]
+    hs = [beside(f, h) if type(h) is np.ndarray else h for h in map(array, spacings)]
+    outs = [_gradient(f, h, k, edge_order) for k, h in zip(axes, hs, strict=True)]
     return outs[0] if len(axes) == 1 else tuple(outs)
 
 
@@ -226,7 +229,7 @@ def _between(x: Any, k: Any, knot: Any, xp: Any, fp: Any) -> Any:
     ok = ew.isfinite(xp) & ew.isfinite(fp)
     ok = ok[:-1] & ok[1:] & (xp[1:] > xp[:-1])
     plain = strip(ok)
-    if type(plain) is not Traced and bool(plain.all()):
+    if on_host(plain) and bool(plain.all()):
         return y0 + (y1 - y0) * ((x - x0) / (x1 - x0))
     ok = gathered(ok, k)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):

@@ -178,7 +178,8 @@ def started(initial: Any, dtype: np.dtype[Any]) -> Any:
     """What a reduction starts with, in its dtype; an integer that this cannot hold is an OverflowError."""
     if isinstance(initial, (int, float)) and dtype.kind in "iu":
         initial = np.asarray(int(initial), dtype)
-    return cast(whole(initial), dtype)
+    start = cast(whole(initial), dtype)
+    return start[()] if type(start) is np.ndarray and not start.ndim else start  # a scalar is on any device
 
 
 def _least(dtype: np.dtype[Any], worst: float) -> Any:

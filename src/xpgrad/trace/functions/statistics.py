@@ -22,6 +22,7 @@ from xpgrad.trace.functions._table import (
     given,
     implements,
     ndim,
+    on_host,
     plain,
     refuse,
     shape,
@@ -163,7 +164,7 @@ def average(
 
 def _not_zero(name: str, total: Any) -> None:
     known = strip(total)
-    if type(known) is not Traced and bool((known == 0).any()):
+    if on_host(known) and bool((known == 0).any()):
         raise ZeroDivisionError(message(f"{name}: the weights add up to zero", {"sum": total}))
 
 
