@@ -149,7 +149,7 @@ def test_what_leads_nowhere_goes_and_inputs_stay(through):
         (lambda x: (-x) / 2.5, ["divide"]),
         (lambda x: abs(-x), ["absolute"]),
         (lambda x: np.square(abs(-x)), ["square"]),
-        (lambda x: x / 8, ["multiply"]),
+        (lambda x: x / 8, ["divide"]),
         (lambda x: x / 3, ["divide"]),
         (lambda x: x / 2.0**-1074, ["divide"]),
         (lambda x: np.where(x > 0, x, x), []),

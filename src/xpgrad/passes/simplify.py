@@ -14,7 +14,6 @@ The rules about arithmetic are here, those about moving entries in `moving`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import frexp
 from typing import Any
 
 import numpy as np
@@ -128,22 +127,13 @@ def _divide(r: Rewriting, node: Value, xs: list[Any]) -> Any:
         return x
     if divisor == -1 and unchanged(x, node) and node.dtype.kind == "f":
         return r.emit(ew.negative, x)
-    if divisor and is_real(x) and type(y) is not Value and _exact_inverse(divisor, node.dtype):
-        return r.emit(ew.multiply, x, 1.0 / divisor if type(y) in (int, float) else y.dtype.type(1) / y)
+    # A division by a power of two stays one: where the divisor is a size, the next is none, and a new kernel.
     left, right = _minus(x), _minus(y)
     if left is not None and right is not None:
         return r.emit(ew.divide, left, right)
     if number(x) == 1 and is_real(y) and y.aval == node.aval:
         return r.emit(ew.reciprocal, y)
     return _signed(r, ew.divide, x, y, left, right)
-
-
-def _exact_inverse(c: Any, dtype: Any) -> bool:
-    """Whether ``c`` is a power of two whose inverse is a normal number."""
-    if not np.isfinite(c) or frexp(abs(c))[0] != 0.5:
-        return False
-    info = np.finfo(dtype)
-    return bool(info.smallest_normal <= abs(c) <= info.max and info.smallest_normal <= 1 / abs(c) <= info.max)
 
 
 def _negative(r: Rewriting, node: Value, xs: list[Any]) -> Any:
