@@ -283,7 +283,8 @@ class Walk(Values):
         }
         self._ask(context, own | reads.loose)
         self._each(context, f.__defaults__ or (), True)
-        self._run(context, reads, f.__globals__, f.__builtins__, lambda: cells)
+        of: Any = f  # types do not know `__builtins__`
+        self._run(context, reads, f.__globals__, of.__builtins__, lambda: cells)
 
     # ── names without an owner ───────────────────────────────────────────────────────────────
     def _ask(self, context: Context, names: set[str]) -> None:

@@ -1,7 +1,7 @@
 """Write composite ops in the few that are planned and generated.
 
     b = mean(a, axis=(1,))                        c = sum(a, axis=(1,))
-                                       becomes    b = multiply(c, 0.25)
+                                       becomes    b = divide(c, 4)
 
 What the forward and the backward pass have in common is then common nodes: `logsumexp` and the
 `softmax` of its derivative share the exponentials and their sum, `log(1 + exp(-|x|))` the exponential.
