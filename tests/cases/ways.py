@@ -5,8 +5,11 @@ they read has the name that is given there.
 """
 
 import abc
+import argparse
 import array
+import builtins
 import collections
+import configparser
 import contextlib
 import contextvars
 import copy
@@ -27,6 +30,7 @@ import time
 import types
 import typing
 import uuid
+import warnings
 import weakref
 from types import SimpleNamespace
 
@@ -1692,6 +1696,380 @@ def _pandas():
     return pytest.importorskip("pandas")
 
 
+# ── more of each ─────────────────────────────────────────────────────────────────────────────
+LISTS = {
+    "max": lambda ks: max(ks),
+    "sorted": lambda ks: sorted(ks)[-1],
+    "a slice": lambda ks: ks[::-1][-1],
+    "unpacking": lambda ks: (lambda a, *_: a)(*ks),
+    "assignment to two": lambda ks: _two(ks),
+    "enumerate": lambda ks: [k for _, k in enumerate(ks)][0],
+    "zip": lambda ks: [a for a, _ in zip(ks, ks, strict=True)][0],
+    "reversed": lambda ks: list(reversed(ks))[-1],
+    "index": lambda ks: 2.0 if 2.0 in ks[:1] else 5.0,
+    "count": lambda ks: 2.0 if ks.count(2.0) == 2 else 5.0,
+    "equality": lambda ks: 2.0 if ks == [2.0, 2.0] else 5.0,
+    "a copy": lambda ks: ks.copy()[0],
+    "a sum": lambda ks: sum(ks) - 2.0,
+    "any": lambda ks: 2.0 if not any(k > 3 for k in ks) else 5.0,
+    "an array of it": lambda ks: float(np.array(ks)[0]),
+    "a tuple of it": lambda ks: tuple(ks)[0],
+    "chained": lambda ks: next(iter(itertools.chain(ks, ks))),
+    "a while loop": lambda ks: _while(ks),
+    "a match": lambda ks: _match_first(ks),
+    "mapped": lambda ks: list(map(float, ks))[0],
+    "filtered": lambda ks: list(filter(None, ks))[0],
+    "star into a list": lambda ks: [*ks][0],
+    "text": lambda ks: float(str(ks)[1:4]),
+}
+
+
+def _two(ks):
+    a, _ = ks
+    return a
+
+
+def _while(ks):
+    i = 0
+    while i < 1:
+        k = ks[i]
+        i += 1
+    return k
+
+
+def _match_first(ks):
+    match ks:
+        case [a, *_]:
+            return a
+
+
+def _list(use):
+    def make():
+        ks = [2.0, 2.0]
+        return lambda x: use(ks) * x, enters(ks, 0)
+
+    return make
+
+
+DICTS = {
+    "items": lambda d: [v for _, v in d.items()][0],
+    "values": lambda d: list(d.values())[0],
+    "star star": lambda d: {**d}["k"],
+    "a call with it": lambda d: (lambda k: k)(**d),
+    "a copy": lambda d: d.copy()["k"],
+    "union": lambda d: (d | {})["k"],
+    "setdefault": lambda d: d.setdefault("k", 7.0),
+    "a match": lambda d: _match_key(d),
+    "a computed key": lambda d: d["".join(["k"])],
+    "a string format": lambda d: float("{k}".format(**d)),
+    "a percent format": lambda d: float("%(k)s" % d),  # noqa: UP031
+    "item getter": lambda d: operator.itemgetter("k")(d),
+    "operator's": lambda d: operator.getitem(d, "k"),
+    "dict of it": lambda d: dict(d)["k"],
+    "a deep copy": lambda d: copy.deepcopy(d)["k"],
+}
+
+
+def _match_key(d):
+    match d:
+        case {"k": k}:
+            return k
+
+
+def _dict(use):
+    def make():
+        d = {"k": 2.0}
+        return lambda x: use(d) * x, enters(d)
+
+    return make
+
+
+for _name, _use in LISTS.items():
+    WAYS[f"{_name}, of a list"] = _list(_use)
+for _name, _use in DICTS.items():
+    WAYS[f"{_name}, of a dict"] = _dict(_use)
+
+
+@way
+def a_callable_object():
+    box = Box()
+    return box, sets(box)
+
+
+@way
+def the_call_of_a_callable_object():
+    kind = fresh(__call__=lambda self, x: 2.0 * x)
+    return kind(), sets(kind, "__call__", lambda self, x: 5.0 * x)
+
+
+@way
+def a_special_method_that_is_replaced():
+    kind = fresh(__mul__=lambda self, x: 2.0 * x)
+    box = kind()
+    return lambda x: box * x, sets(kind, "__mul__", lambda self, x: 5.0 * x)
+
+
+@way
+def a_special_method_that_was_not_there():
+    kind = type("Bare", (), {})
+    thing = kind()
+    return lambda x: (2.0 if thing else 5.0) * x, sets(kind, "__bool__", lambda self: False)
+
+
+@way
+def the_dict_of_an_object_replaced():
+    box = Box()
+    return lambda x: box.k * x, sets(box, "__dict__", {"k": 5.0})
+
+
+@way
+def the_dict_of_an_object_replaced_where_all_of_it_is_read():
+    box = Box()
+    return lambda x: vars(box)["k"] * x, sets(box, "__dict__", {"k": 5.0})
+
+
+@way
+def an_attribute_deleted_so_that_a_hook_answers():
+    kind = fresh(__getattr__=lambda self, name: 5.0)
+    box = kind()
+    return lambda x: box.k * x, lambda: delattr(box, "k")
+
+
+@way
+def a_hook_of_a_metaclass():
+    meta = type("Meta", (type,), {"ks": {"k": 2.0}, "__getattr__": lambda cls, name: cls.ks[name]})
+    kind = meta("Kind", (), {})
+    return lambda x: kind.k * x, enters(meta.ks)
+
+
+@way
+def a_property_of_a_metaclass():
+    box = Box()
+    meta = type("Meta", (type,), {"k": property(lambda cls: box.k)})
+    kind = meta("Kind", (), {})
+    return lambda x: kind.k * x, sets(box)
+
+
+@way
+def an_attribute_of_a_number_of_ones_own():
+    one = fresh(float)(1.0)
+    one.k = 2.0
+    return lambda x: one.k * x, sets(one)
+
+
+@way
+def a_missing_key_of_a_dict_of_ones_own():
+    box = Box()
+    d = fresh(dict, __missing__=lambda self, key: box.k)()
+    return lambda x: d["k"] * x, sets(box)
+
+
+@way
+def a_single_dispatch():
+    rate = functools.singledispatch(lambda b: 2.0)
+    box = Box()
+    rate(box)
+    return lambda x: rate(box) * x, lambda: rate.register(Box, lambda b: 5.0)
+
+
+@way
+def a_static_method_that_is_compiled():
+    kind = fresh(s=staticmethod(lambda x: KIND.k3 * x))  # noqa: F821
+    globals()["KIND"] = kind
+    kind.k3 = 2.0
+    return kind.s, sets(kind, "k3")
+
+
+@way
+def a_class_method_that_is_compiled():
+    kind = fresh(c=classmethod(lambda cls, x: cls.k3 * x), k3=2.0)
+    return kind.c, sets(kind, "k3")
+
+
+@way
+def a_decorated_function():
+    box = Box()
+
+    def twice(f):
+        @functools.wraps(f)
+        def g(*args, **kwargs):
+            return f(*args, **kwargs) * box.k / 2.0
+
+        return g
+
+    return twice(lambda x: 2.0 * x), sets(box)
+
+
+@way
+def a_function_within_a_decorated_method():
+    box = Box()
+
+    def traced(f):
+        return lambda self, x: f(self, x)
+
+    class C:
+        @traced
+        def f(self, x):
+            return box.k * x
+
+    return C().f, sets(box)
+
+
+@way
+def a_context_manager():
+    box = Box()
+
+    @contextlib.contextmanager
+    def setting():
+        yield box.k
+
+    def f(x):
+        with setting() as k:
+            return k * x
+
+    return f, sets(box)
+
+
+@way
+def a_generator_function():
+    box = Box()
+
+    def rates(n):
+        for _ in range(n):
+            yield box.k
+
+    return lambda x: sum(rates(1)) * x, sets(box)
+
+
+@way
+def a_generator_within_a_generator():
+    box = Box()
+
+    def inner():
+        yield box
+
+    def outer():
+        yield from inner()
+
+    return lambda x: sum(b.k for b in outer()) * x, sets(box)
+
+
+@way
+def an_argument_parser_s_namespace():
+    args = argparse.Namespace(k=2.0)
+    return lambda x: args.k * x, sets(args)
+
+
+@way
+def a_configuration_file_that_was_read():
+    parser = configparser.ConfigParser()
+    parser.read_string("[a]\nk = 2.0\n")
+    return lambda x: parser.getfloat("a", "k") * x, lambda: parser.set("a", "k", "5.0")
+
+
+@way
+def an_environment_variable():
+    os.environ["XPGRAD_K"] = "2.0"
+    return lambda x: float(os.getenv("XPGRAD_K")) * x, enters(os.environ, "XPGRAD_K", "5.0")
+
+
+@way
+def an_environment_variable_that_was_not_there():
+    os.environ.pop("XPGRAD_LATE", None)
+    undo.append(lambda: os.environ.pop("XPGRAD_LATE"))
+    return lambda x: float(os.environ.get("XPGRAD_LATE", "2")) * x, enters(os.environ, "XPGRAD_LATE", "5")
+
+
+@way
+def the_arguments_of_the_program():
+    before = list(sys.argv)
+    undo.append(lambda: sys.argv.__setitem__(slice(None), before))
+    sys.argv.append("2")
+    return lambda x: float(sys.argv[-1]) * x, lambda: sys.argv.append("5")
+
+
+@way
+def a_builtin_that_is_replaced():
+    undo.append(lambda f=builtins.divmod: setattr(builtins, "divmod", f))
+    return lambda x: divmod(4, 2)[0] * x, lambda: setattr(builtins, "divmod", lambda a, b: (5.0, 0))
+
+
+@way
+def a_package_s_module():
+    package = _module("xpgrad_test_package", "")
+    package.config = _module("xpgrad_test_package.config")
+
+    def f(x):
+        import xpgrad_test_package.config
+
+        return xpgrad_test_package.config.k * x
+
+    return f, sets(package.config)
+
+
+@way
+def a_structure_of_c_of_ones_own():
+    class S(ctypes.Structure):
+        _fields_ = (("k", ctypes.c_double),)
+
+    s = S(2.0)
+    return lambda x: s.k * x, sets(s)
+
+
+@way
+def a_row_of_a_structured_array():
+    table = np.array([(2.0, 1)], dtype=[("k", float), ("n", int)])
+    row = table[0]
+    return lambda x: float(row["k"]) * x, lambda: table["k"].__setitem__(0, 5.0)
+
+
+@way
+def an_object_in_an_array_of_objects():
+    table = np.empty(2, object)
+    table[:] = Box(0.0), Box()
+    return lambda x: table[1].k * x, sets(table[1])
+
+
+@way
+def an_array_without_axes():
+    table = np.array(2.0)
+    return lambda x: float(table) * x, lambda: table.__setitem__((), 5.0)
+
+
+@way
+def the_mask_of_a_masked_array():
+    table = np.ma.array([2.0, 5.0], mask=[False, True])
+    return lambda x: float(table.max()) * x, lambda: table.__setitem__(1, 5.0)
+
+
+@way
+def an_attribute_of_an_array_of_ones_own():
+    table = np.full(3, 1.0).view(fresh(np.ndarray))
+    table.k = 2.0
+    return lambda x: float(table.T[0]) * table.k * x, sets(table)
+
+
+@way
+def a_matrix():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        m = np.matrix([[2.0]])
+    return lambda x: float(m[0, 0]) * x, enters(m, (0, 0))
+
+
+@way
+def a_polynomial_of_numpy_s_past():
+    p = np.poly1d([2.0])
+    return lambda x: float(p(0.0)) * x, enters(p, 0)
+
+
+@way
+def a_frame_of_pandas_asked_for_its_index():
+    pd = _pandas()
+    df = pd.DataFrame({"k": [1.0]}, index=[2.0])
+    return lambda x: float(df.index[0]) * x, lambda: setattr(df, "index", [5.0])
+
+
 # ── refused ──────────────────────────────────────────────────────────────────────────────────
 @refused("it, a list_iterator")
 def an_iterator():
@@ -1854,6 +2232,46 @@ def a_refusal_that_the_function_takes_for_its_own_error():
         return 2.0 * x
 
     return f
+
+
+@refused("shm, a SharedMemory")
+def memory_that_another_process_may_write_to():
+    from multiprocessing import shared_memory
+
+    shm = shared_memory.SharedMemory(create=True, size=8)
+    undo.append(lambda: (shm.close(), shm.unlink()))
+    return lambda x: shm.buf[0] * x
+
+
+@refused("q, a Queue")
+def a_queue():
+    import queue
+
+    q = queue.Queue()
+    q.put(2.0)
+    return lambda x: q.get() * x
+
+
+@refused("reads the clock")
+def the_clock_in_a_method():
+    return fresh(f=lambda self, x: time.monotonic() * x)().f
+
+
+@refused("walk, a generator")
+def an_iterator_in_a_for_loop():
+    walk = (k for k in [2.0, 5.0])
+
+    def f(x):
+        for k in walk:
+            return k * x
+        return x
+
+    return f
+
+
+@refused("what it is given, a list_reverseiterator")
+def an_iterator_that_is_an_argument_of_a_partial():
+    return functools.partial(lambda ks, x: next(ks) * x, reversed([2.0]))
 
 
 keep = []

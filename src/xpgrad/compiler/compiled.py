@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from operator import is_
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -313,7 +314,7 @@ def _signature(x: Any) -> Any:
         return type(x)
     if is_array(x):
         return tuple(x.shape), np.dtype(x.dtype), getattr(x, "strides", None), type(x), _number(x)
-    return type(x), x
+    return type(x), x, id(x) if isinstance(type(x).__eq__, FunctionType) else 0
 
 
 def _number(x: Any) -> Any:

@@ -109,9 +109,9 @@ class Guards:
         if key is None or self._new("call", key):
             self._others.append(_Called(probe, lambda: value, ("call", key or id(probe)), own))
 
-    def other(self, owner: Any, make: Callable[[], Any]) -> None:
-        """A check of one's own: it has ``same()`` and ``again()``."""
-        if self._new("other", id(owner)):
+    def other(self, what: str, owner: Any, make: Callable[[], Any]) -> None:
+        """A check of its own kind: it has ``same()`` and ``left()``."""
+        if self._new(what, id(owner)):
             self._others.append(make())
 
     def _weakly(self, owner: Any, name: str, look: Callable[[Any], Any], value: Any) -> None:
@@ -147,6 +147,12 @@ class Guards:
         except Exception:  # what was read is no more to be read: the trace will say why
             return False
         return True
+
+    def count(self) -> int:
+        """How many checks there are."""
+        lists: list[list[Any]] = [self._entries, self._attributes, self._methods]
+        lists += [self._cells, self._kinds, self._others]
+        return sum(map(len, lists))
 
     def settle(self, own: Callable[[Any], bool]) -> bool:
         """After the trace: what it has changed itself (``own``, of a name, or None of an entry) is compared

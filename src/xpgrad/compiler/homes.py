@@ -15,6 +15,8 @@ import types
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 USER, WALKED, QUIET, UNSEEN = "user", "walked", "quiet", "unseen"
 """The user's; Python's own, which is like the user's where the user calls it; a library's, which may call the
 user's; what leaves no mark on a result, with all that it calls."""
@@ -88,10 +90,13 @@ def _home_of_class(kind: type) -> str:
         package = package_of(base.__module__)
         if base is object or package in ("typing", "abc", "collections", "enum", "dataclasses", "contextlib"):
             continue
+        if base in _TRANSPARENT:
+            found = USER
+            continue
         if package in LIBRARIES:
             return QUIET
         if package in sys.stdlib_module_names or package == "builtins":
-            if package in _WALKED or base in _TRANSPARENT or issubclass(base, BaseException):
+            if package in _WALKED or issubclass(base, BaseException):
                 found = USER
             elif package not in _INERT:
                 return QUIET
@@ -107,7 +112,7 @@ def _home_of_class(kind: type) -> str:
 
 
 _HEAP = 1 << 9
-_TRANSPARENT = frozenset({threading.local})
+_TRANSPARENT = frozenset((threading.local, np.ndarray, np.memmap, np.recarray, np.matrix))
 
 
 def is_library(module: types.ModuleType) -> bool:

@@ -26,7 +26,7 @@ from xpgrad.compiler.guards import MISSING, PLAIN
 from xpgrad.trace import Traced
 
 _LEAVES = (
-    *PLAIN, Traced, np.generic, np.dtype, np.ufunc, range, slice, types.CodeType, type(...),
+    *PLAIN, Traced, np.dtype, np.ufunc, range, slice, types.CodeType, type(...),
     type(sys.version_info), type(NotImplemented), types.MethodDescriptorType, types.WrapperDescriptorType,
     types.GetSetDescriptorType, types.MemberDescriptorType, types.ClassMethodDescriptorType,
 )  # fmt: skip
@@ -38,7 +38,8 @@ def is_leaf(x: Any) -> bool:
     kind = type(x)
     found = _leaf.get(kind)
     if found is None:
-        found = issubclass(kind, np.generic) or (issubclass(kind, _LEAVES) and not issubclass(kind, PLAIN))
+        plain = issubclass(kind, np.generic) and not issubclass(kind, np.void)  # a void looks into an array
+        found = plain or (issubclass(kind, _LEAVES) and not issubclass(kind, PLAIN))
         _leaf[kind] = found = found or kind in PLAIN
     return found
 
@@ -80,6 +81,7 @@ CONTAINERS: dict[type, Callable[[Any], list[Any]]] = {
     array: lambda x: [x.typecode, x.tobytes()],
     bytearray: lambda x: [bytes(x)],
     memoryview: lambda x: [x.tobytes()],
+    np.void: lambda x: [x.tobytes()],
     types.MappingProxyType: of_mapping,
     type({}.keys()): list,
     type({}.values()): list,

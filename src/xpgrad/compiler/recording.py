@@ -12,6 +12,7 @@ import dis
 import gc
 import sys
 import types
+from collections.abc import Iterator
 from threading import local
 from typing import Any
 
@@ -95,9 +96,8 @@ class Recorder:
             return
         if event == "c_call":
             name = arg.__name__
-            # What a library asks for its own sake, as in a callback of the garbage collector, is its own.
-            if name in refusals.SUSPECTS and self._home_of(frame.f_code) is not homes.QUIET:
-                self._suspect(arg)
+            if name in refusals.SUSPECTS:
+                self._suspect(frame, arg)
             elif name in _MUTATORS and self._home_of(frame.f_code) in _FOLLOWED:
                 self.mutates = True
             return
@@ -118,7 +118,9 @@ class Recorder:
     def _home_of(self, code: types.CodeType) -> str:
         known = self._home.get(id(code))
         if known is None:
-            known = self._home[id(code)] = homes.home_of_file(code.co_filename), code
+            known = self._home[id(code)] = (
+                homes.UNSEEN if _is_collectors(code) else homes.home_of_file(code.co_filename)
+            ), code
             if known[0] in _FOLLOWED:
                 self._made |= {id(x) for x in code.co_consts if isinstance(x, types.CodeType)}
         return known[0]
@@ -136,9 +138,12 @@ class Recorder:
         home = self._home_of(caller.f_code)
         return home is homes.USER or frame.f_code.co_filename == "<string>"
 
-    def _suspect(self, function: Any) -> None:
+    def _suspect(self, frame: types.FrameType, function: Any) -> None:
         refused = refusals.of_call(function)
-        if refused is not None:
+        # The clock, a library may ask for its own sake: to wait, or to measure what it does.
+        if refused is not None and not (
+            refused is refusals.CLOCK and self._home_of(frame.f_code) is homes.QUIET
+        ):
             self._walk.refuse(*refused)
 
     def _called(self, frame: types.FrameType, code: types.CodeType) -> None:
@@ -152,12 +157,10 @@ class Recorder:
         walk = self._walk
         if code.co_argcount:
             first = frame.f_locals.get(code.co_varnames[0], MISSING)
-            for kind in (type(first), first) if isinstance(first, type) else (type(first),):
-                for base in kind.__mro__ if isinstance(kind, type) else ():
-                    found = base.__dict__.get(code.co_name, MISSING)
-                    if getattr(getattr(found, "__func__", found), "__code__", None) is code:
-                        walk.found_in_class(kind, code.co_name, getattr(found, "__func__", found))
-                        return
+            for kind in (type(first), first) if issubclass(type(first), type) else (type(first),):
+                for name, f in _in_class(kind, code):
+                    walk.found_in_class(kind, name, f)
+                    return
         if code.co_name in ("<module>", "<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>") and (
             id(code) in self._made or code.co_name == "<module>"
         ):
@@ -184,3 +187,17 @@ class Recorder:
             context: Context | None = self._walk.contexts.get(id(caller.f_code))
             if context is not None:
                 self._walk.given(context, value)
+
+
+def _is_collectors(code: types.CodeType) -> bool:
+    """Whether code runs when objects are freed, whatever else is running then."""
+    return code.co_name == "__del__" or any(getattr(f, "__code__", None) is code for f in gc.callbacks)
+
+
+def _in_class(kind: type, code: types.CodeType) -> Iterator[tuple[str, Any]]:
+    """Under which names a class, or one of its bases, has the function with that code."""
+    for base in kind.__mro__:
+        for name, found in list(base.__dict__.items()):
+            f = found if type(found) is types.FunctionType else getattr(found, "__func__", None)
+            if type(f) is types.FunctionType and f.__code__ is code:
+                yield name, f

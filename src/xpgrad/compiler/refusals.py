@@ -16,7 +16,7 @@ from typing import Any
 from xpgrad.compiler import homes
 
 _OUTSIDE = "read it outside and pass it as an argument"
-_CLOCK = ("reads the clock", _OUTSIDE)
+CLOCK = ("reads the clock", _OUTSIDE)
 _FILE = ("reads a file", _OUTSIDE)
 _SYSTEM = ("asks the operating system", _OUTSIDE)
 _CHANCE = (
@@ -27,7 +27,7 @@ _THREAD = ("starts a thread, whose reading is out of sight", "start it outside t
 
 _BY_MODULE = {
     "time": ("time time_ns perf_counter perf_counter_ns monotonic monotonic_ns process_time process_time_ns "
-             "thread_time thread_time_ns localtime gmtime ctime asctime strftime clock_gettime", _CLOCK),
+             "thread_time thread_time_ns localtime gmtime ctime asctime strftime clock_gettime", CLOCK),
     "posix": ("urandom getrandom", _CHANCE),
     "nt": ("urandom", _CHANCE),
     "_uuid": ("generate_time_safe UuidCreate", _CHANCE),
@@ -56,7 +56,7 @@ def of_call(function: Any) -> tuple[str, str] | None:
     if owner is None or isinstance(owner, types.ModuleType):
         return _FUNCTIONS.get((str(getattr(function, "__module__", None)), name))
     if name in _METHODS and isinstance(owner, type) and owner.__module__ == "datetime":
-        return _CLOCK
+        return CLOCK
     if name in _READING and isinstance(owner, (io.IOBase, types.GeneratorType)):
         return _FILE if isinstance(owner, io.IOBase) else None
     return None

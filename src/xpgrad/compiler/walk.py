@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad.compiler import homes, lookup
-from xpgrad.compiler.guards import MISSING, Contents, content_of
+from xpgrad.compiler.guards import MISSING, Contents, content_of, equal
 from xpgrad.compiler.objects import (
     BY_NAME,
     CONTAINERS,
@@ -193,6 +193,9 @@ class Walk(Values):
         if is_a(owner, type) and not owner.__flags__ & homes._HEAP:
             return STOP  # a class of C stays as it is
         if found.how == "value":
+            if not is_a(owner, type) and not equal(lookup.of_instance(owner, name).value, found.value):
+                self.consider(context, owner, outside)  # made anew each time, as the transpose of an array
+                return STOP
             if guarded:
                 self.guards.attribute(owner, name, found.value)
             else:
@@ -349,6 +352,10 @@ class Walk(Values):
                 self.consider(context, found.value, outside)
         if held is not None:
             if outside:
+                if lookup.has_hooks(type(value)):
+                    self.guards.call(partial(lookup.dict_of, value), held, ("dict", id(value)))
+                else:
+                    self.guards.attribute(value, "__dict__", held)
                 self._contents(held, of_dict)
             self._each(context, list(held.values()), outside)
         for base in (value if is_a(value, type) else type(value)).__mro__:
@@ -361,5 +368,5 @@ class Walk(Values):
         context.done.add(("all", id(base)))
         self.outside[id(base)] = base
         held = base.__dict__
-        self.guards.other(base, lambda: Contents(base, lambda b: of_mapping(b.__dict__)))
+        self.guards.other("contents", base, lambda: Contents(base, lambda b: of_mapping(b.__dict__)))
         self._each(context, [x for name, x in held.items() if not name.startswith("__")], True)
