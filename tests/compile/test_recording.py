@@ -190,6 +190,29 @@ def test_printing_logging_and_warning_are_no_reading(capsys, caplog):
     assert len(compiled.traces) == 1
 
 
+def test_what_runs_when_objects_are_freed_is_no_reading():
+    seen = []
+
+    class Timed:
+        def __del__(self):
+            seen.append(time.time())
+
+    def collected(phase, info):
+        seen.append(time.perf_counter())
+
+    def f(x):
+        Timed()
+        gc.collect(0)
+        return 2 * x
+
+    gc.callbacks.append(collected)
+    try:
+        assert compile(f)(1.0) == 2
+    finally:
+        gc.callbacks.remove(collected)
+    assert len(seen) > 1
+
+
 def test_locks_and_imports_within_are_no_reading():
     lock = threading.Lock()
 

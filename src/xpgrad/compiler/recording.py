@@ -119,8 +119,9 @@ class Recorder:
         known = self._home.get(id(code))
         if known is None:
             known = self._home[id(code)] = (
-                homes.UNSEEN if _is_collectors(code) else homes.home_of_file(code.co_filename)
-            ), code
+                (homes.UNSEEN if _is_collectors(code) else homes.home_of_file(code.co_filename)),
+                code,
+            )
             if known[0] in _FOLLOWED:
                 self._made |= {id(x) for x in code.co_consts if isinstance(x, types.CodeType)}
         return known[0]
