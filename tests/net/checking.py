@@ -91,9 +91,7 @@ class _Check:
         """Whether a product of four entries can overflow."""
         held = [*self.program.args, *(v for v in self.scope.values() if isinstance(v, np.ndarray))]
         bound = np.finfo(np.float32 if self.single else np.float64).max ** 0.25
-        return any(
-            np.any(np.abs(x[np.isfinite(x)]) > bound) for x in map(np.atleast_1d, held) if x.dtype.kind in "fc"
-        )
+        return any(np.any(~(np.abs(x) <= bound)) for x in map(np.atleast_1d, held) if x.dtype.kind in "fc")
 
     # ── values ───────────────────────────────────────────────────────────────────────────────
     def _eager(self, want):
@@ -180,14 +178,21 @@ class _Check:
         steps = self.program.steps
 
         def trail(*xs):
+            shifts = iter(xs[len(self.nums) :])
             env = {x.name: np.copy(y)[()] for x, y in zip(self.program.inputs, wide, strict=True)}
-            env |= {self.program.inputs[k].name: np.copy(x)[()] for k, x in zip(self.nums, xs, strict=True)}
+            env |= {self.program.inputs[k].name: np.copy(x)[()] for k, x in zip(self.nums, xs, strict=False)}
             seen = []
             for step in steps:
                 exec(step.text, self.scope, env)
+                made = env[step.target]
+                if step.kind == "new" and _can_be_shifted(made):
+                    env[step.target] = made + next(shifts, 0.0)
                 seen.append(np.copy(env[step.target]))
             return seen, eval(self.program.result, self.scope, env)
 
+        # Each line in any direction: what it reads may be constant along ts, and at a pole of it all the same.
+        xs = [*xs, *(0.0 for _ in steps)]
+        ts = [*ts, *(float(x) for x in self.rng.normal(size=len(steps)))]
         # Far out numbers are whole, and what rounds to whole numbers has no steps to be seen.
         if self.long:  # of these the error of the sums is asked, not the rules
             return False
@@ -328,6 +333,14 @@ class _Check:
 
 def _aval(y):
     return np.empty((), y.dtype) if hasattr(y, "dtype") else y
+
+
+def _can_be_shifted(x):
+    """Whether no other name sees it when it is replaced by what lies next to it."""
+    owned = isinstance(x, (np.floating, np.complexfloating, float)) or (
+        isinstance(x, np.ndarray) and x.base is None and x.dtype in (np.float64, np.complex128)
+    )
+    return owned and not isinstance(x, (np.float32, np.complex64))
 
 
 def check_world(program):

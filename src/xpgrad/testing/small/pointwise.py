@@ -70,7 +70,7 @@ _SENTENCES = [
     "np.unwrap({x})",
     "np.isclose({x}, 0.5) * {x}",
     "abs({x})",
-    "round({x}, 1)",
+    "np.round({x}, 1)",
     "-{x}",
     "+{x}",
     "np.invert({x} > 0)",
