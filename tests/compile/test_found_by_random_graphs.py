@@ -207,6 +207,49 @@ def test_a_mask_that_is_taken_is_zeros_and_ones():
     assert np.array_equal(compile(lambda x, m: np.take(x, m, axis=1))(x, mask), np.take(x, mask, axis=1))
 
 
+OF_INTEGERS = {
+    "<<": lambda a, b: a << b,
+    ">>": lambda a, b: a >> b,
+    "<< of a number": lambda a, b: 3 << b,
+    ">> by a number": lambda a, b: a >> 1,
+    "left_shift": np.left_shift,
+    "right_shift": np.right_shift,
+    "gcd": np.gcd,
+    "lcm": np.lcm,
+    "reciprocal": lambda a, b: np.reciprocal(np.abs(a) + 1),
+}
+
+
+@pytest.mark.parametrize("dtypes", ["int64 int64", "int8 int8", "uint8 uint8", "int16 int32", "uint64 uint64"])
+@pytest.mark.parametrize("name", OF_INTEGERS)
+def test_integers_are_shifted_and_divided_as_numpy_does_it(name, dtypes):
+    """By more places than they have, too; beside a traced float, whose gradient goes on."""
+    left, right = dtypes.split()
+    a = np.array([[1, 2, 3, 100, 0]], left) if left[0] == "u" else np.array([[1, -2, 3, 100, -100]], left)
+    b = np.array([[0], [2], [6]], right)
+    f, X = OF_INTEGERS[name], np.linspace(-1, 1, 5)
+    for g in (lambda a, b: xg.vjp(lambda x: f(a, b) * 1 + 0 * x[:1].astype(int), X)[0], compile(f)):
+        assert np.array_equal(g(a, b), f(a, b))
+    assert compile(f)(a, b).dtype == f(a, b).dtype
+    loss = lambda x, a, b: np.sum(x * f(a, b))
+    assert np.allclose(compile(xg.grad(loss))(X, a, b), np.sum(f(a, b), axis=0, dtype=float))
+
+
+def test_a_bitwise_operator_in_place_writes_to_the_array():
+    def f(n):
+        a = n * 1
+        view = a[:2]
+        view &= 1
+        a |= 4
+        a ^= 1
+        a <<= 2
+        view >>= 1
+        return a
+
+    n = np.arange(5)
+    assert np.array_equal(compile(f)(n), f(n))
+
+
 ADDED = {
     "booleans": np.array([True, False, True]),
     "a boolean": True,

@@ -85,6 +85,9 @@ def test_the_dtype_rule_is_numpys_and_gradients_keep_the_operands_dtype(name, dt
 def test_an_op_without_a_derivative_gives_zeros(name):
     op = CONSTANT[name]
     n = 2 if name in _TWO_OPERANDS else 1
+    if name in _OF_INTEGERS:
+        assert op(*[np.array([1, 2], np.int8)] * n).dtype == np.int8
+        return
     if name in _OF_BOOLEANS:
         assert op(*[np.array([True, False])] * n).dtype == bool
         return
@@ -101,7 +104,9 @@ def test_an_op_without_a_derivative_gives_zeros(name):
 _TWO_OPERANDS = {
     "heaviside", "floor_divide", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
     "logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor",
+    "left_shift", "right_shift", "gcd", "lcm",
 }  # fmt: skip
+_OF_INTEGERS = {"left_shift", "right_shift", "gcd", "lcm"}
 _OF_BOOLEANS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
 
 

@@ -239,6 +239,14 @@ def install() -> None:
         "rxor": ew.bitwise_xor,
     }
     methods |= {f"__{name}__": _compare(op) for name, op in comparisons.items()}
+    for name, op in {"lshift": ew.left_shift, "rshift": ew.right_shift}.items():
+        methods |= {
+            f"__{name}__": _compare(op),
+            f"__r{name}__": lambda self, other, op=op: _slow(op, other, self),
+        }
+    # Without these Python would bind the name anew, and a view of the array would not see it.
+    for name in ("and", "or", "xor", "lshift", "rshift"):
+        methods[f"__i{name}__"] = _in_place(methods[f"__{name}__"], name)
     for name, method in methods.items():
         setattr(Traced, name, method)
 
