@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import TimeoutError, get_context
 from pathlib import Path
 
 # Before NumPy is imported: each process has one core.
@@ -15,7 +15,9 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 CHUNK = 25
-_PATIENCE = 120  # seconds for one program
+_PATIENCE = 120  # seconds of work for one program, and five times as many of the clock
+
+_LONGEST = 30 * _PATIENCE  # seconds for what a process has been given at once
 
 
 class TooLong(BaseException):
@@ -24,6 +26,15 @@ class TooLong(BaseException):
 
 def _ring(*_):
     raise TooLong
+
+
+def _set_alarm(seconds):
+    for sign, timer, limit in (
+        (signal.SIGPROF, signal.ITIMER_PROF, seconds),
+        (signal.SIGALRM, signal.ITIMER_REAL, 5 * seconds),
+    ):
+        signal.signal(sign, _ring)
+        signal.setitimer(timer, limit)
 
 
 def one(seed, kind=None, llvm=3, cuda=0, shrink=True):
@@ -37,8 +48,7 @@ def one(seed, kind=None, llvm=3, cuda=0, shrink=True):
     generators = generators_of(seed, kind, llvm, cuda)
     found = {"seed": seed, "kind": kind, "compared": [], "refused": [], "skipped": 0}
     program = None
-    signal.signal(signal.SIGALRM, _ring)
-    signal.alarm(_PATIENCE)
+    _set_alarm(_PATIENCE)
     try:
         program = draw(seed, kind)
         outcome = check(program, generators)
@@ -46,14 +56,14 @@ def one(seed, kind=None, llvm=3, cuda=0, shrink=True):
     except Difference as error:
         small, text = (program, error)
         if shrink:
-            signal.alarm(_PATIENCE)
+            _set_alarm(_PATIENCE)
             small, text = shrunk(program, generators, error)
         found |= {"differs": str(text), "source": small.source, "whole": program.source}
     except TooLong:
         source = program.source if program is not None else "(while it was drawn)"
         found |= {"differs": f"took more than {_PATIENCE} s", "source": source, "whole": source}
     finally:
-        signal.alarm(0)
+        _set_alarm(0)
     return found
 
 
@@ -71,8 +81,8 @@ def run(start, count, *, jobs=1, seconds=None, first=None, without=(), say=print
         [seed for seed in range(a, min(a + CHUNK, start + count)) if seed not in without]
         for a in range(start, start + count, CHUNK)
     ]
-    stopped = False
-    for found in _every(seeds, jobs, options):
+    end = None if seconds is None else began + seconds
+    for found in _every(seeds, jobs, options, end):
         for x in found:
             total["programs"] += 1
             kinds[x["kind"]] += 1
@@ -87,21 +97,31 @@ def run(start, count, *, jobs=1, seconds=None, first=None, without=(), say=print
                     break
         over = seconds is not None and time.monotonic() - began > seconds
         if over or (first is not None and len(total["differ"]) >= first):
-            stopped = True
             break
+    stopped = total["programs"] < sum(map(len, seeds))
     total["seconds"] = round(time.monotonic() - began, 1)
     total |= {"stopped": stopped, "kinds": dict(kinds), "compared": dict(compared.most_common())}
     total |= {"with something refused": programs_refused, "refused": dict(refused.most_common(40))}
     return total
 
 
-def _every(seeds, jobs, options):
+def _every(seeds, jobs, options, end):
     if jobs == 1:
         yield from (chunk(part, options) for part in seeds)
         return
     # A pool that is left is ended at once, whatever its processes are at.
     with get_context("spawn").Pool(jobs, maxtasksperchild=40) as pool:
-        yield from pool.imap_unordered(partial(chunk, options=options), seeds)
+        results = pool.imap_unordered(partial(chunk, options=options), seeds)
+        for _ in seeds:
+            left = _LONGEST if end is None else max(0.0, end - time.monotonic())
+            try:
+                yield results.next(min(left, _LONGEST))
+            except TimeoutError:
+                if left >= _LONGEST:
+                    raise RuntimeError(
+                        "no process has given a result for a long time: were they ended?"
+                    ) from None
+                return
 
 
 def write(path, total):
