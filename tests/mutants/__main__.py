@@ -25,14 +25,20 @@ from mutants.applying import ROOT, every, nets
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.split("\n")[0])
     parser.add_argument("--only", default="", help="mutants whose group or item has this text")
+    parser.add_argument(
+        "--leave", default="", help="groups that are no matter of traced code, with commas between"
+    )
     parser.add_argument("--programs", type=int, default=3000, help="random programs at most (default: 3000)")
     parser.add_argument("--seconds", type=float, default=120, help="for each net of a mutant (default: 120)")
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time (default: 1)")
     parser.add_argument("--without", default="", help="seeds to leave out: those that differ without a mutant")
+    parser.add_argument(
+        "--own", action="store_true", help="of the sweeps and tests those of a mutant's group alone"
+    )
     parser.add_argument("--again", action="store_true", help="those that the file of --json has, too")
     parser.add_argument("--json", help="write the results to this file, and go on from what it has")
     args = parser.parse_args()
-    chosen = [m for m in every() if args.only in f"{m.group} {m.item}"]
+    chosen = [m for m in every() if args.only in f"{m.group} {m.item}" and m.group not in args.leave.split(",")]
     path = Path(args.json) if args.json else None
     results = json.loads(path.read_text()) if path is not None and path.exists() and not args.again else []
     done = {(r["group"], r["item"]) for r in results}
@@ -110,7 +116,8 @@ def _written(mutant, env, args, scratch):
 
 def _pytest(files, mutant, env, args):
     # Those of the mutant's own group first.
-    ordered = [*files.get(mutant.group, []), *(f for g, fs in files.items() if g != mutant.group for f in fs)]
+    others = [] if args.own else [f for group, fs in files.items() if group != mutant.group for f in fs]
+    ordered = [*files.get(mutant.group, []), *others]
     ordered = [f for f in dict.fromkeys(ordered) if (ROOT / f.split("::")[0]).exists()]
     if not ordered:
         return {}
