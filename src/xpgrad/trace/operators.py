@@ -136,6 +136,10 @@ def _what() -> str:
     return "operand"
 
 
+def _reflected(op: Op) -> Callable[[Any, Any], Any]:
+    return lambda self, other: _slow(op, other, self)
+
+
 def _compare(op: Op) -> Callable[[Any, Any], Any]:
     """Comparisons have no tangent: the result belongs to the level below."""
     return lambda self, other: _slow(op, self, other)
@@ -242,7 +246,7 @@ def install() -> None:
     for name, op in {"lshift": ew.left_shift, "rshift": ew.right_shift}.items():
         methods |= {
             f"__{name}__": _compare(op),
-            f"__r{name}__": lambda self, other, op=op: _slow(op, other, self),
+            f"__r{name}__": _reflected(op),
         }
     # Without these Python would bind the name anew, and a view of the array would not see it.
     for name in ("and", "or", "xor", "lshift", "rshift"):
