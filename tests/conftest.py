@@ -8,6 +8,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -18,9 +19,34 @@ from xpgrad.backends import reference
 from xpgrad.devices import gpu_status, to_device
 from xpgrad.trace import graph_of
 
-if "XPGRAD_CACHE_DIR" not in os.environ:  # the workers of xdist find that of the process that started them
-    os.environ["XPGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="xpgrad-test-")
-    atexit.register(shutil.rmtree, os.environ["XPGRAD_CACHE_DIR"], ignore_errors=True)
+# For our kernels, and for what the shim compiles. The workers of xdist use the folders of their parent.
+for _name in ("XPGRAD_CACHE_DIR", "XPGRAD_SHIM_DIR"):
+    if _name not in os.environ:
+        os.environ[_name] = tempfile.mkdtemp(prefix="xpgrad-test-")
+        atexit.register(shutil.rmtree, os.environ[_name], ignore_errors=True)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slowest-files", type=int, default=0, metavar="N", help="show the N slowest files")
+
+
+def pytest_configure(config):
+    """Without what is slow, random programs are fewer as well: one of eight."""
+    os.environ.setdefault("XPGRAD_TEST_SHARE", "8" if config.option.markexpr == "not slow" else "1")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """The files that took longest, by the sum of their tests, setup and teardown included."""
+    spent = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                spent[report.nodeid.partition("::")[0]] += report.duration
+    if n := config.option.slowest_files:
+        terminalreporter.section(f"slowest {n} files, of {sum(spent.values()):.0f} s in all")
+        for name, seconds in spent.most_common(n):
+            terminalreporter.write_line(f"{seconds:7.1f} s  {name}")
+
 
 GPU = pytest.param("gpu", marks=pytest.mark.gpu)
 

@@ -134,6 +134,7 @@ def test_a_sample_of_rows_spans_the_year():
     assert any("5,000 flights" in note for note in problem.notes)
 
 
+@pytest.mark.slow
 def test_these_columns_carry_an_auc_above_069(year):
     model = LogisticRegression(C=1e6, max_iter=300).fit(year.X.T, year.Y[0])
     assert roc_auc_score(year.Y_test[0], model.decision_function(year.X_test.T)) > 0.695

@@ -167,6 +167,10 @@ if missing() is None:
 ON_CARD = pytest.param(OnCard(), marks=pytest.mark.gpu)
 
 
+# The C++ compiler takes longer than all that a case does besides.
+PARAMS = [pytest.param(c, marks=pytest.mark.slow if c.name == "cuda" else ()) for c in COMPILERS]
+
+
 def _name(compiler):
     return compiler.name
 
@@ -178,12 +182,21 @@ def _there(request):
     return request.param
 
 
-@pytest.fixture(params=[*COMPILERS, ON_CARD], ids=_name)
+@pytest.fixture(params=[*PARAMS, ON_CARD], ids=_name)
 def compiler(request):
     return _there(request)
 
 
-@pytest.fixture(params=[*COMPILERS[1:], ON_CARD], ids=_name)
+@pytest.fixture(params=["here", pytest.param("gpu", marks=pytest.mark.gpu)])
+def compilers(request):
+    """All of this machine's, for a test that takes long to say what is right; or that for a GPU."""
+    if request.param == "gpu":
+        request.getfixturevalue("real_gpu")
+        return [ON_CARD.values[0]]
+    return COMPILERS
+
+
+@pytest.fixture(params=[*PARAMS[1:], ON_CARD], ids=_name)
 def generator(request):
     """`xg.compile` alone, for what the reference does not have: `explain`, results that are copies."""
     return _there(request)

@@ -7,6 +7,7 @@ repeats some.
 
 import os
 import zlib
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -26,11 +27,15 @@ _settings = settings(derandomize=True, deadline=None, suppress_health_check=list
 EVERY = bool(os.environ.get("XPGRAD_TEST_EVERY_PROGRAM"))
 
 
+# A run without what is slow has one of so many.
+_SHARE = int(os.environ["XPGRAD_TEST_SHARE"])
+
+
 def _count(n):
-    return settings(_settings, max_examples=n)
+    return settings(_settings, max_examples=max(n // _SHARE, 10))
 
 
-def _check(compiler, program, transform=None, extra=()):
+def _check(compilers, program, transform=None, extra=()):
     """Compiled, ``transform(program)`` is what it is in NumPy, and is so the second time."""
     try:
         expected = program.expect(transform, extra)
@@ -41,15 +46,28 @@ def _check(compiler, program, transform=None, extra=()):
             raise
         reject()
     assume(expected.tame)
-    if not _is_taken(compiler, program):
-        return
-    args = (*program.args, *extra)
-    run = compiler.compile(program if transform is None else transform(program))
-    for _ in range(2):
-        expected.check(run(*args))
-    made = program.args
-    for k, (before, after) in enumerate(zip(made, args, strict=False)):
-        assert np.array_equal(before, after), f"argument {k} was written to\n{program}"
+    for compiler in compilers:
+        if not _is_taken(compiler, program):
+            continue
+        args = (*program.args, *extra)
+        run = compiler.compile(program if transform is None else transform(program))
+        with _named(compiler):
+            for _ in range(2):
+                expected.check(run(*args))
+        for k, (before, after) in enumerate(zip(program.args, args, strict=False)):
+            assert np.array_equal(before, after), (
+                f"argument {k} was written to by the {compiler.name}\n{program}"
+            )
+
+
+@contextmanager
+def _named(compiler):
+    """An error says whose it is."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"compiled by: {compiler.name}")
+        raise
 
 
 def _is_taken(compiler, program):
@@ -69,35 +87,35 @@ def _tangents(program):
 @pytest.mark.parametrize("samples", ["rows", "columns"])
 @_count(300)
 @given(data=st.data())
-def test_values_in_float64_agree_with_numpy(compiler, samples, data):
-    _check(compiler, data.draw(programs(samples=samples, dtype="float64")))
+def test_values_in_float64_agree_with_numpy(compilers, samples, data):
+    _check(compilers, data.draw(programs(samples=samples, dtype="float64")))
 
 
 @pytest.mark.parametrize("samples", ["rows", "columns"])
 @_count(300)
 @given(data=st.data())
-def test_values_in_float32_agree_with_numpy(compiler, samples, data):
-    _check(compiler, data.draw(programs(samples=samples, dtype="float32")))
+def test_values_in_float32_agree_with_numpy(compilers, samples, data):
+    _check(compilers, data.draw(programs(samples=samples, dtype="float32")))
 
 
 @_count(300)
 @given(program=programs(dtype="mixed"))
-def test_values_of_mixed_dtypes_agree_with_numpy(compiler, program):
-    _check(compiler, program)
+def test_values_of_mixed_dtypes_agree_with_numpy(compilers, program):
+    _check(compilers, program)
 
 
 # ── derivatives ──────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("samples", ["rows", "columns"])
 @_count(320)
 @given(data=st.data())
-def test_values_and_gradients_agree_with_eager_ones(compiler, samples, data):
+def test_values_and_gradients_agree_with_eager_ones(compilers, samples, data):
     program = data.draw(programs(scalar=True, samples=samples))
-    _check(compiler, program, lambda f: xg.value_and_grad(f, argnums=program.argnums))
+    _check(compilers, program, lambda f: xg.value_and_grad(f, argnums=program.argnums))
 
 
 @_count(240)
 @given(program=programs(max_steps=7))
-def test_tangents_agree_with_eager_ones(compiler, program):
+def test_tangents_agree_with_eager_ones(compilers, program):
     n, nums = len(program.inputs), program.argnums
     outs = [np.asarray(x).dtype.kind for x in flatten(program.expected.value)[0]]
     assume(all(kind == "f" for kind in outs))
@@ -114,14 +132,14 @@ def test_tangents_agree_with_eager_ones(compiler, program):
 
         return pushed
 
-    _check(compiler, program, transform, _tangents(program))
+    _check(compilers, program, transform, _tangents(program))
 
 
 @_count(160)
 @given(program=programs(scalar=True, max_steps=6))
-def test_hessian_products_agree_with_eager_ones(compiler, program):
+def test_hessian_products_agree_with_eager_ones(compilers, program):
     _check(
-        compiler, program, lambda f: lambda *args: xg.hvp(f, program.argnums[0])(*args), _tangents(program)[:1]
+        compilers, program, lambda f: lambda *args: xg.hvp(f, program.argnums[0])(*args), _tangents(program)[:1]
     )
 
 

@@ -39,7 +39,7 @@ def _softmax_data(dtype):
     return rng.normal(size=(50, 10)).astype(dtype), X, np.eye(10, dtype=dtype)[rng.integers(0, 10, 20_000)]
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("f", "data"), [(logistic, _logistic_data), (softmax, _softmax_data)])
 def test_one_two_and_seven_threads_give_the_same_bytes(threaded, f, data, dtype):
     args = data(dtype)

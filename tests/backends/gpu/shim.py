@@ -16,6 +16,7 @@ and to each a launcher is added, which runs the blocks one after another::
 import atexit
 import ctypes
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -29,9 +30,12 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 HEADER = Path(__file__).with_name("shim.h")
-OPTIONS = "-std=c++17 -O1 -shared -fPIC -ffp-contract=off -fno-strict-aliasing".split()
+# Kernels are compiled once and run a few times on few entries: -Og and gold take half the time of -O1 and ld.
+OPTIONS = "-std=c++17 -Og -shared -fPIC -ffp-contract=off -fno-strict-aliasing".split()
+if shutil.which("ld.gold"):
+    OPTIONS.append("-fuse-ld=gold")
 # A call that is made of a loop is not instrumented. The libraries are named since the option brings another.
-WATCHED = "-DXG_SHIM_RACES -g1 -fsanitize=thread -fno-tree-loop-distribute-patterns".split()
+WATCHED = "-DXG_SHIM_RACES -fsanitize=thread -fno-tree-loop-distribute-patterns".split()
 LIBRARIES = "-Wl,-Bsymbolic -nodefaultlibs -lstdc++ -lm -lc".split()
 _KERNEL = re.compile(
     r'extern\s+"C"\s+__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+'
@@ -65,6 +69,9 @@ def missing():
 
 @cache
 def _folder():
+    """Where libraries are kept: for all processes of one run of the tests, or for this one."""
+    if "XPGRAD_SHIM_DIR" in os.environ:
+        return Path(os.environ["XPGRAD_SHIM_DIR"])
     folder = tempfile.mkdtemp(prefix="xpgrad-shim-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
@@ -157,9 +164,9 @@ class Module:
 class WatchedModule(Module):
     """A compiled source whose accesses `races.cpp` watches."""
 
-    def __init__(self, path, kernels, source):
+    def __init__(self, path, kernels, with_lines, source):
         super().__init__(path, kernels)
-        self._path, self._lines = path, source.splitlines()
+        self._with_lines, self._lines = with_lines, source.splitlines()
         self._library.xg_race_array.argtypes = _ARRAY
         self._library.xg_race_found.restype = ctypes.c_char_p
         self._library.xg_race_where.restype = ctypes.c_ulong
@@ -175,7 +182,8 @@ class WatchedModule(Module):
         found = self._library.xg_race_found().decode()
         if not found:
             return ""
-        where = ["addr2line", "-i", "-e", str(self._path), hex(self._library.xg_race_where())]
+        # The same code at the same addresses; lines are asked for seldom, and take time.
+        where = ["addr2line", "-i", "-e", str(self._with_lines()), hex(self._library.xg_race_where())]
         told = subprocess.run(where, capture_output=True, text=True, check=False).stdout
         lines = [int(k) for k in re.findall(r"(?:^|/)source:(\d+)", told, re.MULTILINE)]
         return "\n    ".join([found, *(f"line {k}: {self._lines[k - 1].strip()}" for k in lines)])
@@ -201,47 +209,61 @@ class Shim:
         RuntimeError
             With the compiler's message, which has the line of the source.
         """
-        key = hashlib.sha256(source.encode()).hexdigest()[:24]
-        if key not in self._modules:
-            self._modules[key] = self._compiled(key, source)
-        return self._modules[key]
+        if source not in self._modules:
+            self._modules[source] = self._made(source)
+        return self._modules[source]
 
-    def _compiled(self, key, source):
+    def _made(self, source):
         kernels = {
             name: [Parameter(p) for p in params.split(",") if p.strip()]
             for name, params in _KERNEL.findall(source)
         }
         if len(kernels) != source.count("__global__"):
             raise RuntimeError(f"kernels whose heads are not understood, beside {', '.join(kernels)}")
-        text = "\n".join(
-            [
-                "#define XG_SHIM",
-                f'#include "{HEADER}"',
-                '#line 1 "source"',
-                source,
-                *[_launcher(name, parameters) for name, parameters in kernels.items()],
-            ]
-        )
-        path = _folder() / f"{key}{'-watched' * self._races}.cpp"
-        path.write_text(text, encoding="utf-8")
-        library = path.with_suffix(".so")
-        watcher = [_watcher(), *LIBRARIES] if self._races else []
-        _compile(source, *self._options, path, *watcher, "-o", library)
-        return WatchedModule(library, kernels, source) if self._races else Module(library, kernels)
+        library = self._library(source, kernels)
+        if not self._races:
+            return Module(library, kernels)
+        return WatchedModule(library, kernels, lambda: self._library(source, kernels, "-g1"), source)
+
+    def _library(self, source, kernels, *more):
+        """The path of ``source`` compiled, by this process or by another of the same run."""
+        options = [*self._options, *more]
+        key = hashlib.sha256("\n".join([*options, source]).encode()).hexdigest()[:24]
+        library = _folder() / f"{key}.so"
+        if not library.exists():
+            text = "\n".join(
+                [
+                    "#define XG_SHIM",
+                    f'#include "{HEADER}"',
+                    '#line 1 "source"',
+                    source,
+                    *[_launcher(name, parameters) for name, parameters in kernels.items()],
+                ]
+            )
+            watcher = [_watcher(), *LIBRARIES] if self._races else []
+            _compile(source, library, text, *options, "-xc++", "-", "-xnone", *watcher)
+        return library
 
 
-def _compile(source, *options):
-    done = subprocess.run(["g++", *map(str, options)], capture_output=True, text=True, check=False)
+def _compile(source, made, text, *options):
+    """Have g++ make the file ``made`` of ``text``, whole or not at all; its complaints are about ``source``."""
+    handle, scratch = tempfile.mkstemp(dir=_folder())
+    os.close(handle)
+    command = ["g++", *map(str, options), "-o", scratch]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(_complaint(done.stderr, source))
+    os.replace(scratch, made)
 
 
 @cache
 def _watcher():
     """`races.cpp`, compiled."""
     made = _folder() / "races.o"
-    options = "-std=c++17 -O2 -fPIC -fno-exceptions -Wall -Wextra -Werror -c".split()
-    _compile("", *options, HEADER.with_name("races.cpp"), "-o", made)
+    if not made.exists():
+        text = HEADER.with_name("races.cpp").read_text(encoding="utf-8")
+        options = "-std=c++17 -O2 -fPIC -fno-exceptions -Wall -Wextra -Werror -c -xc++ -".split()
+        _compile("", made, text, *options)
     return made
 
 

@@ -14,6 +14,7 @@ from backends.gpu.test_texts import arguments, logistic, softmax
 from cases.programs import CASES
 from xpgrad.backends import programs
 from xpgrad.backends.gpu.cuda import nvrtc
+from xpgrad.backends.gpu.cuda.printing.source import prelude
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 
@@ -28,6 +29,13 @@ ARCHITECTURES = ("sm_70", "sm_80", "sm_90") if nvrtc.version()[0] == 12 else ("s
 TARGETS = {"in one block": None, "in a loop": Target(1 << 12, small=0)}
 
 
+# A call of NVRTC for one kernel reads the prelude for most of its time; one for many programs does so once.
+NAMES = list(CASES)
+PARTS = [NAMES[k : k + 8] for k in range(0, len(NAMES), 8)]
+FOR_ALL = [pytest.param(arch, marks=() if arch == "sm_80" else pytest.mark.slow) for arch in ARCHITECTURES]
+_HEAD = r'("C" __global__ void __launch_bounds__\([^)]*\) )(\w+)(?=\()'
+
+
 def texts_of(f, args, target=None):
     """The modules that the CUDA generator writes for ``f``, each once."""
     device = Collector()
@@ -36,29 +44,59 @@ def texts_of(f, args, target=None):
     return device.texts
 
 
-def check(f, args, target, arch):
-    for text in texts_of(f, args, TARGETS[target]):
-        found = nvrtc.compile_cubin(text, arch).resources
-        assert set(found) == set(kernels_in(text))
-        for kernel, used in found.items():
-            assert 0 < used.registers <= 255, kernel
+def joined(texts):
+    """One module of several: each but the prelude in a namespace, its kernels under names of their own."""
+    begins = prelude()
+    bodies = []
+    for name, text in texts.items():
+        assert text.startswith(begins)
+        body = re.sub(_HEAD, rf"\1{name}_\2", text.removeprefix(begins))
+        bodies.append(f"namespace of_{name} {{\n{body}\n}}")
+    return begins + "\n".join(bodies)
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", CASES)
-def test_the_kernels_of_the_corpus_compile(name, dtype, target, arch):
-    case = CASES[name]
-    check(xg.value_and_grad(case.f) if case.scalar else case.f, case.args(33, dtype), target, arch)
+def check(drawn, arch):
+    """Every kernel of the programs ``(name, f, args, target)`` becomes machine code for ``arch``."""
+    texts = {}
+    for name, f, args, target in drawn:
+        for k, text in enumerate(texts_of(f, args, TARGETS[target])):
+            if text not in texts.values():
+                texts[f"{name}_{target.replace(' ', '_')}_{k}"] = text
+    found = nvrtc.compile_cubin(joined(texts), arch).resources
+    assert set(found) == {f"{name}_{kernel}" for name, text in texts.items() for kernel in kernels_in(text)}
+    for kernel, used in found.items():
+        assert 0 < used.registers <= 255, kernel
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("features", [32, 784])
-@pytest.mark.parametrize("f", [logistic, softmax])
-def test_kernels_for_many_features_compile(f, features, dtype, arch):
-    check(xg.value_and_grad(f), (*arguments(f, features, 1000, dtype), 0.1), "in a loop", arch)
+@pytest.mark.parametrize("arch", FOR_ALL)
+@pytest.mark.parametrize("names", PARTS, ids=[f"{part[0]} to {part[-1]}" for part in PARTS])
+def test_the_kernels_of_the_corpus_compile(names, arch):
+    drawn = []
+    for name in names:
+        case = CASES[name]
+        f = xg.value_and_grad(case.f) if case.scalar else case.f
+        drawn += [
+            (f"{name}_{dtype}", f, case.args(33, np.dtype(dtype).type), target)
+            for dtype in ("float64", "float32")
+            for target in TARGETS
+        ]
+    check(drawn, arch)
+
+
+@pytest.mark.parametrize("arch", FOR_ALL)
+def test_kernels_for_many_features_compile(arch):
+    drawn = [
+        (
+            f"{f.__name__}_{features}_{dtype}",
+            xg.value_and_grad(f),
+            (*arguments(f, features, 1000, np.dtype(dtype).type), 0.1),
+            "in a loop",
+        )
+        for f in (logistic, softmax)
+        for features in (32, 784)
+        for dtype in ("float64", "float32")
+    ]
+    check(drawn, arch)
 
 
 @pytest.mark.parametrize("arch", [a for a in ARCHITECTURES if a != "sm_70"])
@@ -76,7 +114,7 @@ def test_sums_that_warps_own_are_in_registers(classes, arch):
 
 
 def kernels_in(text):
-    return re.findall(r'"C" __global__ void __launch_bounds__\([^)]*\) (\w+)\(', text)
+    return [name for _, name in re.findall(_HEAD, text)]
 
 
 def test_float32_kernels_have_no_float64_arithmetic_but_sums_of_blocks():

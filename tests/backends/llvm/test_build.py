@@ -177,6 +177,7 @@ def test_several_threads_may_compile_and_load_at_once():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.slow
 def test_a_child_forked_while_a_thread_compiles_can_call_compile_and_load():
     # In a process of its own, which has no threads but these.
     code = """
