@@ -308,3 +308,15 @@ def test_float32_takes_float64_in_place_and_stays_float32():
     out, pullback = xg.vjp(f, np.ones(3, np.float32))
     assert out.dtype == np.float32
     assert pullback(out)[0].dtype == np.float32
+
+
+def test_axes_of_length_1_in_front_of_a_written_value_are_no_matter():
+    def f(y):
+        a = y * np.ones((2, 3, 1))
+        a[[0, 0, 1], 0:1, 0] = y
+        return a
+
+    y = np.full((1, 1, 1), 2.0)
+    assert np.array_equal(xg.vjp(f, y)[0], f(y))
+    assert xg.grad(lambda y: np.sum(f(y)))(y) == np.sum(f(np.ones((1, 1, 1))))
+    assert np.array_equal(xg.compile(f)(y), f(y))

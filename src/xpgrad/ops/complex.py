@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad.core import Aval, aval_of
-from xpgrad.ops._define import elementwise, floating, promote
+from xpgrad.ops._define import elementwise, promote
 from xpgrad.ops.elementwise import sign, where
 
 
@@ -54,10 +54,20 @@ absolute = elementwise(
     pulls=(lambda g, z, x: g * _phase(x, z),),
     domain=(0.3, 3.0),
 )
+
+
+def _angle_dtype(x: Aval) -> np.dtype[Any]:
+    """That of ``arctan2(0, x)`` for real numbers, as NumPy has it: float16 for 8 bits."""
+    if x.dtype.kind == "c":
+        return _real_dtype(x)
+    dtype: np.dtype[Any] = np.arctan2.resolve_dtypes((int, x.dtype, None))[-1]
+    return dtype
+
+
 angle = elementwise(
     "angle",
     _push_angle,
     pulls=(_pull_angle,),
-    dtype=lambda x: _real_dtype(Aval((), floating(x))),
+    dtype=_angle_dtype,
     domain=(0.3, 3.0),
 )

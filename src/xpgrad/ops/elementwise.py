@@ -35,8 +35,9 @@ def _power_base(t: Any, _z: Any, x: Any, y: Any) -> Any:
         if y == 2:
             return (2 * t) * x
         return (y * t) * x ** (y - 1) if y != 0 else zero()
-    # 0 * x**-1 at x = 0 would be NaN where the derivative of x**0 is 0.
-    return t * (y * x ** where(y == 0, 1, y - 1))
+    # 0 * x**-1 at x = 0 would be NaN where the derivative of x**0 is 0. Elsewhere y = 0 is no exception: the
+    # next derivative in y is not 0 there.
+    return t * (y * x ** where((x == 0) & (y == 0), 1, y - 1))
 
 
 def _power_exponent(t: Any, z: Any, x: Any, _y: Any) -> Any:
@@ -122,22 +123,24 @@ def _unless_zero(z: Any) -> Any:
 # 2-norm and the complex modulus), and arctan2 a jump.
 hypot = elementwise(
     "hypot",
-    lambda t, z, x, _y: t * x / _unless_zero(z),
-    lambda t, z, _x, y: t * y / _unless_zero(z),
+    lambda t, z, x, _y: t * where(z == 0, 0, x / _unless_zero(z)),
+    lambda t, z, _x, y: t * where(z == 0, 0, y / _unless_zero(z)),
     domain=_positive,
     holomorphic=False,
 )
 
 
-def _over_square(t: Any, x: Any, y: Any) -> Any:
-    """``t / (x^2 + y^2)``, and 0 at the origin, where ``t`` is 0."""
-    return t / where((x == 0) & (y == 0), 1, x * x + y * y)
+def _over_square(t: Any, x: Any, y: Any, of: Any) -> Any:
+    """``t of / (x^2 + y^2)``, and 0 at the origin; no square is taken, which might underflow."""
+    r = hypot(x, y)
+    over = _unless_zero(r)
+    return t * where(r == 0, 0, of / over) / over
 
 
 arctan2 = elementwise(
     "arctan2",
-    lambda t, _z, x, y: _over_square(t * y, x, y),
-    lambda t, _z, x, y: _over_square(-t * x, x, y),
+    lambda t, _z, x, y: _over_square(t, x, y, y),
+    lambda t, _z, x, y: _over_square(-t, x, y, x),
     domain=_positive,
     holomorphic=False,
 )
@@ -230,7 +233,10 @@ rint = constant("rint")
 sign = constant("sign")
 heaviside = constant("heaviside")
 floor_divide = constant("floor_divide", domain=(0.5, 2.0))
-round = constant("round", lambda x, *, decimals=0: Aval(x.shape, x.dtype))
+round = constant(
+    "round",
+    lambda x, *, decimals=0: Aval(x.shape, np.dtype(np.float16) if x.dtype.kind == "b" else x.dtype),
+)
 equal = constant("equal")
 not_equal = constant("not_equal")
 less = constant("less")

@@ -179,11 +179,12 @@ scatter_sum = linear("scatter_sum", _scatter_sum, variadic=_pull_scatter_sum, jo
 
 def _index_update(x: Aval, v: Aval, *arrays: Aval, index: Any) -> Aval:
     at = _indexed("setitem", x, index, arrays)
+    extra = max(v.ndim - len(at), 0)  # axes in front, of length 1, are no matter
     try:
-        fits = np.broadcast_shapes(v.shape, at) == at
+        fits = np.broadcast_shapes(v.shape[extra:], at) == at and set(v.shape[:extra]) <= {1}
     except ValueError:
         fits = False
-    if not fits and v.shape[v.ndim - len(at) :] != at:
+    if not fits:
         raise ShapeError(
             message(f"setitem: the value does not broadcast to {at}", {"array": str(x), "value": str(v)})
         )
