@@ -48,7 +48,11 @@ class Pending:
             if y is None:
                 factor = -factor
             elif isinstance(y, SCALAR_TYPES) and aval_of(y).dtype.kind != "c":
+                if name == "divide" and y == 0:
+                    return False
                 factor = factor * y if name == "multiply" else factor / y
+                if not _in_range(factor, array.dtype):
+                    return False
             elif type(y) is type(array) and y.shape == array.shape and y.dtype == array.dtype:
                 found.append((name, y))
             else:
@@ -75,6 +79,12 @@ class Pending:
             block = slice(start, start + _BLOCK)
             _carry_out(flat[block], [(name, y[block]) for name, y in steps], factor)
         return array
+
+
+def _in_range(factor: Any, dtype: Any) -> bool:
+    """Whether ``factor`` has all its digits in ``dtype``: not over, under or beside its normal numbers."""
+    limits = np.finfo(dtype)
+    return bool(limits.tiny <= abs(factor) <= limits.max)
 
 
 def _carry_out(x: Any, steps: Sequence[tuple[str, Any]], factor: Any) -> None:

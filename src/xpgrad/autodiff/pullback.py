@@ -20,6 +20,7 @@ from xpgrad.autodiff.pending import Pending
 from xpgrad.autodiff.slices import Slices
 from xpgrad.core import SCALAR_TYPES, Op, Value, aval_of
 from xpgrad.core.graph import operand_aval
+from xpgrad.core.scalars import POLES, by_numpy
 from xpgrad.ops.complex import real
 from xpgrad.ops.indexing import ScatterAdd, scatter_add
 from xpgrad.ops.shape import broadcast_to, full_like
@@ -133,7 +134,10 @@ class _Sweep:
                 raise NotDifferentiableError(
                     message(f"{op.name}: no derivative is known in operand {i}", _got(node), at=node.at)
                 )
-            c = rule(g, *saved, **params) if params else rule(g, *saved)
+            try:
+                c = rule(g, *saved, **params) if params else rule(g, *saved)
+            except POLES:
+                c = by_numpy(rule, g, *saved, **params)
             if c is None:
                 continue
             if debugging.nans and not self.within:

@@ -14,6 +14,7 @@ from numpy.linalg import LinAlgError
 
 from xpgrad._errors import NotDifferentiableError, describe, message
 from xpgrad.core import Op, is_inexact
+from xpgrad.core.scalars import POLES, by_numpy
 from xpgrad.ops.complex import real
 from xpgrad.ops.shape import astype, broadcast_to, full_like
 from xpgrad.trace import debugging
@@ -74,7 +75,10 @@ def push(op: Op, ts: Sequence[Any], z: Any, xs: Sequence[Any], params: Mapping[s
             raise NotDifferentiableError(
                 message(f"{op.name}: no derivative is known in operand {i}", {f"operand {i}": describe(xs[i])})
             )
-        part = rule(t, z, *xs, **params)
+        try:
+            part = rule(t, z, *xs, **params)
+        except POLES:
+            part = by_numpy(rule, t, z, *xs, **params)
         if part is not None:
             total = part if total is None else total + part
     return total

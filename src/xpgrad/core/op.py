@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad._errors import DeviceError, DTypeError, describe, message
+from xpgrad.core.scalars import RAISING, without_poles
 
 Rule = Callable[..., Any]
 
@@ -197,6 +198,8 @@ class Op:
 
     def _find_row(self, rank: int) -> Rule:
         row = _carriers[rank or _NUMPY].row(self)
+        if rank == _SCALAR and self.name in RAISING:
+            row = without_poles(row)
         self.rows[rank] = row
         return row
 

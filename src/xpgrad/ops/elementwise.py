@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad.core import OPS, Aval
+from xpgrad.core.scalars import raised
 from xpgrad.ops._define import constant, elementwise, promote, zero
 
 _positive = (0.3, 3.0)
@@ -34,7 +35,7 @@ def _power_base(t: Any, _z: Any, x: Any, y: Any) -> Any:
     if isinstance(y, (int, float)):
         if y == 2:
             return (2 * t) * x
-        return (y * t) * x ** (y - 1) if y != 0 else zero()
+        return (y * t) * raised(x, y - 1) if y != 0 else zero()
     # 0 * x**-1 at x = 0 would be NaN where the derivative of x**0 is 0. Elsewhere y = 0 is no exception: the
     # next derivative in y is not 0 there.
     return t * (y * x ** where((x == 0) & (y == 0), 1, y - 1))

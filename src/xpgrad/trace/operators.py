@@ -14,6 +14,7 @@ import numpy as np
 
 from xpgrad._errors import DTypeError, ShapeError, XpgradError, message
 from xpgrad.core import Op, Value, aval_of, is_inexact
+from xpgrad.core.scalars import POLES, raised
 from xpgrad.devices.door import admitted, is_data
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
@@ -57,7 +58,7 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         except XpgradError:
             raise
         except _failures as error:
-            raise explained(op, (x, y), _NO_PARAMS, error) from error
+            z = _at_pole(op, x, y, error)
         if left is None and right is None:
             if not is_inexact(z):
                 check_operands(op, (x, y))
@@ -76,7 +77,7 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         except XpgradError:
             raise
         except _failures as error:
-            raise explained(op, (other, y), _NO_PARAMS, error) from error
+            z = _at_pole(op, other, y, error)
         if right is None:
             if not is_inexact(z):
                 check_operands(op, (other, y))
@@ -104,6 +105,16 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         return Traced(tape, value, z)
 
     return method, reflected
+
+
+def _at_pole(op: Op, x: Any, y: Any, error: Exception) -> Any:
+    """What NumPy gives where Python's numbers have no value; else the error, explained."""
+    try:
+        if isinstance(error, POLES):
+            return op(x, y)
+    except _failures as again:
+        error = again
+    raise explained(op, (x, y), _NO_PARAMS, error) from error
 
 
 def _over(reflected: Callable[..., Any]) -> Callable[..., Any]:
@@ -191,7 +202,7 @@ def _pow(self: Any, other: Any, modulo: Any = None) -> Any:
     return _power(self, other)
 
 
-_power, _rpower = _binary(ew.power, operator.pow)
+_power, _rpower = _binary(ew.power, raised)
 
 _ARITHMETIC = {
     "add": (ew.add, operator.add),
