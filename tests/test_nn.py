@@ -149,8 +149,8 @@ def test_one_hot_puts_classes_where_axis_says(put):
 @pytest.mark.parametrize(
     ("labels", "error", "says"),
     [
-        ([0, 3], DataError, r"one_hot: class 3 is outside 0 \.\.\. 2"),
-        ([-1, 2], DataError, r"one_hot: class -1 is outside 0 \.\.\. 2"),
+        ([0, 3], DataError, r"one_hot: labels must be classes 0 \.\.\. 2, got 3 at \[1\]"),
+        ([-1, 2], DataError, r"one_hot: labels must be classes 0 \.\.\. 2, got -1 at \[0\]"),
         ([0.0, 1.0], DTypeError, "one_hot: labels must be integers"),
     ],
 )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad.backends.linalg_rows import linalg_rows
+from xpgrad.backends.requirements import require
 from xpgrad.backends.special_rows import special_rows
 from xpgrad.core import aval_of
 from xpgrad.ops.indexing import filled
@@ -186,6 +187,7 @@ def rows(xp: Any) -> dict[str, Row]:
         ),
         "copy": lambda x, *, order: xp.array(x, copy=True, order=order),
         "stop_gradient": lambda x: x,
+        "require": require,
         "round": lambda x, *, decimals=0: xp.round(x, decimals),
         "getitem": lambda x, *arrays, index: x[at(index, arrays)] if arrays else x[index],
         "reshape": lambda x, *, shape: xp.reshape(x, shape),

@@ -1,5 +1,5 @@
 """compile: from a user's function to a program, one for each signature."""
 
-from xpgrad.compiler.compiled import Compiled, compile
+from xpgrad.compiler.compiled import Compiled, compile, compile_step
 
-__all__ = ["Compiled", "compile"]
+__all__ = ["Compiled", "compile", "compile_step"]

@@ -21,16 +21,18 @@ import numpy as np
 
 from xpgrad._errors import DeviceError, TraceError, describe, message
 from xpgrad._trees import flatten, unflatten
-from xpgrad.backends import programs, reference
-from xpgrad.backends.outputs import unshared
+from xpgrad.backends import programs
 from xpgrad.compiler import recording
 from xpgrad.compiler.methods import CompiledMethod, Method, alive_of
 from xpgrad.compiler.pickling import copied, found_by_name, picklable
+from xpgrad.compiler.requirements import Requirements
+from xpgrad.compiler.specialization import Specialization
 from xpgrad.compiler.surroundings import Surroundings, used_within
 from xpgrad.core import Graph
 from xpgrad.devices import device_of, resolve, to_device
 from xpgrad.devices.door import is_array, is_data
-from xpgrad.passes import PassReport, run_passes
+from xpgrad.passes import run_passes
+from xpgrad.passes.requirements import separated
 from xpgrad.trace import Traced, debugging, graph_of
 from xpgrad.trace.boundary import admitted_arguments, call
 
@@ -42,14 +44,6 @@ KEPT = 256
 _WARN_AT = 64
 
 
-class _Trace:
-    """What one signature was traced to."""
-
-    def __init__(self, graph: Graph, rebuild: Fun, reports: list[PassReport], where: Surroundings) -> None:
-        self.graph, self.rebuild, self.reports, self.where = graph, rebuild, reports, where
-        self.program: Any = None
-
-
 class _ReachedFromOutside(Exception):
     """The function closes over an array that is being traced: it is a part of what is traced."""
 
@@ -59,12 +53,12 @@ class Compiled:
 
     __qualname__: Any
 
-    def __init__(self, f: Fun, device: str | None, threads: int | None) -> None:
-        self._f, self._device, self._asked = f, device, threads
+    def __init__(self, f: Fun, device: str | None, threads: int | None, *, of_params: bool = False) -> None:
+        self._f, self._device, self._asked, self._of_params = f, device, threads, of_params
         self._threads = programs.thread_count(threads)
         self._lock = threading.RLock()
-        self._cache: OrderedDict[Any, _Trace] = OrderedDict()
-        self._plain: dict[Any, _Trace] = {}
+        self._cache: OrderedDict[Any, Specialization] = OrderedDict()
+        self._plain: dict[Any, Specialization] = {}
         self._traces: list[str] = []
         self._compilations = 0
         update_wrapper(self, f, updated=())  # not the attributes: ``f`` may have such as these itself
@@ -116,7 +110,7 @@ class Compiled:
             if trace is not None and trace.where.same() and not debugging.nans:
                 if recording.active:
                     used_within(trace.where)
-                return trace.rebuild(trace.program.run(plain))
+                return trace.run(plain)
         given, structure = flatten((args, kwargs))
         if any(type(x) is Traced for x in given):
             return self._f(*args, **kwargs)  # a part of the function that is being traced
@@ -128,12 +122,12 @@ class Compiled:
         except _ReachedFromOutside:
             return self._f(*args, **kwargs)
         if debugging.nans:
-            return trace.rebuild(_checked(trace.graph, arrays))
+            return trace.run_checked(arrays)
         if not kwargs and self._device is None and key is not None and all(map(is_, leaves, given)):
             if len(self._plain) > KEPT:
                 self._plain.clear()
             self._plain[key] = trace
-        return trace.rebuild(trace.program.run(arrays))
+        return trace.run(arrays)
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """What becomes of the function with these arguments; nothing is computed.
@@ -144,12 +138,29 @@ class Compiled:
             The graph, what each pass did, the regions with their tiles, the kernels, and each
             fallback with its reason.
         """
+        trace, _ = self._traced_for(args, kwargs)
+        return programs.explain(trace.graph, trace.reports, trace.program)
+
+    def check(self, *args: Any) -> bool:
+        """Ask what `compile_step` leaves out of each call; whether there is anything to ask.
+
+        Raises
+        ------
+        DataError
+            A demand on the arguments after the first alone does not hold.
+        """
+        trace, arrays = self._traced_for(args, {})
+        if trace.settled is None:
+            return False
+        trace.settled.check(arrays)
+        return True
+
+    def _traced_for(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Specialization, list[Any]]:
         given, structure = flatten((args, kwargs))
         leaves = admitted_arguments(given, args, kwargs, "compile")
         if self._device is not None:
             leaves = self._placed(leaves)
-        trace, _ = self._lookup(leaves, structure)
-        return programs.explain(trace.graph, trace.reports, trace.program)
+        return self._lookup(leaves, structure)
 
     def _placed(self, leaves: Sequence[Any]) -> list[Any]:
         """The arguments on the device; what it has no room for stays on the host, to be copied tile by tile."""
@@ -159,7 +170,7 @@ class Compiled:
         rest = iter(to_device([x for x, kept in zip(leaves, stays, strict=True) if not kept], place))
         return [x if kept else next(rest) for x, kept in zip(leaves, stays, strict=True)]
 
-    def _lookup(self, leaves: Sequence[Any], structure: Any) -> tuple[_Trace, list[Any]]:
+    def _lookup(self, leaves: Sequence[Any], structure: Any) -> tuple[Specialization, list[Any]]:
         key = (structure, tuple(map(_signature, leaves)))
         arrays = [x for x in leaves if _is_traced(x)]
         try:
@@ -174,7 +185,7 @@ class Compiled:
         used_within(trace.where)
         return trace, arrays
 
-    def _trace(self, leaves: Sequence[Any], structure: Any, key: Any, changed: bool) -> _Trace:
+    def _trace(self, leaves: Sequence[Any], structure: Any, key: Any, changed: bool) -> Specialization:
         traced = [_is_traced(x) for x in leaves]
 
         def of_arrays(*arrays: Any) -> Any:
@@ -199,9 +210,16 @@ class Compiled:
         where.settle()
         if _is_reached(graph, rebuild):
             raise _ReachedFromOutside
-        optimised, reports = run_passes(graph)
-        trace = _Trace(optimised, rebuild, reports, where)
-        trace.program = programs.build(optimised, arrays, self._threads, streams=self._device is not None)
+        fixed_from = _count_of_first(structure, traced) if self._of_params else None
+        whole, each_call, settled = separated(graph, fixed_from)
+        optimised, reports = run_passes(whole)
+        streams = self._device is not None
+        trace = Specialization(optimised, rebuild, reports, where)
+        trace.program = programs.build(optimised, arrays, self._threads, streams=streams)
+        if each_call.outputs:
+            trace.demanded = Requirements(each_call, self._threads, streams)
+        if settled.outputs:
+            trace.settled = Requirements(settled, self._threads, streams)
         self._compilations += trace.program.compiled
         why = "what it reads from outside has changed: " if changed else ""
         got = [describe(x) if t else repr(x) for x, t in zip(leaves, traced, strict=True)]
@@ -273,6 +291,11 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
     return Compiled(f, device, threads)
 
 
+def compile_step(f: Fun, device: str | None) -> Compiled:
+    """`compile` of ``f(params, *data)``; what ``f`` demands of the data alone is left to `Compiled.check`."""
+    return Compiled(f, device, None, of_params=True)
+
+
 def _again(f: Fun, device: str | None, threads: int | None) -> Compiled:
     return Compiled(f, device, threads)
 
@@ -322,17 +345,17 @@ def _number(x: Any) -> Any:
     return getattr(getattr(x, "device", None), "id", None)
 
 
+def _count_of_first(structure: Any, traced: Sequence[bool]) -> int:
+    """How many of the arrays are leaves of the first argument."""
+    args, _ = unflatten(structure, range(len(traced)))
+    return sum(traced[i] for i in flatten(args[0])[0])
+
+
 def _is_reached(graph: Graph, rebuild: Fun) -> bool:
     """Whether an array of an enclosing trace is among the constants of the graph, or its results."""
     constants = [x for node in graph.nodes for x in (node.saved or ())[1:]]
     results = flatten(rebuild([None] * len(graph.outputs)))[0]
     return any(type(x) is Traced for x in (*constants, *results))
-
-
-def _checked(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
-    """The outputs of the graph, node by node, under ``xg.debug(nans=True)``."""
-    with np.errstate(all="ignore"):
-        return unshared(reference.run(graph, inputs), inputs)
 
 
 def _not_hashable(leaves: Sequence[Any]) -> TraceError:

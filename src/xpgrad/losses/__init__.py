@@ -13,7 +13,8 @@ float32.
 Errors, of all of them: DataError for an empty batch, for labels outside the range that a loss
 states and for negative weights; ShapeError for shapes that do not broadcast; ValueError for an
 unknown ``reduction``. Ranges are looked up in the numbers, which costs one pass over the labels (and
-on the GPU waits for it); where only shapes are traced there are none, and nothing is checked.
+on the GPU waits for it): in each call, eager or compiled; by `xpgrad.minimize`, which compiles, once, before
+the first step.
 """
 
 from xpgrad.losses.classification import (

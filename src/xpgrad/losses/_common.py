@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from xpgrad._errors import DataError, ShapeError, message
 from xpgrad.core import aval_of
 from xpgrad.ops import reductions as red
 from xpgrad.ops._define import floating
+from xpgrad.ops.requirements import demand
 from xpgrad.ops.shape import astype
-from xpgrad.trace import Traced, strip
 from xpgrad.trace.functions._table import array
 
 
@@ -46,21 +45,9 @@ def fits(name: str, what: str, x: Any, other: str, y: Any) -> None:
         )
 
 
-def known(x: Any) -> Any:
-    """The numbers of ``x``, or None where there are none to look at."""
-    plain = strip(x)
-    return None if type(plain) is Traced or aval_of(plain).size == 0 else plain
-
-
-def check_range(name: str, what: str, x: Any, rule: str, holds: Callable[[float, float], bool]) -> None:
-    """Raise DataError unless ``holds(lowest, highest)``; of NaN nothing holds."""
-    plain = known(x)
-    if plain is None or aval_of(plain).dtype.kind == "b":
-        return
-    low, high = float(np.min(plain)), float(np.max(plain))
-    if not holds(low, high):
-        got = f"{low:g} to {high:g}" if low == low else "NaN among them"
-        raise DataError(message(f"{name}: {what} must be {rule}, got {got}", {what: x}))
+def demand_labels(name: str, y: Any, ok: Any, rule: str) -> Any:
+    """``y``, or a DataError where ``ok`` does not hold: ``name: labels must be rule``."""
+    return demand(y, ok, f"{name}: labels must be {rule}", "labels")
 
 
 def reduced(name: str, loss: Any, weights: Any, reduction: str) -> Any:
@@ -74,7 +61,8 @@ def reduced(name: str, loss: Any, weights: Any, reduction: str) -> Any:
     aval = aval_of(loss)
     weights = as_float(array(weights), aval.dtype)
     fits(name, "losses", loss, "weights", weights)
-    check_range(name, "weights", weights, "0 or more, and not all 0", lambda low, high: low >= 0 < high)
+    weights = demand(weights, weights >= 0, f"{name}: weights must be 0 or more", "weights")
+    weights = demand(weights, red.sum(weights) > 0, f"{name}: weights must not all be 0", "weights")
     loss = loss * weights
     if reduction == "none":
         return loss

@@ -11,18 +11,21 @@ import numpy as np
 
 from xpgrad._errors import DataError, DTypeError, ShapeError, message
 from xpgrad.core import aval_of
-from xpgrad.losses._common import as_float, check_range, known, pair, reduced
-from xpgrad.nn.axes import check_classes
+from xpgrad.losses._common import as_float, demand_labels, pair, reduced
+from xpgrad.nn.axes import classes_within, is_class
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops import special as sp
-from xpgrad.ops.shape import reshape
+from xpgrad.ops.requirements import demand
 from xpgrad.trace.functions._table import array, axis_of
-from xpgrad.trace.functions.ordering import take_along_axis
+
+_NEAR_1 = 1e-3
+"""By so much the sum of probabilities may miss 1: they may have been rounded to three places, or to float16."""
 
 
-def _probabilities(name: str, y: Any) -> None:
-    check_range(name, "labels", y, "in [0, 1]", lambda low, high: low >= 0 and high <= 1)
+def _probabilities(name: str, y: Any) -> Any:
+    """``y``, whose entries must be in [0, 1]."""
+    return demand_labels(name, y, (y >= 0) & (y <= 1), "in [0, 1]")
 
 
 def binary_cross_entropy(logits: Any, y: Any, *, weights: Any = None, reduction: str = "mean") -> Any:
@@ -55,8 +58,8 @@ def binary_cross_entropy(logits: Any, y: Any, *, weights: Any = None, reduction:
     ``mean(softplus(z) - y z)``. Bishop, Pattern Recognition and Machine Learning, eq. 4.90.
     """
     name = "binary_cross_entropy"
-    _probabilities(name, array(y))
     z, y = pair(name, logits, y, "logits")
+    y = _probabilities(name, y)
     return reduced(name, sp.softplus(z) - y * z, weights, reduction)
 
 
@@ -98,13 +101,11 @@ def cross_entropy(logits: Any, labels: Any, *, axis: int, weights: Any = None, r
     name = "cross_entropy"
     z, labels, a = _classes(name, logits, labels, axis)
     if aval_of(labels).shape == z.shape:
-        labels = as_float(labels, aval_of(z).dtype)
-        _probabilities(name, labels)
+        labels = _probabilities(name, as_float(labels, aval_of(z).dtype))
         return reduced(name, _cross(z, labels, a), weights, reduction)
-    check_classes(name, labels, z.shape[a])
-    at = reshape(labels, shape=(*z.shape[:a], 1, *z.shape[a + 1 :]))
-    chosen = take_along_axis(z, at, axis=a)[(*(slice(None),) * a, 0)]
-    return reduced(name, sp.logsumexp(z, axis=a) - chosen, weights, reduction)
+    labels = classes_within(name, labels, z.shape[a])
+    of_label = ew.where(is_class(labels, z.shape[a], a), z, 0)
+    return reduced(name, sp.logsumexp(z, axis=a) - red.sum(of_label, axis=a), weights, reduction)
 
 
 def kl_divergence(logits: Any, p: Any, *, axis: int, weights: Any = None, reduction: str = "mean") -> Any:
@@ -115,7 +116,7 @@ def kl_divergence(logits: Any, p: Any, *, axis: int, weights: Any = None, reduct
     logits : float[..., k, ...]
         Unnormalised log-probabilities; any finite value is safe, and -inf forbids a class.
     p : float[..., k, ...]
-        Probabilities, meant to sum to 1 along ``axis``.
+        Probabilities, which sum to 1 along ``axis`` (to three places).
     axis : int
         Where the k classes stand: 0 for samples in columns, -1 for samples in rows.
     weights : float[...], optional
@@ -132,7 +133,8 @@ def kl_divergence(logits: Any, p: Any, *, axis: int, weights: Any = None, reduct
     ShapeError
         ``axis`` or the shape of ``p`` does not fit that of ``logits``.
     DataError
-        The batch is empty, a probability is outside [0, 1], or a weight is negative.
+        The batch is empty, a probability is outside [0, 1], the sum of a sample's is not 1, or a weight is
+        negative.
 
     Notes
     -----
@@ -140,8 +142,11 @@ def kl_divergence(logits: Any, p: Any, *, axis: int, weights: Any = None, reduct
     """
     name = "kl_divergence"
     z, p, a = _classes(name, logits, p, axis, indices=False)
-    p = as_float(p, aval_of(z).dtype)
-    _probabilities(name, p)
+    p = _probabilities(name, as_float(p, aval_of(z).dtype))
+    total = red.sum(p, axis=a, keepdims=True)
+    p = demand(
+        p, abs(total - 1) <= _NEAR_1, f"{name}: labels must sum to 1 along axis {axis}", "labels", seen=total
+    )
     return reduced(name, _cross(z, p, a) - red.sum(sp.entr(p), axis=a), weights, reduction)
 
 
@@ -217,8 +222,6 @@ def squared_hinge(scores: Any, y: Any, *, weights: Any = None, reduction: str = 
 def _margin(name: str, scores: Any, y: Any) -> Any:
     """``max(0, 1 - y s)``."""
     s, y = pair(name, scores, y, "scores")
-    plain = known(y)
-    if plain is not None and not bool(np.all((plain == 1) | (plain == -1))):
-        raise DataError(message(f"{name}: labels must be -1 or 1", {"labels": y}))
+    y = demand_labels(name, y, (y == 1) | (y == -1), "-1 or 1")
     short = 1 - y * s
     return ew.where(short <= 0, 0, short)

@@ -10,7 +10,7 @@ from typing import Any
 
 from xpgrad._errors import message
 from xpgrad.core import aval_of
-from xpgrad.losses._common import as_float, check_range, fits, pair, reduced
+from xpgrad.losses._common import as_float, demand_labels, fits, pair, reduced
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import special as sp
 from xpgrad.trace.functions._table import array
@@ -195,8 +195,8 @@ def poisson_nll(log_rate: Any, y: Any, *, weights: Any = None, reduction: str = 
     ``mean(exp(f) - y f)``. McCullagh, Nelder, Generalized Linear Models, section 6.2.
     """
     name = "poisson_nll"
-    check_range(name, "labels", array(y), "0 or more", lambda low, _high: low >= 0)
     f, y = pair(name, log_rate, y, "log_rate")
+    y = demand_labels(name, y, y >= 0, "0 or more")
     return reduced(name, ew.exp(f) - y * f, weights, reduction)
 
 
@@ -230,8 +230,8 @@ def gamma_nll(log_mean: Any, y: Any, *, weights: Any = None, reduction: str = "m
     ``mean(y exp(-f) + f)``. McCullagh, Nelder, Generalized Linear Models, section 8.3.
     """
     name = "gamma_nll"
-    check_range(name, "labels", array(y), "greater than 0", lambda low, _high: low > 0)
     f, y = pair(name, log_mean, y, "log_mean")
+    y = demand_labels(name, y, y > 0, "greater than 0")
     return reduced(name, y * ew.exp(-f) + f, weights, reduction)
 
 

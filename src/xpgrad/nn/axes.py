@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import DataError, DTypeError, ShapeError, message
+from xpgrad._errors import DTypeError, ShapeError, message
 from xpgrad.core import aval_of
 from xpgrad.devices import device_of, namespace, to_device
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops import special as sp
+from xpgrad.ops.requirements import demand
 from xpgrad.ops.shape import astype, reshape
 from xpgrad.trace import strip
 from xpgrad.trace.functions._table import array, axis_of
@@ -144,26 +145,25 @@ def one_hot(labels: Any, n_classes: int, *, axis: int, dtype: Any = np.float64) 
     aval = aval_of(labels)
     if aval.dtype.kind not in "iu":
         raise DTypeError(message("one_hot: labels must be integers", {"labels": labels}))
-    check_classes("one_hot", labels, n_classes)
+    labels = classes_within("one_hot", labels, n_classes)
     n = aval.ndim + 1
     if not -n <= axis < n:
         raise ShapeError(message(f"one_hot: axis {axis} does not fit a result of {n} axes", {"labels": labels}))
-    a = axis % n
+    return astype(is_class(labels, n_classes, axis % n), dtype=np.dtype(dtype))
+
+
+def classes_within(name: str, labels: Any, n_classes: int) -> Any:
+    """``labels``, or a DataError for a class outside ``0 ... n_classes - 1``."""
+    rule = f"{name}: labels must be classes 0 ... {n_classes - 1}"
+    return demand(labels, (labels >= 0) & (labels < n_classes), rule, "labels")
+
+
+def is_class(labels: Any, n_classes: int, axis: int) -> Any:
+    """Where each class stands along a new axis, whether it is that of the label: bool[..., n_classes, ...]."""
+    shape = aval_of(labels).shape
     xp = namespace(strip(labels))
-    classes = xp.arange(n_classes).reshape((1,) * a + (-1,) + (1,) * (n - 1 - a))
-    spread = reshape(labels, shape=(*aval.shape[:a], 1, *aval.shape[a:])) if aval.shape else labels
-    return astype(spread == classes, dtype=np.dtype(dtype))
-
-
-def check_classes(name: str, labels: Any, n_classes: int) -> None:
-    """Raise DataError for a class outside ``0 ... n_classes - 1``, where the numbers are known."""
-    plain = strip(labels)
-    if not isinstance(plain, (int, np.generic)) and (not hasattr(plain, "min") or plain.size == 0):
-        return
-    low, high = int(np.min(plain)), int(np.max(plain))
-    if low < 0 or high >= n_classes:
-        wrong = low if low < 0 else high
-        raise DataError(message(f"{name}: class {wrong} is outside 0 ... {n_classes - 1}", {"labels": labels}))
+    classes = xp.arange(n_classes).reshape((1,) * axis + (-1,) + (1,) * (len(shape) - axis))
+    return (reshape(labels, shape=(*shape[:axis], 1, *shape[axis:])) if shape else labels) == classes
 
 
 def standardize(x: Any, *, axis: red.Axis, eps: float = 1e-5) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from xpgrad._errors import DataError, ShapeError, message
 from xpgrad._trees import flatten, paths, unflatten
-from xpgrad.devices import device_of, to_device
+from xpgrad.devices import device_of, namespace, to_device
 
 
 def check_not_empty(data: tuple[Any, ...], sample_axis: int) -> None:
@@ -80,8 +80,23 @@ class Batches:
         order = to_device(self._rng.permutation(self.samples), self._device)
         for start in range(0, self.samples, self._size):
             chosen = order[start : start + self._size]
-            leaves = [x.take(chosen, axis=self._axis) if _is_array(x) else x for x in self._leaves]
-            yield unflatten(self._structure, leaves), len(chosen) / self.samples
+            yield self._taken(chosen), len(chosen) / self.samples
+
+    def in_order(self) -> Iterator[tuple[tuple[Any, ...], str]]:
+        """Every sample once, as they stand, in batches like those of an epoch, and which samples each holds.
+
+        The smaller one comes first.
+        """
+        xp = namespace(self._device)
+        whole = self.samples - self.samples % self._size
+        for start in (*range(whole, self.samples, self._size), *range(0, whole, self._size)):
+            stop = min(start + self._size, self.samples)
+            yield self._taken(xp.arange(start, stop)), f"samples {start} to {stop - 1}"
+
+    def _taken(self, chosen: Any) -> tuple[Any, ...]:
+        leaves = [x.take(chosen, axis=self._axis) if _is_array(x) else x for x in self._leaves]
+        batch: tuple[Any, ...] = unflatten(self._structure, leaves)
+        return batch
 
 
 def _samples(data: tuple[Any, ...], axis: int) -> int:

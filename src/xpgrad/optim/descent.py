@@ -21,6 +21,7 @@ def full_batch(
     objective: Objective, optimizer: Optimizer, params: Any, run: Run, *, max_iter: int, tol: float
 ) -> Fit:
     """One step for each iteration. The value of a record is the loss at its parameters."""
+    objective.check_data(params)
     k, state, last_value = 0, None, float("nan")
     last = params
     while True:
@@ -61,6 +62,7 @@ def minibatches(
     Value and gradient of a record are means over the batches, weighted by their samples, each at
     the parameters that it met.
     """
+    objective.check_data(params, batches.in_order())
     number, norm = float("nan"), float("nan")
     state = None
     for k in range(1, max_iter + 1):

@@ -123,7 +123,8 @@ def minimize(
     ShapeError
         The loss is no scalar; the arrays of ``data`` differ in their number of samples.
     DataError
-        No parameters, no samples, or fewer than ``batch_size``.
+        No parameters, no samples, or fewer than ``batch_size``. What the loss demands of its data does not
+        hold: asked once, of all of them, before the first step (line by line, in each step).
     DeviceError
         No such device, or arguments on two of them.
     TraceError

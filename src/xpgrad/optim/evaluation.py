@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import TraceError
+from xpgrad._errors import DataError, TraceError
 from xpgrad._trees import flatten
-from xpgrad.compiler import compile as compiled
+from xpgrad.compiler import compile_step
 from xpgrad.devices import asnumpy, device_of, namespace, to_device
 from xpgrad.transforms import value_and_grad
 
@@ -53,7 +53,7 @@ class Step:
         self._eager = value_and_grad(loss)
         self._must = compile is True
         self._streams_to = streams_to
-        self._compiled = None if compile is False else compiled(self._eager, device=streams_to)
+        self._compiled = None if compile is False else compile_step(self._eager, streams_to)
 
     def __call__(self, *args: Any) -> tuple[Any, Any]:
         if self._compiled is None:
@@ -70,6 +70,18 @@ class Step:
         self._compiled = None
         self._say(said)
         return out
+
+    def check(self, *args: Any) -> bool:
+        """Ask what the loss demands of its data; False where nothing is asked here.
+
+        Line by line the loss asks by itself, in each step. What is wrong with the loss, the step will say.
+        """
+        if self._compiled is None:
+            return False
+        try:
+            return self._compiled.check(*args)
+        except TraceError:
+            return False
 
     def _line_by_line(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
         if self._streams_to is not None:
@@ -138,6 +150,27 @@ class Objective:
         """Value and gradient, on their device; on all the data, or on a batch."""
         self.evaluations += 1
         return self._step(params, *(self.data if data is None else data))
+
+    def check_data(self, params: Any, batches: Iterable[tuple[Sequence[Any], str]] | None = None) -> None:
+        """Ask, before the first step, what the loss demands of its data: of all at once, or of named batches.
+
+        Raises
+        ------
+        DataError
+            A demand does not hold; with the line of the loss.
+        """
+        if batches is None:
+            self._step.check(params, *self.data)
+            return
+        silent = 0
+        for data, which in batches:
+            try:
+                asked = self._step.check(params, *data)
+            except DataError as error:
+                raise DataError(f"{error}\n  in a batch of {which}") from error
+            silent += not asked
+            if silent == 2:  # of the smaller batch, which comes first, and of the others
+                return
 
 
 def peaks(tree: Any) -> list[Any]:

@@ -128,6 +128,7 @@ def quasi_newton(
     objective: Objective, params: Any, run: Run, *, max_iter: int, tol: float, memory: int = 10
 ) -> Fit:
     """`lbfgs` on an Objective, noting each iteration in ``run``."""
+    objective.check_data(params)
     value, gradient = objective(params)
     number, norm = fetch_value_and_norm(value, gradient)
     run.note(0, number, norm, lambda: params)

@@ -18,6 +18,7 @@ from xpgrad._trees import flatten, unflatten
 from xpgrad.core import SCALAR_TYPES, Aval, Graph, Op, Value
 from xpgrad.core.graph import input_value
 from xpgrad.devices import device_of
+from xpgrad.ops.requirements import require
 from xpgrad.trace.tape import PICK, SMALL, sample, written_to
 from xpgrad.trace.traced import Trace, Traced, aval_under
 from xpgrad.trace.views import is_scalar
@@ -32,6 +33,8 @@ OPERATORS = frozenset(
 
 def is_weak(op: Op, avals: Sequence[Aval]) -> bool:
     """Whether the output of ``op`` is a Python scalar, whose dtype gives way."""
+    if op is require:
+        return avals[0].weak
     return op.name in OPERATORS and all(aval.weak for aval in avals)
 
 

@@ -1,0 +1,56 @@
+"""What a compiled function demands of its data, asked by a program and refused node by node.
+
+In:  graphs whose outputs are the demands, and in each call the arrays, or whether each demand holds.
+Out: nothing, or the DataError of the demand that does not hold, with the user's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DataError, message
+from xpgrad.backends import programs, reference
+from xpgrad.core import Graph
+from xpgrad.devices import asnumpy
+from xpgrad.passes import run_passes
+from xpgrad.passes.requirements import asked
+
+
+class Requirements:
+    """Demands on the inputs of one trace.
+
+    Parameters
+    ----------
+    demands : Graph
+        Its outputs are `require` nodes.
+    threads : int
+    streams : bool
+        Whether arrays of the host may stand beside the GPU's.
+    """
+
+    def __init__(self, demands: Graph, threads: int, streams: bool) -> None:
+        self._demands, self._threads, self._streams = demands, threads, streams
+        self._program: Any = None
+
+    def __len__(self) -> int:
+        return len(self._demands.outputs)
+
+    def check(self, arrays: Sequence[Any]) -> None:
+        """Ask by a program of its own: one pass over what the demands are on."""
+        if self._program is None:
+            graph, _ = run_passes(asked(self._demands))
+            self._program = programs.build(graph, arrays, self._threads, streams=self._streams)
+        self.refuse_unless(self._program.run(arrays), arrays)
+
+    def refuse_unless(self, holds: Sequence[Any], arrays: Sequence[Any]) -> None:
+        """Raise the DataError of the first demand that does not hold."""
+        if all(map(bool, holds)):
+            return
+        with np.errstate(all="ignore"):
+            reference.run(self._demands, asnumpy(list(arrays)))
+        # By a rounding, node by node it holds.
+        node = next(x for x, held in zip(self._demands.outputs, holds, strict=True) if not held)
+        raise DataError(message(node.params["rule"], at=node.at))

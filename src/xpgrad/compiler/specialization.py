@@ -1,0 +1,69 @@
+"""What one signature of a compiled function was traced to, and how it runs.
+
+In:  arrays for the inputs of the graph.
+Out: a tree like the result of the user's function, or the DataError of a demand that does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from xpgrad.backends import reference
+from xpgrad.backends.outputs import unshared
+from xpgrad.compiler.requirements import Requirements
+from xpgrad.compiler.surroundings import Surroundings
+from xpgrad.core import Graph
+from xpgrad.passes import PassReport
+
+Rebuild = Callable[[Sequence[Any]], Any]
+
+
+class Specialization:
+    """A compiled function for one signature.
+
+    Attributes
+    ----------
+    graph : Graph
+        Optimised. After the outputs of the function come the answers of ``demanded``.
+    rebuild : callable
+        Puts the outputs into a tree like the function's result.
+    reports : list of PassReport
+    where : Surroundings
+        What was read from outside while the function was traced.
+    program : program
+    demanded : Requirements or None
+        On the arrays of a call; each call asks.
+    settled : Requirements or None
+        On what stays the same from call to call; whoever makes the calls asks once.
+    """
+
+    def __init__(self, graph: Graph, rebuild: Rebuild, reports: list[PassReport], where: Surroundings) -> None:
+        self.graph, self.rebuild, self.reports, self.where = graph, rebuild, reports, where
+        self.program: Any = None
+        self.demanded: Requirements | None = None
+        self.settled: Requirements | None = None
+
+    def run(self, arrays: Sequence[Any]) -> Any:
+        """What the function gives for ``arrays``, or the DataError of a demand that does not hold."""
+        outs = self.program.run(arrays)
+        if self.demanded is not None:
+            outs = self._held(outs, arrays)
+        return self.rebuild(outs)
+
+    def run_checked(self, arrays: Sequence[Any]) -> Any:
+        """As `run`, node by node, under ``xg.debug(nans=True)``."""
+        with np.errstate(all="ignore"):
+            if self.demanded is not None:  # first: data that are refused may make NaN
+                self.demanded.check(arrays)
+            outs = unshared(reference.run(self.graph, arrays), arrays)
+        return self.rebuild(outs if self.demanded is None else self._held(outs, arrays))
+
+    def _held(self, outs: Sequence[Any], arrays: Sequence[Any]) -> Sequence[Any]:
+        """The outputs without the answers of the demands, which all have to hold."""
+        assert self.demanded is not None
+        n = len(outs) - len(self.demanded)
+        self.demanded.refuse_unless(outs[n:], arrays)
+        return outs[:n]

@@ -1,0 +1,57 @@
+"""What a function demands of its data: an op, so that the demand goes wherever the graph goes.
+
+``require(x, seen, ok, rule=..., name=...)`` is ``x``, if ``ok`` holds everywhere. With numbers that is
+looked up at once. On shapes alone it becomes a node: transforms carry it along as they carry any other, and
+`xpgrad.passes.requirements` takes it out of a graph, with the question that is left to ask in each call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpgrad.core import Aval, Op
+from xpgrad.ops._define import zero
+
+
+def _shape(x: Aval, _seen: Aval, _ok: Aval, *, rule: str, name: str) -> Aval:
+    return x
+
+
+def _through(t: Any, _z: Any, _x: Any, _seen: Any, _ok: Any, *, rule: str, name: str) -> Any:
+    return t
+
+
+# ``seen`` is what the error shows: ``x``, or a number made of it. ``rule`` is the headline of the error,
+# "loss: labels must be ...", ``name`` what ``x`` is called in it.
+require = Op(
+    "require",
+    _shape,
+    "requirement",
+    pushes=(_through, zero, zero),
+    pulls=(_through, zero, zero),
+    reads=[[False]],
+    takes_scalar=True,
+)
+
+
+def demand(x: Any, ok: Any, rule: str, name: str, *, seen: Any = None) -> Any:
+    """``x``, or a DataError where ``ok`` does not hold.
+
+    Parameters
+    ----------
+    x : number[...]
+    ok : bool[...]
+        For each entry of ``seen``, or one for all.
+    rule : str
+        The headline of the error: ``"hinge: labels must be -1 or 1"``.
+    name : str
+        What ``x`` is called in the error.
+    seen : number[...]
+        Whose entries the error shows; ``x`` by default.
+
+    Returns
+    -------
+    number[...]
+        To be used in place of ``x``: what nothing uses is not demanded.
+    """
+    return require(x, x if seen is None else seen, ok, rule=rule, name=name)

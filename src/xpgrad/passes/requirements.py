@@ -1,0 +1,87 @@
+"""Take what a function demands of its data out of its graph, and leave the question.
+
+In:  a Graph as it was traced, and from which of its inputs on they stay the same from call to call.
+Out: `Separated`: the graph with one output more for each demand that every call has to ask about; and, for
+     the two kinds of demand, the graph that raises.
+Holds: no node of the first graph demands anything.
+
+    y' = require(y, y, y >= 0)                 ok = all(y >= 0)
+    out  exp(z) - y' z             becomes     out  exp(z) - y z,  ok
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from xpgrad.core import Graph, Value
+from xpgrad.ops import reductions as red
+from xpgrad.ops.requirements import require
+from xpgrad.passes.cse import cse
+from xpgrad.passes.dead import dead
+from xpgrad.passes.rewriting import Rewriting
+
+
+class Separated(NamedTuple):
+    """A program, and what it demands.
+
+    Attributes
+    ----------
+    graph : Graph
+        The program, and a boolean output more for each output of ``each_call``: whether it holds.
+    each_call : Graph
+        Its outputs are the demands, `require` nodes; carried out, the one that does not hold raises.
+    settled : Graph
+        The same for the demands on inputs that stay as they are, which the program does not ask about.
+    """
+
+    graph: Graph
+    each_call: Graph
+    settled: Graph
+
+
+def separated(graph: Graph, fixed_from: int | None = None) -> Separated:
+    """Take the demands out of ``graph``; the program does not ask about those on the fixed inputs alone."""
+    if not any(node.op is require for node in graph.nodes):
+        return Separated(graph, _demands(graph, []), _demands(graph, []))
+    graph = cse(graph)  # a loss that is traced for its value and for its gradient demands the same twice
+    varies = set(graph.inputs[:fixed_from])
+    for node in graph.nodes:
+        if any(value in varies for value in node.inputs):
+            varies.add(node)
+    demands = [node for node in graph.nodes if node.op is require]
+    each_call = [node for node in demands if fixed_from is None or node in varies]
+    settled = [node for node in demands if not (fixed_from is None or node in varies)]
+    return Separated(_asking(graph, each_call), _demands(graph, each_call), _demands(graph, settled))
+
+
+def asked(demands: Graph) -> Graph:
+    """Whether each demand holds: a graph of booleans, from one whose outputs are the demands."""
+    graph = _asking(demands, demands.outputs)
+    graph.outputs = graph.outputs[len(demands.outputs) :]
+    return dead(graph)
+
+
+def _demands(graph: Graph, nodes: list[Value]) -> Graph:
+    alone = Graph()
+    alone.inputs, alone.nodes, alone.outputs = graph.inputs, graph.nodes, nodes
+    return dead(alone)
+
+
+def _asking(graph: Graph, about: Collection[Value]) -> Graph:
+    r = Rewriting(graph, share=False)
+    outputs, about = set(graph.outputs), set(about)
+    flags: list[Any] = []
+    for node in graph.nodes:
+        r.at = node.at
+        operands = r.operands(node)
+        if node.op is not require:
+            r.take(node, r.copy(node, operands), output=node in outputs)
+            continue
+        x, _, ok = operands
+        r.take(node, x, output=False)
+        if node in about:
+            flags.append(r.emit(red.all, ok))
+    new = r.finish(graph)
+    new.outputs += flags
+    return new
