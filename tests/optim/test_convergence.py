@@ -1,8 +1,11 @@
 """Whether a fit has converged: what it says, against what is known of the loss."""
 
+import re
+
 import numpy as np
 import pytest
 
+from xpgrad.losses import binary_cross_entropy
 from xpgrad.optim import minimize
 
 SINGLE = np.float32
@@ -75,3 +78,62 @@ def test_a_plateau_of_rounding_is_convergence_only_near_the_minimum(case, compil
 def test_a_stall_with_a_large_gradient_says_both_norms():
     fit = minimize(np.sum, np.zeros(2), method="lbfgs")
     assert "the gradient is not small (norm 1, 1 at the start)" in fit.message
+
+
+def squares(w, X):
+    return np.mean((X - w) ** 2)
+
+
+@pytest.mark.parametrize(
+    "options", [{"method": "lbfgs"}, {"method": "gd"}, {"method": "adam", "batch_size": 2}]
+)
+@pytest.mark.parametrize("compile", [True, False], ids=["compiled", "line by line"])
+@pytest.mark.parametrize(
+    ("X", "says"),
+    [
+        ([[1, 2, 3], [4, np.nan, np.inf]], r"data\[0\] has nan at \[1, 1\], and 1 other not finite"),
+        ([[1, 2, np.inf], [4, 5, 6]], r"data\[0\] has inf at \[0, 2\]"),
+    ],
+)
+def test_where_the_loss_is_nan_the_message_names_the_entry_of_the_data(X, says, options, compile):
+    with np.errstate(all="ignore"):
+        fit = minimize(squares, 0.0, (np.array(X, float),), compile=compile, max_iter=3, **options)
+    assert not fit.converged
+    assert re.search(says, fit.message), fit.message
+    assert "did not move" not in fit.message
+
+
+def test_where_the_loss_is_nan_the_message_names_the_entry_of_the_parameters():
+    params = {"a": np.zeros(2), "b": np.array([1.0, 2.0, -np.inf])}
+    fit = minimize(lambda p: np.sum(p["a"] ** 2) + np.sum(p["b"] ** 2), params, method="lbfgs")
+    assert not fit.converged
+    assert "params['b'] has -inf at [2]" in fit.message
+
+
+@pytest.mark.parametrize("options", [{"method": "lbfgs"}, {"method": "gd"}, {"method": "adam", "max_iter": 3}])
+@pytest.mark.parametrize("compile", [True, False], ids=["compiled", "line by line"])
+def test_parameters_that_the_loss_does_not_depend_on_are_named(options, compile):
+    params = {"a": np.zeros(2), "b": np.zeros(3), "c": [1.0]}
+    fit = minimize(lambda p: np.sum((p["a"] - 1) ** 2), params, compile=compile, **options)
+    assert "params['b'] and params['c'][0] did not move" in fit.message
+    fit = minimize(
+        lambda p: np.sum((p["a"] - 1) ** 2) + np.sum(p["b"] - 2) ** 2 + (p["c"][0] - 3) ** 2, params, **options
+    )
+    assert "did not move" not in fit.message
+
+
+@pytest.mark.parametrize("loss", [lambda w: 5.0, lambda w: np.sum(np.round(w))], ids=["constant", "steps"])
+@pytest.mark.parametrize("method", ["lbfgs", "gd"])
+def test_a_loss_that_does_not_depend_on_the_parameters_is_told(loss, method):
+    assert (
+        "params did not move: the loss does not depend on it"
+        in minimize(loss, np.full(2, 0.7), method=method).message
+    )
+
+
+def test_a_gradient_that_underflows_ends_a_fit():
+    """Of separable classes the loss goes to 0, and with tol=0 the fit goes on until its gradient does."""
+    X = np.arange(100.0)[None] - 50.5
+    y = X[0] > 0
+    fit = minimize(lambda w, X, y: binary_cross_entropy(w @ X, y), np.zeros(1), (X, y), method="lbfgs", tol=0)
+    assert fit.value < 1e-100

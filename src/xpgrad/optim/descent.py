@@ -96,5 +96,6 @@ def _add_share(mean: Any, share: float, gradient: Any) -> Any:
 
 def _diverged(run: Run, params: Any, value: float, what: str, when: str, kept: str) -> Fit:
     kept = "those given" if kept.endswith(" 0") else f"those after {kept}"
-    text = f"diverged: {what} after {when}; the parameters are {kept}; try a smaller learning_rate"
+    why = run.not_finite() or "try a smaller learning_rate"
+    text = f"diverged: {what} after {when}; the parameters are {kept}; {why}"
     return run.fit(params, value, False, text)

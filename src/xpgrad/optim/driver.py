@@ -153,7 +153,7 @@ def minimize(
         batches = Batches(data, batch_size, sample_axis, seed)
     objective = Objective(loss, data, compile=compile, streams_to=place if streams else None)
     with using(place), progress_bar(method, max_iter, progress) as show:
-        run = Run(objective, callback, show)
+        run = Run(objective, params, callback, show)
         if method == "lbfgs":
             return quasi_newton(objective, params, run, max_iter=max_iter, tol=tol)
         make, default = _FIRST_ORDER[method]

@@ -78,7 +78,7 @@ def lbfgs(
     place = common_device((params, *data), name="args", operation="lbfgs")
     with using(place):
         objective = Objective(loss, data, compile=compile, method="lbfgs")
-        run = Run(objective, callback)
+        run = Run(objective, params, callback)
         return quasi_newton(objective, params, run, max_iter=max_iter, tol=tol, memory=memory)
 
 
@@ -118,8 +118,8 @@ class _Memory:
         return q
 
     def learn(self, s: Any, y: Any, sy: float, ss: float, yy: float) -> None:
-        """Keep a pair, if the curvature ``s y`` along it is positive beyond rounding."""
-        if sy > np.finfo(s.dtype).eps * (ss * yy) ** 0.5:
+        """Keep a pair, if the curvature ``s y`` along it is positive beyond rounding and underflow."""
+        if yy > 0 and sy > np.finfo(s.dtype).eps * (ss * yy) ** 0.5:
             self._pairs.append(_Pair(s, y, 1 / sy))
             self._scale = sy / yy
 

@@ -7,14 +7,16 @@ Holds: parameters given to the user are copies, so that writing to them changes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from xpgrad._trees import tree_map
+from xpgrad._trees import flatten, paths, tree_map
+from xpgrad.core import aval_of
+from xpgrad.devices import namespace
 from xpgrad.optim.evaluation import Objective
 
 
@@ -104,6 +106,8 @@ class Run:
     ----------
     objective : Objective
         Whose evaluations are counted.
+    start : tree
+        The parameters given.
     callback : callable or None
         Called with an `Info` after each iteration, not at the start.
     show : callable or None
@@ -111,9 +115,10 @@ class Run:
     """
 
     def __init__(
-        self, objective: Objective, callback: Callback | None = None, show: Show | None = None
+        self, objective: Objective, start: Any, callback: Callback | None = None, show: Show | None = None
     ) -> None:
         self._objective = objective
+        self._start = start
         self._callback = callback
         self._show = show
         self._begun = perf_counter()
@@ -142,12 +147,15 @@ class Run:
 
     def within_tol(self, params: Any, value: float, norm: float, tol: float) -> Fit:
         text = f"converged: the gradient norm {norm:.3g} is within tol={tol:g}"
+        if norm == 0 or self._history[-1].iteration:
+            text += _unmoved(self._start, params)
         return self.fit(params, value, True, text)
 
     def stalled(self, params: Any, value: float, norm: float, small: float, text: str) -> Fit:
         """The loss no longer falls by more than its rounding, which ``small`` gradients alone explain."""
         if norm <= small:
-            return self.fit(params, value, True, f"converged: {text} (gradient norm {norm:.3g})")
+            text = f"converged: {text} (gradient norm {norm:.3g}){_unmoved(self._start, params)}"
+            return self.fit(params, value, True, text)
         start = self._history[0].gradient_norm
         text += f", and the gradient is not small (norm {norm:.3g}, {start:.3g} at the start): the loss "
         text += "has no lower bound, or its rounding hides the decrease, which float64 would show"
@@ -155,6 +163,7 @@ class Run:
 
     def out_of_iterations(self, params: Any, value: float, norm: float, max_iter: int) -> Fit:
         text = f"stopped at max_iter={max_iter} with gradient norm {norm:.3g}; raise max_iter to go on"
+        text += _unmoved(self._start, params)
         return self.fit(params, value, False, text)
 
     def called_back(self, params: Any, value: float, iteration: int) -> Fit:
@@ -162,8 +171,38 @@ class Run:
 
     def bad_start(self, params: Any, value: float, norm: float) -> Fit:
         what = f"the gradient has {norm}" if np.isfinite(value) else f"the loss is {value}"
-        text = f"{what} at the given parameters; xg.debug(nans=True) names the operation"
-        return self.fit(params, value, False, text)
+        why = self.not_finite() or "xg.debug(nans=True) names the operation"
+        return self.fit(params, value, False, f"{what} at the given parameters; {why}")
+
+    def not_finite(self) -> str:
+        """What among the data and the parameters given is NaN or infinite; empty if nothing is."""
+        found = [*_not_finite("data", self._objective.data), *_not_finite("params", self._start)]
+        return "; ".join(found)
+
+
+def _not_finite(name: str, tree: Any) -> Iterator[str]:
+    """``data[0] has nan at [2, 5], and 3 others`` for each leaf."""
+    for path, x in zip(paths(tree), flatten(tree)[0], strict=True):
+        if aval_of(x).dtype.kind not in "fc":
+            continue
+        finite = namespace(x).isfinite(x)
+        wrong = finite.size - int(finite.sum())
+        if not wrong:
+            continue
+        at = tuple(int(i[0]) for i in (~finite).nonzero()) if finite.shape else ()
+        number = f"{complex(x[at]) if aval_of(x).dtype.kind == 'c' else float(x[at] if at else x)}"
+        place = f" at [{', '.join(map(str, at))}]" if at else ""
+        others = f", and {wrong - 1} other{'s' if wrong > 2 else ''} not finite" if wrong > 1 else ""
+        yield f"{name}{path} has {number}{place}{others}"
+
+
+def _unmoved(start: Any, params: Any) -> str:
+    """A remark about leaves that a fit has left as they were."""
+    leaves = zip(paths(start), flatten(start)[0], flatten(params)[0], strict=True)
+    still = [f"params{path}" for path, a, b in leaves if bool((a == b).all() if hasattr(a, "all") else a == b)]
+    if not still:
+        return ""
+    return f"; {' and '.join(still)} did not move: the loss does not depend on it, or its gradient was 0"
 
 
 def copied(params: Any) -> Any:
