@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.core import OPS, Aval
+from xpgrad.core import OPS, Aval, aval_of
 from xpgrad.core.scalars import raised
 from xpgrad.ops._define import constant, elementwise, promote, zero
 
@@ -48,18 +48,24 @@ def _power_exponent(t: Any, z: Any, x: Any, _y: Any) -> Any:
 power = elementwise("power", _power_base, _power_exponent, domain=(_positive, (-2.0, 2.0)))
 float_power = elementwise("float_power", _power_base, _power_exponent, domain=(_positive, (-2.0, 2.0)))
 
+
+def _whole(t: Any, z: Any, x: Any, y: Any) -> Any:
+    """``-t n`` where ``z = x - n y``. The quotient ``x / y`` itself may have been rounded to the next ``n``."""
+    return -t * rint((x - z) / y)
+
+
 # remainder has the sign of the divisor, fmod that of the dividend.
 remainder = elementwise(
     "remainder",
     lambda t, _z, _x, _y: t,
-    lambda t, _z, x, y: -t * floor(x / y),
+    _whole,
     domain=((0.2, 0.9), (1.0, 2.0)),
     holomorphic=False,
 )
 fmod = elementwise(
     "fmod",
     lambda t, _z, _x, _y: t,
-    lambda t, _z, x, y: -t * trunc(x / y),
+    _whole,
     domain=((0.2, 0.9), (1.0, 2.0)),
     holomorphic=False,
 )
@@ -106,13 +112,18 @@ arctan = elementwise("arctan", lambda t, _z, x: t / (1 + x * x), domain=(-0.8, 0
 sinh = elementwise("sinh", lambda t, _z, x: t * cosh(x))
 cosh = elementwise("cosh", lambda t, _z, x: t * sinh(x))
 tanh = elementwise("tanh", lambda t, z, _x: t * (1 - z * z), domain=(-1.0, 1.0))
-arcsinh = elementwise("arcsinh", lambda t, _z, x: t / sqrt(x * x + 1), domain=(-0.8, 0.8))
+arcsinh = elementwise("arcsinh", lambda t, _z, x: t / _beside_one(x), domain=(-0.8, 0.8))
 arccosh = elementwise("arccosh", lambda t, _z, x: t / (sqrt(x - 1) * sqrt(x + 1)), domain=(1.5, 3.0))
 arctanh = elementwise("arctanh", lambda t, _z, x: t / ((1 - x) * (1 + x)), domain=(-0.8, 0.8))
 degrees = elementwise("degrees", lambda t, _z, _x: t * (180 / pi), holomorphic=False)
 radians = elementwise("radians", lambda t, _z, _x: t * (pi / 180), holomorphic=False)
 rad2deg = elementwise("rad2deg", lambda t, _z, _x: t * (180 / pi), holomorphic=False)
 deg2rad = elementwise("deg2rad", lambda t, _z, _x: t * (pi / 180), holomorphic=False)
+
+
+def _beside_one(x: Any) -> Any:
+    """``sqrt(x^2 + 1)``, for real x without the square, which overflows."""
+    return sqrt(x * x + 1) if aval_of(x).dtype.kind == "c" else hypot(x, 1)
 
 
 def _unless_zero(z: Any) -> Any:

@@ -1,0 +1,197 @@
+"""Every elementwise op at its special points: values and two derivatives against hundreds of digits.
+
+In both modes and their mixture, eager, interpreted, compiled, and behind the CUDA shim. Where no derivative
+exists, `docs/conventions.md` says what it is taken to be, and `test_conventions` holds it to that.
+"""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+import xpgrad as xg
+from compile.conftest import COMPILERS
+from points.references import ONE, TWO, derivatives
+from xpgrad.core import OPS
+from xpgrad.testing.tolerances import tolerance
+
+EXACT = tolerance(np.float64).value
+BELOW, ABOVE = 1 - 2.0**-53, 1 + 2.0**-52
+
+# ── points ───────────────────────────────────────────────────────────────────────────────────
+SMALL = [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, BELOW, -BELOW, ABOVE, 2.0, -2.0, 3.0, 1e-8, -1e-8]
+EVERYWHERE = [*SMALL, 1e-160, -1e-160, 20.0, -20.0, 400.0, -400.0, 1e8, 1e200, -1e200]
+OF_SPECIAL = [*SMALL, 1e-20, 8.0, -8.0, 20.0, -20.0]
+OF_SECOND_KIND = [0.0, 0.5, 8.0]
+FEW = [0.0, 1.0, -1.0, 0.5, -2.0, 1e-8, 1e-100, 30.0, 1e200, -1e200]
+PAIRS = [(x, y) for x in FEW for y in FEW]
+
+
+_SPECIAL = set(
+    """erf erfc erfi erfcx dawsn erfinv erfcinv ndtr normal_density log_ndtr ndtri ndtri_exp inv_mills
+    inv_mills_excess gammaln loggamma gamma digamma rgamma j0 j1 y0 y1 i0 i0e i1 i1e k0 k0e k1 k1e exprel
+    expi exp1""".split()
+)
+_SECOND_KIND = {"y0", "y1", "k0", "k0e", "k1", "k1e"}
+
+
+def points(name):
+    """The points of an op of one operand, or of two, as one array for each operand."""
+    if name in TWO:
+        pairs = PAIRS
+        if name in ("beta", "betaln"):
+            pairs = [(a, b) for a in (0.5, 1.0, 2.0, 30.0) for b in (0.1, 1.0, 2.5, 30.0)]
+        if "power" in name:
+            pairs = [(x, y) for x, y in PAIRS if abs(y) < 50]
+        if name in ("remainder", "fmod"):
+            pairs = [(x, y) for x in (0.5, 1.0, -1.0, 3.3) for y in (0.1, 0.7, -0.7, 1e-8, 30.0)]
+        return tuple(np.array(pairs).T)
+    if name in _SECOND_KIND:
+        return (np.array(OF_SECOND_KIND),)
+    return (np.array(OF_SPECIAL if name in _SPECIAL else EVERYWHERE),)
+
+
+# Points at which the relative accuracy of a derivative is less, for a reason.
+LESS = {
+    "sinc": lambda k, x: abs(x) > 1e6,  # NumPy's own rounding of pi x
+    "dawsn": lambda k, x: k > 1 and abs(x) > 4,  # 1 - 2 x z cancels
+    "inv_mills": lambda k, x: k > 1 and abs(x) > 4,
+    "inv_mills_excess": lambda k, x: k > 1 and abs(x) > 4,
+    "angle": lambda k, x: x == 0,  # of -0.0 it is pi
+    "gammaln": lambda k, x: x < 0,  # SciPy's digamma beside a pole
+    "gamma": lambda k, x: x < 0,
+    "digamma": lambda k, x: x < 0,
+}
+
+
+# ── ways ─────────────────────────────────────────────────────────────────────────────────────
+def reverse(f):
+    """Value and derivatives to the second order of an elementwise function, by pulling back."""
+
+    def g(i):
+        return lambda *xs: xg.vjp(f, *xs)[1](np.ones_like(xs[0]))[i]
+
+    return _all(f, g, g)
+
+
+def forward(f):
+    def g(i):
+        return _pushed(f, i)
+
+    return _all(f, g, None)
+
+
+def mixed(f):
+    def g(i):
+        return lambda *xs: xg.vjp(f, *xs)[1](np.ones_like(xs[0]))[i]
+
+    return _all(f, g, None)
+
+
+def _pushed(f, i):
+    return lambda *xs: xg.jvp(lambda x: f(*xs[:i], x, *xs[i + 1 :]), (xs[i],), (np.ones_like(xs[i]),))[1]
+
+
+def _all(f, first, second):
+    def run(*xs):
+        n = len(xs)
+        out = {(): f(*xs)}
+        for i in range(n):
+            g = first(i)
+            out[(i,)] = g(*xs)
+            for j in range(i, n):
+                if second is None:
+                    out[i, j] = _pushed(g, j)(*xs)
+                else:
+                    out[i, j] = xg.vjp(g, *xs)[1](np.ones_like(xs[0]))[j]
+        return out
+
+    return run
+
+
+WAYS = {"reverse": reverse, "forward": forward, "mixed": mixed}
+
+
+# ── what is right ────────────────────────────────────────────────────────────────────────────
+@cache
+def expected(name):
+    f = (ONE | TWO)[name]
+    return [derivatives(f, *map(float, p)) for p in zip(*points(name), strict=True)]
+
+
+def wrong(name, found):
+    """The points at which what was ``found`` is not what it should be, told."""
+    told = []
+    for p, right in enumerate(expected(name)):
+        if right is None:
+            continue
+        at = [float(x[p]) for x in points(name)]
+        for k, r in right.items():
+            if r is None or (name in LESS and LESS[name](len(k), at[0])):
+                continue
+            a = float(found[k][p])
+            if a == r or (np.isfinite(a) and abs(a - r) <= _bound(right, k, at)):
+                continue
+            if not np.isfinite(a) and (abs(r) > 1e250 or not np.isfinite(r)):
+                continue  # what is beyond the largest float may be NaN
+            told.append(f"{name}{tuple(at)} {k}: {a!r}, not {r!r}")
+    return told
+
+
+def _bound(right, k, at):
+    """Relative to the derivative, and to those of which it is the change, over the size of the operands."""
+    total = EXACT * abs(right[k]) + (1e-300 if k else 1e-15)
+    for lower in _below(k):
+        scale = abs(right[lower] or 0.0)
+        for i in k[len(lower) :] if len(lower) < 2 else ():
+            scale /= max(1.0, abs(at[i])) if len(at) == 1 else abs(at[i]) or 1.0
+        total += 1e-2 * EXACT * scale
+    return total
+
+
+def _below(k):
+    return [(), *[(i,) for i in k]] if len(k) == 2 else [()] if k else []
+
+
+NAMES = [n for n, op in OPS.items() if n in ONE or n in TWO]
+
+
+def test_every_op_with_one_or_two_operands_and_a_derivative_is_in_the_table():
+    without = {n for n, op in OPS.items() if op.is_elementwise and len(op.pushes) < 3 and None not in op.pushes}
+    assert without - set(NAMES) == set()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", NAMES)
+def test_derivatives_at_special_points(name, way):
+    with np.errstate(all="ignore"):
+        found = WAYS[way](OPS[name])(*points(name))
+    assert wrong(name, found) == []
+
+
+# ── compiled ─────────────────────────────────────────────────────────────────────────────────
+def _groups():
+    """Names of ops with the same points: each group is one program."""
+    groups = {}
+    for name in NAMES:
+        kind = "two" if name in TWO else "special" if name in _SPECIAL else "one"
+        groups.setdefault((kind, len(points(name)[0])), []).append(name)
+    return list(groups.values())
+
+
+# The C++ compiler takes longer than all that the test does besides.
+GENERATORS = [
+    pytest.param(c, marks=pytest.mark.slow if c.name == "cuda" else (), id=c.name) for c in COMPILERS[1:]
+]
+
+
+@pytest.mark.parametrize("way", ["reverse", "forward"])
+@pytest.mark.parametrize("group", _groups(), ids=lambda group: f"{group[0]}...{group[-1]}")
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_compiled_derivatives_at_special_points(generator, group, way):
+    def run(*xs):
+        return {name: WAYS[way](OPS[name])(*xs) for name in group}
+
+    with np.errstate(all="ignore"):
+        found = generator.compile(run)(*points(group[0]))
+    assert [told for name in group for told in wrong(name, found[name])] == []
