@@ -14,6 +14,8 @@ from cases.signatures import WRITES, Call, Method
 from xpgrad._trees import flatten, unflatten
 from xpgrad.backends import reference
 from xpgrad.trace import graph_of
+from xpgrad.trace.traced import Traced
+from xpgrad.trace.views import is_scalar
 
 # Parameters that choose, and are no numbers to differentiate.
 CONTROL = set(
@@ -181,8 +183,13 @@ def rounding(call: Call, *results: Any) -> float:
     return {2: 4e-3, 4: 4e-6}.get(min(sizes, default=8), 1e-11)
 
 
-def difference(ours: Any, theirs: Any, *, eps: float, scale: float = 0.0, signs: bool = True) -> str | None:
-    """What differs between two results, beyond ``eps`` of an entry or of ``scale``; None if nothing does."""
+def difference(
+    ours: Any, theirs: Any, *, eps: float, scale: float = 0.0, signs: bool = True, scalars: bool = False
+) -> str | None:
+    """What differs between two results, beyond ``eps`` of an entry or of ``scale``; None if nothing does.
+
+    ``scalars``: where NumPy gives a scalar, and not an array without axes, so do we.
+    """
     a, b = leaves_of(ours), leaves_of(theirs)
     if len(a) != len(b):
         return f"{len(a)} results instead of {len(b)}"
@@ -191,6 +198,8 @@ def difference(ours: Any, theirs: Any, *, eps: float, scale: float = 0.0, signs:
             if x is not y and x != y:
                 return f"{x} instead of {y}"
             continue
+        if scalars and isinstance(x, np.ndarray) is not isinstance(y, np.ndarray):
+            return f"{type(x).__name__} instead of {type(y).__name__}"
         x, y = np.asarray(x), np.asarray(y)
         if x.shape != y.shape:
             return f"shape {x.shape} instead of {y.shape}"
@@ -275,12 +284,14 @@ def problems(
         if not dispatched(sweep, places):
             continue
         got, ours = outcome(lambda places=places: run(sweep, places))
-        text = _verdict(call, expected, error, got, ours, signs)
+        text = _verdict(call, expected, error, got, ours, signs, run in (eagerly, by_reference))
         if text is not None:
             yield f"{call} with {places} traced: {text}"
 
 
-def _verdict(call: Call, expected: Any, error: Any, got: Any, ours: Any, signs: bool) -> str | None:
+def _verdict(
+    call: Call, expected: Any, error: Any, got: Any, ours: Any, signs: bool, scalars: bool
+) -> str | None:
     if error is not None:
         if isinstance(error, AttributeError) or (ours is not None and isinstance(ours, xg.XpgradError)):
             return None
@@ -305,6 +316,7 @@ def _verdict(call: Call, expected: Any, error: Any, got: Any, ours: Any, signs: 
         eps=precision(call, expected),
         scale=1e-3 if call.smooth else 0.0,
         signs=signs and call.name.removeprefix("ndarray.") not in SIGNLESS,
+        scalars=scalars and not call.kwargs.get("optimize"),  # of which it depends on the way that is found
     )
 
 
@@ -389,9 +401,24 @@ def _like(x: Any, rng: np.random.Generator) -> Any:
 
 
 def by_reference(sweep: Sweep, places: list[int]) -> Any:
-    """The value of the graph that tracing with shapes alone gives."""
-    graph, rebuild = graph_of(sweep.function(places), *sweep.at(places))
-    return rebuild(reference.run(graph, sweep.at(places)))
+    """The value of the graph that tracing with shapes alone gives: a scalar where the trace says so."""
+    scalar: list[bool] = []
+
+    def run(*xs: Any) -> Any:
+        out = sweep.function(places)(*xs)
+        scalar[:] = [
+            is_scalar(x) if type(x) is Traced else not isinstance(x, np.ndarray) for x in leaves_of(out)
+        ]
+        return out
+
+    graph, rebuild = graph_of(run, *sweep.at(places))
+    leaves, structure = flatten(rebuild(reference.run(graph, sweep.at(places))))
+    if len(leaves) == len(scalar):
+        leaves = [
+            x if x is None or isinstance(x, str) or np.shape(x) else np.asarray(x)[() if one else ...]
+            for x, one in zip(leaves, scalar, strict=True)
+        ]
+    return unflatten(structure, leaves)
 
 
 def pulled_back(sweep: Sweep, places: list[int], how: Callable[..., Any]) -> str | None:

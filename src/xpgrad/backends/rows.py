@@ -20,6 +20,7 @@ from xpgrad.ops.indexing import filled
 
 Row = Callable[..., Any]
 
+_OF_SCALARS = np.dtype(float)
 # Operators go by Python's, which is quicker for scalars and keeps Python scalars what they are.
 _OPERATORS: dict[str, Row] = {
     "add": operator.add,
@@ -28,7 +29,6 @@ _OPERATORS: dict[str, Row] = {
     "divide": operator.truediv,
     "floor_divide": operator.floordiv,
     "remainder": operator.mod,
-    "power": operator.pow,
     "negative": operator.neg,
     "positive": operator.pos,
     "absolute": operator.abs,
@@ -39,6 +39,12 @@ _OPERATORS: dict[str, Row] = {
     "greater": operator.gt,
     "greater_equal": operator.ge,
     "matmul": operator.matmul,
+    "bitwise_and": operator.and_,
+    "bitwise_or": operator.or_,
+    "bitwise_xor": operator.xor,
+    "invert": operator.invert,
+    "left_shift": operator.lshift,
+    "right_shift": operator.rshift,
 }
 
 _SAME_NAME = [
@@ -95,12 +101,6 @@ _SAME_NAME = [
     "logical_or",
     "logical_xor",
     "logical_not",
-    "bitwise_and",
-    "bitwise_or",
-    "bitwise_xor",
-    "invert",
-    "left_shift",
-    "right_shift",
     "gcd",
     "lcm",
     "isnan",
@@ -164,6 +164,10 @@ def rows(xp: Any) -> dict[str, Row]:
         xp.maximum.at(order, where, mine)
         return order[where] == mine
 
+    def power(x: Any, y: Any) -> Any:
+        """NumPy's operator squares booleans to int8; `power` gives int64."""
+        return xp.power(x, y) if getattr(x, "dtype", _OF_SCALARS).kind == "b" else x**y
+
     def full_like(x: Any, *, value: Any, shape: Any = None, dtype: Any = None) -> Any:
         shape = getattr(x, "shape", ()) if shape is None else shape
         dtype = aval_of(x).dtype if dtype is None else dtype
@@ -182,6 +186,7 @@ def rows(xp: Any) -> dict[str, Row]:
         "last_writes": last_writes,
         "full_like": full_like,
         "pad": pad,
+        "power": power,
         "reciprocal": lambda x: (
             xp.reciprocal(x) if getattr(x, "dtype", np.dtype(float)).kind in "biu" else 1 / x
         ),

@@ -8,7 +8,7 @@ import numpy as np
 
 Shape = tuple[int, ...]
 
-_PYTHON = {int: np.dtype(int), float: np.dtype(float), complex: np.dtype(complex)}
+_PYTHON = {bool: np.dtype(bool), int: np.dtype(int), float: np.dtype(float), complex: np.dtype(complex)}
 
 
 class Aval(NamedTuple):
@@ -48,8 +48,6 @@ def aval_of(x: Any) -> Aval:
     python = _PYTHON.get(type(x))
     if python is not None:
         return Aval((), python, weak=True)
-    if type(x) is bool:
-        return Aval((), np.dtype(bool))
     return Aval(tuple(x.shape), np.dtype(x.dtype))
 
 

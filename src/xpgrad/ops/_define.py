@@ -207,7 +207,7 @@ def _ufunc_dtype(name: str) -> Callable[..., np.dtype[Any]]:
     ufunc = getattr(np, name)
 
     def dtype(*avals: Aval) -> np.dtype[Any]:
-        kinds = tuple(type(a.promoting) if a.weak else a.dtype for a in avals)
+        kinds = tuple(type(a.promoting) if a.weak and a.dtype != bool else a.dtype for a in avals)
         if all(a.weak for a in avals):
             kinds = tuple(a.dtype for a in avals)
         try:

@@ -199,6 +199,8 @@ def _matmul(x: Any, y: Any) -> Any:
 def _pow(self: Any, other: Any, modulo: Any = None) -> Any:
     if modulo is not None:
         return NotImplemented
+    if type(other) is int and other == 2 and self.dtype == bool and not is_scalar(self):
+        return record(ew.square, (self,), _NO_PARAMS)  # as NumPy's operator, which gives int8 there
     return _power(self, other)
 
 

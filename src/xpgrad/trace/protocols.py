@@ -22,15 +22,13 @@ from xpgrad.trace.traced import Traced, aval_under, record, strip
 from xpgrad.trace.views import as_array
 
 _NOTHING: dict[str, Any] = {}
-# What Python's operators give for numbers is Python's; what these ufuncs give is NumPy's.
-_SPELLED_TWICE = {*OPERATORS, "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 
 
 def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if method == "__call__" and not kwargs:
         ours = TABLE.get(ufunc)
         inputs = tuple([array(x) for x in inputs])
-        if type(ours) is Op and ours.name in _SPELLED_TWICE:
+        if type(ours) is Op and ours.name in OPERATORS:
             inputs = _in_numpy(inputs)
         if type(ours) is Op and len(inputs) == 1:
             return record(ours, inputs, _NOTHING)
@@ -60,7 +58,7 @@ def _in_numpy(inputs: Any) -> Any:
 
     What Python's operators give for these gives way to the dtype of an array; what a ufunc gives does not.
     """
-    if not all(type(x) is bool or aval_under(x).weak for x in inputs):
+    if not all(aval_under(x).weak for x in inputs):
         return inputs
     return [astype(x, dtype=x.dtype) if type(x) is Traced else x for x in inputs]
 
@@ -109,7 +107,7 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
 def _loop(ufunc: Any, operands: Any, dtype: Any) -> list[Any]:
     """The operands with the dtypes of the loop that gives ``dtype``; a TypeError where NumPy casts to none."""
     avals = [aval_of(x) for x in operands]
-    asked = [type(a.promoting) if a.weak else a.dtype for a in avals]
+    asked = [type(a.promoting) if a.weak and a.dtype != bool else a.dtype for a in avals]
     wanted = np.dtype(dtype)
     found = ufunc.resolve_dtypes((*asked, None), signature=(*(None,) * len(avals), wanted))[: len(avals)]
     return [cast(x if hasattr(x, "shape") else np.asarray(x), d) for x, d in zip(operands, found, strict=True)]

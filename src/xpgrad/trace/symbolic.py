@@ -18,6 +18,7 @@ from xpgrad._trees import flatten, unflatten
 from xpgrad.core import SCALAR_TYPES, Aval, Graph, Op, Value
 from xpgrad.core.graph import input_value
 from xpgrad.devices import device_of
+from xpgrad.ops.elementwise import add
 from xpgrad.ops.requirements import require
 from xpgrad.trace.tape import PICK, SMALL, sample, written_to
 from xpgrad.trace.traced import Trace, Traced, aval_under
@@ -25,8 +26,12 @@ from xpgrad.trace.views import is_scalar
 
 # What Python's operators make of Python's scalars is a Python scalar again; a ufunc makes NumPy's, and its
 # operands are made NumPy's before it is recorded. A reciprocal is what ``1 / x`` is recorded as.
-OPERATORS = frozenset(
-    """add subtract multiply divide floor_divide remainder power negative positive absolute reciprocal
+_ARITHMETIC = frozenset(
+    """add subtract multiply divide floor_divide remainder power negative positive absolute reciprocal invert
+    left_shift right_shift""".split()
+)
+OPERATORS = _ARITHMETIC | frozenset(
+    """equal not_equal less less_equal greater greater_equal bitwise_and bitwise_or bitwise_xor
     stop_gradient""".split()
 )
 
@@ -82,6 +87,9 @@ class Symbols(Trace):
                 x.refresh()
         inputs = [x._node if type(x) is Traced and x._trace is self else None for x in operands]
         avals = [aval_under(x) for x in operands]
+        if op.name in _ARITHMETIC and all(a.weak and a.dtype == bool for a in avals):
+            # Python's True + True is 2, NumPy's is True.
+            return self.record(op, [_counted(x) for x in operands], params)
         ruled = op.shape(*avals, **params)
         aval = ruled[0] if type(ruled) is tuple else ruled
         value = Value(op, inputs, params, aval.shape, aval.dtype, at=user_line(), weak=is_weak(op, avals))
@@ -159,6 +167,11 @@ class _Kept:
 def _own(x: Any) -> Any:
     """A constant result as an array of the caller's own."""
     return x.copy() if type(x) is np.ndarray else x
+
+
+def _counted(x: Any) -> Any:
+    """A Python bool as the Python int that it is in arithmetic."""
+    return add(x, 0) if type(x) is Traced else int(x)
 
 
 def _as_operand(x: Any) -> Any:

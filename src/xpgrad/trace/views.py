@@ -176,7 +176,7 @@ def in_place(base: Any, out: Any) -> Any:
     ShapeError
         The array underneath lies in memory so that the reshape is a copy.
     """
-    x = out
+    x = base if 0 in out.shape else out  # of no entries any layout will do
     while (view := getattr(x, "_view", None)) is not None and x is not base:
         if type(view) is UnsureView:
             x._view = View(view.base, view.op, view.params)

@@ -25,7 +25,8 @@ def numpy_rows() -> dict[str, Row]:
         return x.transpose(axes) if isinstance(x, np.ndarray) else x
 
     def einsum(*xs: Any, subscripts: str) -> Any:
-        return np.einsum(subscripts, *xs, optimize=len(xs) > 1)
+        out = np.einsum(subscripts, *xs, optimize=len(xs) > 1)
+        return out if out.ndim else out[()]  # a scalar, as it is without `optimize`
 
     # np.sum and x.reshape go through Python wrappers; these are the functions inside.
     table |= {"sum": add_reduce, "astype": astype, "transpose": transpose, "einsum": einsum}

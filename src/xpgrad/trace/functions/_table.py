@@ -63,6 +63,11 @@ def whole(x: Any) -> Any:
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
+def scalar_of(x: Any) -> Any:
+    """``x``, which is a scalar where it has no axes, as most of NumPy's functions give it."""
+    return x if shape(x) else x[()]
+
+
 def promoting(x: Any) -> Any:
     """As `whole`, with a dtype that does not give way: NumPy makes an array of each operand first."""
     x = whole(x)

@@ -11,7 +11,17 @@ from xpgrad.core import OPS, aval_of
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.shape import astype
-from xpgrad.trace.functions._table import PROPERTIES, TABLE, array, given, implements, known, promoting, refuse
+from xpgrad.trace.functions._table import (
+    PROPERTIES,
+    TABLE,
+    array,
+    cast,
+    given,
+    implements,
+    known,
+    promoting,
+    refuse,
+)
 from xpgrad.trace.operators import written
 from xpgrad.trace.views import as_array, is_scalar
 
@@ -22,11 +32,21 @@ for _name, _op in OPS.items():
 
 @implements(np.sign)
 def sign(x: Any) -> Any:
-    """Of a complex number its direction, which turns with it; 0 has none."""
+    """Of a complex number its direction, which turns with it.
+
+    Zero has none, and an infinite number that of its infinite part.
+    """
     if aval_of(x).dtype.kind != "c":
         return ew.sign(x)
-    nothing = x == 0
-    return ew.where(nothing, 0, x / ew.where(nothing, 1, abs(x)))
+    nothing, far = x == 0, ew.isinf(abs(x))
+    inside = ew.where(nothing | far, 1, x)
+    tiny = float(np.finfo(x.dtype).tiny)
+    inside = inside * ew.where(abs(inside) < tiny, 1 / tiny, 1)  # a subnormal number has no reciprocal
+    re, im = cx.real(x), cx.imag(x)
+    along = ew.where(
+        ew.isinf(re), ew.where(ew.isinf(im), complex(np.nan, np.nan), ew.sign(re)), 1j * ew.sign(im)
+    )
+    return ew.where(far, cast(along, x.dtype), ew.where(nothing, 0, inside / abs(inside)))
 
 
 @implements(np.divmod)

@@ -22,6 +22,7 @@ from xpgrad.trace.functions._table import (
     implements,
     ndim,
     on_host,
+    scalar_of,
     shape,
     whole,
 )
@@ -200,7 +201,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         k = red.searchsorted(xp, x, side="right") - 1
         y = _between(ew.where(inside, x, xp[0]), ew.clip(k, 0, n - 2), ew.clip(k, 0, n - 1), xp, fp)
         y = ew.where(ew.isnan(x), x, y)
-    return ew.where(x < xp[0], below, ew.where(x > xp[-1], above, y))
+    return scalar_of(ew.where(x < xp[0], below, ew.where(x > xp[-1], above, y)))
 
 
 def _in_double(x: Any) -> Any:

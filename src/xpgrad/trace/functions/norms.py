@@ -14,7 +14,7 @@ from xpgrad.ops import linalg as la
 from xpgrad.ops import reductions as red
 from xpgrad.ops.decompositions import svd
 from xpgrad.ops.shape import astype, reshape, transpose
-from xpgrad.trace.functions._table import array, axis_of, cast, implements, ndim, shape
+from xpgrad.trace.functions._table import array, axis_of, cast, implements, ndim, scalar_of, shape
 
 
 def squares(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -92,7 +92,7 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     total = red.sum(size**ord, axis=axes, keepdims=keepdims)
     if ord < 0:
         return total ** (1 / ord)
-    return ew.where(total == 0, 0, ew.where(total == 0, 1, total) ** (1 / ord))
+    return scalar_of(ew.where(total == 0, 0, ew.where(total == 0, 1, total) ** (1 / ord)))
 
 
 def _matrix_norm(x: Any, ord: Any, r: int, c: int, keepdims: bool) -> Any:
@@ -111,7 +111,5 @@ def _matrix_norm(x: Any, ord: Any, r: int, c: int, keepdims: bool) -> Any:
         out = reduced(s, axis=-1, keepdims=False)
     else:
         raise ValueError(f"norm: no order {ord!r} for matrices")
-    return reshape(
-        out,
-        shape=tuple(1 if a in (r, c) else n for a, n in enumerate(shape(x)) if keepdims or a not in (r, c)),
-    )
+    kept = tuple(1 if a in (r, c) else n for a, n in enumerate(shape(x)) if keepdims or a not in (r, c))
+    return scalar_of(reshape(out, shape=kept))

@@ -20,12 +20,17 @@ from xpgrad.trace.functions._table import (
     known,
     ndim,
     refuse,
+    scalar_of,
     shape,
     whole,
 )
 from xpgrad.trace.functions.ordering import sort
 from xpgrad.trace.functions.reductions import mean
 from xpgrad.trace.functions.shapes import moveaxis, transpose
+from xpgrad.trace.views import as_array
+
+# These methods take an entry, and interpolate nothing, which would make NaN of two infinities.
+_ENTRIES = {"inverted_cdf", "closest_observation", "lower", "higher", "nearest"}
 
 
 @implements(np.quantile)
@@ -83,7 +88,9 @@ def _quantile(
     ordered = _last(name, a, axis)
     left, right = ordered[..., low], ordered[..., np.minimum(low + 1, n - 1)]
     part = beside(a, np.asarray(at - low, dtype)) if at.ndim else dtype.type(at - low)
-    if dtype.kind in "fc":
+    if method in _ENTRIES:
+        result = _nan_where_any(cast(left, dtype), ordered, at.ndim)
+    elif dtype.kind in "fc":
         step = right - left
         result = ew.where(part >= 0.5, right - step * (1 - part), left + step * part)
         result = _nan_where_any(result, ordered, at.ndim)
@@ -115,7 +122,8 @@ def _kept(result: Any, a: Any, axis: Any, keepdims: Any, front: tuple[int, ...])
     if keepdims:
         axes = red.axes_of("quantile", a, axis)
         result = reshape(result, shape=(*front, *(1 if k in axes else m for k, m in enumerate(shape(a)))))
-    return result if ndim(result) else result[()]  # NumPy gives a scalar, which is immutable
+        return result if ndim(result) else as_array(result)
+    return scalar_of(result)
 
 
 @implements(np.median)

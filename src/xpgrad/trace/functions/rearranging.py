@@ -21,6 +21,7 @@ from xpgrad.trace.functions._table import (
     cast,
     implements,
     ndim,
+    promoting,
     refuse,
     shape,
     shape_of,
@@ -34,7 +35,7 @@ from xpgrad.trace.views import derived, fresh
 # ── turning and repeating ────────────────────────────────────────────────────────────────────
 @implements(np.flip)
 def flip(m: Any, axis: Any = None) -> Any:
-    m = array(m)
+    m = promoting(m)
     for k in range(ndim(m)) if axis is None else axes_each_once("flip", m, axis):
         m = flip_axis(m, k)
     return m if ndim(m) else m[()]

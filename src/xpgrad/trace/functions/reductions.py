@@ -21,6 +21,7 @@ from xpgrad.trace.functions._table import (
     ndim,
     plain,
     refuse,
+    scalar_of,
     shape,
     warn,
     whole,
@@ -47,7 +48,11 @@ def sum(
         refuse("sum", out=out)
     if dtype is not None or where is not _unset:
         a = masked(cast(array(a), dtype), where, 0)
+    if dtype is not None and np.dtype(dtype) == bool:
+        total = red.any(a, axis=plain(axis), keepdims=_keep(keepdims))
+        return total if initial is _unset else total | started(initial, aval_of(total).dtype)
     total = red.sum(a, axis=plain(axis), keepdims=False if keepdims is _unset else bool(keepdims))
+    total = cast(total, dtype)
     return total if initial is _unset else total + started(initial, aval_of(total).dtype)
 
 
@@ -89,12 +94,21 @@ def mean(
     if out is not None:
         refuse("mean", out=out)
     a = cast(array(a), dtype)
-    if given(where) and where is not True:
-        kept = broadcast_to(array(where), shape=shape(a))
-        n = red.count_nonzero(kept, axis=plain(axis), keepdims=_keep(keepdims))
-        of = aval_of(a).dtype if aval_of(a).dtype.kind in "fc" else np.dtype(float)
-        return cast(sum(a, axis, of, keepdims=keepdims, where=where) / cast(n, of), dtype)
+    counting = dtype is not None and np.dtype(dtype).kind not in "fc"  # then the sum may overflow
+    if counting or (given(where) and where is not True):
+        n = _entries(a, axis, keepdims, where)
+        of = dtype if counting else aval_of(a).dtype if aval_of(a).dtype.kind in "fc" else np.dtype(float)
+        total = sum(a, axis, of, keepdims=keepdims, where=where)
+        return cast(total / (n if counting else cast(n, of)), dtype)
     return cast(red.mean(a, axis=plain(axis), keepdims=_keep(keepdims)), dtype)
+
+
+def _entries(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+    """How many entries of ``a`` a reduction takes."""
+    if not given(where) or where is True:
+        return red.count(a, axis)
+    kept = broadcast_to(array(where), shape=shape(a))
+    return red.count_nonzero(kept, axis=plain(axis), keepdims=_keep(keepdims))
 
 
 @implements(np.nanmean)
@@ -137,7 +151,11 @@ def prod(
     where: Any = _unset,
 ) -> Any:
     refuse("prod", out=out)
-    total = red.prod(masked(cast(array(a), dtype), where, 1), axis=plain(axis), keepdims=_keep(keepdims))
+    a = masked(cast(array(a), dtype), where, 1)
+    if dtype is not None and np.dtype(dtype) == bool:
+        total = red.all(a, axis=plain(axis), keepdims=_keep(keepdims))
+        return total & started(initial, aval_of(total).dtype) if given(initial) else total
+    total = cast(red.prod(a, axis=plain(axis), keepdims=_keep(keepdims)), dtype)
     return total * started(initial, aval_of(total).dtype) if given(initial) else total
 
 
@@ -236,7 +254,7 @@ def _of_any(best: Any, a: Any, axis: Any, keepdims: Any, initial: Any) -> Any:
         return best
     nothing = counted(a, axis, keepdims, True) == 0
     warn(nothing, "All-NaN slice encountered")
-    return ew.where(nothing, np.nan, best)
+    return scalar_of(ew.where(nothing, np.nan, best))
 
 
 @implements(np.nanmin)
@@ -262,7 +280,7 @@ def _scan(op: Op, a: Any, axis: Any, dtype: Any, out: Any) -> Any:
     a = cast(array(a), dtype)
     if axis is None or ndim(a) == 0:
         a, axis = reshape(a, shape=(-1,)), 0 if axis is None else axis
-    return op(a, axis=axis_of(op.name, a, axis))
+    return cast(op(a, axis=axis_of(op.name, a, axis)), dtype)
 
 
 @implements(np.cumsum, np.add.accumulate, method="cumsum")

@@ -24,6 +24,7 @@ from xpgrad.trace.functions._table import (
     ndim,
     refuse,
     shape,
+    whole,
 )
 from xpgrad.trace.functions._table import shape_of as lengths
 from xpgrad.trace.traced import Traced, strip
@@ -181,8 +182,7 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
-    xs = [array(a) for a in args]
-    xs = [as_array(x) for x in xs]
+    xs = [as_array(whole(a)) for a in args]
     common = np.broadcast_shapes(*map(shape, xs))
     return tuple(x if shape(x) == common else broadcast_to(x, common) for x in xs)
 

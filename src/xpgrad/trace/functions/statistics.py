@@ -25,11 +25,13 @@ from xpgrad.trace.functions._table import (
     on_host,
     plain,
     refuse,
+    scalar_of,
     shape,
     warn,
     whole,
 )
-from xpgrad.trace.functions.reductions import counted, exact, mean, sum, without_nan
+from xpgrad.trace.functions.reductions import counted, exact, sum, without_nan
+from xpgrad.trace.functions.reductions import mean as mean_of
 from xpgrad.trace.functions.shapes import concatenate, transpose
 from xpgrad.trace.traced import Traced, strip
 
@@ -49,15 +51,10 @@ def var(
         n: Any = red.count_nonzero(broadcast_to(array(where), shape=shape(a)), axis=plain(axis), keepdims=True)
     else:
         where, n = _unset, red.count(a, axis)
-    of = _averaging(a, dtype)
     if given(mean):
         centre = mean
     else:
-        centre = (
-            red.mean(cast(a, of), axis=plain(axis), keepdims=True)
-            if not masked_
-            else (sum(a, axis, of, keepdims=True, where=where) / cast(n, of))
-        )
+        centre = mean_of(a, axis, dtype, keepdims=True, where=where)
     total = sum(_moduli(a - centre), axis, dtype, keepdims=keepdims, where=where)
     real = aval_of(total).dtype
     if not masked_:
@@ -65,14 +62,7 @@ def var(
         return cast(total / _freedom(float(n - ddof), total), real if dtype is not None else None)
     n = reshape(n, shape=shape(total))
     warn(n <= ddof, "Degrees of freedom <= 0 for slice")
-    return total / cast(ew.maximum(n - ddof, 0), real)
-
-
-def _averaging(a: Any, dtype: Any) -> Any:
-    """The dtype in which the mean of ``a`` is taken."""
-    if dtype is not None and np.dtype(dtype).kind in "fc":
-        return dtype
-    return aval_of(a).dtype if aval_of(a).dtype.kind in "fc" else np.dtype(float)
+    return cast(total / cast(ew.maximum(n - ddof, 0), real if real.kind == "f" else float), dtype and real)
 
 
 def _moduli(d: Any) -> Any:
@@ -99,9 +89,10 @@ def std(
     *, where: Any = _unset, mean: Any = _unset, correction: Any = _unset,
 ) -> Any:  # fmt: skip
     refuse("std", out=out)
-    return cast(
-        root(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)), dtype
-    )
+    variance = var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    if ndim(variance) and aval_of(variance).dtype.kind not in "fc":  # of a scalar NumPy casts the root
+        raise DTypeError(message("std: the roots of integers are floats", {"variance": variance}))
+    return cast(root(variance), dtype)
 
 
 @implements(np.nanvar)
@@ -139,8 +130,8 @@ def average(
     a = whole(a)
     axis = axis if axis is None else axes_each_once("average", a, axis)
     if weights is None:
-        out = mean(a, axis, keepdims=keepdims)
-        return (out, full_like(out, value=red.count(a, axis))) if returned else out
+        out = mean_of(a, axis, keepdims=keepdims)
+        return (out, scalar_of(full_like(out, value=red.count(a, axis)))) if returned else out
     w = array(weights)
     axes = red.axes_of("average", a, axis)
     if shape(w) != shape(a):
@@ -213,7 +204,7 @@ def cov(
     out = dot(left, cx.conjugate(transpose(d)))
     warn(n <= 0, "Degrees of freedom <= 0 for slice")
     out = out / (_freedom(n, out) if w is None else ew.where(n > 0, n, 0))
-    return out[0, 0] if shape(out) == (1, 1) else out
+    return reshape(out, shape=()) if shape(out) == (1, 1) else out
 
 
 # NumPy 2.2 takes a single row for the observations of one variable each, as it says.
