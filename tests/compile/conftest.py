@@ -202,6 +202,12 @@ def generator(request):
     return _there(request)
 
 
+@pytest.fixture(params=[*(p for p in PARAMS if p.values[0].name == "cuda"), ON_CARD], ids=_name)
+def for_cuda(request):
+    """Those that print CUDA C++: behind the shim, or on a GPU."""
+    return _there(request)
+
+
 @pytest.fixture(params=[c for c in COMPILERS if c.name in ("interpreter", "llvm")], ids=_name)
 def threaded(request):
     """Those that share the work among threads of ours."""

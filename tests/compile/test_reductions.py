@@ -150,6 +150,17 @@ def test_what_is_made_of_sums_of_equal_terms_does_not_drift(dtype, n):
         assert np.all(np.abs(got - exact) <= 8 * np.finfo(dtype).eps * exact), name
 
 
+@pytest.mark.parametrize("name", ["mean", "squares", "norm", "columns"])
+def test_what_cuda_makes_of_sums_of_equal_terms_does_not_drift(name, for_cuda):
+    """With a single thread in each block, behind the shim: chains of a thousand terms."""
+    n = 1_000_000
+    f, g = OF_EQUAL[name]
+    x, y, z = np.full(n, 0.1, "f4"), np.full(n, 0.3, "f4"), np.full((n, 3), 0.7, "f4")
+    got = np.asarray(for_cuda.compile(f)(x, y, z), np.longdouble)
+    exact = g(n, *(np.longdouble(v.flat[0]) for v in (x, y, z)))
+    assert np.all(np.abs(got - exact) <= 8 * np.finfo("f4").eps * exact)
+
+
 @pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("n", [3, 100, 5000])
 def test_a_sum_with_an_infinity_is_it(compiler, special, n):

@@ -81,7 +81,15 @@ def used_within(used: Surroundings) -> None:
 
 
 def _random_state() -> Any:
+    """What Python's and NumPy's global generators would draw next."""
     states: list[Any] = [random.getstate()]
     if "numpy.random" in sys.modules:
-        states.append(repr(np.random.get_state(legacy=False)))  # noqa: NPY002 - what others draw from
+        states.append(_comparable(np.random.get_state(legacy=False)))  # noqa: NPY002 - what others draw from
     return states
+
+
+def _comparable(state: Any) -> Any:
+    """The state of a bit generator, with bytes for its arrays."""
+    if isinstance(state, dict):
+        return {key: _comparable(value) for key, value in state.items()}
+    return state.tobytes() if isinstance(state, np.ndarray) else state

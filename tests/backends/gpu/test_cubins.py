@@ -117,10 +117,16 @@ def kernels_in(text):
     return [name for _, name in re.findall(_HEAD, text)]
 
 
-def test_float32_kernels_have_no_float64_arithmetic_but_sums_of_blocks():
+def test_float32_kernels_have_no_float64_arithmetic_but_long_sums():
+    """Of a thread the loss and the gradient of the bias, and of blocks all sums."""
     f = xg.value_and_grad(CASES["notes_loss_columns"].f)
     (text, *_) = texts_of(f, CASES["notes_loss_columns"].args(33, np.float32))
     start = text.index('extern "C" __global__')
     lines = [line.strip() for line in text[start:].splitlines() if "double" in line]
-    allowed = ("__global__", "xg_sums", "static_cast<float>", "combine", "total", "double a =")
-    assert [line for line in lines if not any(word in line for word in allowed)] == []
+    held = [line for line in lines if re.fullmatch(r"double \w+\[1\];", line)]
+    added = [
+        line for line in lines if re.fullmatch(r"(\w+\[0\]) = xg::Sum::combine\(\1, \(double\)\(\w+\)\);", line)
+    ]
+    assert len(held) == len(added) == 2
+    allowed = ("__global__", "xg_sums", "static_cast<float>", "total", "double a =")
+    assert [line for line in {*lines} - {*held, *added} if not any(word in line for word in allowed)] == []

@@ -131,7 +131,7 @@ class ByBlock:
         for phase in self.phases:
             for node in phase.nodes:
                 if node in self.partials and self.is_single(phase):
-                    self.kept[node] = self._row(w, node, identity(self.frame.monoid(node), node.dtype))
+                    self.kept[node] = self._row(w, node)
         for node, product in self.owned.items():
             product.declare(w, self.partials.get(node))
 
@@ -236,8 +236,7 @@ class ByBlock:
                 self._shared_out(w, self._lane_first(kept, lane), *starts, results)
             rows: dict[Value, Row] = {}
             for node in phase.nodes:
-                begin = identity(frame.monoid(node), node.dtype)
-                rows[node] = self.kept.get(node) or self._row(w, node, begin)
+                rows[node] = self.kept.get(node) or self._row(w, node)
             with ExitStack() as stack:
                 if who == "thread":
                     stack.enter_context(frame.loops(w, gone))
@@ -250,7 +249,7 @@ class ByBlock:
                 frame.emit(w, cone, values)
                 for node in phase.nodes:
                     at = self._entry(node, rows[node])
-                    w(f"{at} = {frame.added(node, at, values)};")
+                    w(f"{at} = {frame.added(node, at, rows[node].stored or node.dtype, values)};")
             for node in phase.nodes:
                 if node not in self.kept:
                     self._finish(w, node, rows[node], who)
@@ -265,17 +264,19 @@ class ByBlock:
         lane = self.frame.lane([*kept, *gone], self.frame.cone(phase.nest, phase.nodes))
         return "warp" if lane in gone else "thread"
 
-    def _row(self, w: Text, node: Value, begin: str) -> Row:
-        """Registers for the unrolled axes of ``node``."""
+    def _row(self, w: Text, node: Value) -> Row:
+        """Registers for the unrolled axes of ``node``, a reduction of nothing so far."""
         frame = self.frame
         labels = frame.axes.labels(node)
         lengths = [n if e in frame.unrolled else 1 for e, n in zip(labels, node.shape, strict=True)]
         strides = tuple(s if n > 1 else 0 for s, n in zip(c_strides(lengths), lengths, strict=True))
         name, count = w.fresh("a"), max(prod(lengths), 1)
-        w(f"{value_type(node.dtype)} {name}[{count}];")
+        dtype = frame.held_dtype(node, count)
+        begin = identity(frame.monoid(node), dtype)
+        w(f"{value_type(dtype)} {name}[{count}];")
         w("#pragma unroll")
         w(f"for (int k = 0; k < {count}; ++k) {name}[k] = {begin};")
-        return Row(name, strides)
+        return Row(name, strides, dtype)
 
     def _entry(self, node: Value, row: Row) -> str:
         return f"{row.name}[{self.frame.row_index(row, self.frame.places(node))}]"
@@ -283,7 +284,7 @@ class ByBlock:
     def _finish(self, w: Text, node: Value, row: Row, who: str) -> None:
         """Combine what several threads hold, and let one of them write it."""
         frame = self.frame
-        ctype = value_type(node.dtype)
+        ctype = value_type(row.stored or node.dtype)
         monoid = f"xg::{frame.monoid(node).capitalize()}"
         memory = self.partials.get(node) or frame.memories[node]
         total = w.fresh()

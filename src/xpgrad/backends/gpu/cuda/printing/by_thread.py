@@ -16,6 +16,7 @@ as a thread's registers go. Neighbouring samples are one thread's where that mak
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from xpgrad.backends.gpu.cuda.printing.expressions import identity, value_type
 from xpgrad.backends.gpu.cuda.printing.frame import Frame
@@ -67,9 +68,10 @@ class ByThread:
         for nest in frame.nests.nests:
             for node in nest.nodes:
                 if node in frame.sums:
-                    ctype = value_type(node.dtype) or ""
-                    begin = identity(frame.monoid(node), node.dtype)
-                    self.sums[node] = frame.row(w, node, w.fresh("sum"), ctype, begin)
+                    dtype = frame.held_dtype(node, max(prod(node.shape), 1))
+                    begin = identity(frame.monoid(node), dtype)
+                    row = frame.row(w, node, w.fresh("sum"), value_type(dtype) or "", begin)
+                    self.sums[node] = row._replace(stored=dtype)
         strips = self.strips
         if not strips.rows:
             with w.block("for (long long g = first + threadIdx.x; g < last; g += blockDim.x)"):
@@ -133,7 +135,8 @@ class ByThread:
         if node in targets:
             row = targets[node]
             at = f"{row.name}[{frame.row_index(row, places)}]"
-            w(f"{at} = {frame.added(node, at, values) if self._is_sum(nest, node) else value};")
+            held = row.stored or node.dtype
+            w(f"{at} = {frame.added(node, at, held, values) if self._is_sum(nest, node) else value};")
         if node in frame.stores and not self._is_sum(nest, node):
             w(f"{self._place(node)} = {value};")
 
