@@ -217,7 +217,10 @@ def derivatives(f, *xs):
             if abs(d) < noise[k]:
                 found[k] = 0.0
             else:
-                found[k] = float(d) if abs(d - wide[k]) <= mp.mpf(10) ** -15 * abs(d) else None
+                agrees = abs(d - wide[k]) <= mp.mpf(10) ** -15 * abs(d)
+                # What the width alone leaves of a zero.
+                nothing = not agrees and abs(d) < mp.mpf(10) ** -50 * abs(narrow[()])
+                found[k] = float(d) if agrees else 0.0 if nothing else None
         # Of an odd function the second difference is 0 wherever the first is infinite.
         return {k: None if None in (found[i,] for i in k) else d for k, d in found.items()}
 

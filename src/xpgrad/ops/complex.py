@@ -24,18 +24,30 @@ def _is_complex(x: Any) -> bool:
 
 
 def _phase(x: Any, z: Any) -> Any:
-    """``conj(x) / |x|``, and 0 at 0; for real x its sign."""
+    """``conj(x) / |x|``, and 0 at 0, where its own derivative is 0 too; for real x its sign."""
     if not _is_complex(x):
         return sign(x)
-    return conjugate(x) / where(z == 0, 1, z)
+    return where(z == 0, 0, conjugate(x) / where(z == 0, 1, z))
+
+
+def _turned(x: Any) -> tuple[Any, Any]:
+    """``conj(x) / |x|``, 0 at 0, and ``|x|``, 1 at 0: over both, without a square, which might underflow."""
+    r = absolute(x)
+    return _phase(x, r), where(r == 0, 1, r)
 
 
 def _push_angle(t: Any, _z: Any, x: Any) -> Any:
-    return imag(t * conjugate(x)) / (real(x) ** 2 + imag(x) ** 2) if _is_complex(x) else 0 * t
+    if not _is_complex(x):
+        return 0 * t
+    phase, r = _turned(x)
+    return imag(t * phase) / r
 
 
 def _pull_angle(g: Any, _z: Any, x: Any) -> Any:
-    return -1j * g * conjugate(x) / (real(x) ** 2 + imag(x) ** 2) if _is_complex(x) else 0 * g
+    if not _is_complex(x):
+        return 0 * g
+    phase, r = _turned(x)
+    return -1j * g * phase / r
 
 
 conjugate = elementwise("conjugate", lambda t, _z, _x: conjugate(t), pulls=(lambda g, _z, _x: conjugate(g),))

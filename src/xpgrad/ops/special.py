@@ -37,13 +37,13 @@ logit = special("logit", lambda t, _z, x: t / (x * (1 - x)), domain=(0.1, 0.9))
 xlogy = special(
     "xlogy",
     lambda t, _z, _x, y: xlogy(t, y),
-    lambda t, _z, x, y: t * (x / _unless_both_zero(x, y, y)),
+    lambda t, _z, x, y: t * _quotient(x, y),
     domain=((-2.0, 2.0), (0.3, 3.0)),
 )
 xlog1py = special(
     "xlog1py",
     lambda t, _z, _x, y: xlog1py(t, y),
-    lambda t, _z, x, y: t * (x / _unless_both_zero(x, 1 + y, 1 + y)),
+    lambda t, _z, x, y: t * _quotient(x, 1 + y),
     domain=((-2.0, 2.0), (-0.7, 2.0)),
 )
 entr = special("entr", lambda t, _z, x: -(xlogy(t, x) + t), domain=(0.3, 3.0))
@@ -52,27 +52,28 @@ entr = special("entr", lambda t, _z, x: -(xlogy(t, x) + t), domain=(0.3, 3.0))
 xlog_ratio = special(
     "xlog_ratio",
     lambda t, _z, _w, x, y: xlog_ratio(t, x, y),
-    lambda t, _z, w, x, _y: t * (w / _unless_both_zero(w, x, x)),
-    lambda t, _z, w, _x, y: -t * (w / _unless_both_zero(w, y, y)),
+    lambda t, _z, w, x, _y: t * _quotient(w, x),
+    lambda t, _z, w, _x, y: -t * _quotient(w, y),
     domain=((-2.0, 2.0), (0.3, 3.0), (0.3, 3.0)),
 )
 rel_entr = special(
     "rel_entr",
     lambda t, _z, x, y: xlog_ratio(t, x, y) + t,
-    lambda t, _z, x, y: -t * (x / _unless_both_zero(x, y, y)),
+    lambda t, _z, x, y: -t * _quotient(x, y),
     domain=(0.3, 3.0),
 )
 kl_div = special(
     "kl_div",
     lambda t, _z, x, y: xlog_ratio(t, x, y),
-    lambda t, _z, x, y: t * (1 - x / _unless_both_zero(x, y, y)),
+    lambda t, _z, x, y: t * (1 - _quotient(x, y)),
     domain=(0.3, 3.0),
 )
 
 
-def _unless_both_zero(x: Any, y: Any, value: Any) -> Any:
-    """``value``, and 1 where x = y = 0: there the quotient x / y is to be 0."""
-    return where((x == 0) & (y == 0), 1, value)
+def _quotient(x: Any, y: Any) -> Any:
+    """``x / y``, and 0 where both are 0, with all its derivatives: there the term is taken to be absent."""
+    absent = (x == 0) & (y == 0)
+    return where(absent, 0, x / where(absent, 1, y))
 
 
 # ── over an axis ─────────────────────────────────────────────────────────────────────────────

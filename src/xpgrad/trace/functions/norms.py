@@ -89,10 +89,19 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         return red.sum(astype(x != 0, dtype=aval_of(size).dtype), axis=axes, keepdims=keepdims)
     if ord == 1:
         return red.sum(size, axis=axes, keepdims=keepdims)
+    if 0 < ord < 2 and aval_of(size).size:
+        return _of_low_order(size, ord, axes, keepdims)
     total = red.sum(size**ord, axis=axes, keepdims=keepdims)
     if ord < 0:
         return total ** (1 / ord)
     return scalar_of(ew.where(total == 0, 0, ew.where(total == 0, 1, total) ** (1 / ord)))
+
+
+def _of_low_order(size: Any, ord: float, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """Where the powers of zeros have infinite derivatives, those of a zero vector are not to be met."""
+    nothing = red.max(size, axis=axes, keepdims=True) == 0
+    total = red.sum(ew.where(nothing, 1, size) ** ord, axis=axes, keepdims=keepdims)
+    return ew.where(reshape(nothing, shape=shape(total)), 0, total ** (1 / ord))
 
 
 def _matrix_norm(x: Any, ord: Any, r: int, c: int, keepdims: bool) -> Any:
