@@ -13,8 +13,8 @@ SRC = Path(xpgrad.__file__).parent
 # Each may import what stands before it, and itself.
 ORDER = [
     "_version", "_errors", "_trees", "core", "devices", "ops", "trace", "autodiff", "passes", "plan",
-    "backends", "compiler", "transforms", "testing", "special", "nn", "losses", "optim", "learn", "scale",
-    "cli",
+    "codegen", "backends", "compiler", "transforms", "testing", "special", "nn", "losses", "optim", "learn",
+    "scale", "cli",
 ]  # fmt: skip
 # The modules that are about an optional package, and may import it (when they are used).
 OPTIONAL = {

@@ -5,7 +5,8 @@ from functools import cache
 
 import numpy as np
 
-from xpgrad.backends.cpu.llvm import build, math
+from xpgrad.backends.cpu.llvm import build
+from xpgrad.backends.cpu.llvm.functions import definitions, symbol
 
 DTYPE = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
 BINARY = frozenset(
@@ -20,7 +21,7 @@ def loop(name, kind, scales=False):
     loads = "\n".join(
         f"  %p{j} = getelementptr {kind}, ptr %x{j}, i64 %i\n  %v{j} = load {kind}, ptr %p{j}" for j in operands
     )
-    return f"""{math.definitions([(name, kind)], scales)}
+    return f"""{definitions([(name, kind)], scales)}
 define void @f({", ".join(f"ptr noalias %x{j}" for j in operands)}, ptr noalias %y, i64 %n)
     "prefer-vector-width"="512" {{
 entry:
@@ -29,7 +30,7 @@ entry:
 loop:
   %i = phi i64 [0, %entry], [%next, %loop]
 {loads}
-  %z = call {kind} {math.symbol(name, kind)}({", ".join(f"{kind} %v{j}" for j in operands)})
+  %z = call {kind} {symbol(name, kind)}({", ".join(f"{kind} %v{j}" for j in operands)})
   %py = getelementptr {kind}, ptr %y, i64 %i
   store {kind} %z, ptr %py
   %next = add nuw nsw i64 %i, 1

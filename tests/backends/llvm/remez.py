@@ -1,7 +1,7 @@
-"""The polynomials of the LLVM math functions, computed; as a script it prints the file that holds them.
+"""The polynomials of the scalar functions, computed; as a script it prints the file that holds them.
 
 In:  the functions, intervals, degrees and weights of `TABLE`.
-Out: ``src/xpgrad/backends/cpu/llvm/math/polynomials.py``, each polynomial with its error.
+Out: ``src/xpgrad/codegen/scalar/polynomials.py``, each polynomial with its error.
 Holds: the error stated is that of the rounded coefficients, in exact arithmetic.
 """
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from mpmath import mp
 
-from xpgrad.backends.cpu.llvm import build, math
-from xpgrad.backends.cpu.llvm.math import polynomials
+from xpgrad.backends.cpu.llvm import build
+from xpgrad.backends.cpu.llvm.functions import definitions, symbol
+from xpgrad.codegen import scalar
+from xpgrad.codegen.scalar import polynomials
 
 llvm = pytest.importorskip("llvmlite.binding")
 if reason := build.available():
@@ -43,7 +45,7 @@ def _printer():
 
 
 @pytest.mark.parametrize("kind", ["float", "double"])
-@pytest.mark.parametrize("name", sorted(math.FUNCTIONS))
+@pytest.mark.parametrize("name", sorted(scalar.FUNCTIONS))
 def test_a_loop_is_vectorised_and_calls_nothing(name, kind):
     ir, assembly = optimised(loop(name, kind))
     vectors = re.findall(rf"store <(\d+) x (?:{kind}|i32|i64)>", ir)
@@ -58,14 +60,14 @@ def test_a_loop_is_vectorised_and_calls_nothing(name, kind):
 
 @pytest.mark.parametrize("kind", ["float", "double"])
 def test_no_function_branches_or_assumes_finite_numbers(kind):
-    for name in math.FUNCTIONS:
-        text = math.definitions([(name, kind)]).partition(f"{math.symbol(name, kind)}(")[2]
+    for name in scalar.FUNCTIONS:
+        text = definitions([(name, kind)]).partition(f"{symbol(name, kind)}(")[2]
         assert not re.search(r"\b(br|nnan|ninf|reassoc|fast|load|fptosi)\b", text), name
 
 
 def test_each_function_is_defined_once_and_each_intrinsic_declared_once():
-    wanted = [(name, kind) for name in math.FUNCTIONS for kind in ("float", "double")]
-    text = math.definitions([*wanted, *wanted])
+    wanted = [(name, kind) for name in scalar.FUNCTIONS for kind in ("float", "double")]
+    text = definitions([*wanted, *wanted])
     heads = re.findall(r"^(?:define|declare)[^@]*@([\w.]+)", text, re.MULTILINE)
     assert len(heads) == len(set(heads))
     own = [h for h in heads if h.startswith("xg.") and not h.startswith("xg.rescue.")]

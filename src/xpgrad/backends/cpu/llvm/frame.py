@@ -56,7 +56,7 @@ class Frame:
     may_be_outside : int or None
         The slot of `outside`, where there are indices.
     calls : set of (str, str)
-        The functions of `math` that are called, each with its type.
+        The functions of `xpgrad.codegen.scalar` that are called, each with its type.
 
     Raises
     ------

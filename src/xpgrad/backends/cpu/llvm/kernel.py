@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from math import prod
 
 from xpgrad.backends.assembly import Layouts
-from xpgrad.backends.cpu.llvm import build, math
+from xpgrad.backends.cpu.llvm import build, functions
 from xpgrad.backends.cpu.llvm.boxes import write_boxes
 from xpgrad.backends.cpu.llvm.frame import Call, Frame, identity
 from xpgrad.backends.cpu.llvm.loops import write_loop
@@ -118,7 +118,7 @@ class Kernel(Frame):
 def module(kernels: Sequence[Kernel], more: str = "") -> str:
     """An LLVM module with the functions of ``kernels``, what they call, and ``more``."""
     calls = set().union(*[k.calls for k in kernels])
-    needed = f"{INTRINSICS}\n{math.definitions(calls, build.scales())}".splitlines()
+    needed = f"{INTRINSICS}\n{functions.definitions(calls, build.scales())}".splitlines()
     declarations = dict.fromkeys(line for line in needed if line.startswith("declare"))
     definitions = [line for line in needed if line not in declarations]
     return "\n".join([*declarations, *definitions, *[k.functions for k in kernels], more])

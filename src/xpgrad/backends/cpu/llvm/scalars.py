@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.backends.cpu.llvm import math
+from xpgrad.backends.cpu.llvm.functions import symbol
 from xpgrad.backends.cpu.llvm.writer import Writer, number
+from xpgrad.codegen.scalar import FUNCTIONS
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan.nests import Declined
@@ -135,7 +136,7 @@ def check(node: Value) -> None:
         or (name in _BITWISE and kind not in _FLOATS)
         or (name in ("negative", "absolute", "maximum", "minimum", "clip", "square") and kind != "i1")
         or (name in _SPECIAL_FLOAT and kind in _FLOATS)
-        or (name in math.FUNCTIONS and kind in _FLOATS)
+        or (name in FUNCTIONS and kind in _FLOATS)
         or (name in _BY_BITS and kind in _FLOATS)
     )
     if not known:
@@ -168,7 +169,7 @@ _BY_BITS = frozenset(("isnan", "isinf", "isfinite", "signbit"))
 def emit(
     w: Writer, node: Value, operands: Sequence[Scalar], calls: set[tuple[str, str]], added: bool = False
 ) -> Scalar:
-    """Write ``node``; functions of `math` that it calls are added to ``calls``.
+    """Write ``node``; functions of `xpgrad.codegen.scalar` that it calls are added to ``calls``.
 
     ``added``: a product that is only added to a sum, with which it may be rounded once.
     """
@@ -221,7 +222,7 @@ def _instruction(w: Writer, name: str, kind: str, xs: list[str], calls: set[tupl
     if plain is not None:
         return plain(w, kind, xs)
     calls.add((name, kind))
-    return w.op(f"call {kind} {math.symbol(name, kind)}({', '.join(f'{kind} {x}' for x in xs)})")
+    return w.op(f"call {kind} {symbol(name, kind)}({', '.join(f'{kind} {x}' for x in xs)})")
 
 
 def _negative(w: Writer, kind: str, xs: list[str]) -> str:

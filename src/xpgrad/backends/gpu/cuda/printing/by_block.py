@@ -24,7 +24,7 @@ from xpgrad.backends.gpu.cuda.printing.expressions import combine, identity, lit
 from xpgrad.backends.gpu.cuda.printing.frame import Frame
 from xpgrad.backends.gpu.cuda.printing.layout import Memory, Row, Text, c_strides
 from xpgrad.backends.gpu.cuda.printing.owners import owners
-from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase, phases, wide
+from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase, held_dtype, phases, wide
 from xpgrad.backends.gpu.cuda.printing.shares import smallest_tile
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
@@ -271,7 +271,7 @@ class ByBlock:
         lengths = [n if e in frame.unrolled else 1 for e, n in zip(labels, node.shape, strict=True)]
         strides = tuple(s if n > 1 else 0 for s, n in zip(c_strides(lengths), lengths, strict=True))
         name, count = w.fresh("a"), max(prod(lengths), 1)
-        dtype = frame.held_dtype(node, count)
+        dtype = held_dtype(frame, node, count)
         begin = identity(frame.monoid(node), dtype)
         w(f"{value_type(dtype)} {name}[{count}];")
         w("#pragma unroll")

@@ -21,6 +21,7 @@ from math import prod
 from xpgrad.backends.gpu.cuda.printing.expressions import identity, value_type
 from xpgrad.backends.gpu.cuda.printing.frame import Frame
 from xpgrad.backends.gpu.cuda.printing.layout import Row, Text
+from xpgrad.backends.gpu.cuda.printing.phases import held_dtype
 from xpgrad.backends.gpu.cuda.printing.strips import Strips
 from xpgrad.core import Value
 from xpgrad.plan.nests import REDUCTIONS, Nest
@@ -68,7 +69,7 @@ class ByThread:
         for nest in frame.nests.nests:
             for node in nest.nodes:
                 if node in frame.sums:
-                    dtype = frame.held_dtype(node, max(prod(node.shape), 1))
+                    dtype = held_dtype(frame, node, max(prod(node.shape), 1))
                     begin = identity(frame.monoid(node), dtype)
                     row = frame.row(w, node, w.fresh("sum"), value_type(dtype) or "", begin)
                     self.sums[node] = row._replace(stored=dtype)

@@ -43,9 +43,6 @@ from xpgrad.plan.relations import is_fat
 UNROLLED = 32
 """A loop of at most so many turns is unrolled, its length in the text, its values in registers."""
 
-FEW = 4
-"""So many sums at most does a thread add up in float64, whose instructions have half the rate or less."""
-
 REGISTERS = 64
 """So many values at most does one thread hold for one nest."""
 
@@ -341,16 +338,6 @@ class Frame:
         if node.op.name == "subtract":
             x, z = (x, f"-{z}") if i == 0 else (f"-{x}", z)
         return f"xg::fma({x}, {y}, {z})"
-
-    def held_dtype(self, node: Value, count: int) -> np.dtype[Any]:
-        """The dtype in which a thread holds ``count`` entries of a reduction: float64 for a few long sums.
-
-        Contractions are added up in their own dtype: many GPUs have few units for float64.
-        """
-        assert node.op is not None
-        long = any(e not in self.unrolled for e in self.axes.reduced(node))
-        few = long and count <= FEW and node.op.name == "sum" and node.dtype.kind == "f"
-        return np.dtype(np.float64) if few else node.dtype
 
     def added(self, node: Value, held: str, dtype: np.dtype[Any], values: dict[Value, str]) -> str:
         """What a sum or contraction that is held in ``dtype`` is after the entry at the indices in scope."""

@@ -19,6 +19,9 @@ from xpgrad.plan.nests import REDUCTIONS, Nest
 WARP = 32
 """Lanes of a warp."""
 
+FEW = 4
+"""So many sums at most does a thread add up in float64, whose instructions have half the rate or less."""
+
 
 class Phase(NamedTuple):
     """What the threads do between two waits: ``nodes`` of a nest, over ``labels``, of which ``reduced`` go."""
@@ -56,3 +59,14 @@ def is_sum(nest: Nest, node: Value) -> bool:
 def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The type in which the parts of a sum are combined."""
     return np.dtype(np.float64) if dtype.kind == "f" else dtype
+
+
+def held_dtype(frame: Frame, node: Value, count: int) -> np.dtype[Any]:
+    """The dtype in which a thread holds ``count`` entries of a reduction: float64 for a few long sums.
+
+    Contractions are added up in their own dtype: many GPUs have few units for float64.
+    """
+    assert node.op is not None
+    long = any(e not in frame.unrolled for e in frame.axes.reduced(node))
+    few = long and count <= FEW and node.op.name == "sum"
+    return wide(node.dtype) if few else node.dtype

@@ -6,13 +6,24 @@ of its size, so that of a product of up to 745 no more than 2^-55 is wrong.
 cbrt: ``m^(-1/3)`` by a polynomial and one step of third order, then ``m y^2`` and a step on its exact residual.
 
 remainder: ``x - n y`` is exact as a fused multiply-add if n is the quotient rounded towards 0, or next to it; a
-quotient of 2^52 or more first loses multiples of ``2^52 y``. From 2^104 on the C library's is taken (`rescue`).
+quotient of 2^52 or more first loses multiples of ``2^52 y``. From 2^104 on it is the C library's (`library`).
 """
 
 from __future__ import annotations
 
-from xpgrad.backends.cpu.llvm.math import polynomials as poly
-from xpgrad.backends.cpu.llvm.math.emit import (
+from xpgrad.codegen.scalar import polynomials as poly
+from xpgrad.codegen.scalar.exponential import (
+    EXP_RANGE,
+    clamp,
+    exp,
+    exp_of_two,
+    log,
+    log_edges,
+    normal_parts,
+    reduced_with,
+    scaled,
+)
+from xpgrad.codegen.scalar.ir import (
     HUGE,
     INF,
     NAN,
@@ -24,6 +35,7 @@ from xpgrad.backends.cpu.llvm.math.emit import (
     fma,
     horner,
     isnan,
+    library,
     narrow,
     nearest,
     select,
@@ -32,18 +44,6 @@ from xpgrad.backends.cpu.llvm.math.emit import (
     two_power,
     widen,
 )
-from xpgrad.backends.cpu.llvm.math.exponential import (
-    EXP_RANGE,
-    clamp,
-    exp,
-    exp_of_two,
-    log,
-    log_edges,
-    normal_parts,
-    reduced_with,
-    scaled,
-)
-from xpgrad.backends.cpu.llvm.math.rescue import rescued
 
 # ln 2 with 41 bits, so that its product with an exponent is exact, and the rest.
 LN2_SHORT, LN2_REST = 0.693147180559663, 2.8235290563031577e-13
@@ -189,7 +189,7 @@ def _fmod_of_double(x: Value, y: Value) -> Value:
     r = select(eq(b, INF) & (a < INF), a, r)
     r = select(a < b * 2.0**104, r, select(a < b, a, NAN))
     r = select(eq(b, 0.0) | eq(a, INF) | isnan(x) | isnan(y), NAN, r)
-    return copysign(rescued("fmod", r, a, b), x)
+    return copysign(library("fmod", r, a, b), x)
 
 
 def fmod(x: Value, y: Value) -> Value:

@@ -1,28 +1,29 @@
-"""Elementary and special functions as LLVM IR without branches, calls or tables: loops over them vectorise.
+"""Elementary and special functions, each stated once, without branches or tables: loops over them vectorise.
 
-In:  names of ops and the types float and double.
-Out: the text of ``@xg.<name>.<f32|f64>``, one function each, always inlined, and the intrinsics' declarations.
+In:  the name of an op and a type, float or double.
+Out: `Function`: parameters, instructions and result, which the printers of `backends` write.
 Holds: NumPy's and SciPy's values at zeros, infinities and NaN, subnormal results included; errors within `ULP`;
-       no fast-math flag, so that neither NaN nor infinity is assumed away.
+       no instruction assumes away NaN or infinity.
 
-A function is written as arithmetic on `emit.Value`. How arguments are reduced is told at the top of
+A function is written as arithmetic on `ir.Value`. How arguments are reduced is told at the top of
 `exponential`, `trigonometric`, `arithmetic` and `special`; the coefficients are in `polynomials`, each with its
 error, and come from tests/backends/llvm/remez.py. Where speed does not count, float32 is computed in float64.
-The processor is to have a fused multiply-add: without one, LLVM calls the C library's.
+The processor is to have a fused multiply-add.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from inspect import signature
+from typing import NamedTuple
 
-from xpgrad.backends.cpu.llvm.math import arithmetic as a
-from xpgrad.backends.cpu.llvm.math import exponential as e
-from xpgrad.backends.cpu.llvm.math import special as s
-from xpgrad.backends.cpu.llvm.math import trigonometric as t
-from xpgrad.backends.cpu.llvm.math.emit import (
-    SUFFIX,
+from xpgrad.codegen.scalar import arithmetic as a
+from xpgrad.codegen.scalar import exponential as e
+from xpgrad.codegen.scalar import special as s
+from xpgrad.codegen.scalar import trigonometric as t
+from xpgrad.codegen.scalar.ir import (
     Block,
+    Instruction,
     Value,
     ceil,
     copysign,
@@ -34,9 +35,9 @@ from xpgrad.backends.cpu.llvm.math.emit import (
     trunc,
     widen,
 )
-from xpgrad.backends.cpu.llvm.math.rescue import rescues
 
 Body = Callable[..., Value]
+KINDS = ("float", "double")
 
 
 def through_double(body: Body) -> Body:
@@ -117,39 +118,33 @@ TABLE: tuple[tuple[str, Body, float, float], ...] = (
 )
 BODIES = {name: body for name, body, _, _ in TABLE}
 FUNCTIONS = frozenset(BODIES)
-ULP = {(name, kind): bound for name, _, *bounds in TABLE for kind, bound in zip(SUFFIX, bounds, strict=True)}
+ULP = {(name, kind): bound for name, _, *bounds in TABLE for kind, bound in zip(KINDS, bounds, strict=True)}
 
 
-def symbol(name: str, kind: str) -> str:
-    """The function's name in the IR: ``@xg.exp.f32`` for ``exp`` of ``float``."""
-    return f"@xg.{name}.{SUFFIX[kind]}"
+class Function(NamedTuple):
+    """One function for one type.
 
-
-def definitions(wanted: Iterable[tuple[str, str]], scales: bool = False) -> str:
-    """The IR of the wanted functions, each once, after the declarations of the intrinsics that they call.
-
-    ``scales``: the processor multiplies vectors by powers of two in one instruction (`build.scales`); the
-    results are the same.
-
-    For ``[("square", "float")]``::
-
-        define internal float @xg.square.f32(float %x) alwaysinline {
-          %1 = fmul float %x, %x
-          ret float %1
-        }
+    Attributes
+    ----------
+    name, kind : str
+    parameters : tuple of Value
+    instructions : list of Instruction
+    result : Value
     """
-    texts = []
-    declarations: set[str] = set()
-    wanted_rescues: set[tuple[str, int]] = set()
-    for name, kind in sorted(set(wanted)):
-        block = Block(scales)
-        body = BODIES[name]
-        operands = [Value(block, kind, f"%{p}") for p in signature(body).parameters]
-        result = body(*operands)
-        declarations |= block.declarations
-        wanted_rescues |= set(block.rescues.items())
-        head = f"define internal {kind} {symbol(name, kind)}({', '.join(f'{kind} {x.name}' for x in operands)})"
-        lines = "".join(f"  {line}\n" for line in block.lines)
-        texts.append(f"{head} alwaysinline {{\n{lines}  ret {kind} {result.name}\n}}\n")
-    declared, functions = rescues(wanted_rescues)
-    return "\n".join([*sorted(declarations | set(declared)), *functions, *texts])
+
+    name: str
+    kind: str
+    parameters: tuple[Value, ...]
+    instructions: list[Instruction]
+    result: Value
+
+
+def function(name: str, kind: str, scales: bool = False) -> Function:
+    """The function ``name`` of ``kind``.
+
+    ``scales``: the processor multiplies vectors by powers of two in one instruction; the results are the same.
+    """
+    block, body = Block(scales), BODIES[name]
+    parameters = tuple(block.parameter(kind, p) for p in signature(body).parameters)
+    result = body(*parameters)
+    return Function(name, kind, parameters, block.instructions, result)

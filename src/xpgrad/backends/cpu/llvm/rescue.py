@@ -10,23 +10,20 @@ lane and hardly ever find one. They are inlined once the loops are vectors (`bui
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from xpgrad.backends.cpu.llvm.math.emit import Value
+from collections.abc import Iterable, Sequence
 
 WIDTHS = (2, 4, 8, 16)
 _INFINITE = "0x7FF0000000000000"
 
 
-def rescued(function: str, y: Value, *xs: Value) -> Value:
-    """``y``, or the C library's ``function`` of ``xs`` where it is NaN and they are finite; in float64."""
-    y.block.rescues[function] = len(xs)
+def rescued(function: str, y: str, xs: Sequence[str]) -> str:
+    """The call for ``y``, or the C library's ``function`` of ``xs`` where it is NaN and they are finite."""
     name = f"xg.rescue.{function}"
     kinds = "v" * (len(xs) + 1)
     variants = ",".join(f"_ZGV_LLVM_N{n}{kinds}_{name}({name}.v{n})" for n in WIDTHS)
-    operands = ", ".join(f"double {v.name}" for v in (y, *xs))
+    operands = ", ".join(f"double {v}" for v in (y, *xs))
     attributes = f'nounwind willreturn memory(none) "vector-function-abi-variant"="{variants}"'
-    return y.block.emit("double", f"call double @{name}({operands}) {attributes}")
+    return f"call double @{name}({operands}) {attributes}"
 
 
 def rescues(wanted: Iterable[tuple[str, int]]) -> tuple[list[str], list[str]]:

@@ -1,22 +1,23 @@
-"""Arithmetic that writes LLVM IR: ``a * b + 1`` on `Value` objects appends the instructions to a `Block`.
+"""Scalar functions as data: ``a * b + 1`` on `Value` objects appends instructions to a `Block`.
 
 In:  Python operators and the functions below, on values of one block.
-Out: the lines of one branch-free function, and the intrinsics that they call.
-Holds: no fast-math flag; a number takes the type of the value beside it, rounded to it.
+Out: the instructions of one branch-free function, which printers write as LLVM IR and as CUDA C++.
+Holds: each instruction rounds once, as IEEE 754 says, and none is contracted or reordered; a number takes the
+type of the value beside it, rounded to it.
 
     >>> block = Block()
-    >>> x = Value(block, "double", "%x")
+    >>> x = block.parameter("double", "x")
     >>> _ = fma(x, x, 1.0)
-    >>> block.lines
-    ['%1 = call double @llvm.fma.f64(double %x, double %x, double 0x3FF0000000000000)']
+    >>> block.instructions
+    [fma double x, x, 1.0]
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import NamedTuple
 
-SUFFIX = {"float": "f32", "double": "f64"}
 INTEGER = {"float": "i32", "double": "i64"}
 FLOAT = {"i32": "float", "i64": "double"}
 MANTISSA = {"float": 23, "double": 52}
@@ -27,72 +28,115 @@ INF = float("inf")
 NAN = float("nan")
 
 
-class Block:
-    """The body of one function: its lines, and the declarations that it needs.
+class Const(NamedTuple):
+    """A number among the operands of an instruction."""
 
-    ``rescues``: functions of the C library that are asked where ours has no result, each with its operands.
+    number: float | int
+
+
+class Instruction(NamedTuple):
+    """One operation.
+
+    Attributes
+    ----------
+    op : str
+        ``add sub mul div neg``, of floats or of integers that wrap around; ``and or xor shl ashr``;
+        ``eq lt le gt ge`` and ``unordered`` (one is NaN), which give i1; ``select``;
+        ``fma sqrt fabs copysign floor ceil trunc roundeven ldexp``; ``bits`` and ``from_bits``, which keep the
+        bits; ``widen narrow shorten``, from float to double, back, and from i64 to i32; ``library``.
+    kind : str
+        The type of the result.
+    operands : tuple of Value
+    function : str
+        Of ``library``: which function of the C library gives the result where the first operand is NaN and the
+        others, which are its arguments, are finite; elsewhere the result is the first operand.
+    """
+
+    op: str
+    kind: str
+    operands: tuple[Value, ...]
+    function: str = ""
+
+    def __repr__(self) -> str:
+        return f"{self.op} {self.kind} {', '.join(map(repr, self.operands))}"
+
+
+class Block:
+    """The body of one function: its instructions, in order.
+
     ``scales``: the processor multiplies vectors by powers of two in one instruction.
     """
 
     def __init__(self, scales: bool = False) -> None:
         self.scales = scales
-        self.lines: list[str] = []
-        self.declarations: set[str] = set()
-        self.rescues: dict[str, int] = {}
+        self.instructions: list[Instruction] = []
 
-    def emit(self, kind: str, text: str) -> Value:
-        """Append ``%n = text``; the value has type ``kind``."""
-        name = f"%{len(self.lines) + 1}"
-        self.lines.append(f"{name} = {text}")
+    def parameter(self, kind: str, name: str) -> Value:
         return Value(self, kind, name)
+
+    def emit(self, op: str, kind: str, *operands: Value, function: str = "") -> Value:
+        """Append an instruction; the value is its result, of type ``kind``."""
+        self.instructions.append(Instruction(op, kind, operands, function))
+        return Value(self, kind, len(self.instructions) - 1)
 
 
 class Value:
-    """A name in a block, with its LLVM type: float, double, i32, i64 or i1."""
+    """An operand: the result of an instruction (its number), a parameter (its name), or a number.
 
-    __slots__ = ("block", "kind", "name")
+    ``kind``: float, double, i32, i64 or i1.
+    """
 
-    def __init__(self, block: Block, kind: str, name: str) -> None:
-        self.block, self.kind, self.name = block, kind, name
+    __slots__ = ("block", "kind", "source")
+
+    def __init__(self, block: Block, kind: str, source: int | str | Const) -> None:
+        self.block, self.kind, self.source = block, kind, source
+
+    def __repr__(self) -> str:
+        source = self.source
+        return (
+            str(source.number)
+            if isinstance(source, Const)
+            else source
+            if isinstance(source, str)
+            else f"%{source}"
+        )
+
+    @property
+    def is_float(self) -> bool:
+        return self.kind in INTEGER
 
     def _binary(self, op: str, other: Operand) -> Value:
-        return self.block.emit(self.kind, f"{op} {self.kind} {self.name}, {same(self, other).name}")
-
-    def _arith(self, op: str, other: Operand) -> Value:
-        return self._binary(f"f{op}" if self.kind in SUFFIX else op, other)
+        return self.block.emit(op, self.kind, self, same(self, other))
 
     def _compare(self, op: str, other: Operand) -> Value:
-        how = f"fcmp o{op}" if self.kind in SUFFIX else f"icmp s{op}"
-        return self.block.emit("i1", f"{how} {self.kind} {self.name}, {same(self, other).name}")
+        return self.block.emit(op, "i1", self, same(self, other))
 
     def __add__(self, other: Operand) -> Value:
-        return self._arith("add", other)
+        return self._binary("add", other)
 
     def __radd__(self, other: float | int) -> Value:
         return same(self, other) + self
 
     def __sub__(self, other: Operand) -> Value:
-        return self._arith("sub", other)
+        return self._binary("sub", other)
 
     def __rsub__(self, other: float | int) -> Value:
         return same(self, other) - self
 
     def __mul__(self, other: Operand) -> Value:
-        return self._arith("mul", other)
+        return self._binary("mul", other)
 
     def __rmul__(self, other: float | int) -> Value:
         return same(self, other) * self
 
     def __truediv__(self, other: Operand) -> Value:
-        return self._arith("div", other)
+        return self._binary("div", other)
 
     def __rtruediv__(self, other: float | int) -> Value:
         return same(self, other) / self
 
     def __neg__(self) -> Value:
-        if self.kind in SUFFIX:
-            return self.block.emit(self.kind, f"fneg {self.kind} {self.name}")
-        return same(self, 0) - self
+        return self.block.emit("neg", self.kind, self) if self.is_float else same(self, 0) - self
 
     def __lt__(self, other: Operand) -> Value:
         return self._compare("lt", other)
@@ -129,30 +173,16 @@ class Value:
 Operand = Value | float | int
 
 
-def literal(kind: str, x: float | int) -> str:
-    """``x`` as an IR literal; a float is rounded to ``kind`` and written in hexadecimal."""
-    if kind == "i1":
-        return "true" if x else "false"
-    if kind not in SUFFIX:
-        return str(int(x))
-    if kind == "float" and abs(x) <= HUGE["float"]:
-        x = struct.unpack("<f", struct.pack("<f", x))[0]
-    return "0x" + struct.pack(">d", x).hex().upper()
-
-
 def same(like: Value, x: Operand) -> Value:
     """``x`` as a value of the type of ``like``."""
     if isinstance(x, Value):
         assert x.kind == like.kind, (x.kind, like.kind)
         return x
-    return Value(like.block, like.kind, literal(like.kind, x))
+    return Value(like.block, like.kind, Const(x))
 
 
 def _call(name: str, x: Value, *others: Operand) -> Value:
-    args = [x, *(same(x, o) for o in others)]
-    target = f"@llvm.{name}.{SUFFIX[x.kind]}"
-    x.block.declarations.add(f"declare {x.kind} {target}({', '.join(a.kind for a in args)})")
-    return x.block.emit(x.kind, f"call {x.kind} {target}({', '.join(f'{a.kind} {a.name}' for a in args)})")
+    return x.block.emit(name, x.kind, x, *(same(x, o) for o in others))
 
 
 def fma(x: Value, y: Operand, z: Operand) -> Value:
@@ -189,12 +219,11 @@ def roundeven(x: Value) -> Value:
 
 
 def eq(x: Value, y: Operand) -> Value:
-    how = "fcmp oeq" if x.kind in SUFFIX else "icmp eq"
-    return x.block.emit("i1", f"{how} {x.kind} {x.name}, {same(x, y).name}")
+    return x.block.emit("eq", "i1", x, same(x, y))
 
 
 def isnan(x: Value) -> Value:
-    return x.block.emit("i1", f"fcmp uno {x.kind} {x.name}, {x.name}")
+    return x.block.emit("unordered", "i1", x, x)
 
 
 def select(where: Value, x: Operand, y: Operand, like: Value | None = None) -> Value:
@@ -202,7 +231,7 @@ def select(where: Value, x: Operand, y: Operand, like: Value | None = None) -> V
     model = x if isinstance(x, Value) else y if isinstance(y, Value) else like
     assert model is not None
     a, b = same(model, x), same(model, y)
-    return where.block.emit(a.kind, f"select i1 {where.name}, {a.kind} {a.name}, {b.kind} {b.name}")
+    return where.block.emit("select", a.kind, where, a, b)
 
 
 def at_most(x: Value, bound: float) -> Value:
@@ -217,22 +246,20 @@ def at_least(x: Value, bound: float) -> Value:
 
 def bits(x: Value) -> Value:
     """The integer with the same bits."""
-    kind = INTEGER[x.kind]
-    return x.block.emit(kind, f"bitcast {x.kind} {x.name} to {kind}")
+    return x.block.emit("bits", INTEGER[x.kind], x)
 
 
 def from_bits(i: Value) -> Value:
     """The float with the same bits."""
-    kind = FLOAT[i.kind]
-    return i.block.emit(kind, f"bitcast {i.kind} {i.name} to {kind}")
+    return i.block.emit("from_bits", FLOAT[i.kind], i)
 
 
 def widen(x: Value) -> Value:
-    return x.block.emit("double", f"fpext float {x.name} to double")
+    return x.block.emit("widen", "double", x)
 
 
 def narrow(x: Value) -> Value:
-    return x.block.emit("float", f"fptrunc double {x.name} to float")
+    return x.block.emit("narrow", "float", x)
 
 
 def two_power(n: Value) -> Value:
@@ -244,10 +271,12 @@ def two_power(n: Value) -> Value:
 def ldexp(x: Value, n: Value) -> Value:
     """``2^n x``, rounded once, where the processor has an instruction for it."""
     assert x.block.scales
-    target = f"@llvm.ldexp.{SUFFIX[x.kind]}.i32"
-    x.block.declarations.add(f"declare {x.kind} {target}({x.kind}, i32)")
-    name = n.name if n.kind == "i32" else x.block.emit("i32", f"trunc {n.kind} {n.name} to i32").name
-    return x.block.emit(x.kind, f"call {x.kind} {target}({x.kind} {x.name}, i32 {name})")
+    return x.block.emit("ldexp", x.kind, x, n if n.kind == "i32" else n.block.emit("shorten", "i32", n))
+
+
+def library(function: str, y: Value, *xs: Value) -> Value:
+    """``y``, or the C library's ``function`` of ``xs`` where it is NaN and they are finite; in float64."""
+    return y.block.emit("library", "double", y, *xs, function=function)
 
 
 def magic(kind: str) -> float:

@@ -3,7 +3,7 @@
 sin, cos, tan: ``x = n pi/2 + r`` with ``|r|`` little more than pi/4; pi/2 is subtracted in three parts of 53
 bits by fused multiply-adds, the first exactly, and what the rounding of r loses is kept. float32 is reduced in
 float64; where ``|x| >= 2^45`` it first becomes ``y c``, with an integer ``y = x 2^-22j`` and
-``c = 2^22j mod 2 pi``, which has the same sine. Beyond `LIMIT` the C library reduces float64 (`rescue`).
+``c = 2^22j mod 2 pi``, which has the same sine. Beyond `LIMIT` the C library reduces float64 (`library`).
 
 sinh, cosh: ``x = n ln 2 + b``; ``sinh x = p cosh b + q sinh b``, ``cosh x = q cosh b + p sinh b`` with
 ``p, q = (2^n -+ 2^-n) / 2``.
@@ -14,11 +14,13 @@ arcsin, arccos: above 1/2 by ``arcsin x = pi/2 - 2 arcsin sqrt((1 - x) / 2)``.
 
 from __future__ import annotations
 
-from xpgrad.backends.cpu.llvm.math import polynomials as poly
-from xpgrad.backends.cpu.llvm.math.emit import (
+from xpgrad.codegen.scalar import polynomials as poly
+from xpgrad.codegen.scalar.exponential import log1p, log_of_parts, normal_parts, of_kind, reduced
+from xpgrad.codegen.scalar.ir import (
     HUGE,
     INF,
     NAN,
+    Const,
     Value,
     at_least,
     at_most,
@@ -30,6 +32,7 @@ from xpgrad.backends.cpu.llvm.math.emit import (
     from_bits,
     horner,
     isnan,
+    library,
     literal_bits,
     narrow,
     nearest,
@@ -38,8 +41,6 @@ from xpgrad.backends.cpu.llvm.math.emit import (
     two_power,
     widen,
 )
-from xpgrad.backends.cpu.llvm.math.exponential import log1p, log_of_parts, normal_parts, of_kind, reduced
-from xpgrad.backends.cpu.llvm.math.rescue import rescued
 
 # From here on the polynomials in r would be left, for x / (pi / 2) is not rounded to the nearest integer.
 LIMIT = 2.0**49
@@ -76,7 +77,7 @@ def quadrant_of_float(x: Value) -> tuple[Value, Value]:
     """``r`` and n of a float32 x, |x| < 2^128, as float64."""
     wide = widen(x)
     size = fabs(wide)
-    scale, high, low = (Value(x.block, "double", "0.0"),) * 3
+    scale, high, low = (Value(x.block, "double", Const(0.0)),) * 3
     for j, (turn, rest) in enumerate(TURNS, 1):
         beyond = size >= 2.0 ** (22 * j + 23)
         scale = select(beyond, 2.0 ** (-22 * j), 1.0 if j == 1 else scale, like=wide)
@@ -122,7 +123,7 @@ def _of(x: Value, y: Value) -> Value:
 
 
 def _far(name: str, x: Value, y: Value) -> Value:
-    return y if x.kind == "float" else rescued(name, y, x)
+    return y if x.kind == "float" else library(name, y, x)
 
 
 def sin(x: Value) -> Value:

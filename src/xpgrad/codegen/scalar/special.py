@@ -12,8 +12,22 @@ reflection.
 
 from __future__ import annotations
 
-from xpgrad.backends.cpu.llvm.math import polynomials as poly
-from xpgrad.backends.cpu.llvm.math.emit import (
+from xpgrad.codegen.scalar import polynomials as poly
+from xpgrad.codegen.scalar.exponential import (
+    EXP_RANGE,
+    exp,
+    exp_of_two,
+    log,
+    log1p,
+    log_edges,
+    log_of_parts,
+    lowered,
+    of_kind,
+    reduced_with,
+    scaled,
+    sum_parts,
+)
+from xpgrad.codegen.scalar.ir import (
     INF,
     MANTISSA,
     TINY,
@@ -30,21 +44,7 @@ from xpgrad.backends.cpu.llvm.math.emit import (
     select,
     two_power,
 )
-from xpgrad.backends.cpu.llvm.math.exponential import (
-    EXP_RANGE,
-    exp,
-    exp_of_two,
-    log,
-    log1p,
-    log_edges,
-    log_of_parts,
-    lowered,
-    of_kind,
-    reduced_with,
-    scaled,
-    sum_parts,
-)
-from xpgrad.backends.cpu.llvm.math.trigonometric import sin
+from xpgrad.codegen.scalar.trigonometric import sin
 
 ROOT_2 = 1.4142135623730951
 DENSITY = 0.3989422804014327  # 1 / sqrt(2 pi)

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xpgrad.backends.cpu.llvm.math import polynomials as poly
-from xpgrad.backends.cpu.llvm.math.emit import (
+from xpgrad.codegen.scalar import polynomials as poly
+from xpgrad.codegen.scalar.ir import (
     INF,
     MANTISSA,
     NAN,
