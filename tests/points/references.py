@@ -6,6 +6,7 @@ A function here is given ``mpf`` or ``mpc`` numbers and raises, or is not finite
 from math import log10
 
 import mpmath as mp
+import numpy as np
 import scipy.special
 
 
@@ -247,3 +248,25 @@ def _differences(f, xs, width, digits):
         found[0, 1] = (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / area
         noise[0, 1] = eps / area
     return found, noise
+
+
+def whole(f, xs, digits=120):
+    """Value, gradient and Hessian of a function of a list of numbers, at the floats ``xs``, in float64."""
+    n = len(xs)
+    with mp.workdps(digits):
+        h = mp.mpf(10) ** (-digits // 4)
+
+        def moved(*places):
+            p = [mp.mpf(float(x)) for x in xs]
+            for k, sign in places:
+                p[k] += sign * h
+            return f(p)
+
+        def second(i, j):
+            corners = [si * sj * moved((i, si), (j, sj)) for si in (1, -1) for sj in (1, -1)]
+            return float(sum(corners) / (4 * h * h))
+
+        first = [float((moved((i, 1)) - moved((i, -1))) / (2 * h)) for i in range(n)]
+        upper = {(i, j): second(i, j) for i in range(n) for j in range(i, n)}
+        hessian = np.array([[upper[min(i, j), max(i, j)] for j in range(n)] for i in range(n)])
+        return float(moved()), np.array(first), hessian

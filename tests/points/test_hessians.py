@@ -5,7 +5,6 @@ differences of a hundred digits. By `hessian` and by `hvp`, and compiled, which 
 """
 
 import os
-from functools import cache
 from itertools import pairwise
 
 import mpmath as mp
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
+from points.references import whole
 from points.test_elementwise import GENERATORS
 from xpgrad.testing.tolerances import close, tolerance
 
@@ -182,28 +182,8 @@ def _exact(act):
     return loss
 
 
-@cache
-def _by_differences(name, at):
-    f, n = _exact(ACTIVATIONS[name][1]), len(at)
-    with mp.workdps(80):
-        h = mp.mpf(10) ** -20
-
-        def moved(*places):
-            p = [mp.mpf(float(x)) for x in at]
-            for k, sign in places:
-                p[k] += sign * h
-            return f(p)
-
-        def second(i, j):
-            corners = [si * sj * moved((i, si), (j, sj)) for si in (1, -1) for sj in (1, -1)]
-            return float(sum(corners) / (4 * h * h))
-
-        upper = {(i, j): second(i, j) for i in range(n) for j in range(i, n)}
-    return np.array([[upper[min(i, j), max(i, j)] for j in range(n)] for i in range(n)])
-
-
 def _curvature(name, start):
-    return _by_differences(name, tuple(start))
+    return whole(_exact(ACTIVATIONS[name][1]), start)[2]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -29,6 +29,16 @@ def linalg_rows(xp: Any) -> dict[str, Row]:
             factor = (la.det(u) * la.det(vh))[..., None, None]
             return factor * ((_h(vh) * others[..., None, :]) @ _h(u))
 
+    def adjugate_change(x: Any, t: Any) -> Any:
+        """With singular values on the diagonal, products of all but two of them; no division."""
+        u, s, vh = la.svd(x)
+        t = _h(u) @ t @ _h(vh)
+        but_two = _but_two(xp, s)
+        diagonal = xp.eye(s.shape[-1], dtype=bool)
+        on_diagonal = (but_two @ xp.diagonal(t, 0, -2, -1)[..., None]) * diagonal
+        factor = (la.det(u) * la.det(vh))[..., None, None]
+        return factor * (_h(vh) @ (on_diagonal - but_two * t) @ _h(u))
+
     def inv_lower(x: Any) -> Any:
         n = x.shape[-1]
         if n <= _WHOLE:
@@ -65,6 +75,7 @@ def linalg_rows(xp: Any) -> dict[str, Row]:
         "det": la.det,
         "slogdet": lambda x: tuple(la.slogdet(x)),
         "adjugate": adjugate,
+        "adjugate_change": adjugate_change,
         "pinv": lambda x, *, rcond: la.pinv(x, rcond),
         "lstsq": lambda a, b, *, rcond: la.lstsq(a, b, rcond)[0],
         "cholesky": la.cholesky,
@@ -74,6 +85,21 @@ def linalg_rows(xp: Any) -> dict[str, Row]:
         "qr": lambda x: tuple(la.qr(x)),
         **_fft_rows(xp.fft),
     }
+
+
+def _but_two(xp: Any, s: Any) -> Any:
+    """For each i and j the product of the entries other than these two; 0 for i = j."""
+    n = s.shape[-1]
+    one = xp.ones_like(s[..., :1])
+
+    def before(s: Any) -> Any:
+        return xp.cumprod(xp.concatenate([one, s[..., :-1]], axis=-1), axis=-1)
+
+    left, right = before(s), before(s[..., ::-1])[..., ::-1]
+    out = xp.zeros((*s.shape, n), s.dtype)
+    for i in range(n - 1):
+        out[..., i, i + 1 :] = left[..., i : i + 1] * before(s[..., i + 1 :]) * right[..., i + 1 :]
+    return out + out.swapaxes(-1, -2)
 
 
 def _h(x: Any) -> Any:

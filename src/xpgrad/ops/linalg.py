@@ -223,19 +223,48 @@ def _adjugate(x: Aval) -> Aval:
     return Aval(x.shape, matrix_dtype("adjugate", x))
 
 
-def _push_adjugate(ts: Any, z: Any, x: Any) -> Any:
-    """From adj = det inv. At a singular matrix it divides by 0, and is NaN."""
-    d = det(x)
-    d = where(d == 0, np.nan, d)
-    moved = sum_(T(z) * ts[0], axis=(-2, -1))
+def _adjugate_change(x: Aval, t: Aval) -> Aval:
+    square("adjugate_change", x, t)
+    return Aval(x.shape, matrix_dtype("adjugate_change", x, t))
+
+
+def _second_change(x: Any, s: Any, t: Any) -> Any:
+    """The second derivative of the adjugate along ``s`` and ``t``; NaN at a singular matrix.
+
+    The derivative along t is ``w = (tr(z t) z - z t z) / det(x)``, z the adjugate. This is that of w along s.
+    """
     wide = (*x.shape[:-2], 1, 1)
-    return (reshape(moved, shape=wide) * z - z @ ts[0] @ z) / reshape(d, shape=wide)
+
+    def trace(a: Any, b: Any) -> Any:
+        return reshape(sum_(T(a) * b, axis=(-2, -1)), shape=wide)
+
+    d = reshape(det(x), shape=wide)
+    z, zs, w = adjugate(x), adjugate_change(x, s), adjugate_change(x, t)
+    moved = trace(zs, t) * z + trace(z, t) * zs - zs @ t @ z - z @ t @ zs
+    return (moved - trace(z, s) * w) / where(d == 0, np.nan, d)
 
 
-# The gradient of det is the transposed adjugate, which a singular matrix has too.
+def _push_adjugate_change(ts: Any, _w: Any, x: Any, t: Any) -> Any:
+    tx, tt = ts
+    if tx is None:
+        return adjugate_change(x, tt)
+    moved = _second_change(x, tx, t)
+    return moved if tt is None else moved + adjugate_change(x, tt)
+
+
+# The gradient of det is the transposed adjugate, which a singular matrix has too, and so is the change of that.
 det = general("det", _det, lambda ts, _z, x: sum_(T(adjugate(x)) * ts[0], axis=(-2, -1)))
 slogdet = general("slogdet", _slogdet, _push_slogdet)
-adjugate: Op = general("adjugate", _adjugate, _push_adjugate)
+adjugate: Op = general("adjugate", _adjugate, lambda ts, _z, x: adjugate_change(x, ts[0]))
+# The derivative of the adjugate at x along t. With g it is a derivative of det along three matrices, which
+# may change places: that says its transposes.
+adjugate_change: Op = linear(
+    "adjugate_change",
+    _adjugate_change,
+    lambda g, _w, x, t: T(_second_change(x, T(g), t)),
+    lambda g, _w, x, _t: T(adjugate_change(x, T(g))),
+    push=_push_adjugate_change,
+)
 
 
 # ── least squares ────────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ _CHECKED = [
     "det",
     "slogdet",
     "adjugate",
+    "adjugate_change",
     "pinv",
     "lstsq",
     "cholesky",
