@@ -193,3 +193,23 @@ def test_the_interpreter_sums_within_numpys_own_bound(dtype):
     levels = 1 if np.finfo(dtype).bits < 64 else 16 + np.log2(n)
     bound = np.finfo(dtype).eps / 2 * (abs(y) + (levels > 1) * levels * np.sum(np.abs(x), dtype=np.longdouble))
     assert abs(wide(y) - np.sum(x, dtype=wide)) <= bound
+
+
+ZEROS = [np.array([0.0, -0.0]), np.array([-0.0, 0.0]), np.array([-1.0, 0.0, -0.0, -1.0, -0.0, 0.0, -2.0])]
+ZEROS += [np.array([[0.0, -0.0, -1.0], [-0.0, -1.0, 0.0], [-0.0, 0.0, np.nan]])]
+
+
+def test_the_sign_of_a_zero_is_numpys(compiler):
+    """Of up to eight entries NumPy's extremum is the last zero; of more its vectors decide."""
+
+    def every(x):
+        found = [np.max(x, axis=0), np.min(-x, axis=0), np.max(2 * x, axis=-1), np.min(abs(x), axis=-1)]
+        found += [np.maximum(x, -x), np.minimum(x, -x), np.maximum(x, 0.0), np.minimum(-0.0, x), np.sort(x)]
+        return [*found, np.clip(x, -x, -x), *([] if compiler.name == "cuda" else [np.clip(x, -0.0, -0.0)])]
+
+    run = compiler.compile(every)
+    for x in (z.astype(dtype) for z in ZEROS for dtype in (np.float32, np.float64)):
+        for ours, numpys in zip(run(x), every(x), strict=True):
+            ok = np.isnan(numpys) | (np.signbit(ours) == np.signbit(numpys))
+            assert np.array_equal(ours, numpys, equal_nan=True)
+            assert np.all(ok), (ours, numpys)

@@ -198,6 +198,8 @@ def duplicate(x: Any, order: str = "K") -> Any:
 
 def as_array(x: Any) -> Any:
     """``x``, as what NumPy's function makes an array of: a scalar becomes one without axes."""
+    if isinstance(x, SCALAR_TYPES):
+        return np.asarray(x)
     return copy(x, order="K") if hasattr(x, "_view") and is_scalar(x) else x
 
 

@@ -150,13 +150,13 @@ def sign(x: Value) -> Value:
     return select(x > 0.0, 1.0, select(x < 0.0, -1.0, select(isnan(x), x, 0.0)))
 
 
-# NumPy's maximum and minimum hand a NaN on, fmax and fmin the other operand.
+# NumPy's maximum and minimum hand a NaN on, and the second of two zeros; fmax and fmin the other operand.
 def maximum(x: Value, y: Value) -> Value:
-    return select((x >= y) | isnan(x), x, y)
+    return select((x > y) | isnan(x), x, y)
 
 
 def minimum(x: Value, y: Value) -> Value:
-    return select((x <= y) | isnan(x), x, y)
+    return select((x < y) | isnan(x), x, y)
 
 
 def fmax(x: Value, y: Value) -> Value:

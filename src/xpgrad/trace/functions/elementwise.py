@@ -21,6 +21,7 @@ from xpgrad.trace.functions._table import (
     known,
     promoting,
     refuse,
+    scalar_of,
 )
 from xpgrad.trace.operators import written
 from xpgrad.trace.views import as_array, is_scalar
@@ -46,7 +47,7 @@ def sign(x: Any) -> Any:
     along = ew.where(
         ew.isinf(re), ew.where(ew.isinf(im), complex(np.nan, np.nan), ew.sign(re)), 1j * ew.sign(im)
     )
-    return ew.where(far, cast(along, x.dtype), ew.where(nothing, 0, inside / abs(inside)))
+    return scalar_of(ew.where(far, cast(along, x.dtype), ew.where(nothing, 0, inside / abs(inside))))
 
 
 @implements(np.divmod)
@@ -163,7 +164,7 @@ def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
 
 @implements(np.i0)
 def i0(x: Any) -> Any:
-    return OPS["i0"](x)
+    return as_array(OPS["i0"](x))
 
 
 @implements(np.select)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
+from xpgrad.backends.cpu.llvm.combining import combined, combined_in_any_order, is_extremum
 from xpgrad.backends.cpu.llvm.frame import SHORT, Call, Frame, Piece, identity
 from xpgrad.backends.cpu.llvm.held import Around, around_sum, enclosed, held_in
 from xpgrad.backends.cpu.llvm.scalars import (
@@ -24,8 +25,6 @@ from xpgrad.backends.cpu.llvm.scalars import (
     emit,
     kept,
     loaded,
-    maximum,
-    minimum,
     multiply_add,
 )
 from xpgrad.backends.cpu.llvm.storage import Storage
@@ -34,9 +33,6 @@ from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.core import SCALAR_TYPES, Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan.nests import REDUCTIONS, Access, Nest, Place
-
-# What the largest and the least of two truth values are is what `any` and `all` of them are.
-_ADD = {"sum": "add", "prod": "mul", "any": "or", "all": "and", "max": "or", "min": "and"}
 
 
 def write_loop(k: Frame, nest: Nest, name: str) -> Piece:
@@ -191,7 +187,7 @@ class _Loop:
                 w.do(f"store {ctype} {identity(node, ctype)}, ptr {local}")
             for sums in running.values():
                 sums.begin(w)
-            outer = dict(index)
+            outer, before = dict(index), dict(values)
             bases = {key: self._outer(w, r, outer) for key, r in reads.items()}
             goals = {node: self._outer(w, r, outer) for node, r in writes.items()}
             beside = {node: self._outer(w, r, outer) for node, r in lost.items()}
@@ -234,6 +230,9 @@ class _Loop:
             for node, local in accumulators.items():
                 storage = writes[node][0]
                 ctype = ctype_of(node.dtype) or ""
+                if is_extremum(node):
+                    n = extents[self.order[-1]]
+                    self._last_zero(w, node, local, reads, bases, before, outer, n)
                 found = Scalar(w.load(ctype, local), ctype)
                 if self._accumulates(node):
                     found = combined(w, node, loaded(w, storage.dtype, goals[node], "0"), found)
@@ -242,6 +241,20 @@ class _Loop:
         if self._outside:
             with w.when(w.op(f"icmp ne i64 {w.load('i64', self._outside)}, 0")):
                 w.store("i64", "1", "%args", str(k.outside()))
+
+    def _last_zero(
+        self, w: Writer, node: Value, local: str, reads: Any, bases: Any, values: Any, index: Any, n: str
+    ) -> None:
+        """Where an extremum is zero, of which vectors find no sign, take the last zero, as NumPy does."""
+        ctype = ctype_of(node.dtype) or ""
+        zero = number(0, ctype)
+        with w.when(w.op(f"fcmp oeq {ctype} {w.load(ctype, local)}, {zero}")), w.loop(n) as i:
+            again = dict(values)
+            for other in self.nest.nodes:
+                self._node(w, other, reads, bases, again, index | {self.inner: i})
+            x = converted(w, again[node], ctype)
+            with w.when(w.op(f"fcmp oeq {ctype} {x}, {zero}")):
+                w.store(ctype, x, local)
 
     def _lies_side_by_side(self, node: Value, reads: Any) -> bool:
         """Whether what a sum adds up is an array of its dtype, contiguous along the inner index."""
@@ -371,7 +384,8 @@ class _Loop:
         value = Scalar(converted(w, value, ctype), ctype)
         if node in accumulators:
             held = Scalar(w.load(ctype, accumulators[node]), ctype)
-            w.do(f"store {ctype} {combined(w, node, held, value).name}, ptr {accumulators[node]}")
+            new = combined_in_any_order(w, node, held, value)
+            w.do(f"store {ctype} {new.name}, ptr {accumulators[node]}")
             return
         at = self._at(w, write, index)
         if node.op.name in REDUCTIONS:
@@ -382,15 +396,3 @@ class _Loop:
             goal,
             at,
         )
-
-
-def combined(w: Writer, node: Value, held: Scalar, value: Scalar) -> Scalar:
-    """``held`` and ``value`` reduced to one, in the type of ``held``."""
-    assert node.op is not None
-    name, ctype = node.op.name, held.ctype
-    x = converted(w, value, ctype)
-    real = ctype in ("float", "double")
-    if name in ("max", "min") and ctype != "i1":
-        return Scalar((maximum if name == "max" else minimum)(w, ctype, [held.name, x]), ctype)
-    flags = " reassoc contract" if real else ""
-    return Scalar(w.op(f"{'f' if real else ''}{_ADD[name]}{flags} {ctype} {held.name}, {x}"), ctype)

@@ -186,6 +186,8 @@ def emit(
     if added:
         x, y = xs if len(xs) == 2 else (xs[0], xs[0])
         return Scalar(w.op(f"fmul contract {kind} {x}, {y}"), out)
+    if name == "clip" and not any(operand_aval(node, i).shape for i in (1, 2)):
+        return Scalar(_clip_to_numbers(w, kind, xs), out)
     return Scalar(_instruction(w, name, kind, xs, calls), out)
 
 
@@ -247,20 +249,34 @@ def _absolute(w: Writer, kind: str, xs: list[str]) -> str:
     return w.op(f"call {kind} @llvm.abs.{kind}({kind} {xs[0]}, i1 false)")
 
 
-def _extremum(which: str) -> Callable[[Writer, str, list[str]], str]:
+def _extremum(which: str, beyond: str) -> Callable[[Writer, str, list[str]], str]:
+    """NaN is handed on; of two zeros it is the second, as NumPy's is (on x86; elsewhere by the sign)."""
+
     def plain(w: Writer, kind: str, xs: list[str]) -> str:
-        if kind in _FLOATS:
-            return w.op(f"call {kind} @llvm.{which}imum.{_SUFFIX[kind]}({kind} {xs[0]}, {kind} {xs[1]})")
-        return w.op(f"call {kind} @llvm.s{which}.{kind}({kind} {xs[0]}, {kind} {xs[1]})")
+        x, y = xs
+        if kind not in _FLOATS:
+            return w.op(f"call {kind} @llvm.s{which}.{kind}({kind} {x}, {kind} {y})")
+        found = w.op(f"select i1 {w.op(f'fcmp {beyond} {kind} {x}, {y}')}, {kind} {x}, {kind} {y}")
+        return w.op(f"select i1 {_isnan(w, kind, [x])}, {kind} {x}, {kind} {found}")
 
     return plain
 
 
-maximum, minimum = _extremum("max"), _extremum("min")
+maximum, minimum = _extremum("max", "ogt"), _extremum("min", "olt")
+
+
+def extremum_in_any_order(w: Writer, which: str, kind: str, x: str, y: str) -> str:
+    """``max`` or ``min`` of floats as LLVM reduces them in vectors: the larger of two zeros is 0.0."""
+    return w.op(f"call {kind} @llvm.{which}imum.{_SUFFIX[kind]}({kind} {x}, {kind} {y})")
 
 
 def _clip(w: Writer, kind: str, xs: list[str]) -> str:
     return minimum(w, kind, [maximum(w, kind, xs[:2]), xs[2]])
+
+
+def _clip_to_numbers(w: Writer, kind: str, xs: list[str]) -> str:
+    """Between bounds that are numbers and no arrays a zero keeps its sign."""
+    return minimum(w, kind, [xs[2], maximum(w, kind, [xs[1], xs[0]])])
 
 
 def _logical_not(w: Writer, kind: str, xs: list[str]) -> str:

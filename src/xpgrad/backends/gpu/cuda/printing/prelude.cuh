@@ -119,9 +119,9 @@ template <class T> XG_FN bool isfinite(T x) { return fabs(x) < infinity<T>(); }
 XG_FN bool signbit(float x) { return __float_as_int(x) < 0; }
 XG_FN bool signbit(double x) { return __double_as_longlong(x) < 0; }
 
-// NumPy's maximum and minimum hand a NaN on.
-template <class T> XG_FN T maximum(T a, T b) { return a >= b || a != a ? a : b; }
-template <class T> XG_FN T minimum(T a, T b) { return a <= b || a != a ? a : b; }
+// NumPy's maximum and minimum hand a NaN on, and the second of two zeros.
+template <class T> XG_FN T maximum(T a, T b) { return a > b || a != a ? a : b; }
+template <class T> XG_FN T minimum(T a, T b) { return a < b || a != a ? a : b; }
 template <class T> XG_FN T at_least(T x, T low) { return x < low ? low : x; }
 template <class T> XG_FN T reciprocal(T x) { return T(1) / x; }
 template <class T> XG_FN T sign(T x) { return x > T(0) ? T(1) : x < T(0) ? T(-1) : x != x ? x : T(0); }
