@@ -270,3 +270,20 @@ def whole(f, xs, digits=120):
         upper = {(i, j): second(i, j) for i in range(n) for j in range(i, n)}
         hessian = np.array([[upper[min(i, j), max(i, j)] for j in range(n)] for i in range(n)])
         return float(moved()), np.array(first), hessian
+
+
+def third_derivative(f, x):
+    """Of a function of one number; None where differences of two widths do not agree."""
+    with mp.workdps(200):
+        x = mp.mpf(x)
+
+        def at(width):
+            h = mp.mpf(10) ** -width * (min(abs(x), 1) or 1)
+            a, b, d, e = (f(x + j * h) for j in (-2, -1, 1, 2))
+            return (e - 2 * d + 2 * b - a) / (2 * h**3)
+
+        try:
+            wide, narrow = at(20), at(22)
+        except (ValueError, ZeroDivisionError):
+            return None
+        return float(narrow) if abs(wide - narrow) <= mp.mpf(10) ** -20 * max(abs(narrow), 1) else None

@@ -12,7 +12,7 @@ import pytest
 
 import xpgrad as xg
 from compile.conftest import COMPILERS
-from points.references import ONE, TWO, derivatives
+from points.references import ONE, TWO, derivatives, third_derivative
 from xpgrad.core import OPS
 from xpgrad.testing.tolerances import tolerance
 
@@ -207,3 +207,69 @@ def test_compiled_derivatives_at_special_points(generator, group, way):
     with np.errstate(all="ignore"):
         found = generator.compile(run)(*points(group[0]))
     assert [told for name in group for told in wrong(name, found[name])] == []
+
+
+# ── the third derivative, where a rule chooses between formulas ──────────────────────────────
+SEAMS = [0.0, 0.3, -0.3, 0.2999, 0.5, 0.4999, 1.0, -1.0, 0.9999, -2.0, -5.0, -4.999, 2.0]
+CHOOSING = """sinc j0 j1 i0 i1 i1e exprel rgamma expit softplus log_expit tanh arcsin arctan arcsinh log_ndtr
+    inv_mills cbrt reciprocal sqrt square exp log""".split()
+
+
+@pytest.mark.parametrize("name", CHOOSING)
+def test_third_derivatives_at_the_seams_of_rules(name):
+    x, ones = np.array(SEAMS), np.ones(len(SEAMS))
+
+    def pulled(f):
+        return lambda x: xg.vjp(f, x)[1](ones)[0]
+
+    def pushed(f):
+        return lambda x: xg.jvp(f, (x,), (ones,))[1]
+
+    op = OPS[name]
+    with np.errstate(all="ignore"):
+        found = {f(x).tobytes(): f(x) for f in (pulled(pulled(pulled(op))), pushed(pushed(pushed(op))))}
+    for p, at in enumerate(SEAMS):
+        right = third_derivative(ONE[name], at)
+        for third in found.values():
+            # Three rules in turn, each of which is right to some roundings of its largest term.
+            assert right is None or abs(third[p] - right) <= 1e2 * EXACT * max(1.0, abs(right)), (
+                at,
+                third[p],
+                right,
+            )
+
+
+# ── at infinity ──────────────────────────────────────────────────────────────────────────────
+WITH_LIMITS = """negative square reciprocal exp exp2 exp10 expm1 log log2 log10 log1p sqrt cbrt arctan sinh cosh
+    tanh arcsinh arccosh fabs absolute expit log_expit softplus erf erfc ndtr log_ndtr gammaln digamma
+    normal_density i0e i1e""".split()
+
+
+def _limits(name, sign):
+    """What value and derivatives tend to: from two numbers far out."""
+    near, far = derivatives(ONE[name], sign * 1e25), derivatives(ONE[name], sign * 1e50)
+    found = {}
+    for k in near or {}:
+        a, b = near[k], far[k]
+        if a is None or b is None:
+            continue
+        if abs(b) < 1e-10:
+            found[k] = 0.0
+        elif abs(a - b) <= EXACT * abs(b):
+            found[k] = b
+        elif abs(b) > 2 * abs(a):
+            found[k] = float(np.copysign(np.inf, b))
+    return found
+
+
+@pytest.mark.parametrize("name", WITH_LIMITS)
+def test_at_infinity_a_derivative_is_its_limit(name):
+    for sign in (1, -1):
+        limits = _limits(name, sign)
+        for way in WAYS.values():
+            with np.errstate(all="ignore"):
+                found = way(OPS[name])(np.array([sign * np.inf]))
+            for k, limit in limits.items():
+                a = float(found[k][0])
+                # The second one may be NaN, of 0 times infinity; it is no other number.
+                assert abs(a - limit) <= EXACT or a == limit or (len(k) == 2 and np.isnan(a)), (k, a, limit)

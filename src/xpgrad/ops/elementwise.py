@@ -106,14 +106,14 @@ def _minus(x: Any, y: Any) -> Any:
 sin = elementwise("sin", lambda t, _z, x: t * cos(x))
 cos = elementwise("cos", lambda t, _z, x: -t * sin(x))
 tan = elementwise("tan", lambda t, z, _x: t * (1 + z * z), domain=(-1.0, 1.0))
-arcsin = elementwise("arcsin", lambda t, _z, x: t / sqrt((1 - x) * (1 + x)), domain=(-0.8, 0.8))
-arccos = elementwise("arccos", lambda t, _z, x: -t / sqrt((1 - x) * (1 + x)), domain=(-0.8, 0.8))
+arcsin = elementwise("arcsin", lambda t, _z, x: t / sqrt(_one_minus_square(x)), domain=(-0.8, 0.8))
+arccos = elementwise("arccos", lambda t, _z, x: -t / sqrt(_one_minus_square(x)), domain=(-0.8, 0.8))
 arctan = elementwise("arctan", lambda t, _z, x: t / (1 + x * x), domain=(-0.8, 0.8))
 sinh = elementwise("sinh", lambda t, _z, x: t * cosh(x))
 cosh = elementwise("cosh", lambda t, _z, x: t * sinh(x))
 tanh = elementwise("tanh", lambda t, z, _x: t * (1 - z * z), domain=(-1.0, 1.0))
 arcsinh = elementwise("arcsinh", lambda t, _z, x: t / _beside_one(x), domain=(-0.8, 0.8))
-arccosh = elementwise("arccosh", lambda t, _z, x: t / (sqrt(x - 1) * sqrt(x + 1)), domain=(1.5, 3.0))
+arccosh = elementwise("arccosh", lambda t, _z, x: t / (sqrt(x - 1) * sqrt(x - -1)), domain=(1.5, 3.0))
 arctanh = elementwise("arctanh", lambda t, _z, x: t / ((1 - x) * (1 + x)), domain=(-0.8, 0.8))
 degrees = elementwise("degrees", lambda t, _z, _x: t * (180 / pi), holomorphic=False)
 radians = elementwise("radians", lambda t, _z, _x: t * (pi / 180), holomorphic=False)
@@ -121,9 +121,20 @@ rad2deg = elementwise("rad2deg", lambda t, _z, _x: t * (180 / pi), holomorphic=F
 deg2rad = elementwise("deg2rad", lambda t, _z, _x: t * (pi / 180), holomorphic=False)
 
 
+# On a branch cut the sign of a zero says which side is meant. A difference from a constant keeps that of a
+# part that is -0, where a sum with one, or a difference of one, has +0.
+def _is_complex(x: Any) -> bool:
+    return aval_of(x).dtype.kind == "c"
+
+
+def _one_minus_square(x: Any) -> Any:
+    """``1 - x^2``, also close to 1."""
+    return -(x - 1) * (x - -1) if _is_complex(x) else (1 - x) * (1 + x)
+
+
 def _beside_one(x: Any) -> Any:
     """``sqrt(x^2 + 1)``, for real x without the square, which overflows."""
-    return sqrt(x * x + 1) if aval_of(x).dtype.kind == "c" else hypot(x, 1)
+    return sqrt(x * x - -1) if _is_complex(x) else hypot(x, 1)
 
 
 def _unless_zero(z: Any) -> Any:
