@@ -36,11 +36,6 @@ def _log_expit(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return r.emit(ew.negative, r.emit(sp.softplus, r.emit(ew.negative, x)))
 
 
-def _logit(r: Rewriting, node: Value, xs: list[Any]) -> Any:
-    x = _float(r, xs[0], node)
-    return r.emit(ew.subtract, r.emit(ew.log, x), r.emit(ew.log1p, r.emit(ew.negative, x)))
-
-
 def _times_log(log: Op) -> Rule:
     """``x log(y)``, 0 where x is 0 and y a number."""
 
@@ -92,7 +87,6 @@ POINTWISE: dict[Op, Rule] = {
     ew.clip: _clip,
     ew.logaddexp: _logaddexp,
     sp.log_expit: _log_expit,
-    sp.logit: _logit,
     sp.xlogy: _times_log(ew.log),
     sp.xlog1py: _times_log(ew.log1p),
     sp.entr: _entr,

@@ -16,10 +16,10 @@ EDGES = [0.0, -0.0, np.inf, -np.inf, np.nan]
 PAIRS = [*EDGES, 1, -1, 2, -2, 0.5, -0.5, 3, -3, -7.5, 1e-30, 1e30, 1e-40, -1e-40, 1e38, -1e38]
 NUMPY = """
 exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arctanh
-sinc square reciprocal absolute fabs sign floor ceil trunc rint nan_to_num
+sinc sign floor ceil trunc rint nan_to_num
 """.split()
-SCIPY = "expit log_expit logit erf erfc erfcx ndtr log_ndtr entr gammaln exp10".split()
-EXACT = "maximum minimum fmax fmin copysign fmod remainder floor_divide".split()
+SCIPY = "expit logit erf erfc erfcx ndtr log_ndtr gammaln exp10".split()
+EXACT = "fmax fmin copysign fmod remainder floor_divide".split()
 
 
 def the_same(y, z):
@@ -60,10 +60,10 @@ def test_poles_and_ends_of_the_domain(kind):
         ("log1p", -1, -np.inf), ("arctanh", 1, np.inf), ("arctanh", -1, -np.inf), ("arccosh", 1, 0),
         ("arccos", 1, 0), ("softplus", -np.inf, 0), ("softplus", np.inf, np.inf),
         ("logit", 1, np.inf), ("logit", 0.5, 0), ("gammaln", 1, 0), ("gammaln", 2, 0), ("gammaln", -3, np.inf),
-        ("arccosh", np.inf, np.inf), ("entr", 1, 0), ("log", 1, 0),
+        ("arccosh", np.inf, np.inf), ("log", 1, 0),
         ("ndtr", -np.inf, 0), ("ndtr", np.inf, 1),
         ("normal_density", -np.inf, 0), ("normal_density", np.inf, 0),
-        ("inv_mills", -np.inf, np.inf), ("inv_mills", np.inf, 0), ("entr", -1, -np.inf),
+        ("inv_mills", -np.inf, np.inf), ("inv_mills", np.inf, 0),
     ]:  # fmt: skip
         assert function(name, kind)([x])[0] == y, (name, x)
 
@@ -86,12 +86,11 @@ def test_exp_underflows_gradually_and_overflows_where_numpy_does(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["power", "arctan2", "hypot", "logaddexp", "xlogy", "xlog1py"])
+@pytest.mark.parametrize("name", ["power", "arctan2", "hypot"])
 def test_a_function_of_two_has_numpys_edges(name, kind):
     x, y = pairs(kind)
-    f = getattr(sp if name.startswith("xlog") else np, name)
     with np.errstate(all="ignore"):
-        expected = f(x, y)
+        expected = getattr(np, name)(x, y)
     z = function(name, kind)(x, y)
     special = ~np.isfinite(expected) | (expected == 0) | (np.abs(expected) == 1)
     tiny = np.abs(expected) < 2 * np.finfo(DTYPE[kind]).tiny

@@ -15,7 +15,7 @@ from backends.llvm.math_kernels import BINARY, function, ulps, worst  # noqa: E4
 # Every 1009th bit pattern: NaN, infinities, subnormal numbers, both signs.
 EVERY = np.arange(0, 2**32, 1009, dtype=np.uint64).astype(np.uint32).view(np.float32)
 NUMPY = "exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh"
-SCIPY = "exp10 expit log_expit erf erfc erfcx ndtr log_ndtr entr gammaln"
+SCIPY = "exp10 expit erf erfc erfcx ndtr log_ndtr gammaln"
 
 
 def _sinc(x):
@@ -29,8 +29,8 @@ def _logit(x):
 
 
 UNARY = {
-    **{name: getattr(np, name) for name in (NUMPY + " arctanh sqrt cbrt square reciprocal fabs sign").split()},
-    **{name: getattr(np, name) for name in "floor ceil trunc rint absolute".split()},
+    **{name: getattr(np, name) for name in (NUMPY + " arctanh sqrt cbrt sign").split()},
+    **{name: getattr(np, name) for name in "floor ceil trunc rint".split()},
     **{name: getattr(sp, name) for name in SCIPY.split()},
     "softplus": lambda x: np.logaddexp(0, x),
     "logit": _logit,
@@ -39,11 +39,7 @@ UNARY = {
     "normal_density": lambda x: np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi),
     "nan_to_num": lambda x: np.nan_to_num(x.astype(np.float32)).astype(np.float64),
 }
-TWO = {
-    **{name: getattr(np, name) for name in "arctan2 hypot logaddexp power".split()},
-    "xlogy": sp.xlogy,
-    "xlog1py": sp.xlog1py,
-}
+TWO = {name: getattr(np, name) for name in "arctan2 hypot power".split()}
 
 
 @pytest.mark.parametrize("name", sorted(UNARY))
@@ -63,14 +59,12 @@ def test_a_binary_function_is_within_its_bound(name):
     with np.errstate(all="ignore"):
         z = function(name, "float")(x, y)
         wide = x.astype(np.float64), y.astype(np.float64)
-        exact = TWO[name](*wide)
-        scale = np.maximum(np.abs(exact), np.maximum(*np.abs(wide))) if name == "logaddexp" else None
-        error, where = worst(ulps(z, exact, scale), x, y)
+        error, where = worst(ulps(z, TWO[name](*wide)), x, y)
     assert error <= scalar.ULP[name, "float"], (name, error, where)
 
 
 def test_every_function_has_its_test():
-    elsewhere = {"maximum", "minimum", "fmax", "fmin", "copysign", "fmod", "remainder", "floor_divide"}
+    elsewhere = {"fmax", "fmin", "copysign", "fmod", "remainder", "floor_divide"}
     assert set(UNARY) | set(TWO) | elsewhere == scalar.FUNCTIONS
     assert set(TWO) | elsewhere == BINARY
     assert set(scalar.ULP) == {(name, kind) for name in scalar.FUNCTIONS for kind in ("float", "double")}

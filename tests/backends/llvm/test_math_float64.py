@@ -35,7 +35,6 @@ EXACT = {
     "log10": (mp.log10, 0, 100),
     "log1p": (mp.log1p, -1, 100),
     "expit": (lambda x: 1 / (1 + mp.exp(-x)), -745, 40),
-    "log_expit": (lambda x: -mp.log1p(mp.exp(-x)), -100, 745),
     "softplus": (lambda x: mp.log1p(mp.exp(x)), -745, 100),
     "logit": (lambda x: mp.log(x / (1 - x)), 0, 1),
     "sin": (mp.sin, -5e14, 5e14),
@@ -59,16 +58,12 @@ EXACT = {
     "log_ndtr": (_log_ndtr, -100, 38.4),
     "inv_mills": (lambda x: mp.npdf(x) / mp.ncdf(x), -100, 38.4),
     "gammaln": (mp.loggamma, 0, 300),
-    "entr": (lambda x: -x * mp.log(x), 0, 10),
     "cbrt": (mp.cbrt, 0, 1e6),
 }
 TWO = {
     "power": (mp.power, 0, 40),
     "arctan2": (mp.atan2, -3, 3),
     "hypot": (mp.hypot, -3, 3),
-    "logaddexp": (lambda x, y: mp.log(mp.exp(x) + mp.exp(y)), -30, 30),
-    "xlogy": (lambda x, y: x * mp.log(y), 0, 10),
-    "xlog1py": (lambda x, y: x * mp.log1p(y), 0, 10),
 }
 LONG = """
 exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh arctanh cbrt
@@ -122,8 +117,7 @@ def test_a_binary_function_is_within_its_bound(name):
     z = function(name, "double")(x, y)
     kept = np.isfinite(z) & (z != 0)
     exact = precisely(f, x[kept], y[kept])
-    scale = np.maximum(np.abs(z), np.maximum(np.abs(x), np.abs(y)))[kept] if name == "logaddexp" else None
-    error, i = error_of(z[kept], exact, scale)
+    error, i = error_of(z[kept], exact)
     assert kept.mean() > 0.8
     assert error <= scalar.ULP[name, "double"], (name, error, x[kept][i], y[kept][i])
 

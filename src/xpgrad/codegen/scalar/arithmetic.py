@@ -138,27 +138,11 @@ def hypot(x: Value, y: Value) -> Value:
     return select(eq(fabs(x), INF) | eq(fabs(y), INF), INF, size)
 
 
-def square(x: Value) -> Value:
-    return x * x
-
-
-def reciprocal(x: Value) -> Value:
-    return 1.0 / x
-
-
 def sign(x: Value) -> Value:
     return select(x > 0.0, 1.0, select(x < 0.0, -1.0, select(isnan(x), x, 0.0)))
 
 
-# NumPy's maximum and minimum hand a NaN on, and the second of two zeros; fmax and fmin the other operand.
-def maximum(x: Value, y: Value) -> Value:
-    return select((x > y) | isnan(x), x, y)
-
-
-def minimum(x: Value, y: Value) -> Value:
-    return select((x < y) | isnan(x), x, y)
-
-
+# NumPy's fmax and fmin hand the operand on that is no NaN.
 def fmax(x: Value, y: Value) -> Value:
     return select((x >= y) | isnan(y), x, y)
 

@@ -33,6 +33,7 @@ from xpgrad.codegen.scalar.ir import (
     ldexp,
     literal_bits,
     nearest,
+    own,
     select,
     to_float,
     two_power,
@@ -110,11 +111,13 @@ def exp_of_two(b: Value, low: Value) -> Value:
     return one + fma(p, b * b, (1.0 - one) + b + low)
 
 
+@own("exp")
 def exp(x: Value) -> Value:
     b, _, n = reduced(clamp(x, EXP_RANGE[x.kind]))
     return scaled(exp_of_reduced(b), n)
 
 
+@own("exp")
 def exp_negative(x: Value, precise: bool = False) -> Value:
     """exp(x) for x <= 0, to an ulp or to little more than half of one."""
     b, low, n = reduced(at_least(x, EXP_RANGE[x.kind][0]))
@@ -139,6 +142,7 @@ def exp10(x: Value) -> Value:
     return scaled(exp_of_two(c, low_c), i)
 
 
+@own("expm1")
 def expm1(x: Value) -> Value:
     """``2^n (exp(b) - 1) + (2^n - 1)``, at half of its size while n is 1024."""
     lowest = -2.0 - MANTISSA[x.kind]
@@ -193,6 +197,7 @@ def log_edges(x: Value, y: Value) -> Value:
     return select(eq(x, 0.0), -INF, y)
 
 
+@own("log")
 def log(x: Value) -> Value:
     k, f = normal_parts(x)
     return log_edges(x, log_of_parts(f, k))
@@ -237,6 +242,7 @@ def sum_parts(u: Value, error: Value) -> tuple[Value, Value]:
     return to_float(k), fma(error, select(u < 2.0**60, scale, 0.0), f)
 
 
+@own("log1p")
 def log1p(x: Value) -> Value:
     """log of ``1 + x`` together with what its rounding has lost."""
     u = x + 1.0
@@ -246,6 +252,7 @@ def log1p(x: Value) -> Value:
     return copysign(log_edges(u, log_of_parts(f, k)), x)
 
 
+@own("log1p")
 def log1p_unit(e: Value) -> Value:
     """log(1 + e), 0 <= e <= 1: no exponent to take, and 1 + e is not rounded."""
     big = e > 2.0**0.5 - 1.0
@@ -260,17 +267,6 @@ def expit(x: Value) -> Value:
 
 def softplus(x: Value) -> Value:
     return at_least(x, 0.0) + log1p_unit(exp_negative(-fabs(x)))
-
-
-def log_expit(x: Value) -> Value:
-    return -softplus(-x)
-
-
-def logaddexp(x: Value, y: Value) -> Value:
-    # The difference of equal infinities would be NaN.
-    d = select(eq(x, y), 0.0, x - y)
-    larger = select(x > y, x, y)
-    return larger + log1p_unit(exp_negative(-fabs(d)))
 
 
 def tanh(x: Value) -> Value:

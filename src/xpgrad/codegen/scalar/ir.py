@@ -15,9 +15,11 @@ type of the value beside it, rounded to it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, NamedTuple
 
+Body = Callable[..., "Value"]
 INTEGER = {"float": "i32", "double": "i64"}
 FLOAT = {"i32": "float", "i64": "double"}
 MANTISSA = {"float": 23, "double": 52}
@@ -43,13 +45,14 @@ class Instruction(NamedTuple):
         ``add sub mul div neg``, of floats or of integers that wrap around; ``and or xor shl ashr``;
         ``eq lt le gt ge`` and ``unordered`` (one is NaN), which give i1; ``select``;
         ``fma sqrt fabs copysign floor ceil trunc roundeven ldexp``; ``bits`` and ``from_bits``, which keep the
-        bits; ``widen narrow shorten``, from float to double, back, and from i64 to i32; ``library``.
+        bits; ``widen narrow shorten``, from float to double, back, and from i64 to i32; ``library``; ``call``.
     kind : str
         The type of the result.
     operands : tuple of Value
     function : str
         Of ``library``: which function of the C library gives the result where the first operand is NaN and the
-        others, which are its arguments, are finite; elsewhere the result is the first operand.
+        others, which are its arguments, are finite; elsewhere the result is the first operand. Of ``call``:
+        which function of the target.
     """
 
     op: str
@@ -64,11 +67,12 @@ class Instruction(NamedTuple):
 class Block:
     """The body of one function: its instructions, in order.
 
-    ``scales``: the processor multiplies vectors by powers of two in one instruction.
+    ``scales``: the processor multiplies vectors by powers of two in one instruction. ``own``: functions that
+    the target has itself.
     """
 
-    def __init__(self, scales: bool = False) -> None:
-        self.scales = scales
+    def __init__(self, scales: bool = False, own: frozenset[str] = frozenset()) -> None:
+        self.scales, self.own = scales, own
         self.instructions: list[Instruction] = []
 
     def parameter(self, kind: str, name: str) -> Value:
@@ -272,6 +276,25 @@ def ldexp(x: Value, n: Value) -> Value:
     """``2^n x``, rounded once, where the processor has an instruction for it."""
     assert x.block.scales
     return x.block.emit("ldexp", x.kind, x, n if n.kind == "i32" else n.block.emit("shorten", "i32", n))
+
+
+def own(name: str) -> Callable[[Body], Body]:
+    """Of a function: on a target that has its own ``name`` of the same operands, that is called."""
+
+    def wrap(body: Body) -> Body:
+        @wraps(body)
+        def either(*xs: Value, **options: Any) -> Value:
+            return called(name, *xs) if name in xs[0].block.own else body(*xs, **options)
+
+        return either
+
+    return wrap
+
+
+def called(name: str, x: Value, *others: Value) -> Value:
+    """The target's own function ``name``."""
+    assert name in x.block.own
+    return x.block.emit("call", x.kind, x, *others, function=name)
 
 
 def library(function: str, y: Value, *xs: Value) -> Value:

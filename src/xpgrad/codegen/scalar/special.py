@@ -34,12 +34,14 @@ from xpgrad.codegen.scalar.ir import (
     Value,
     at_least,
     at_most,
+    called,
     copysign,
     eq,
     fabs,
     fma,
     horner,
     isnan,
+    own,
     roundeven,
     select,
     two_power,
@@ -60,6 +62,8 @@ PIVOT = {"float": 2.5, "double": 4.0}
 
 def _erfcx(a: Value, unit: float = 1.0, factor: float = 1.0, tail: bool = False) -> Value:
     """``factor exp(u^2) erfc(u)``, u = a unit >= 0; ``tail``: for u up to 10.7 in float32."""
+    if "erfcx" in a.block.own:
+        return called("erfcx", a * unit) * factor
     k = PIVOT[a.kind] / unit
     finite = a if tail else at_most(a, 2.0**60)
     q = (finite - k) / (finite + k)
@@ -88,6 +92,7 @@ def _ndtr_negative(a: Value) -> Value:
     return lowered(p * _erfcx(a, ROOT_2 / 2, 0.5, tail=True), n)
 
 
+@own("erf")
 def _erf_central(x: Value) -> Value:
     """erf(x), |x| < 0.65."""
     return fma(horner(x * x, of_kind(x, poly.ERF_F32, poly.ERF_F64)), x, x)
@@ -174,25 +179,13 @@ def inv_mills(x: Value) -> Value:
     return select(x < -(2.0**50), a, y)
 
 
-# ── x log y ──────────────────────────────────────────────────────────────────────────────────
-def xlogy(x: Value, y: Value) -> Value:
-    return select(eq(x, 0.0), select(isnan(y), y, 0.0), x * log(y))
-
-
-def xlog1py(x: Value, y: Value) -> Value:
-    return select(eq(x, 0.0), select(isnan(y), y, 0.0), x * log1p(y))
-
-
-def entr(x: Value) -> Value:
-    y = -x * log(x)
-    return select(x < 0.0, -INF, select(eq(x, 0.0), 0.0, y))
-
-
 def logit(x: Value) -> Value:
     """``log(x / (1 - x))``; from 0.3 on as log1p of ``(2 x - 1) / (1 - x)``, which is exact about 1/2."""
     far = x < 0.3
     below = 1.0 - x
     quotient = select(far, x, fma(x, 2.0, -1.0)) / below
+    if "log1p" in x.block.own:
+        return select(far, log(quotient), log1p(quotient))
     u = select(far, quotient, quotient + 1.0)
     back = u - quotient
     error = (quotient - (u - back)) + (1.0 - back)

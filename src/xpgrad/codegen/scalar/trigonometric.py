@@ -36,6 +36,7 @@ from xpgrad.codegen.scalar.ir import (
     literal_bits,
     narrow,
     nearest,
+    own,
     select,
     sqrt,
     two_power,
@@ -126,6 +127,7 @@ def _far(name: str, x: Value, y: Value) -> Value:
     return y if x.kind == "float" else library(name, y, x)
 
 
+@own("sin")
 def sin(x: Value) -> Value:
     sine, cosine, i = sin_cos(x)
     y = _far("sin", x, _of(x, _negated(select(_odd(i), cosine, sine), i)))

@@ -134,7 +134,7 @@ def check(node: Value) -> None:
         or name in ("where", "logical_not")
         or name in _LOGICAL
         or (name in _BITWISE and kind not in _FLOATS)
-        or (name in ("negative", "absolute", "maximum", "minimum", "clip", "square") and kind != "i1")
+        or (name in ("negative", "absolute", "maximum", "minimum", "square") and kind != "i1")
         or (name in _SPECIAL_FLOAT and kind in _FLOATS)
         or (name in FUNCTIONS and kind in _FLOATS)
         or (name in _BY_BITS and kind in _FLOATS)
@@ -162,7 +162,7 @@ _ELSEWHERE = frozenset(
     "sum max min prod any all full_like getitem scatter_add dot matmul index_update scatter_sum concatenate "
     "pad".split()
 )
-_SPECIAL_FLOAT = frozenset(("divide", "reciprocal", "fabs"))
+_SPECIAL_FLOAT = frozenset(("divide", "reciprocal"))
 _BY_BITS = frozenset(("isnan", "isinf", "isfinite", "signbit"))
 
 
@@ -186,8 +186,6 @@ def emit(
     if added:
         x, y = xs if len(xs) == 2 else (xs[0], xs[0])
         return Scalar(w.op(f"fmul contract {kind} {x}, {y}"), out)
-    if name == "clip" and not any(operand_aval(node, i).shape for i in (1, 2)):
-        return Scalar(_clip_to_numbers(w, kind, xs), out)
     return Scalar(_instruction(w, name, kind, xs, calls), out)
 
 
@@ -270,15 +268,6 @@ def extremum_in_any_order(w: Writer, which: str, kind: str, x: str, y: str) -> s
     return w.op(f"call {kind} @llvm.{which}imum.{_SUFFIX[kind]}({kind} {x}, {kind} {y})")
 
 
-def _clip(w: Writer, kind: str, xs: list[str]) -> str:
-    return minimum(w, kind, [maximum(w, kind, xs[:2]), xs[2]])
-
-
-def _clip_to_numbers(w: Writer, kind: str, xs: list[str]) -> str:
-    """Between bounds that are numbers and no arrays a zero keeps its sign."""
-    return minimum(w, kind, [xs[2], maximum(w, kind, [xs[1], xs[0]])])
-
-
 def _logical_not(w: Writer, kind: str, xs: list[str]) -> str:
     return w.op(f"xor i1 {xs[0]}, true")
 
@@ -309,10 +298,8 @@ _PLAIN: dict[str, Callable[[Writer, str, list[str]], str]] = {
     "divide": _divide,
     "reciprocal": _reciprocal,
     "absolute": _absolute,
-    "fabs": _absolute,
     "maximum": maximum,
     "minimum": minimum,
-    "clip": _clip,
     "logical_not": _logical_not,
     "isnan": _isnan,
     "isinf": _isinf,

@@ -4,5 +4,5 @@
 each, with `strips` for what is loaded at once) or `by_block` (a tile for each block, in `phases`, with
 `owners` for products of many features); how many samples a block takes, in `shares`. Both ask `frame` for
 one entry of any value, which `expressions` writes; the functions that it calls stand in ``prelude.cuh`` and
-``special.cuh``, which `source` hands out.
+``special.cuh``, or are printed by `functions`; `source` hands them out.
 """

@@ -173,7 +173,6 @@ _TEXTS: dict[str, dict[str, str]] = {
     "minimum": {"fiub": "xg::minimum({0}, {1})"},
     "fmax": {"f": "xg::fmax({0}, {1})", "iub": "xg::maximum({0}, {1})"},
     "fmin": {"f": "xg::fmin({0}, {1})", "iub": "xg::minimum({0}, {1})"},
-    "clip": {"fiub": "xg::minimum(xg::maximum({0}, {1}), {2})"},
     "floor_divide": {"fiu": "xg::floor_divide({0}, {1})"},
     "remainder": {"fiu": "xg::remainder({0}, {1})"},
     "fmod": {"fiu": "xg::fmod({0}, {1})"},
@@ -191,15 +190,13 @@ _TEXTS: dict[str, dict[str, str]] = {
     "signbit": {"f": "xg::signbit({0})", "i": "({0} < 0)", "ub": "false"},
     "float_power": {"f": "xg::power({0}, {1})"},
     "root": {"f": "xg::sqrt({0})"},
-    "rad2deg": {"f": "xg::degrees({0})"},
-    "deg2rad": {"f": "xg::radians({0})"},
 }
 # Functions of the prelude by the op's own name, of float32 and float64.
 _FUNCTIONS = frozenset(
     """
     exp exp2 exp10 expm1 log log2 log10 log1p sqrt cbrt hypot sin cos tan sinh cosh tanh arcsin arccos arctan
-    arctan2 arcsinh arccosh arctanh degrees radians sinc fabs copysign heaviside rint angle logaddexp logaddexp2
-    expit log_expit softplus logit xlogy xlog1py entr xlog_ratio rel_entr kl_div cosm1 exprel
+    arctan2 arcsinh arccosh arctanh sinc copysign heaviside rint angle logaddexp2
+    expit softplus logit xlog_ratio rel_entr kl_div cosm1 exprel
     erf erfc erfcx erfinv erfcinv ndtr ndtri normal_density log_ndtr inv_mills inv_mills_excess
     gamma gammaln loggamma gammasgn rgamma digamma polygamma zeta beta betaln gamma_kernel beta_kernel
     j0 j1 y0 y1 yn i0 i1 i0e i1e

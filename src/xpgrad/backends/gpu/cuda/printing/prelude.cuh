@@ -67,48 +67,7 @@ XG_RANGE(unsigned long long, 0, 18446744073709551615ULL)
 #define XG_UNARY(name, cuda)                                 \
     XG_FN float name(float x) { return ::cuda##f(x); }       \
     XG_FN double name(double x) { return ::cuda(x); }
-#define XG_BINARY(name, cuda)                                            \
-    XG_FN float name(float x, float y) { return ::cuda##f(x, y); }       \
-    XG_FN double name(double x, double y) { return ::cuda(x, y); }
-XG_UNARY(exp, exp)
-XG_UNARY(exp2, exp2)
-XG_UNARY(exp10, exp10)
-XG_UNARY(expm1, expm1)
-XG_UNARY(log, log)
-XG_UNARY(log2, log2)
-XG_UNARY(log10, log10)
-XG_UNARY(log1p, log1p)
-XG_UNARY(sqrt, sqrt)
-XG_UNARY(cbrt, cbrt)
-XG_UNARY(sin, sin)
-XG_UNARY(cos, cos)
-XG_UNARY(tan, tan)
-XG_UNARY(sinpi, sinpi)
-XG_UNARY(cospi, cospi)
-XG_UNARY(sinh, sinh)
-XG_UNARY(cosh, cosh)
-XG_UNARY(tanh, tanh)
-XG_UNARY(arcsin, asin)
-XG_UNARY(arccos, acos)
-XG_UNARY(arctan, atan)
-XG_UNARY(arcsinh, asinh)
-XG_UNARY(arccosh, acosh)
-XG_UNARY(arctanh, atanh)
-XG_UNARY(fabs, fabs)
-XG_UNARY(floor, floor)
-XG_UNARY(ceil, ceil)
-XG_UNARY(trunc, trunc)
-XG_UNARY(rint, rint)
-XG_UNARY(erf, erf)
-XG_UNARY(erfc, erfc)
-XG_UNARY(erfcx, erfcx)
-XG_BINARY(power, pow)
-XG_BINARY(hypot, hypot)
-XG_BINARY(arctan2, atan2)
-XG_BINARY(copysign, copysign)
-XG_BINARY(fmax, fmax)
-XG_BINARY(fmin, fmin)
-XG_BINARY(fmod, fmod)
+// @own functions
 XG_FN float fma(float x, float y, float z) { return ::fmaf(x, y, z); }
 XG_FN double fma(double x, double y, double z) { return ::fma(x, y, z); }
 
@@ -129,8 +88,6 @@ template <class T> XG_FN T heaviside(T x, T at_zero) {
     return x == T(0) ? at_zero : x < T(0) ? T(0) : x > T(0) ? T(1) : x;
 }
 template <class T> XG_FN T angle(T x) { return x != x ? x : signbit(x) ? T(3.141592653589793) : T(0); }
-template <class T> XG_FN T degrees(T x) { return x * T(57.29577951308232); }
-template <class T> XG_FN T radians(T x) { return x * T(0.017453292519943295); }
 template <class T> XG_FN T nan_to_num(T x, T of_nan, T above, T below) {
     return x != x ? of_nan : x == infinity<T>() ? above : x == -infinity<T>() ? below : x;
 }

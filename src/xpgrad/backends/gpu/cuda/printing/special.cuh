@@ -5,33 +5,12 @@
 
 namespace xg {
 
-// ── the logistic function and its kin: all from exp(-|x|), which they share ──────────────────
-template <class T> XG_FN T expit(T x) {
-    const T e = exp(-fabs(x));
-    return (x < T(0) ? e : T(1)) / (T(1) + e);
-}
-template <class T> XG_FN T softplus(T x) { return at_least(x, T(0)) + log1p(exp(-fabs(x))); }
-template <class T> XG_FN T log_expit(T x) { return minimum(x, T(0)) - log1p(exp(-fabs(x))); }
-template <class T> XG_FN T logaddexp(T x, T y) {
-    // The difference of equal infinities would be NaN.
-    const T d = x == y ? T(0) : x - y;
-    return (x > y ? x : y) + log1p(exp(-fabs(d)));
-}
+// ── sums of exponentials ─────────────────────────────────────────────────────────────────────
 template <class T> XG_FN T logaddexp2(T x, T y) {
     const T d = x == y ? T(0) : x - y;
     return (x > y ? x : y) + T(1.4426950408889634) * log1p(exp2(-fabs(d)));
 }
-// From 0.3 on by log1p of (2 x - 1) / (1 - x), whose numerator is exact about 1/2.
-template <class T> XG_FN T logit(T x) {
-    return x < T(0.3) ? log(x / (T(1) - x)) : log1p((T(2) * x - T(1)) / (T(1) - x));
-}
-
-// ── x log y ──────────────────────────────────────────────────────────────────────────────────
-template <class T> XG_FN T xlogy(T x, T y) { return x == T(0) && y == y ? T(0) : x * log(y); }
-template <class T> XG_FN T xlog1py(T x, T y) { return x == T(0) && y == y ? T(0) : x * log1p(y); }
-template <class T> XG_FN T entr(T x) {
-    return x < T(0) ? -infinity<T>() : x == T(0) ? T(0) : -x * log(x);
-}
+// ── x log (x / y) ──────────────────────────────────────────────────────────────────────────────────
 // log(x / y) for positive operands: near 1 by the difference, far off without a quotient.
 template <class T> XG_FN T log_ratio(T x, T y) {
     const T ratio = x / y;
@@ -51,7 +30,6 @@ template <class T> XG_FN T rel_entr(T x, T y) { return divergence(x, y, x * log_
 template <class T> XG_FN T kl_div(T x, T y) { return divergence(x, y, x * log_ratio(x, y) - x + y, y); }
 
 // ── elementary ───────────────────────────────────────────────────────────────────────────────
-template <class T> XG_FN T sinc(T x) { return x == T(0) ? T(1) : sinpi(x) / (T(3.141592653589793) * x); }
 template <class T> XG_FN T cosm1(T x) {
     const T s = sin(T(0.5) * x);
     return T(0) - T(2) * s * s;
@@ -64,33 +42,6 @@ template <class T> XG_FN T exprel(T x) {
 XG_UNARY(erfinv, erfinv)
 XG_UNARY(erfcinv, erfcinv)
 XG_UNARY(ndtri, normcdfinv)
-// exp(-x^2 / 2): what the rounding of the square has lost is multiplied in. Far out, where the square is
-// infinite, there is nothing to correct.
-template <class T> XG_FN T exp_of_square(T x) {
-    const T half = T(-0.5) * x, h = half * x, e = exp(h);
-    return fma(e, fmax(fma(half, x, -fmax(h, T(-1000))), T(-1)), e);
-}
-// The distribution function at -|x| over `exp_of_square`.
-template <class T> XG_FN T mills_half(T x) { return T(0.5) * erfcx(T(0.7071067811865476) * fabs(x)); }
-template <class T> XG_FN T normal_density(T x) { return T(0.3989422804014327) * exp_of_square(x); }
-template <class T> XG_FN T ndtr(T x) {
-    const T tail = exp_of_square(x) * mills_half(x);
-    return x > T(0) ? T(1) - tail : tail;
-}
-// Left of -0.7 the exponent and the logarithm of what multiplies the exponential; elsewhere of the distribution.
-template <class T> XG_FN T log_ndtr(T x) {
-    const T mills = mills_half(x);
-    if (x < T(-0.7)) return fma(T(-0.5) * x, x, log(mills));
-    const T tail = exp_of_square(x) * mills;
-    return x < T(0) ? log(tail) : log1p(-tail);
-}
-// The density over the distribution function; far on the left that is -x.
-template <class T> XG_FN T inv_mills(T x) {
-    const T mills = mills_half(x);
-    if (x < T(0)) return x < T(-1e15) ? -x : T(0.3989422804014327) / mills;
-    const T e = exp_of_square(x);
-    return T(0.3989422804014327) * e / (T(1) - e * mills);
-}
 // What inv_mills has over -x. Left of -5 the sum would cancel: a continued fraction (DLMF 7.9.3).
 template <class T> XG_FN T inv_mills_excess(T x) {
     if (!(x < T(-5))) return x + inv_mills(x);
