@@ -203,8 +203,10 @@ def derivatives(f, *xs):
     on. None stands where differences of two widths do not agree, so that there is no derivative; the dict
     is None where the function has no value.
     """
-    digits = 140 + sum((2 + len(xs)) * abs(int(log10(abs(x)))) for x in xs if x)
+    digits = 110 + sum((2 + len(xs)) * abs(int(log10(abs(x)))) for x in xs if x)
     digits += sum(int(abs(x)) for x in xs if 16 < abs(x) < 1000)  # two exponentials of them
+    if len(xs) == 1 and 8 < abs(xs[0]) < 32:
+        digits += int(xs[0] ** 2 / 4)  # and the tails of a normal distribution
     with mp.workdps(digits):
         try:
             wide, noise = _differences(f, xs, 28, digits)
@@ -222,6 +224,9 @@ def derivatives(f, *xs):
                 # What the width alone leaves of a zero.
                 nothing = not agrees and abs(d) < mp.mpf(10) ** -50 * abs(narrow[()])
                 found[k] = float(d) if agrees else 0.0 if nothing else None
+        for i in range(len(xs)):
+            if found[i, i] is None and abs(narrow[i, i]) > 50 * abs(wide[i, i]):
+                found[i,] = None  # a kink: the second difference is proportional to the width
         # Of an odd function the second difference is 0 wherever the first is infinite.
         return {k: None if None in (found[i,] for i in k) else d for k, d in found.items()}
 
