@@ -22,6 +22,9 @@ from xpgrad.plan.axes import is_view
 from xpgrad.plan.nests import Declined
 from xpgrad.plan.relations import is_fat
 
+LOOKS = "only looks at what is stored"
+"""Why a view is no part of a kernel."""
+
 
 class Layouts(NamedTuple):
     """What is known when a kernel is made: the arrays that lie in memory before it runs.
@@ -81,24 +84,24 @@ class Assembly:
     ) -> None:
         self._kernel, self._region, self._row = kernel, region, row
 
-    def steps(self, plan: Plan) -> list[Any]:
-        """The steps of the program, in order."""
-        found: list[Any] = []
+    def groups(self, plan: Plan) -> list[list[Any]]:
+        """The steps of the program in order, those of each step of ``plan`` together."""
+        groups: list[list[Any]] = []
         alive = set(plan.graph.outputs)
         for step in reversed(plan.steps):
             looks = _looks(step, alive)
-            for node in reversed(looks):
-                found.insert(0, self._row(node, "only looks at what is stored"))
+            for node in looks:
                 alive.update(u for u in node.inputs if u is not None)
             alive.difference_update(looks)
             if isinstance(step, Region):
                 stores = [n for n in step.tiled if n in alive and n not in looks]
-                found = [*self._of_region(replace(step, stores=stores), alive), *found]
+                found = [*self._of_region(replace(step, stores=stores), alive)]
             else:
-                found = [*self._of_run(step.nodes, step.reason, alive), *found]
+                found = self._of_run(step.nodes, step.reason, alive)
+            groups.append([*found, *[self._row(node, LOOKS) for node in looks]])
             for node in step.nodes:
                 alive.update(u for u in node.inputs if u is not None)
-        return found
+        return groups[::-1]
 
     def _of_region(self, step: Region, alive: set[Value]) -> Sequence[Any]:
         try:

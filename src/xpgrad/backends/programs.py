@@ -21,12 +21,12 @@ from xpgrad.backends import reference
 from xpgrad.backends.assembly import layout_of
 from xpgrad.backends.cpu.interpret import Interpreter
 from xpgrad.backends.cpu.pool import thread_count
+from xpgrad.backends.explaining import NOTHING, UNWRITTEN, describe_step, explain
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.reference import run_node
 from xpgrad.core import SCALAR_TYPES, Graph, Value
-from xpgrad.core.show import show
 from xpgrad.devices import device_of, free_memory
-from xpgrad.plan import Plan, Region, Target, make_plan
+from xpgrad.plan import Plan, Target, make_plan
 
 __all__ = ["build", "explain", "generator", "thread_count", "use"]
 
@@ -82,8 +82,9 @@ class NodeByNode:
                 known[node] = run_node(node, known)
         return unshared([known[v] for v in self._graph.outputs], inputs)
 
-    def describe(self) -> str:
-        return f"each node by the library's rows: {self._reason}"
+    def describe(self, source: bool) -> list[str]:
+        none = ["  no source: the library's functions have none here"] if source else []
+        return [f"each node by the library's rows: {self._reason}", *none]
 
 
 class Interpreted:
@@ -101,8 +102,15 @@ class Interpreted:
         except IndexError:  # of a tile: the index is of the whole array, and the line the user's
             return unshared(reference.run(self.plan.graph, inputs), inputs)
 
-    def describe(self) -> str:
-        return f"by the NumPy interpreter ({self._reason})\n{describe_plan(self.plan)}"
+    def describe(self, source: bool) -> list[str]:
+        lines = [
+            f"by the NumPy interpreter ({self._reason}): {UNWRITTEN}"
+            if source
+            else f"by the NumPy interpreter ({self._reason})"
+        ]
+        for k, step in enumerate(self.plan.steps):
+            lines += describe_step(self.plan, k, step)
+        return lines if self.plan.steps else [NOTHING]
 
 
 def stays_on_host(x: Any, place: str) -> bool:
@@ -202,9 +210,9 @@ class Cuda:
             ]
             return list(self._program.run(given))
 
-    def describe(self) -> str:
+    def describe(self, source: bool) -> list[str]:
         moved = [f"{v.aval} is copied from the host in each call: {why}" for v, why in self._whole.items()]
-        return "\n".join([describe_plan(self._program.plan), *moved, *self._program.describe()])
+        return [*moved, *self._program.describe(source)]
 
 
 class Kernels:
@@ -215,16 +223,9 @@ class Kernels:
         self.compiled = program.compiled
         self.run = program.run
 
-    def describe(self) -> str:
-        lines = []
-        for step in self._program.steps:
-            how = (
-                f"by NumPy: {step.reason}"
-                if hasattr(step, "reason")
-                else f"by a kernel ({'compiled now' if step.fresh else 'found ready'})"
-            )
-            lines.append(f"{how}: {_names(step.step.nodes)}")
-        return "\n".join([describe_plan(self._program.plan), *lines])
+    def describe(self, source: bool) -> list[str]:
+        lines: list[str] = self._program.describe(source)
+        return lines
 
 
 def viewable(held: dict[Value, Any]) -> Any:
@@ -287,61 +288,3 @@ def cache_size() -> int:
         return int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20}[text[-1]]
     except (OSError, ValueError, KeyError):
         return 1 << 19
-
-
-def explain(graph: Graph, reports: Sequence[Any], program: Any) -> str:
-    """The graph, what each pass did, and how the program runs it."""
-    lines = ["graph after all passes", *_indented(show(graph)), "", "passes"]
-    for report in reports:
-        lines.append(f"  {report.name:<10} {report.nodes_before} -> {report.nodes_after} nodes")
-        lines += [f"    {note}" for note in report.notes]
-    return "\n".join([*lines, "", "program", *_indented(program.describe())])
-
-
-def _indented(text: str) -> list[str]:
-    return ["  " + line for line in text.splitlines()]
-
-
-def describe_plan(plan: Plan) -> str:
-    """The steps of a plan in words."""
-    lines = []
-    for k, step in enumerate(plan.steps):
-        names = _names(step.nodes)
-        if isinstance(step, Region):
-            lines.append(
-                f"step {k}: one loop over {step.extent} entries, {step.tile} in a tile, "
-                f"{step.chunks} chunks: {names}"
-            )
-            lines += [f"  reads {name} once" for name in _reads(plan, step)]
-            lines += [f"  sums {_what(n)}" for n in step.sums]
-            lines += [f"  writes {_what(n)}" for n in step.stores]
-        else:
-            lines.append(f"step {k}: without a loop over tiles ({step.reason}): {names}")
-    return "\n".join(lines)
-
-
-def _reads(plan: Plan, region: Region) -> list[str]:
-    """What a loop reads tile by tile, in words."""
-    inputs = {v: f"input {i}" for i, v in enumerate(plan.graph.inputs)}
-    root: dict[Value, Value] = {}
-    for view in plan.views:
-        source = view.inputs[0]
-        if source is not None:
-            root[view] = root.get(source, source)
-    found: dict[str, None] = {}
-    for node in region.nodes:
-        for i, u in enumerate(node.inputs):
-            if u is None or region.label not in plan.axes.operand_labels(node, i) or u in region.tiled:
-                continue
-            base = root.get(u, u)
-            found[f"{inputs.get(base, 'a stored value')} {base.aval}"] = None
-    return list(found)
-
-
-def _what(node: Value) -> str:
-    assert node.op is not None
-    return f"{node.op.name} {node.aval}" + (f" at {node.at}" if node.at else "")
-
-
-def _names(nodes: Sequence[Value]) -> str:
-    return ", ".join(n.op.name for n in nodes if n.op is not None)

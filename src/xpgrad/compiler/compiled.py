@@ -32,6 +32,7 @@ from xpgrad.core import Graph
 from xpgrad.devices import device_of, resolve, to_device
 from xpgrad.devices.door import is_array, is_data
 from xpgrad.passes import run_passes
+from xpgrad.passes.replay import rewrites_heard
 from xpgrad.passes.requirements import separated
 from xpgrad.trace import Traced, debugging, graph_of
 from xpgrad.trace.boundary import admitted_arguments, call
@@ -129,17 +130,28 @@ class Compiled:
             self._plain[key] = trace
         return trace.run(arrays)
 
-    def explain(self, *args: Any, **kwargs: Any) -> str:
+    def explain(self, *args: Any, source: bool = False, **kwargs: Any) -> str:
         """What becomes of the function with these arguments; nothing is computed.
+
+        Parameters
+        ----------
+        args, kwargs
+            Those of a call. An argument of the function that is named ``source`` is given by position.
+        source : bool
+            Whether the text of each kernel follows it: LLVM IR on the CPU, CUDA C++ on a GPU, as it was
+            compiled. What NumPy or CuPy does has none, and is named.
 
         Returns
         -------
         str
-            The graph, what each pass did, the regions with their tiles, the kernels, and each
-            fallback with its reason.
+            The graph; what each pass rewrote to what, with your line, within transforms and after them; the
+            steps with their tiles; what does each, a kernel or, with the reason, something else.
         """
         trace, _ = self._traced_for(args, kwargs)
-        return programs.explain(trace.graph, trace.reports, trace.program)
+        asks = 0 if trace.demanded is None else len(trace.demanded)
+        return programs.explain(
+            trace.graph, trace.rewrites, trace.reports, trace.program, source=source, asks=asks
+        )
 
     def check(self, *args: Any) -> bool:
         """Ask what `compile_step` leaves out of each call; whether there is anything to ask.
@@ -202,7 +214,7 @@ class Compiled:
         f = self._f.bound() if isinstance(self._f, Method) else self._f
         where = Surroundings(f, others, weak=isinstance(self._f, Method))
         try:
-            with where:
+            with rewrites_heard() as rewrites, where:
                 graph, rebuild = graph_of(of_arrays, *arrays)
         except TraceError:
             where.raise_refused()
@@ -214,7 +226,7 @@ class Compiled:
         whole, each_call, settled = separated(graph, fixed_from)
         optimised, reports = run_passes(whole)
         streams = self._device is not None
-        trace = Specialization(optimised, rebuild, reports, where)
+        trace = Specialization(optimised, rebuild, rewrites, reports, where)
         trace.program = programs.build(optimised, arrays, self._threads, streams=streams)
         if each_call.outputs:
             trace.demanded = Requirements(each_call, self._threads, streams)

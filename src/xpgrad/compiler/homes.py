@@ -43,6 +43,11 @@ _INERT = frozenset(
 )
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+# What makes kernels and runs them looks for files, processors and caches; the user's code it does not call.
+_MAKING = tuple(
+    _HERE + os.path.join("backends", *path.split("/"))
+    for path in ("programs.py", "store.py", "cpu/llvm/", "cpu/pool.py", "gpu/cuda/")
+)
 _STDLIB = sysconfig.get_paths()["stdlib"] + os.sep
 _PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
@@ -51,7 +56,7 @@ _PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-
 def home_of_file(filename: str) -> str:
     """Whose code a file has."""
     if filename.startswith(_HERE):
-        return QUIET
+        return UNSEEN if filename.startswith(_MAKING) else QUIET
     for part in _PACKAGES:
         if part in filename:
             package = filename.partition(part)[2].partition(os.sep)[0].removesuffix(".py")

@@ -30,6 +30,8 @@ class Specialization:
         Optimised. After the outputs of the function come the answers of ``demanded``.
     rebuild : callable
         Puts the outputs into a tree like the function's result.
+    rewrites : list of str
+        What transforms rewrote before they differentiated, in words.
     reports : list of PassReport
     where : Surroundings
         What was read from outside while the function was traced.
@@ -40,8 +42,16 @@ class Specialization:
         On what stays the same from call to call; whoever makes the calls asks once.
     """
 
-    def __init__(self, graph: Graph, rebuild: Rebuild, reports: list[PassReport], where: Surroundings) -> None:
-        self.graph, self.rebuild, self.reports, self.where = graph, rebuild, reports, where
+    def __init__(
+        self,
+        graph: Graph,
+        rebuild: Rebuild,
+        rewrites: list[str],
+        reports: list[PassReport],
+        where: Surroundings,
+    ) -> None:
+        self.graph, self.rebuild, self.where = graph, rebuild, where
+        self.rewrites, self.reports = rewrites, reports
         self.program: Any = None
         self.demanded: Requirements | None = None
         self.settled: Requirements | None = None

@@ -42,7 +42,7 @@ class PassReport(NamedTuple):
     name : str
     nodes_before, nodes_after : int
     notes : tuple of str
-        What was rewritten, in words: ``"log(1 - expit(z)) -> -softplus(z)  at fit.py:12"``.
+        What was rewritten, in words, each once: ``"log(1 + x) -> log1p(x)  at fit.py:12: y = np.log(1 + x)"``.
     """
 
     name: str
@@ -58,7 +58,7 @@ def run_passes(graph: Graph) -> tuple[Graph, list[PassReport]]:
         before = len(graph.nodes)
         notes: list[str] = []
         graph = one(graph, notes.append)
-        reports.append(PassReport(name, before, len(graph.nodes), tuple(notes)))
+        reports.append(PassReport(name, before, len(graph.nodes), tuple(dict.fromkeys(notes))))
     return graph, reports
 
 

@@ -31,6 +31,8 @@ def lower(graph: Graph, note: Note = silent) -> Graph:
         assert node.op is not None
         new = kin(r, node, operands) if node.op in KIN else None
         rule = _RULES.get(node.op)
-        return new if new is not None or rule is None else rule(r, node, operands)
+        new = new if new is not None or rule is None else rule(r, node, operands)
+        r.note_form(node, operands, new)
+        return new
 
     return rewrite(graph, lowered, note)

@@ -33,6 +33,18 @@ Fun = Callable[..., Any]
 
 
 _written: ContextVar[bool] = ContextVar("written", default=False)
+_rewrites: ContextVar[list[str] | None] = ContextVar("rewrites", default=None)
+
+
+@contextmanager
+def rewrites_heard() -> Iterator[list[str]]:
+    """What is rewritten within the context before it is differentiated, in words with the user's line."""
+    found: list[str] = []
+    token = _rewrites.set(found)
+    try:
+        yield found
+    finally:
+        _rewrites.reset(token)
 
 
 @contextmanager
@@ -57,9 +69,13 @@ def call_stable(trace: Trace, f: Fun, args: Sequence[Any], kwargs: Mapping[str, 
     if not any(_is_symbolic(x) for leaves, _ in (*flat, flatten(kwargs)) for x in leaves):
         return call(f, args, kwargs)
     # Of some of what is differentiated the numbers are known, and the function may want them.
+    heard = _rewrites.get()
+    before = len(heard or ())
     try:
         return _in_stable_form(trace, f, args, flat, kwargs)
     except TraceError:
+        if heard:
+            del heard[before:]
         return call(f, args, kwargs)
 
 
@@ -90,7 +106,9 @@ def _in_stable_form(trace: Trace, f: Fun, args: Sequence[Any], flat: Any, kwargs
         if here:
             x.refresh()
             symbols.graph.outputs.append(x._node)
-    graph = dead(stabilise(cse(symbols.close(), silent), silent), silent)
+    heard = _rewrites.get()
+    note = silent if heard is None else heard.append
+    graph = dead(stabilise(cse(symbols.close(), silent), note), silent)
     values = iter(replay(graph, inputs))
     return unflatten(structure, [next(values) if here else x for x, here in zip(outs, traced, strict=True)])
 

@@ -15,6 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from xpgrad._errors import describe
 from xpgrad.core import Aval, Graph, Op, Value, operands_of
 from xpgrad.core.graph import input_value
 from xpgrad.ops.shape import astype, broadcast_to
@@ -42,7 +45,7 @@ class Rewriting:
     def __init__(self, graph: Graph, note: Note = silent, *, share: bool = True) -> None:
         self.graph = Graph()
         self.at: str | None = None
-        self._note = note
+        self._note, self._said = note, list[str]()
         self._known: dict[Any, Value] | None = {} if share else None
         self._new: dict[Value, Any] = {}
         for value in graph.inputs:
@@ -59,8 +62,19 @@ class Rewriting:
         return self._new[value]
 
     def note(self, text: str) -> None:
-        """Say what was rewritten, and where the user wrote it."""
-        self._note(f"{text}  at {self.at.split(': ', 1)[0]}" if self.at else text)
+        """Say what is rewritten, and where the user wrote it; said when something new stands for the node."""
+        self._said.append(f"{text}  at {self.at}" if self.at else text)
+
+    def note_form(self, node: Value, operands: Sequence[Any], new: Any) -> None:
+        """Say how a node is written now: ``power(exp, 2) -> square(exp)``."""
+        if self._note is silent or node.op is None or new is None:
+            return
+        before, after = _form(node.op, operands), "a constant"
+        if type(new) is Value:
+            there = new.op is None or any(new is x for x in operands)
+            after = "a value that is there" if there else _form(new.op, (new.saved or ())[1:])
+        if before != after:
+            self.note(f"{before} -> {after}")
 
     def emit(self, op: Op, *operands: Any, **params: Any) -> Value:
         """A node of ``op``, or the one that is there already."""
@@ -96,7 +110,11 @@ class Rewriting:
         fitted = self._fitted(node, new)
         if fitted is None or (output and type(fitted) is not Value):
             fitted = self.copy(node, self.operands(node))
+            self._said.clear()
         self._new[node] = fitted
+        for text in self._said:
+            self._note(text)
+        self._said.clear()
 
     def _fitted(self, node: Value, new: Any) -> Any:
         """``new`` as it can stand for ``node``; None if it cannot."""
@@ -135,6 +153,17 @@ def rewrite(graph: Graph, rule: Rule, note: Note = silent, *, share: bool = True
         new = rule(rewriting, node, operands)
         rewriting.take(node, rewriting.copy(node, operands) if new is None else new, output=node in outputs)
     return rewriting.finish(graph)
+
+
+def _form(op: Any, operands: Sequence[Any]) -> str:
+    return f"{op.name}({', '.join(map(_operand, operands))})"
+
+
+def _operand(x: Any) -> str:
+    if type(x) is Value:
+        return x.op.name if x.op is not None else "an input"
+    x = x.item() if isinstance(x, np.generic) else x
+    return repr(x) if isinstance(x, (bool, int, float, complex)) else describe(x)
 
 
 def _aval(x: Any) -> Aval:

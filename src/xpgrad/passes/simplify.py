@@ -41,6 +41,7 @@ def _simplified(r: Rewriting, node: Value, operands: list[Any]) -> Any:
     rule = _RULES.get(op) or MOVING.get(op)
     new = None if rule is None else rule(r, node, operands)
     if new is not None or not op.is_elementwise or len(operands) == 1:
+        r.note_form(node, operands, new)
         return new
     narrow = [_narrow(x, node, operands) for x in operands]
     if all(a is b for a, b in zip(narrow, operands, strict=True)):

@@ -44,12 +44,19 @@ def schedule(
         return []
     volumes = _volumes(nodes, axes, banned)
     if not volumes:
-        return [Straight(list(nodes), "no axis is common to them")]
+        return [Straight(list(nodes), _why_whole(nodes))]
     if sum(_touched(node) for node in nodes) < small:
         return [Straight(list(nodes), "too small for a loop over tiles")]
     # An axis of a few classes or features makes few tiles: a long one that carries as much is better.
     label = max(volumes, key=lambda label: (volumes[label] * axes.extent[label].bit_length(), label))
     return _Cut(nodes, axes, set(outputs), label).steps(small, banned | {label})
+
+
+def _why_whole(nodes: Sequence[Value]) -> str:
+    if all(map(is_fat, nodes)):
+        return "large matrices are multiplied by the library"
+    alone = all(n.size == 1 and all(operand_aval(n, i).size == 1 for i in range(len(n.inputs))) for n in nodes)
+    return "scalars alone" if alone else "no axis that can be taken tile by tile"
 
 
 def _touched(node: Value) -> int:

@@ -97,7 +97,7 @@ class Frame:
         stores = self.step.stores if isinstance(self.step, Region) else self.step.nodes
         for node in stores:
             if node in self.layouts.alive and self.nests.is_view(node):
-                raise Declined(node, "of a value that is not in memory is an output")
+                raise Declined(node, "is an output, and looks into a value that is not in memory")
         self.stores = {n for n in stores if n in self.layouts.alive}
         read: set[Value] = set()
         for node in self.step.nodes:

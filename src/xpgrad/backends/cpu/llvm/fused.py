@@ -64,8 +64,8 @@ class Fused:
             for node in (p.node for p in kernel.partials):
                 self._places[node] = self._pinned.array(node.shape, node.dtype)
             tables.append(self._table(kernel, sources, fixed))
-        text = module(kernels, _main(tables))
-        found, self.fresh = ready(text, MAIN + "0")
+        self.text = module(kernels, _main(tables))
+        found, self.fresh = ready(self.text, MAIN + "0")
         table = self._pinned.array((max(sum(map(len, [t[1] for t in tables])), 1),), np.dtype(np.int64))
         flat = [number for t in tables for number in t[1]]
         table[: len(flat)] = flat

@@ -37,9 +37,11 @@ class _Product:
             raise Declined(node, "of two large matrices is BLAS's")
         for i in range(2):
             if operand_aval(node, i).dtype != node.dtype or node.dtype.kind != "f":
-                raise Declined(node, f"of {operand_aval(node, 0)} and {operand_aval(node, 1)}")
+                raise Declined(
+                    node, f"of {operand_aval(node, 0)} and {operand_aval(node, 1)} has no loops of ours"
+                )
             if is_scalar(k.nests.access(node, i)):
-                raise Declined(node, "of a scalar")
+                raise Declined(node, "of a scalar has no loops of ours")
         left, right = k.axes.operand_labels(node, 0), k.axes.operand_labels(node, 1)
         reduced = k.axes.reduced(node)
         self.r = reduced[0] if reduced else None

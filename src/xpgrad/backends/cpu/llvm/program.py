@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from xpgrad._errors import at_line
 from xpgrad.backends import reference
-from xpgrad.backends.assembly import Assembly, Layouts, by_library, needed, origin, views_of_constants
+from xpgrad.backends.assembly import LOOKS, Assembly, Layouts, by_library, needed, origin, views_of_constants
 from xpgrad.backends.cpu.interpret import Loop
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.frame import Partial
@@ -28,6 +28,16 @@ from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel
 from xpgrad.backends.cpu.llvm.memory import Scratch, Spare, address
 from xpgrad.backends.cpu.llvm.storage import bits
 from xpgrad.backends.cpu.pool import run_chunks
+from xpgrad.backends.explaining import (
+    UNWRITTEN,
+    describe_step,
+    describe_steps,
+    indented,
+    names_of,
+    number,
+    source_lines,
+    told,
+)
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.parts import COMBINE, IDENTITY, summed
 from xpgrad.backends.reference import run_node
@@ -110,6 +120,15 @@ class KernelStep:
                 self._constants.append(array)
                 self._template[slot] = address(array)
 
+    def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
+        """What `explain` says of it."""
+        chunks = self.step.chunks if isinstance(self.step, Region) else 1
+        each = ", once for each chunk" if chunks > 1 else ""
+        names = "" if whole else f": {names_of(self.step.nodes)}"
+        yield f"done by {number(numbers)} ({told(self.fresh)}){each}{names}"
+        if source:
+            yield from indented(source_lines("LLVM IR", self.kernel.text))
+
     def prepare(self) -> None:
         """Compile the kernel, or find it."""
         self.ready, self.fresh = ready(self.kernel.text)
@@ -191,6 +210,12 @@ class LoopStep:
         self.step, self.reason = step, reason
         self._loop = Loop(step, plan)
 
+    def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
+        """What `explain` says of it."""
+        yield f"done by the NumPy interpreter, tile by tile: {self.reason}" + (
+            f" ({UNWRITTEN})" if source else ""
+        )
+
     def run(self, env: Env, threads: int, spare: Spare) -> None:
         self._loop.run(env, threads)
 
@@ -203,6 +228,13 @@ class RowStep:
     def __init__(self, node: Value, reason: str) -> None:
         self.step = Straight([node], reason)
         self.reason = reason
+        self.only_looks = reason is LOOKS
+
+    def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
+        """What `explain` says of it."""
+        yield f"done by NumPy: {self.reason}: {names_of(self.step.nodes)}" + (
+            f" ({UNWRITTEN})" if source else ""
+        )
 
     def run(self, env: Env, threads: int, spare: Spare) -> None:
         node = self.step.nodes[0]
@@ -234,11 +266,12 @@ class Program:
             if (source := origin(node)) is not None
         }
         self._fixed = views_of_constants(plan)
-        self.steps = Assembly(
+        self.groups = Assembly(
             lambda step, alive: KernelStep(step, plan, Layouts(held, alive), self._sources, self._fixed),
             lambda step, reason: [LoopStep(step, plan, reason)],
             RowStep,
-        ).steps(plan)
+        ).groups(plan)
+        self.steps = [step for group in self.groups for step in group]
         self.fused = self._fuse()
         if self.fused is None:
             for step in self.steps:
@@ -268,6 +301,14 @@ class Program:
             return Fused(plan, kernels, inputs, self._sources, self._fixed, ready)
         except ValueError:
             return None
+
+    def describe(self, source: bool) -> list[str]:
+        """Each step, and what does it."""
+        if self.fused is None:
+            return describe_steps(self.plan, self.groups, source, tiles=True)
+        lines = [line for k, step in enumerate(self.plan.steps) for line in describe_step(self.plan, k, step)]
+        lines.append(f"all steps done by kernel 0 ({told(self.fused.fresh)}), in one call")
+        return lines + (indented(source_lines("LLVM IR", self.fused.text)) if source else [])
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Outputs of the graph; they share no memory with the inputs or one another."""

@@ -118,15 +118,16 @@ def check(node: Value) -> None:
     assert node.op is not None
     name = node.op.name
     if ctype_of(node.dtype) is None:
-        raise Declined(node, f"gives {node.dtype}")
+        raise Declined(node, f"gives {node.dtype}, for which there are no instructions")
     for i in range(len(node.inputs)):
         if stored_type(operand_aval(node, i).dtype) is None:
-            raise Declined(node, f"of {operand_aval(node, i).dtype}")
+            raise Declined(node, f"of {operand_aval(node, i).dtype} has no instructions")
     if name in _ELSEWHERE:
         return
     kind = _compute_type(node)
     if kind is None:
-        raise Declined(node, f"of {', '.join(str(operand_aval(node, i)) for i in range(len(node.inputs)))}")
+        avals = ", ".join(str(operand_aval(node, i)) for i in range(len(node.inputs)))
+        raise Declined(node, f"of {avals} has no instructions")
     known = (
         name in _COMPARE
         or name in _SAME

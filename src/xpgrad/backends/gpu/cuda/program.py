@@ -8,15 +8,17 @@ a parameter, so that the same program runs on a CUDA device and, in tests, on a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Assembly, Layouts, by_library, line_of, needed
+from xpgrad.backends.assembly import LOOKS, Assembly, Layouts, by_library, line_of, needed
+from xpgrad.backends.explaining import describe_steps, indented, names_of, source_lines
 from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Refused, Work
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
+from xpgrad.backends.gpu.cuda.printing.source import prelude
 from xpgrad.backends.gpu.cuda.replay import AFTER, Prepared, Replay, Slab
 from xpgrad.backends.gpu.cuda.tiles.joined import joined
 from xpgrad.backends.gpu.cuda.tiles.stream import Whole, cut_of
@@ -42,6 +44,13 @@ class KernelStep:
         self.kernel = Kernel(step, plan, layouts, device.limits)
         self.module, self.fresh = device.compile(self.kernel.text)
         self.arguments = Arguments(self.kernel, device)
+
+    def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
+        """What `explain` says of it."""
+        names = "" if whole else f": {names_of(self.step.nodes)}"
+        yield f"done by CUDA kernels ({self.kernel.in_words(self.fresh)}){names}"
+        if source:
+            yield from indented(source_lines("CUDA C++, after the prelude", self.kernel.body))
 
     def allocate(self, env: Env, places: Env | None = None) -> Work:
         """Put the arrays that the step fills into ``env``, those of ``places`` or new ones; give the others."""
@@ -77,6 +86,11 @@ class RowStep:
     def __init__(self, node: Value, reason: str, device: Device) -> None:
         self.node, self.step = node, Straight([node], reason)
         self.reason, self.device = reason, device
+        self.only_looks = reason is LOOKS
+
+    def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
+        """What `explain` says of it."""
+        yield f"done by the library's row: {self.reason}: {names_of(self.step.nodes)}"
 
     def run(self, env: Env) -> None:
         node = self.node
@@ -123,7 +137,8 @@ class Program:
             except Declined as error:
                 return TiledStep(step, plan, layouts, device, cut, str(error))
 
-        self.steps = Assembly(kernel, None, lambda node, reason: RowStep(node, reason, device)).steps(plan)
+        self.groups = Assembly(kernel, None, lambda node, reason: RowStep(node, reason, device)).groups(plan)
+        self.steps = [step for group in self.groups for step in group]
         self.compiled = sum(step.fresh for step in self.steps)
         used = {u for s in self.steps for n in s.step.nodes for u in n.inputs} | set(plan.graph.outputs)
         for h in hosts:
@@ -204,25 +219,15 @@ class Program:
         size = sum(v.size * v.dtype.itemsize for v in outputs)
         return f"its outputs, {size} bytes, would have to be copied" if size > COPIED else None
 
-    def describe(self) -> list[str]:
-        """For each step what does it."""
+    def describe(self, source: bool) -> list[str]:
+        """Each step, and what does it."""
         if self._replay is None:
             graph = f"no CUDA graph: {self._unfit}"
         elif self._replay.refused:
             graph = f"no CUDA graph: the device refuses to capture it: {self._replay.refused}"
         else:
             graph = f"a CUDA graph after {AFTER} calls with the same buffers ({self._replay.count} kept)"
-        lines = [graph]
-        for step in self.steps:
-            names = ", ".join(n.op.name for n in step.step.nodes if n.op is not None)
-            if isinstance(step, RowStep):
-                lines.append(f"by the library's row: {step.reason}: {names}")
-                continue
-            if isinstance(step, TiledStep):
-                lines += step.describe()
-                continue
-            kernel = step.kernel
-            told = "compiled now" if step.fresh else "found ready"
-            blocks = f", {kernel.blocks} blocks" if isinstance(step.step, Region) else ""
-            lines.append(f"by CUDA kernels ({told}; {kernel.form}{blocks}): {names}")
+        lines = [*describe_steps(self.plan, self.groups, source, tiles=False), graph]
+        if source and not all(isinstance(step, RowStep) for step in self.steps):
+            lines += source_lines("the prelude, with which the text of each CUDA kernel begins", prelude())
         return lines

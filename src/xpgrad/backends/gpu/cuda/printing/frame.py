@@ -77,7 +77,7 @@ class Frame:
         stores = step.stores if isinstance(step, Region) else step.nodes
         for node in stores:
             if node in layouts.alive and self.nests.is_view(node):
-                raise Declined(node, "of a value that is not in memory is an output")
+                raise Declined(node, "is an output, and looks into a value that is not in memory")
         self.stores = {n for n in stores if n in layouts.alive} - self.sums
         self.read = {
             access.root
@@ -396,4 +396,6 @@ def _check(node: Value) -> None:
         for i in range(2):
             aval = operand_aval(node, i)
             if aval.weak or node.dtype.kind != "f":
-                raise Declined(node, f"of {operand_aval(node, 0)} and {operand_aval(node, 1)}")
+                raise Declined(
+                    node, f"of {operand_aval(node, 0)} and {operand_aval(node, 1)} has no loops of ours"
+                )

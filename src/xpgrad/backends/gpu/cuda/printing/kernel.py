@@ -84,7 +84,8 @@ class Kernel:
 
     Attributes
     ----------
-    text : str
+    text, body : str
+        With the prelude, and without it.
     launches : list of Launch
     outs : list of Value
         The arrays that it fills, in C order.
@@ -125,7 +126,17 @@ class Kernel:
         # Functions that share the frame's arguments are given their list when the last of them is written.
         shared = self.frame.params.text
         functions = [f.replace(_SHARED, shared, 1) for f in self._functions]
-        self.text = "\n".join([prelude(), *functions])
+        self.body = "\n".join(functions)
+        self.text = f"{prelude()}\n{self.body}"
+
+    def in_words(self, fresh: bool, tiled: bool = False) -> str:
+        """What is launched, for `explain`; ``tiled``: the first for each tile, the others for all together."""
+        names = [f"{x.name} on {x.grid} block{'s' if x.grid != 1 else ''}" for x in self.launches if x.grid]
+        if tiled:
+            names = [f"{x} {'for all' if k else 'for each tile'}" for k, x in enumerate(names)]
+        return "; ".join(
+            ["compiled" if fresh else "found ready", self.form, ", ".join(names) or "not launched"]
+        )
 
     # ── regions ──────────────────────────────────────────────────────────────────────────────
     def _region(self, step: Region) -> None:

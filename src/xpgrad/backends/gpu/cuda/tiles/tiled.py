@@ -14,7 +14,7 @@ combined in order, in float64: the result depends on sizes, never on when a copy
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import zip_longest
 from math import prod
 from typing import Any
@@ -23,12 +23,13 @@ import numpy as np
 
 from xpgrad._errors import at_line
 from xpgrad.backends.assembly import Layouts, layout_of, line_of, placed
+from xpgrad.backends.explaining import indented, names_of, source_lines
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, as_planned
 from xpgrad.backends.gpu.cuda.printing.kernel import THREADS
 from xpgrad.backends.gpu.cuda.printing.layout import c_strides
 from xpgrad.backends.gpu.cuda.tiles.part import Part
 from xpgrad.backends.gpu.cuda.tiles.sums import Sums
-from xpgrad.backends.gpu.cuda.tiles.turn import Kernels, Turn, between
+from xpgrad.backends.gpu.cuda.tiles.turn import Call, Kernels, Turn, between
 from xpgrad.backends.parts import Operand
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
@@ -207,9 +208,9 @@ class TiledStep:
         if self._cut:
             return "samples are copied from the host"
         calls = [x.node for x in next(iter(self._turns.values())).calls if not is_view(x.node)]
-        return f"{_names(calls[:1])} is the library's, which may refuse a captured stream"
+        return f"{names_of(calls[:1])} is the library's, which may refuse a captured stream"
 
-    def describe(self) -> Iterator[str]:
+    def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
         """The loop, and what does which of its nodes."""
         count = -(-self.step.extent // max(self.tile, 1))
         tiles = f"{count} tiles of {self.tile} samples" if count != 1 else "one tile"
@@ -220,20 +221,23 @@ class TiledStep:
         else:
             yield f"a loop on the host over {tiles} ({self._why})"
         yield from self.notes
-        for x in next(iter(self._turns.values())).steps:
-            if isinstance(x, Kernels):
-                told = "compiled now" if x.fresh else "found ready"
-                kernel = x.kernel
-                names = _names(kernel.step.nodes)
-                yield f"  by CUDA kernels ({told}; {kernel.form}, {kernel.blocks} blocks): {names}"
-            elif x.is_product:
-                yield f"  by matmul into a buffer: {_names([x.node])} {x.node.aval}"
-            else:
-                yield f"  by the library's row: {x.reason}: {_names([x.node])}"
+        first, *rest = self._turns.values()
+        for x in first.steps:
+            yield from indented(self._in_words(x, source, count != 1))
+        texts = {x.kernel.text for x in first.kernels}
+        for x in (x for turn in rest for x in turn.kernels if x.kernel.text not in texts):
+            yield from ("  for the last tile, which is shorter,", *indented(self._in_words(x, source, True)))
 
-
-def _names(nodes: Sequence[Value]) -> str:
-    return ", ".join(n.op.name for n in nodes if n.op is not None)
+    def _in_words(self, x: Kernels | Call, source: bool, tiled: bool) -> Iterator[str]:
+        if isinstance(x, Kernels):
+            kernel = x.kernel
+            yield f"by CUDA kernels ({kernel.in_words(x.fresh, tiled)}): {names_of(kernel.step.nodes)}"
+            if source:
+                yield from indented(source_lines("CUDA C++, after the prelude", kernel.body))
+        elif x.is_product:
+            yield f"by matmul into a buffer: {names_of([x.node])} {x.node.aval}"
+        else:
+            yield f"by the library's row: {x.reason}: {names_of([x.node])}"
 
 
 def _cut_shape(array: Any, axis: int, tile: int) -> tuple[tuple[int, ...], Any]:

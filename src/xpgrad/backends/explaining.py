@@ -1,0 +1,153 @@
+"""The words of `explain`: the graph, what was rewritten, the steps, what does each, and the text of kernels.
+
+In:  an optimised Graph, what the passes did, and the Program.
+Out: text.
+Holds: what is said of a step is read from what runs it, not from what was planned; a kernel has its number
+or its name once, under its step.
+
+    program
+      step 0: one loop over 10000 entries, 2112 in a tile, 5 chunks: dot, add, exp, sum
+        reads input 1 float64[3, 10000] once
+        sums sum float64[] at fit.py:7: return np.sum(np.exp(w @ X + b))
+        done by kernel 0 (compiled), once for each chunk
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from typing import Any
+
+from xpgrad.core import Graph, Value
+from xpgrad.core.show import show
+from xpgrad.plan import Plan, Region
+from xpgrad.plan.plan import Step
+
+INDENT = "  "
+
+
+def explain(
+    graph: Graph,
+    rewrites: Sequence[str],
+    reports: Sequence[Any],
+    program: Any,
+    *,
+    source: bool = False,
+    asks: int = 0,
+) -> str:
+    """The graph, what was rewritten by which pass, and how the program runs it.
+
+    ``rewrites``: what was rewritten before it was differentiated. ``source``: with the text of each kernel.
+    ``asks``: how many outputs, the last, say whether the data are as the function demands.
+    """
+    shown = show(graph).splitlines()
+    for i in range(len(graph.inputs)):
+        shown[i] += f"  (input {i})"
+    if asks:
+        shown.append(
+            f"the last {asks} of them: whether the data are as a loss demands"
+            if asks > 1
+            else "the last of them: whether the data are as a loss demands"
+        )
+    lines = ["graph after all passes", *indented(shown), "", "passes"]
+    if rewrites:
+        lines += ["  stabilise, within transforms, before they differentiate"]
+        lines += indented(dict.fromkeys(rewrites), 2)
+    for report in reports:
+        lines.append(f"  {report.name:<10} {report.nodes_before} -> {report.nodes_after} nodes")
+        lines += indented(report.notes, 2)
+    return "\n".join([*lines, "", "program", *indented(program.describe(source))])
+
+
+def indented(lines: Iterable[str], by: int = 1) -> list[str]:
+    """``lines`` further right; an empty one stays empty."""
+    return [by * INDENT + line if line else line for line in lines]
+
+
+def source_lines(language: str, text: str) -> list[str]:
+    """The text of a kernel, under its heading."""
+    return [f"{language}:", *indented(text.splitlines())]
+
+
+def describe_steps(plan: Plan, groups: Sequence[Sequence[Any]], source: bool, *, tiles: bool) -> list[str]:
+    """Each step of ``plan`` in words, with what does it: the steps of a program, in ``groups``.
+
+    A step of a program has ``step``, what it does of the plan, and ``describe(numbers, whole, source)``: lines,
+    where ``numbers`` gives kernels theirs, and ``whole`` says that it does all of the plan's step. ``tiles``:
+    tiles and chunks are the plan's.
+    """
+    lines = []
+    numbers = count()
+    for k, (step, group) in enumerate(zip(plan.steps, groups, strict=True)):
+        done = next((s.step for s in group if isinstance(s.step, Region)), step)
+        lines += describe_step(plan, k, done, tiles=tiles)
+        working = [s for s in group if not getattr(s, "only_looks", False)]
+        for one in group:
+            lines += indented(one.describe(numbers, working == [one], source))
+    return lines or [NOTHING]
+
+
+UNWRITTEN = "no source, NumPy's functions do it"
+NOTHING = "nothing is computed: each output is an argument, or looks into one"
+
+
+def describe_step(plan: Plan, k: int, step: Step, *, tiles: bool = True) -> list[str]:
+    """A step of a plan in words, without what does it."""
+    names = names_of(step.nodes)
+    if not isinstance(step, Region):
+        return [f"step {k}: without a loop over tiles ({step.reason}): {names}"]
+    cut = f", {_tiles(step)}" if tiles else ""
+    lines = [f"step {k}: one loop over {step.extent} entries{cut}: {names}"]
+    lines += [f"  reads {name} once" for name in _reads(plan, step)]
+    for node in step.sums:
+        monoid = plan.axes.relations[node].monoid
+        lines.append(f"  {'sums' if monoid == 'sum' else 'reduces by ' + monoid} {_what(node)}")
+    return lines + [f"  writes {_what(node)}" for node in step.stores]
+
+
+def _tiles(region: Region) -> str:
+    chunks = f"{region.chunks} chunk{'s' if region.chunks != 1 else ''}"
+    return f"{min(region.tile, region.extent)} in a tile, {chunks}"
+
+
+def _reads(plan: Plan, region: Region) -> list[str]:
+    """What a loop reads tile by tile, in words."""
+    inputs = {v: f"input {i}" for i, v in enumerate(plan.graph.inputs)}
+    root: dict[Value, Value | None] = {}
+    for view in plan.views:
+        source = view.inputs[0]
+        root[view] = source if source is None else root.get(source, source)
+    found: dict[Any, str] = {}
+    for node in region.nodes:
+        for i, u in enumerate(node.inputs):
+            if u in region.tiled or region.label not in plan.axes.operand_labels(node, i):
+                continue
+            base = u if u is None else root.get(u, u)
+            if base is None:
+                assert node.saved is not None
+                x: Any = node.saved[i + 1] if u is None else u
+                name = f"a constant {x.dtype}[{', '.join(map(str, x.shape))}]"
+                found[id(x)] = name
+            else:
+                found[base] = f"{inputs.get(base, 'a stored value')} {base.aval}"
+    return list(found.values())
+
+
+def _what(node: Value) -> str:
+    assert node.op is not None
+    return f"{node.op.name} {node.aval}" + (f" at {node.at}" if node.at else "")
+
+
+def names_of(nodes: Sequence[Value]) -> str:
+    """The ops of ``nodes``."""
+    return ", ".join(n.op.name for n in nodes if n.op is not None)
+
+
+def told(fresh: bool) -> str:
+    """Whether a kernel had to be compiled when the function was traced for these arguments."""
+    return "compiled" if fresh else "found ready"
+
+
+def number(numbers: Iterator[int]) -> str:
+    """The name of the next kernel."""
+    return f"kernel {next(numbers)}"
