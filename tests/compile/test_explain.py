@@ -377,3 +377,13 @@ def test_an_argument_named_source_is_given_by_position():
     compiled = compile(lambda x, source: x + source)
     assert "add(a, b)" in compiled.explain(1.5, 2.5)
     assert compiled(1.5, source=2.5) == 4.0
+
+
+def test_what_a_loss_demands_of_its_data_is_said_to_be_an_output():
+    z, labels = np.linspace(-1, 1, 9), np.tile([0.0, 1.0, 1.0], 3)
+    text = compile(xg.losses.binary_cross_entropy).explain(z, labels)
+    outputs = next(line for line in text.splitlines() if line.strip().startswith("out ")).split(",")
+    assert len(outputs) == 2
+    assert "the last of them: whether the data are as a loss demands" in text
+    plain = compile(xg.losses.mean_squared_error).explain(z, labels)
+    assert "as a loss demands" not in plain

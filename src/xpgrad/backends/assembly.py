@@ -113,20 +113,27 @@ class Assembly:
 
     def _of_run(self, nodes: Sequence[Value], reason: str, alive: set[Value]) -> list[Any]:
         """Kernels for runs of nodes, and rows for those between."""
-        if not nodes:
-            return []
-        try:
-            return [self._kernel(Straight(list(nodes), reason), alive)]
-        except Declined as error:
-            culprit, why = error.node, str(error)
-        at = list(nodes).index(culprit)
-        later = {u for n in nodes[at + 1 :] for u in n.inputs if u is not None}
-        before = alive | later | {u for u in culprit.inputs if u is not None}
-        return [
-            *self._of_run(nodes[:at], reason, before),
-            self._row(culprit, why),
-            *self._of_run(nodes[at + 1 :], reason, alive),
-        ]
+        last = {u: k for k, n in enumerate(nodes) for u in n.inputs if u is not None}
+        place = {node: k for k, node in enumerate(nodes)}
+        found: list[Any] = []
+        waiting: list[tuple[int, int] | Any] = [(0, len(nodes))]  # what is still to be tried, the first on top
+        while waiting:
+            part = waiting.pop()
+            if type(part) is not tuple:
+                found.append(part)
+                continue
+            begin, end = part
+            if begin == end:
+                continue
+            tried = list(nodes[begin:end])
+            # What is made before this part is in memory in any case; of its own, what is read after it.
+            read = {n for n in tried if n in alive or last.get(n, -1) >= end}
+            try:
+                found.append(self._kernel(Straight(tried, reason), read))
+            except Declined as error:
+                at = place[error.node]
+                waiting += [(at + 1, end), self._row(error.node, str(error)), (begin, at)]
+        return found
 
 
 def by_library(node: Value) -> bool:

@@ -25,14 +25,14 @@ def number(x: Any) -> Any:
 
     A Python or NumPy scalar, or such a one spread over a shape. Not a 0-d array: it can be written to.
     """
+    while type(x) is Value and x.op is broadcast_to:
+        assert x.saved is not None
+        x = x.saved[1]
     if type(x) is Value:
-        if x.op is full_like:
-            filled = x.params["value"]
-            return None if number(filled) is None or x.dtype.kind not in "iuf" else x.dtype.type(filled).item()
-        if x.op is broadcast_to:
-            assert x.saved is not None
-            return number(x.saved[1])
-        return None
+        if x.op is not full_like:
+            return None
+        filled = x.params["value"]
+        return None if number(filled) is None or x.dtype.kind not in "iuf" else x.dtype.type(filled).item()
     if type(x) in (int, float):
         return x
     return x.item() if isinstance(x, (np.integer, np.floating)) else None

@@ -25,9 +25,29 @@ _MOVING = (getitem, sh.reshape, sh.transpose, sh.broadcast_to)
 
 
 def logarithm(r: Rewriting, x: Any) -> tuple[Any, str] | None:
-    """The logarithm of ``x`` without ``x``, and in words what was recognised."""
-    if not is_real(x):
-        return None
+    """The logarithm of ``x`` without ``x``, and in words what was recognised.
+
+    Of some entries of an array, or of all in another order, it is the same of the array's logarithm.
+    """
+    moves: list[Value] = []
+    while is_real(x):
+        found = _of_whole(r, x)
+        if found is not None:
+            new, words = found
+            for move in reversed(moves):
+                assert move.op is not None
+                assert move.saved is not None
+                new = r.emit(move.op, new, *move.saved[2:], **move.params)
+            return new, words
+        inner = of(x, *_MOVING)
+        if inner is None:
+            return None
+        moves.append(x)
+        x = inner[0]
+    return None
+
+
+def _of_whole(r: Rewriting, x: Any) -> tuple[Any, str] | None:
     w, z = exponent(x), logistic(x)
     if w is not None:
         return w, "log(exp(x)) -> x"
@@ -35,7 +55,7 @@ def logarithm(r: Rewriting, x: Any) -> tuple[Any, str] | None:
         return r.emit(ew.negative, r.emit(sp.softplus, minus(r, z))), "log(expit(z)) -> -softplus(-z)"
     if of(x, sp.softmax) is not None:
         return r.emit(sp.log_softmax, *x.saved[1:], **x.params), "log(softmax(x)) -> log_softmax(x)"
-    return _of_sum(r, x) or _of_entries(r, x)
+    return _of_sum(r, x)
 
 
 def _of_sum(r: Rewriting, x: Any) -> tuple[Any, str] | None:
@@ -74,15 +94,6 @@ def _of_one_plus(r: Rewriting, y: Any) -> tuple[Any, str] | None:
     found = logarithm(r, y)
     assert found is not None
     return r.emit(sp.softplus, found[0]), "log(1 + sum(exp(x))) -> softplus(logsumexp(x))"
-
-
-def _of_entries(r: Rewriting, x: Any) -> tuple[Any, str] | None:
-    """Of some entries of such an array, the same entries of its logarithm."""
-    found = of(x, *_MOVING)
-    inner = None if found is None else logarithm(r, found[0])
-    if found is None or inner is None:
-        return None
-    return r.emit(x.op, inner[0], *found[1:], **x.params), inner[1]
 
 
 def _log(r: Rewriting, node: Value, x: Any) -> Any:

@@ -66,10 +66,14 @@ def opposite(u: Any, v: Any) -> bool:
 
 
 def _bare(x: Any) -> tuple[Any, float]:
-    inner = negated(x)
-    if inner is not None:
-        base, factor = _bare(inner)
-        return base, -factor
+    sign = 1.0
+    while (inner := negated(x)) is not None:
+        x, sign = inner, -sign
+    base, factor = _factored(x)
+    return base, sign * factor
+
+
+def _factored(x: Any) -> tuple[Any, float]:
     for op in (ew.multiply, ew.divide):
         found = of(x, op)
         if found is None:

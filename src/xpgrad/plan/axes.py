@@ -121,9 +121,11 @@ class Axes:
 
     def _unite(self, a: int, b: int) -> None:
         a, b = self._find(a), self._find(b)
-        if a != b and not self._holders[a] & self._holders[b]:
+        fewer, more = sorted((self._holders[a], self._holders[b]), key=len)
+        if a != b and more.isdisjoint(fewer):
             self._parent[b] = a
-            self._holders[a] |= self._holders[b]
+            more |= fewer  # the smaller into the larger: a chain of n nodes costs n steps, and not n squared
+            self._holders[a] = more
 
 
 def views_of_memory(graph: Graph, is_viewable: Any) -> list[Value]:

@@ -9,8 +9,7 @@ way, or is a sum, was made by an earlier nest.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -69,6 +68,9 @@ class Nest:
     nodes: list[Value] = field(default_factory=list)
 
 
+MOST = 256
+"""Nodes of one body, but for what is rounded with one of them: compilers take longer for each of many."""
+
 REDUCTIONS = frozenset(("sum", "max", "min", "prod", "any", "all"))
 _PRODUCTS = frozenset(("dot", "matmul"))
 _BOXES = frozenset(("index_update", "scatter_sum", "concatenate", "pad"))
@@ -77,6 +79,9 @@ _BOXES = frozenset(("index_update", "scatter_sum", "concatenate", "pad"))
 class Nests:
     """The nests of one step.
 
+    ``check`` raises Declined for a node that the generator has no instructions for; of several that are
+    declined the first is, so that what comes after it costs nothing.
+
     Attributes
     ----------
     nests : list of Nest
@@ -84,19 +89,21 @@ class Nests:
         What the nests compute.
     """
 
-    def __init__(self, step: Step, plan: Plan) -> None:
+    def __init__(self, step: Step, plan: Plan, check: Callable[[Value], None]) -> None:
         self.step, self.plan, self.axes = step, plan, plan.axes
         self.nests: list[Nest] = []
         self.own: set[Value] = set()
         self._by_key: dict[tuple[int, frozenset[int]], Nest] = {}
+        self._not_full: dict[tuple[int, frozenset[int]], int] = {}
         self._nest_of: dict[Value, Nest] = {}
         self._views: dict[Value, list[tuple[int | None, int, int]]] = {}
         self._root: dict[Value, Value] = {}
-        self._uses = Counter(u for n in plan.graph.nodes for u in n.inputs if u is not None)
-        self._uses.update(plan.graph.outputs)
+        self._uses = plan.uses
         self.label = step.label if isinstance(step, Region) else None
         for node in step.nodes:
             self._lower(node)
+            if node not in self._views:
+                check(node)
         self._sink()
         self.nests = sorted((n for n in self.nests if n.nodes), key=lambda nest: nest.depth)
 
@@ -162,9 +169,15 @@ class Nests:
 
     def _product(self, node: Value, i: int) -> Value | None:
         u = node.inputs[i]
-        if u is None or u.op is None or u.op.name not in ("multiply", "square") or u.dtype != node.dtype:
+        if u is None or not self._is_product(u, node):
             return None
-        return u if self._uses[u] == 1 and self.joined(node, self.access(node, i)) else None
+        return u if self.joined(node, self.access(node, i)) else None
+
+    def _is_product(self, u: Value, node: Value) -> bool:
+        """Whether ``u`` is a product that only ``node`` reads."""
+        if u.op is None or u.op.name not in ("multiply", "square") or u.dtype != node.dtype:
+            return False
+        return self._uses[u] == 1
 
     # ── lowering ─────────────────────────────────────────────────────────────────────────────
     def _lower(self, node: Value) -> None:
@@ -193,13 +206,28 @@ class Nests:
         return frozenset(e for e in self.axes.labels(node) if e is not None)
 
     def _join(self, node: Value, space: frozenset[int]) -> None:
-        key = (self._depth(node, space), space)
-        nest = self._by_key.get(key)
+        depth = self._depth(node, space)
+        nest = self._by_key.get((depth, space))
+        if nest is not None and len(nest.nodes) >= MOST and not self._rounds_with(node, nest):
+            depth = self._not_full.get((depth, space), depth)
+            while (nest := self._by_key.get((depth, space))) is not None and len(nest.nodes) >= MOST:
+                depth += 1
+            self._not_full[self._depth(node, space), space] = depth
         if nest is None:
-            nest = self._by_key[key] = Nest("loop", *key)
+            nest = self._by_key[depth, space] = Nest("loop", depth, space)
             self.nests.append(nest)
         nest.nodes.append(node)
         self._nest_of[node] = nest
+
+    def _rounds_with(self, node: Value, nest: Nest) -> bool:
+        """Whether the node may be rounded once with a product that is in the nest."""
+        roots = [self.access(node, i).root for i in range(len(node.inputs))]
+        return any(u is not None and self._nest_of.get(u) is nest and self._rounds(u, node) for u in roots)
+
+    def _rounds(self, u: Value, node: Value) -> bool:
+        """Whether ``u`` is a product that ``node`` alone reads and adds (`fused`, `added_product`)."""
+        assert node.op is not None
+        return node.op.name in ("add", "subtract", "sum") and self._is_product(u, node)
 
     def _add(self, nest: Nest, node: Value) -> None:
         nest.nodes.append(node)
@@ -247,6 +275,8 @@ class Nests:
             ):
                 continue
             first = min((self._nest_of[reader] for reader, _ in found), key=lambda n: n.depth)
+            if len(first.nodes) >= MOST and not any(self._rounds(node, reader) for reader, _ in found):
+                continue
             if first.depth <= nest.depth or first.kind != "loop" or first.labels != nest.labels:
                 continue
             in_first = [(reader, a) for reader, a in found if self._nest_of[reader].depth == first.depth]

@@ -7,7 +7,9 @@ Holds: each step reads inputs, constants, and what an earlier step stored.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from xpgrad.core import Graph, Value
 from xpgrad.plan.axes import Axes
@@ -78,6 +80,13 @@ class Plan:
     axes: Axes
     views: list[Value]
     steps: list[Step] = field(default_factory=list)
+
+    @cached_property
+    def uses(self) -> Counter[Value]:
+        """How often each value is read by a node, or is an output."""
+        found = Counter(u for n in self.graph.nodes for u in n.inputs if u is not None)
+        found.update(self.graph.outputs)
+        return found
 
     def last_uses(self) -> dict[Value, int]:
         """For each stored value the last step that reads it; outputs are not among them."""

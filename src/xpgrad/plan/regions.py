@@ -9,6 +9,7 @@ associatively; what needs a finished reduction, or a value whole, is in a later 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
@@ -29,27 +30,45 @@ def schedule(
     axes: Axes,
     outputs: Iterable[Value],
     small: int,
-    banned: frozenset[int] = frozenset(),
 ) -> list[Step]:
     """Cut ``nodes`` into steps.
 
     Parameters
     ----------
     small : int
-        Nodes that touch fewer entries than this in all are not worth a loop over tiles.
-    banned : frozenset of int
-        Labels that an enclosing call has dealt with.
+        Nodes that touch fewer entries than this along any one axis are not worth a loop over tiles.
     """
+    found: list[Step] = []
+    waiting: list[Step | _Rest] = [_Rest(nodes, set(outputs), frozenset())]  # the first on top
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, _Rest):
+            waiting += _cut(part, axes, small)[::-1]
+        else:
+            found.append(part)
+    return found
+
+
+class _Rest(NamedTuple):
+    """Nodes that are still to be cut; ``banned``: the labels along which that has been tried."""
+
+    nodes: Sequence[Value]
+    outputs: set[Value]
+    banned: frozenset[int]
+
+
+def _cut(rest: _Rest, axes: Axes, small: int) -> list[Step | _Rest]:
+    nodes, outputs, banned = rest
     if not nodes:
         return []
     volumes = _volumes(nodes, axes, banned)
     if not volumes:
         return [Straight(list(nodes), _why_whole(nodes))]
-    if sum(_touched(node) for node in nodes) < small:
+    if all(volume < small for volume in volumes.values()):
         return [Straight(list(nodes), "too small for a loop over tiles")]
     # An axis of a few classes or features makes few tiles: a long one that carries as much is better.
     label = max(volumes, key=lambda label: (volumes[label] * axes.extent[label].bit_length(), label))
-    return _Cut(nodes, axes, set(outputs), label).steps(small, banned | {label})
+    return _Cut(nodes, axes, outputs, label).steps(banned | {label})
 
 
 def _why_whole(nodes: Sequence[Value]) -> str:
@@ -132,38 +151,46 @@ class _Cut:
                     latest = self.stage[node] - (not self.aligned(node, i, u))
                     bound[u] = min(bound.get(u, latest), latest)
 
-    def steps(self, small: int, banned: frozenset[int]) -> list[Step]:
-        in_loop = [n for n in self.nodes if n in self.tiled or n in self.sums]
-        outside = [n for n in self.nodes if n not in self.tiled and n not in self.sums]
-        found: list[Step] = []
-        regions = {s: self._region(s, in_loop) for s in sorted({self.stage[n] for n in in_loop})}
+    def steps(self, banned: frozenset[int]) -> list[Step | _Rest]:
+        """The loops, and what is outside of them, between."""
+        self._order = {node: k for k, node in enumerate(self.nodes)}
+        own: dict[int, list[Value]] = {}
+        between: dict[int, list[Value]] = {}
+        for node in self.nodes:
+            part = own if node in self.tiled or node in self.sums else between
+            part.setdefault(self.stage[node], []).append(node)
+        found: list[Step | _Rest] = []
+        regions: list[Region] = []
+        readers: dict[Value, set[int]] = {}  # by stage; -1 in a loop
+        for node in self.nodes:
+            at = -1 if node in self.tiled or node in self.sums else self.stage[node]
+            for u in node.inputs:
+                if u is not None:
+                    readers.setdefault(u, set()).add(at)
         for s in range(max(self.stage.values()) + 1):
-            between = [n for n in outside if self.stage[n] == s]
-            found += schedule(between, self.axes, self._read_outside(between), small, banned)
-            if s in regions:
-                found.append(regions[s])
-        self._mark_stores([r for r in found if isinstance(r, Region) and r.label == self.label], outside)
+            outside = between.get(s, [])
+            read = {n for n in outside if n in self.outputs or not readers.get(n, {s}) <= {s}}
+            found.append(_Rest(outside, read, banned))
+            if s in own:
+                regions.append(self._region(s, own[s]))
+                found.append(regions[-1])
+        self._mark_stores(regions, [n for part in between.values() for n in part])
         return found
 
-    def _read_outside(self, part: Sequence[Value]) -> set[Value]:
-        """What of ``part`` is an output, or read by other nodes."""
-        inside = set(part)
-        read = {u for n in self.nodes if n not in inside for u in n.inputs if u is not None}
-        return self.outputs | (read & inside)
-
-    def _region(self, stage: int, in_loop: Sequence[Value]) -> Region:
-        own = {n for n in in_loop if self.stage[n] == stage}
+    def _region(self, stage: int, nodes: Sequence[Value]) -> Region:
+        own = set(nodes)
         again: set[Value] = set()
-        edges = [(n, i, u) for n in in_loop if n in own for i, u in enumerate(n.inputs) if u in self.tiled]
+        edges = [(n, i, u) for n in nodes for i, u in enumerate(n.inputs) if u in self.tiled]
         whole = {u for n, i, u in edges if u is not None and not self.aligned(n, i, u)}
         for node, i, u in edges:
             if u is not None and u not in own and u not in self.stored and self.aligned(node, i, u):
                 cone = self._cheap_cone(u, stage) or set()
                 again |= set() if cone & whole else cone
-        nodes = [n for n in in_loop if n in own or n in again]
+        if again - own:
+            nodes = sorted(own | again, key=self._order.__getitem__)
         tiled = {n: self.tiled[n] for n in nodes if n in self.tiled}
         sums = [n for n in nodes if n in self.sums]
-        return Region(self.label, self.axes.extent[self.label], nodes, tiled, sums, [])
+        return Region(self.label, self.axes.extent[self.label], list(nodes), tiled, sums, [])
 
     def _cheap_cone(self, u: Value, stage: int) -> set[Value] | None:
         """``u`` and what of earlier loops it takes to compute it again; None where that is not cheap."""
@@ -198,5 +225,5 @@ class _Cut:
                         read.add(u)
         stored: set[Value] = set()
         for region in regions:
-            region.stores = [n for n in region.nodes if n in self.tiled and n in read - stored]
+            region.stores = [n for n in region.nodes if n in self.tiled and n in read and n not in stored]
             stored.update(region.stores)

@@ -33,7 +33,7 @@ class Target(NamedTuple):
         Where the axis is contiguous in an array of several rows, a tile takes at least so many entries
         of each row, cache or no cache: memory is read in runs, and the start of each costs a miss.
     small : int
-        Nodes that touch fewer entries in all run without a loop over tiles.
+        Nodes that touch fewer entries along each of their axes run without a loop over tiles.
     """
 
     cache: int

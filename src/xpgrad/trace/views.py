@@ -241,15 +241,16 @@ _GIVES_ARRAYS = frozenset("broadcast_to copy full_like where index_update scatte
 
 
 def _gives_scalar(node: Any, trace: Any) -> bool:
+    while not node.weak and node.op is not None and node.op.name in _AS_OPERAND:
+        node = node.inputs[0]
+        if node is None or node.shape:
+            return False
     if node.weak:
         return True
     if node.op is None:
         return node in trace.scalars
     if node.op is getitem:
         return not _has_ellipsis(node.params["index"])
-    if node.op.name in _AS_OPERAND:
-        source = node.inputs[0]
-        return source is not None and not source.shape and _gives_scalar(source, trace)
     return node.op.name not in _GIVES_ARRAYS
 
 

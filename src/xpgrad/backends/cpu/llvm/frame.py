@@ -66,7 +66,7 @@ class Frame:
 
     def __init__(self, step: Step, plan: Plan, layouts: Layouts) -> None:
         self.step, self.plan, self.axes, self.layouts = step, plan, plan.axes, layouts
-        self.nests = Nests(step, plan)
+        self.nests = Nests(step, plan, self._check)
         self.label = self.nests.label
         self.tile = step.tile if isinstance(step, Region) else 0
         self.slots = Slots()
@@ -77,12 +77,12 @@ class Frame:
         self._partial_arena, self._scratch = Arena(), Arena()
         self.calls: set[tuple[str, str]] = set()
         self.may_be_outside: int | None = None
-        for node in step.nodes:
-            if not self.nests.is_view(node):
-                check(node)
-                check_strides(node, layouts.held)
         self.sums = set(step.sums) if isinstance(step, Region) else set()
         self._live_out()
+
+    def _check(self, node: Value) -> None:
+        check(node)
+        check_strides(node, self.layouts.held)
 
     @property
     def partial_bytes(self) -> int:

@@ -30,6 +30,9 @@ from xpgrad.plan.plan import Step
 
 RUN = "run"
 
+TOGETHER = 512
+"""Calls in one function, with their pointers: the time that LLVM takes for one grows with its square."""
+
 _WRITE = {"loop": write_loop, "product": write_product, "boxes": write_boxes}
 
 
@@ -50,6 +53,7 @@ class Kernel(Frame):
     def __init__(self, step: Step, plan: Plan, layouts: Layouts, name: str = "") -> None:
         super().__init__(step, plan, layouts)
         self.name = name
+        self._parts = 0
         self.functions = self._write()
 
     @property
@@ -67,22 +71,38 @@ class Kernel(Frame):
             public=True,
         )
         self._clear_partials(run)
-        for piece in pieces:
-            for call in piece.before:
-                self._call(run, call, "0", "0")
+        written = [f for piece in pieces for f in piece.functions]
+        written += self._calls(run, [c for piece in pieces for c in piece.before], "0", "0")
+        calls = [c for piece in pieces for c in piece.calls]
         if self.label is None:
-            for piece in pieces:
-                for call in piece.calls:
-                    self._call(run, call, "0", "0")
+            written += self._calls(run, calls, "0", "0")
         else:
             tile = self.get(run, self.slots.number("tile", self.tile))
             with run.loop("%end", "%begin", tile) as t:
                 n = run.least(tile, run.minus("%end", t))
-                for piece in pieces:
-                    for call in piece.calls:
-                        self._call(run, call, t, n)
-        functions = [f.text() for piece in pieces for f in piece.functions]
-        return "\n".join([*functions, run.text()])
+                written += self._calls(run, calls, t, n)
+        return "\n".join([*(f.text() for f in written), run.text()])
+
+    def _calls(self, run: Writer, calls: Sequence[Call], begin: str, tile: str) -> list[Writer]:
+        """Write ``calls``; those of a long program in functions of their own, which are given back."""
+        if sum(1 + len(call.pointers) for call in calls) <= TOGETHER:
+            for call in calls:
+                self._call(run, call, begin, tile)
+            return []
+        parts: list[Writer] = []
+        room = 0
+        for call in calls:
+            room -= 1 + len(call.pointers)
+            if room < 0:
+                self._parts += 1
+                name = f"part{self.name}.{self._parts}"
+                parts.append(
+                    Writer(name, ["ptr %args", "i64 %begin", "i64 %n", "ptr %partials", "ptr %scratch"])
+                )
+                run.do(f"call void @{name}(ptr %args, i64 {begin}, i64 {tile}, ptr %partials, ptr %scratch)")
+                room = TOGETHER
+            self._call(parts[-1], call, "%begin", "%n")
+        return parts
 
     def _clear_partials(self, run: Writer) -> None:
         """Set the sums of the chunk to what nothing adds up to."""

@@ -64,16 +64,12 @@ class Frame:
 
     def __init__(self, step: Step, plan: Plan, layouts: Layouts) -> None:
         self.step, self.plan, self.axes, self.layouts = step, plan, plan.axes, layouts
-        self.nests = Nests(step, plan)
+        self.nests = Nests(step, plan, self._check)
         self.label = self.nests.label
         self.params = Parameters()
         self.memories: dict[Any, Memory] = {}
         self.rows: dict[Value, Row] = {}
         self.sums = set(step.sums) if isinstance(step, Region) else set()
-        for node in step.nodes:
-            if not self.nests.is_view(node):
-                _check(node)
-                check_strides(node, layouts.held)
         stores = step.stores if isinstance(step, Region) else step.nodes
         for node in stores:
             if node in layouts.alive and self.nests.is_view(node):
@@ -87,6 +83,10 @@ class Frame:
             if access.root is not None and not self.nests.joined(node, access)
         }
         self.unrolled = self._unrolled()
+
+    def _check(self, node: Value) -> None:
+        _check(node)
+        check_strides(node, self.layouts.held)
 
     def _unrolled(self) -> frozenset[int]:
         if self.label is None:  # threads share out all axes: any of them may be the samples'
