@@ -7,7 +7,7 @@ Holds: every address is a sum of indices times arguments; nothing here knows how
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from math import prod
 from typing import Any
@@ -64,7 +64,7 @@ class Frame:
 
     def __init__(self, step: Step, plan: Plan, layouts: Layouts) -> None:
         self.step, self.plan, self.axes, self.layouts = step, plan, plan.axes, layouts
-        self.nests = Nests(step, plan, self._check)
+        self.nests = Nests(step, plan, lambda node: _check(node, layouts.held))
         self.label = self.nests.label
         self.params = Parameters()
         self.memories: dict[Any, Memory] = {}
@@ -83,10 +83,6 @@ class Frame:
             if access.root is not None and not self.nests.joined(node, access)
         }
         self.unrolled = self._unrolled()
-
-    def _check(self, node: Value) -> None:
-        _check(node)
-        check_strides(node, self.layouts.held)
 
     def _unrolled(self) -> frozenset[int]:
         if self.label is None:  # threads share out all axes: any of them may be the samples'
@@ -387,9 +383,10 @@ class Frame:
         return max(votes, key=lambda e: (votes[e], self.axes.extent[e], e)) if votes else None
 
 
-def _check(node: Value) -> None:
+def _check(node: Value, held: Mapping[Value, Any]) -> None:
     assert node.op is not None
     check(node)
+    check_strides(node, held)
     if is_fat(node):
         raise Declined(node, "of two large matrices is the library's")
     if node.op.name in ("dot", "matmul"):
