@@ -1178,10 +1178,10 @@ def methods() -> list[Any]:
 _OTHERWISE = {"transpose", "reshape", "astype", "copy", "conjugate", "conj"}
 
 
-def calls(f: Any, share: float = 1.0) -> list[Call]:
+def calls(f: Any, share: float = 1.0, each: int = 3) -> list[Call]:
     """Calls of ``f``: every operand with defaults, every keyword with some operands, pairs of keywords.
 
-    ``share`` of them, always the same ones, and at least some for each keyword.
+    ``share`` of them, always the same ones, and at least one, and ``each`` for each keyword.
     """
     rng = random.Random(zlib.crc32(name_of(f).encode()))
     plain = list(_unvaried(f))
@@ -1203,8 +1203,8 @@ def calls(f: Any, share: float = 1.0) -> list[Call]:
         kept = [c for c in out if rng.random() < share]
         for name in names:
             mine = [c for c in out if c.varied == name]
-            kept += rng.sample(mine, min(len(mine), 3))
-        out = kept
+            kept += rng.sample(mine, min(len(mine), each))
+        out = kept or rng.sample(out, 1)
     return out
 
 

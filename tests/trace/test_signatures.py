@@ -35,10 +35,8 @@ IN_LOOPS = [f for f in TRACEABLE if not name_of(f).startswith(("fft.", "linalg."
 TWO_OPERANDS = [f for f in FUNCTIONS if signatures.several_operands(f) and f not in WRITES]
 # The larger of 0.0 and -0.0 depends in NumPy on which of its loops takes the entry.
 EXTREMA = {"fmin", "fmax"}
-# Sweeps of many more calls are run by hand: they find what is still to be mended.
-wide = pytest.mark.skipif(
-    "XPGRAD_TEST_EVERY_CALL" not in os.environ, reason="XPGRAD_TEST_EVERY_CALL=1 runs the wide sweeps"
-)
+# XPGRAD_TEST_EVERY_CALL=1 makes the sweeps of compiled code wide: minutes instead of seconds.
+EVERY_CALL = "XPGRAD_TEST_EVERY_CALL" in os.environ
 COMPILERS = ["interpreter", *(["llvm"] if available() is None else [])]
 
 
@@ -71,13 +69,7 @@ def test_every_function_of_the_table_can_be_called_with_each_of_its_parameters(f
 
 @pytest.mark.parametrize("f", FUNCTIONS, ids=name)
 def test_values_errors_and_derivatives_are_numpys(f):
-    told(text for call in calls(f, 0.1) for text in problems(call, eagerly))
-
-
-@wide
-@pytest.mark.parametrize("f", FUNCTIONS, ids=name)
-def test_values_errors_and_derivatives_are_numpys_in_more_calls(f):
-    told(text for call in calls(f, 0.6) for text in problems(call, eagerly))
+    told(text for call in calls(f, 0.6 if EVERY_CALL else 0.1) for text in problems(call, eagerly))
 
 
 @pytest.mark.parametrize("f", TRACEABLE, ids=name)
@@ -85,20 +77,20 @@ def test_values_and_errors_are_numpys_with_shapes_alone(f):
     told(text for call in calls(f, 0.06) for text in problems(call, by_reference, compiled=True))
 
 
-@wide
 @pytest.mark.parametrize("f", TRACEABLE, ids=name)
 def test_compiled_values_and_errors_are_numpys(f):
-    told(text for call in calls(f, 0.05) for text in problems(call, compiled_by("interpreter"), compiled=True))
+    run = compiled_by("interpreter")
+    told(text for call in some(f, 0.05, 0.003) for text in problems(call, run, compiled=True))
 
 
-@wide
+@pytest.mark.slow
 @pytest.mark.skipif(available() is not None, reason="no LLVM")
-@pytest.mark.parametrize("f", IN_LOOPS, ids=name)
+@pytest.mark.parametrize("f", IN_LOOPS if EVERY_CALL else IN_LOOPS[::2], ids=name)
 def test_values_by_llvm_are_numpys(f):
     signs = name_of(f).removeprefix("ndarray.") not in EXTREMA
     told(
         text
-        for call in calls(f, 0.01)
+        for call in some(f, 0.01, 0.001)
         for text in problems(call, compiled_by("llvm"), compiled=True, signs=signs)
     )
 
@@ -118,10 +110,10 @@ def test_derivatives_with_shapes_alone_are_eager_ones(f):
         graph, rebuild = graph_of(g, *args)
         return rebuild(reference.run(graph, flatten(args)[0]))
 
-    told(_pullbacks(f, 0.03, by_graph))
+    told(_pullbacks(calls(f, 0.03), by_graph))
 
 
-@wide
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", COMPILERS)
 @pytest.mark.parametrize("f", IN_LOOPS, ids=name)
 def test_compiled_derivatives_are_eager_ones(f, generator):
@@ -129,11 +121,17 @@ def test_compiled_derivatives_are_eager_ones(f, generator):
         with programs.use(generator):
             return compile(g)(*args)
 
-    told(_pullbacks(f, 0.02 if generator == "interpreter" else 0.003, compiled))
+    shares = (0.02, 0.002) if generator == "interpreter" else (0.003, 0.0)
+    told(_pullbacks(some(f, *shares), compiled))
 
 
-def _pullbacks(f, share, how):
-    for call in calls(f, share):
+def some(f, wide, share):
+    """Calls of ``f``: ``wide`` of them where every call is asked for, else ``share``, and at least one."""
+    return calls(f, wide) if EVERY_CALL else calls(f, share, each=0)
+
+
+def _pullbacks(chosen, how):
+    for call in chosen:
         sweep = Sweep(call)
         for places in sweep.choices():
             if (
@@ -144,10 +142,11 @@ def _pullbacks(f, share, how):
                 yield f"{call} with {places} traced: {text}"
 
 
-@wide
+@pytest.mark.slow
 @pytest.mark.parametrize("f", TWO_OPERANDS, ids=name)
 def test_second_derivatives_in_two_operands_agree_with_differences(f):
-    found = [c for c in calls(f, 0.1) if c.smooth and not c.kwargs and len(Sweep(c).floats) > 1][:6]
+    found = [c for c in calls(f, 0.1) if c.smooth and not c.kwargs and len(Sweep(c).floats) > 1]
+    found = found[: 6 if EVERY_CALL else 1]
     for call in found:
         sweep = Sweep(call)
         places = sweep.floats
