@@ -11,8 +11,10 @@ import scipy.special
 
 import xpgrad as xg
 from xpgrad import DataError, DTypeError, NotDifferentiableError, ShapeError
+from xpgrad.backends import reference
 from xpgrad.backends.gpu.cupyx_rows import DECLINES
 from xpgrad.testing import check_grads, close, tolerance
+from xpgrad.trace import graph_of
 
 BOUND = tolerance(np.float64).value
 WITH_PARAMETERS = ("logsumexp", "softmax", "log_softmax", "multigammaln", "zeta")
@@ -195,3 +197,27 @@ def test_without_scipy_all_works_but_what_only_scipy_has():
     done = subprocess.run([sys.executable, "-c", WITHOUT_SCIPY], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ndtr: needs SciPy on the CPU: pip install scipy")
+
+
+SEVERAL = [
+    name
+    for name in sorted(set(FUNCTIONS) & set(dir(scipy.special)))
+    if isinstance(getattr(scipy.special, name), np.ufunc) and getattr(scipy.special, name).nin > 1
+]
+POINTS = [0.0, -0.0, 1.0, -1.0, 2.0, 0.5, -0.5, 3.0, np.inf, -np.inf, np.nan, 1e-8, 30.0, -2.5]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.filterwarnings("ignore:floating point number truncated")
+def test_functions_of_several_operands_are_scipys_at_every_pair_of_special_points(name, dtype):
+    ours, scipys = getattr(xg.special, name), getattr(scipy.special, name)
+    points = POINTS if scipys.nin == 2 else POINTS[::3]
+    xs = [x.ravel().astype(dtype) for x in np.meshgrid(*[points] * scipys.nin, indexing="ij")]
+    with np.errstate(all="ignore"):
+        expected = scipys(*xs)
+        graph, rebuild = graph_of(ours, *xs)
+        for out in (xg.vjp(ours, *xs)[0], rebuild(reference.run(graph, xs))):
+            assert out.dtype == expected.dtype
+            wrong = ~np.isclose(out, expected, rtol=10 * tolerance(dtype).value, atol=0, equal_nan=True)
+            assert not np.any(wrong), [x[wrong][:4] for x in (*xs, out, expected)]

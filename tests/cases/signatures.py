@@ -257,6 +257,7 @@ OPTIONAL: dict[str, list[Any]] = {
     "discont": [0.5, 4.0],
     "endpoint": [False],
     "retstep": [True],
+    "base": [2.0, 3, np.float64(1.5), np.array([2.0, 3.0, 4.0])],
     "num": [1, 2, 7, 0, np.int64(3), -1],
     "copy": [True, False],
     "nan": [1.5, 2, np.float64(3)],
@@ -799,6 +800,14 @@ OPERANDS[np.polyval] = [
     )
 ]
 OPERANDS[np.linspace] = _pairs()
+OPERANDS[np.logspace] = [(p, q) for p, q in _pairs() if np.size(p) < 9 and np.size(q) < 9]
+OPERANDS[np.geomspace] = [
+    (positive(*p), positive(*q, seed=8)) for p in SHAPES for q in SHAPES if 0 not in (*p, *q)
+] + [
+    (x, y)
+    for x in (1.5, -1.5, np.float64(2.0), np.float32(2.0), 2, -positive(3), positive(3) + 1j, 1j, 0.0)
+    for y in (9.0, -9.0, 8, positive(3), -positive(3), 2 + 1j, np.float32(3.0))
+]
 EDGE_OPERANDS[np.linspace] = [
     (a, b, n)
     for a, b in (

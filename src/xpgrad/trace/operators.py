@@ -179,6 +179,9 @@ def written(target: Any, out: Any, name: str) -> Any:
                 message(f"{name}: the result cannot be cast in place", {"array": target, "result": out})
             )
         out = astype(out, dtype=target.dtype)
+    if type(out) is not Traced:  # truth values and integers, of which no trace keeps account
+        target[...] = out
+        return target
     target.become(out)
     return target
 

@@ -10,11 +10,12 @@ import numpy as np
 from xpgrad._errors import DTypeError, NotDifferentiableError, ShapeError, TraceError, message
 from xpgrad.core import OPS, Op, aval_of
 from xpgrad.devices import namespace
+from xpgrad.ops.elementwise import where as choose
 from xpgrad.ops.indexing import apart, getitem, scatter_add
 from xpgrad.ops.shape import astype, broadcast_to
 from xpgrad.ops.shape import copy as copied
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
-from xpgrad.trace.functions._table import array, cast, given, known, promoting, whole
+from xpgrad.trace.functions._table import array, cast, given, known, promoting, spreads, whole
 from xpgrad.trace.functions.reductions import one_axis
 from xpgrad.trace.operators import written
 from xpgrad.trace.symbolic import OPERATORS
@@ -47,10 +48,33 @@ def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
             )
     if method == "at":
         return _at(ufunc, *inputs)
+    where = kwargs.pop("where", True) if method == "__call__" else True
+    if where is not True and (out is None or any(x is None for x in out) or len(out) < ufunc.nout):
+        raise TraceError(
+            message(
+                f"{ufunc.__name__}: where= needs out=, without which NumPy leaves entries unwritten",
+                remedy="np.where(condition, f(x), otherwise) chooses",
+            )
+        )
     result = _ufunc(ufunc, method, inputs, kwargs)
-    if out is not None and out[0] is not None:
-        return written(out[0], result, ufunc.__name__)
-    return result
+    if out is None:
+        return result
+    if type(result) is tuple:
+        targets = (*out, *(None,) * (len(result) - len(out)))
+        return tuple(_put(ufunc, x, y, where) for x, y in zip(targets, result, strict=True))
+    return _put(ufunc, out[0], result, where)
+
+
+def _put(ufunc: Any, target: Any, result: Any, where: Any) -> Any:
+    """``result`` in the array ``target``, over which it is spread, where the mask ``where`` holds."""
+    if target is None:
+        return result
+    if where is not True:
+        result = cast(choose(array(where), result, target), aval_of(result).dtype)
+    shape = aval_of(result).shape
+    if shape != target.shape and spreads(shape, target.shape):
+        result = broadcast_to(result, shape=target.shape)
+    return written(target, result, ufunc.__name__)
 
 
 def _in_numpy(inputs: Any) -> Any:
@@ -69,16 +93,19 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
         ours = TABLE.get(ufunc) or OPS.get(_SCIPY_NAMES.get(name, name))
         if ours is None:
             return _no_rule(name, inputs)
-        dtype, where = kwargs.pop("dtype", None), kwargs.pop("where", True)
-        if kwargs or where is not True:
-            keyword = next(iter(kwargs), "where")
-            raise TraceError(message(f"{name}: {keyword}= is not possible on a traced array"))
+        dtype, casting = kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
+        for keyword in ("order", "subok"):  # which change no value
+            kwargs.pop(keyword, None)
+        if kwargs:
+            raise TraceError(message(f"{name}: {next(iter(kwargs))}= is not possible on a traced array"))
         operands = list(_in_numpy([array(x) for x in inputs]))
-        return ours(*(operands if dtype is None else _loop(ufunc, operands, dtype)))
+        if dtype is None and casting in ("same_kind", "unsafe"):
+            return ours(*operands)
+        return ours(*_loop(ufunc, operands, dtype, casting))
     if method == "outer":
         left, right = (promoting(x) for x in inputs)
         n = len(getattr(right, "shape", ()))
-        return ufunc(left[(...,) + (None,) * n] if n else left, right)
+        return ufunc(left[(...,) + (None,) * n] if n else left, right, **kwargs)
     if method in ("reduce", "accumulate"):
         ours = TABLE.get(getattr(ufunc, method)) or _REDUCTIONS.get((name, method))
         if ours is not None:
@@ -100,21 +127,28 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
                 and np.dtype(kwargs["dtype"]) == bool
             ):
                 del kwargs["dtype"]  # as NumPy's own `all` says
-            return ours(*inputs, **{k: v for k, v in kwargs.items() if given(v) or k == "axis"})
+            start = kwargs.pop("initial", None) if name in _TRUTH else None
+            found = ours(*inputs, **{k: v for k, v in kwargs.items() if given(v) or k == "axis"})
+            return found if start is None else TABLE[ufunc](found, bool(start))
     raise TraceError(message(f"{name}.{method}: not known for traced arrays", {"operand": inputs[0]}))
 
 
-def _loop(ufunc: Any, operands: Any, dtype: Any) -> list[Any]:
+def _loop(ufunc: Any, operands: Any, dtype: Any, casting: str) -> list[Any]:
     """The operands with the dtypes of the loop that gives ``dtype``; a TypeError where NumPy casts to none."""
     avals = [aval_of(x) for x in operands]
     asked = [type(a.promoting) if a.weak and a.dtype != bool else a.dtype for a in avals]
-    wanted = np.dtype(dtype)
-    found = ufunc.resolve_dtypes((*asked, None), signature=(*(None,) * len(avals), wanted))[: len(avals)]
+    signature = (
+        *(None,) * len(avals),
+        *(None if dtype is None else np.dtype(dtype) for _ in range(ufunc.nout)),
+    )
+    every = (*asked, *(None,) * ufunc.nout)
+    found = ufunc.resolve_dtypes(every, signature=signature, casting=casting)[: len(avals)]
     return [cast(x if hasattr(x, "shape") else np.asarray(x), d) for x, d in zip(operands, found, strict=True)]
 
 
 # SciPy names one function by several ufuncs, and some as private ones.
 _SCIPY_NAMES = {"psi": "digamma", "_zeta": "zeta", "_lgamma": "gammaln", "_log_ndtr": "log_ndtr"}
+_TRUTH = ("logical_and", "logical_or")
 _REDUCTIONS: dict[tuple[str, str], Any] = {
     ("add", "reduce"): TABLE[np.sum],
     ("multiply", "reduce"): TABLE[np.prod],

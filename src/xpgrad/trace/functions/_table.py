@@ -63,6 +63,14 @@ def whole(x: Any) -> Any:
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
+def spreads(shape: tuple[int, ...], over: tuple[int, ...]) -> bool:
+    """Whether an array of ``shape`` is spread over one of the shape ``over``, and does not spread that."""
+    try:
+        return np.broadcast_shapes(shape, over) == over
+    except ValueError:
+        return False
+
+
 def scalar_of(x: Any) -> Any:
     """``x``, which is a scalar where it has no axes, as most of NumPy's functions give it."""
     return x if shape(x) else x[()]

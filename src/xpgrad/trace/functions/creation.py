@@ -11,7 +11,8 @@ from xpgrad._errors import TraceError, message
 from xpgrad.core import aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import shape as sh
-from xpgrad.trace.functions._table import array, beside, cast, implements, ndim, shape_of
+from xpgrad.ops.requirements import demand
+from xpgrad.trace.functions._table import array, beside, cast, implements, ndim, shape_of, whole
 from xpgrad.trace.functions._table import shape as shape_of_array
 from xpgrad.trace.functions.shapes import moveaxis
 from xpgrad.trace.views import duplicate, fresh, is_scalar
@@ -95,6 +96,46 @@ def linspace(
         out = ew.floor(out)
     out = cast(moveaxis(out, 0, axis), dtype)
     return (out, step) if retstep else out
+
+
+@implements(np.logspace)
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None,
+    axis: int = 0,
+) -> Any:  # fmt: skip
+    """Powers of ``base``, which may be an array too."""
+    start, stop, base = whole(start), whole(stop), array(base)
+    if ndim(base):
+        lengths = np.broadcast_shapes(*map(shape_of_array, (start, stop, base)))
+        start, stop, base = (sh.broadcast_to(x, shape=lengths) for x in (start, stop, base))
+        base = np.expand_dims(base, axis)
+    powers = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    return cast(powers, dtype)
+
+
+def _not_zero(x: Any, name: str) -> Any:
+    return demand(x, ew.not_equal(x, 0), "geomspace: a geometric sequence has no zero", name)
+
+
+@implements(np.geomspace)
+def geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Any:
+    """The ends are ``start`` and ``stop`` themselves."""
+    num = index(num)
+    of = np.result_type(aval_of(whole(start)).dtype, aval_of(whole(stop)).dtype, np.float64, dtype or float)
+    start, stop = (cast(_not_zero(whole(x), name), of) for x, name in ((start, "start"), (stop, "stop")))
+    turn = np.sign(start)
+    start, stop = start / turn, stop / turn
+    shape = np.broadcast_shapes(shape_of_array(start), shape_of_array(stop))
+    first, last = (sh.broadcast_to(x, shape=(1, *shape)) for x in (start, stop))
+    if num == 1:
+        out = first
+    else:
+        out = logspace(np.log10(start), np.log10(stop), num, endpoint)
+        if num > 1:
+            out = sh.concatenate(first, *([out[1:-1], last] if endpoint else [out[1:]]), axis=0)
+    return cast(moveaxis(out * turn, 0, axis), dtype)
 
 
 @implements(np.copy)
