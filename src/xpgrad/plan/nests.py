@@ -208,7 +208,7 @@ class Nests:
     def _join(self, node: Value, space: frozenset[int]) -> None:
         depth = self._depth(node, space)
         nest = self._by_key.get((depth, space))
-        if nest is not None and len(nest.nodes) >= MOST and not self._rounds_with(node, nest):
+        if nest is not None and len(nest.nodes) >= MOST:
             depth = self._not_full.get((depth, space), depth)
             while (nest := self._by_key.get((depth, space))) is not None and len(nest.nodes) >= MOST:
                 depth += 1
@@ -218,11 +218,6 @@ class Nests:
             self.nests.append(nest)
         nest.nodes.append(node)
         self._nest_of[node] = nest
-
-    def _rounds_with(self, node: Value, nest: Nest) -> bool:
-        """Whether the node may be rounded once with a product that is in the nest."""
-        roots = [self.access(node, i).root for i in range(len(node.inputs))]
-        return any(u is not None and self._nest_of.get(u) is nest and self._rounds(u, node) for u in roots)
 
     def _rounds(self, u: Value, node: Value) -> bool:
         """Whether ``u`` is a product that ``node`` alone reads and adds (`fused`, `added_product`)."""
