@@ -548,6 +548,10 @@ def _einsums() -> list[tuple[Any, ...]]:
         ("...->...", smooth(2, 3)),
         ("i,i,i->i", smooth(3), smooth(3), smooth(3, seed=8)),
         ("ii->", np.eye(3)),
+        ("i,jk->ij", smooth(3), np.array([[True, True, False], [True, True, True]])),
+        ("ij,k->i", smooth(3, 2), np.full(4, 100, np.int8)),
+        ("i,jk->i", np.ones(2, np.float32), np.full((2, 3), 200, np.uint8)),
+        ("ij,jk->k", np.ones((3, 2), bool), smooth(2, 2)),
     ]
     return one + two + implicit + more
 

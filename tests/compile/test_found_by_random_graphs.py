@@ -370,3 +370,13 @@ def test_what_a_second_loop_computes_again_has_the_same_bits(name, shape, reques
         compiled = compile(f)
         with programs.use(name, target, ShimDevice() if name == "cuda" else None):
             expect(f, (W, direction)).check(xg.asnumpy(compiled(*there)))
+
+
+def test_a_mask_beside_floats_is_summed_as_numbers(compiler):
+    m = np.array([[True, True, False], [True, True, True]])
+    agrees(compiler, lambda x, m: np.einsum("i,jk->ij", x, m), X, m)
+
+
+def test_the_root_of_a_negative_zero_without_axes_is_zero(compiler):
+    out = compiler.compile(lambda x: (np.max(x) ** 0.5, x**0.5))(np.array([-0.0]))
+    assert [np.signbit(y).item() for y in out] == [False, True]

@@ -6,7 +6,7 @@ from xpgrad.testing.small.generation import LINES, small_program
 from xpgrad.testing.small.world import world_program
 
 # Of ten programs one reads the world, two are smooth ones on arrays of any size, and the rest are small.
-_FAMILIES = [*LINES, "pointwise", "any"]
+_FAMILIES = [*LINES, "any"]
 KINDS = ("smooth", "world", *_FAMILIES)
 
 

@@ -20,6 +20,7 @@ def test_programs_have_what_the_net_is_for():
         "contractions": "'ii-> @ np.inner( np.outer( np.kron( tensordot einsum(' ... multi_dot np.dot( K =",
         "indexing": "np.add.at( np.arange( [0, 0, copy=True deepcopy np.zeros(0, take( += fill_diagonal :: ] =",
         "integers": "<< >> np.gcd( reciprocal uint8 int8 floor_divide // % int32",
+        "keywords": "out= where= dtype= .outer( linspace geomspace polyval interp( accumulate x ** x 1 / x",
         "pointwise": "logaddexp np.hypot( 1 / (1 + np.exp( complex128 float32 huge tiny infinite -0.0 astype(",
         "world": "W0 class .get() prop partial cell_contents __defaults__ 100_003 __slots__ * 150",
     }.items():

@@ -179,8 +179,8 @@ def _power(r: Rewriting, node: Value, xs: list[Any]) -> Any:
         return r.emit(ew.multiply, r.emit(ew.square, x), x)
     if n == -1 and x.dtype.kind == "f":
         return r.emit(ew.reciprocal, x)
-    if n == 0.5 and x.dtype.kind == "f":
-        return r.emit(ew.sqrt, x)  # as NumPy's own operator does, -0.0 and -inf included
+    if n == 0.5 and x.dtype.kind == "f" and x.shape:
+        return r.emit(ew.sqrt, x)  # as NumPy's own operator does of axes, -0.0 and -inf included
     return None
 
 

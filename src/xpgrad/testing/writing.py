@@ -98,8 +98,20 @@ class Writer:
             warnings.simplefilter("ignore" if self.free else "error")
             try:
                 exec(step.text, self._scope, self.env)
+            except (ZeroDivisionError, OverflowError):
+                return self.free and self._run_at_pole(step)
             except Exception:  # of any kind, NumPy's or Python's: no line of a program
                 return False
+        return True
+
+    def _run_at_pole(self, step: Step) -> bool:
+        """As NumPy's scalars have it, where Python's floats raise."""
+        env = {n: np.float64(x) if type(x) is float else x for n, x in self.env.items()}
+        try:
+            exec(step.text, self._scope, env)
+        except Exception:
+            return False
+        self.env[step.target] = env[step.target]
         return True
 
     def _replay(self) -> None:

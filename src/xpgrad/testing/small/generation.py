@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad.testing.program import LAYOUTS, VALUES, Input, Program
-from xpgrad.testing.small import contractions, indexing, pointwise, reductions
+from xpgrad.testing.small import contractions, indexing, keywords, pointwise, reductions
 from xpgrad.testing.small.operands import array_text
 from xpgrad.testing.writing import Choices, Writer, mentions, needed
 
@@ -23,6 +23,8 @@ LINES: dict[str, list[Callable[[Writer], Any]]] = {
     "indexing": [*[indexing.gather] * 2, indexing.moved, *[indexing.write] * 2, indexing.copied],
 }  # fmt: skip
 _EVERY = [line for lines in LINES.values() for line in lines]
+_ANY = list(LINES.values())
+LINES["keywords"] = [*[keywords.keywords] * 3, *[keywords.several] * 3, *[keywords.pole] * 2]
 _DTYPES = ["float64", "float64", "float64", "float32", "complex128"]
 _INTEGERS = ["int64", "int64", "int32", "uint8", "int8", "int16", "uint64"]
 _LENGTHS = (3, 2, 1, 4, 3, 2, 5, 0)
@@ -40,7 +42,7 @@ def small_program(choices: Choices, family: str | None = None, max_steps: int = 
     """One program; ``family`` is a key of `LINES`, from which its lines are then mostly drawn."""
     inputs, setup = _surroundings(choices)
     w = Writer(choices, inputs, setup, free=True)
-    lines = choices.pick(list(LINES.values())) if family is None else LINES[family]
+    lines = choices.pick(_ANY) if family is None else LINES[family]
     if any(np.size(x) > 999 for x in w.inputs.values()):
         lines = _OF_LONG
     wanted = choices.integer(1, max_steps)

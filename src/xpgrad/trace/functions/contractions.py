@@ -14,7 +14,7 @@ from xpgrad.ops import complex as cx
 from xpgrad.ops import contraction as con
 from xpgrad.ops import reductions as red
 from xpgrad.ops.shape import reshape
-from xpgrad.trace.functions._table import array, axis_of, implements, ndim, promoting, refuse, shape
+from xpgrad.trace.functions._table import array, axis_of, cast, implements, ndim, promoting, refuse, shape
 from xpgrad.trace.functions.rearranging import pad
 from xpgrad.trace.functions.shapes import moveaxis, stack, transpose
 from xpgrad.trace.views import derived
@@ -142,6 +142,9 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
         subscripts, xs = operands[0], [promoting(x) for x in operands[1:]]
     else:
         subscripts, xs = _from_sublists(operands)
+    # Of one dtype before anything is summed: several true entries of a mask are a number then.
+    of = np.result_type(*[aval_of(x).dtype for x in xs])
+    xs = [cast(x, of) for x in xs]
     spelled = explicit(subscripts, [ndim(x) for x in xs])
     term, _, output = spelled.partition("->")
     if len(xs) == 1 and set(term) == set(output):  # nothing is summed: NumPy gives a view

@@ -104,7 +104,7 @@ def logspace(
     axis: int = 0,
 ) -> Any:  # fmt: skip
     """Powers of ``base``, which may be an array too."""
-    start, stop, base = whole(start), whole(stop), array(base)
+    start, stop, base = array(start), array(stop), array(base)
     if ndim(base):
         lengths = np.broadcast_shapes(*map(shape_of_array, (start, stop, base)))
         start, stop, base = (sh.broadcast_to(x, shape=lengths) for x in (start, stop, base))

@@ -101,7 +101,7 @@ def _of_low_order(size: Any, ord: float, axes: tuple[int, ...], keepdims: bool) 
     """Where the powers of zeros have infinite derivatives, those of a zero vector are not to be met."""
     nothing = red.max(size, axis=axes, keepdims=True) == 0
     total = red.sum(ew.where(nothing, 1, size) ** ord, axis=axes, keepdims=keepdims)
-    return ew.where(reshape(nothing, shape=shape(total)), 0, total ** (1 / ord))
+    return scalar_of(ew.where(reshape(nothing, shape=shape(total)), 0, total ** (1 / ord)))
 
 
 def _matrix_norm(x: Any, ord: Any, r: int, c: int, keepdims: bool) -> Any:
