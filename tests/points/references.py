@@ -186,6 +186,7 @@ TWO = {
     "fmax": max,
     "fmin": min,
     "copysign": lambda x, y: abs(x) if y >= 0 else -abs(x),
+    "heaviside": lambda x, y: y if x == 0 else mp.mpf(x > 0),
     "xlogy": _real(_xlogy),
     "xlog1py": _real(lambda x, y: _xlogy(x, 1 + y)),
     "rel_entr": _rel_entr,

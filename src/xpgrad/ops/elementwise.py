@@ -246,6 +246,8 @@ def _sinc(t: Any, z: Any, x: Any) -> Any:
 sinc = elementwise(
     "sinc", _sinc, dtype=lambda x: promote(x, Aval((), np.dtype(float), weak=True)), holomorphic=False
 )
+# At 0 the output is the second operand.
+heaviside = elementwise("heaviside", zero, lambda t, _z, x, _h: where(x == 0, t, 0), holomorphic=False)
 ldexp = elementwise("ldexp", lambda t, _z, _x, y: ldexp(t, y), None, holomorphic=False)
 
 # ── no derivative, or none but zero ──────────────────────────────────────────────────────────
@@ -254,7 +256,6 @@ ceil = constant("ceil")
 trunc = constant("trunc")
 rint = constant("rint")
 sign = constant("sign")
-heaviside = constant("heaviside")
 floor_divide = constant("floor_divide", domain=(0.5, 2.0))
 round = constant(
     "round",

@@ -57,7 +57,7 @@ def relation(node: Value) -> Relation:
 
 # Comparisons and other ops without a derivative that are elementwise all the same.
 POINTWISE = frozenset(
-    "floor ceil trunc rint sign heaviside floor_divide round equal not_equal less less_equal greater "
+    "floor ceil trunc rint sign floor_divide round equal not_equal less less_equal greater "
     "greater_equal logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
     "invert left_shift right_shift gcd lcm isnan isinf isfinite signbit gammasgn astype copy "
     "stop_gradient".split()
