@@ -59,11 +59,19 @@ def _is_drawn(compiler, subscripts, sizes):
     )
 
 
+def _has_hessians(compiler, subscripts, sizes):
+    """Those of the interpreter always; of LLVM, whose kernels take longer than all else, one in three."""
+    if compiler.name == "llvm":
+        return zlib.crc32(f"{subscripts}{sizes}".encode()) % 3 == 0
+    return compiler.name != "cuda"
+
+
 @pytest.mark.parametrize(("subscripts", "sizes"), CASES)
 def test_value_gradient_and_hessian_are_those_of_numpys_einsum(compiler, subscripts, sizes):
     if not _is_drawn(compiler, subscripts, sizes):
         return
     operands = _operands(subscripts, SIZES[sizes])
+    with_hessians = _has_hessians(compiler, subscripts, sizes)
     subscripts = _explicit(subscripts)
     z = np.asarray(np.einsum(subscripts, *operands))
     weights = np.linspace(0.5, 1.5, z.size).reshape(z.shape)
@@ -73,7 +81,7 @@ def test_value_gradient_and_hessian_are_those_of_numpys_einsum(compiler, subscri
 
     def everything(*xs):
         argnums = tuple(range(len(xs)))
-        hessians = [xg.hessian(loss, k)(*xs) for k in argnums[: 0 if compiler.name == "cuda" else None]]
+        hessians = [xg.hessian(loss, k)(*xs) for k in argnums if with_hessians]
         return np.einsum(subscripts, *xs), xg.grad(loss, argnums)(*xs), hessians
 
     value, gradient, hessians = compiler.compile(everything)(*operands)

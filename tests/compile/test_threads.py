@@ -29,7 +29,7 @@ def softmax(W, X, Y):
 
 def _logistic_data(dtype):
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(32, 300_000)).astype(dtype)
+    X = rng.normal(size=(32, 100_000)).astype(dtype)
     return rng.normal(size=(32, 1)).astype(dtype), X, (X[:1] > 0).astype(dtype)
 
 
