@@ -19,7 +19,7 @@ from xpgrad.backends.reference import run_node
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.axes import is_view
-from xpgrad.plan.nests import Declined
+from xpgrad.plan.nests import Declined, is_contraction
 from xpgrad.plan.relations import is_fat
 
 LOOKS = "only looks at what is stored"
@@ -139,7 +139,7 @@ class Assembly:
 def by_library(node: Value) -> bool:
     """Whether the library's product can be written to a given array."""
     assert node.op is not None
-    return is_fat(node) and node.ndim == 2 and node.op.name in ("dot", "matmul")
+    return is_fat(node) and node.ndim == 2 and is_contraction(node)
 
 
 def line_of(nodes: Sequence[Value]) -> str | None:

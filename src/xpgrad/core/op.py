@@ -18,6 +18,17 @@ from xpgrad.core.scalars import RAISING, without_poles
 Rule = Callable[..., Any]
 
 OPS: dict[str, Op] = {}
+
+TRAITS = {
+    "pointwise": "each entry of the output depends on one entry of each operand, by broadcasting",
+    "cheap": "computing it again takes less time than writing and reading an array",
+    "same": "the numbers are the operand's, at most in another dtype or at other places",
+    "view": "of one operand, its entries at other places",
+    "parts": "an array that is put together of parts",
+    "contraction": "sums of products over an axis of both operands",
+    "bits": "tells kinds of floats apart, in the dtype of the operand",
+}
+"""What planning and code generation ask of an op."""
 SCALAR_TYPES: tuple[type, ...] = (bool, int, float, complex, np.generic)
 
 _SCALAR, _NUMPY, _CUPY, _TRACED = range(4)
@@ -119,6 +130,10 @@ class Op:
         In NumPy the output may look into the first operand's memory.
     host_indices : bool
         The operands after the first may be index arrays on the CPU for data on a GPU.
+    traits : frozenset of str
+        Of `TRAITS`.
+    monoid : str or None
+        What a reduction over ``axis`` combines entries by: ``sum max min prod any all``.
     """
 
     def __init__(
@@ -139,6 +154,8 @@ class Op:
         broadcasts: bool = False,
         makes_view: bool = False,
         host_indices: bool = False,
+        traits: str = "",
+        monoid: str | None = None,
     ) -> None:
         assert name not in OPS, f"op {name} is defined twice"
         OPS[name] = self
@@ -152,6 +169,9 @@ class Op:
         self.broadcasts = broadcasts or self.is_elementwise
         self.makes_view = makes_view
         self.host_indices = host_indices
+        self.traits = frozenset(traits.split()) | ({"pointwise"} if self.is_elementwise else set())
+        assert self.traits <= TRAITS.keys(), f"op {name} has a trait that is none"
+        self.monoid = monoid
         self.rows: list[Rule | None] = [None] * 4
         self._kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
 

@@ -41,6 +41,7 @@ def elementwise(
     dtype: Callable[..., np.dtype[Any]] | None = None,
     domain: Any = (-2.0, 2.0),
     holomorphic: bool = True,
+    traits: str = "",
 ) -> Op:
     """State an elementwise op, broadcasting over its operands.
 
@@ -59,6 +60,8 @@ def elementwise(
         Where tests draw operands from: off the singularities and kinks.
     holomorphic : bool
         Whether tests draw complex operands too.
+    traits : str
+        Words of `TRAITS`; that it is pointwise need not be said.
     """
     ruled = dtype or _ufunc_dtype(name)
 
@@ -75,6 +78,7 @@ def elementwise(
         reads=[_reads(len(rules), rule) for rule in (rules if pulls is None else pulls)],
         domain=domain,
         holomorphic=holomorphic,
+        traits=traits,
     )
 
 
@@ -88,6 +92,8 @@ def linear(
     operands: int | None = None,
     takes_scalar: bool = False,
     reads: Sequence[Sequence[bool]] | None = None,
+    traits: str = "",
+    monoid: str | None = None,
 ) -> Op:
     """State an op that is linear in each operand.
 
@@ -108,11 +114,13 @@ def linear(
         The rule accepts a cotangent that is a scalar standing for an array of equal entries.
     reads : sequence of sequence of bool
         As `Op` has it, where a variadic rule reads the numbers of some operands only.
+    traits, monoid
+        As `Op` has them.
     """
     every: Sequence[Rule | None] = pulls if variadic is None else _Each(variadic)
     if reads is None:
         reads = [_reads_variadic(variadic)] if variadic else [_reads(len(pulls), pull) for pull in pulls]
-    op = Op(name, shape, "linear", pulls=every, reads=reads, push=push)
+    op = Op(name, shape, "linear", pulls=every, reads=reads, push=push, traits=traits, monoid=monoid)
     op.operands, op.takes_scalar = operands, takes_scalar
     if jointly:
         op.push = lambda ts, z, *xs, **params: op(*_with_zeros(ts, xs), **params)
@@ -127,24 +135,35 @@ def _with_zeros(ts: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
     return [like(x, value=0) if t is None else t for t, x in zip(ts, xs, strict=True)]
 
 
-def general(name: str, shape: Rule, push: Rule) -> Op:
+def general(name: str, shape: Rule, push: Rule, *, monoid: str | None = None) -> Op:
     """State an op by how tangents go forward: ``push(ts, z, *xs, **params)``, linear in ``ts``.
 
     An absent tangent is None. The rule computes with ops; what depends on ``ts`` must be
     linear ops of them, for the pullback is the transpose of the rule.
     """
-    return Op(name, shape, "general", push=push)
+    return Op(name, shape, "general", push=push, monoid=monoid)
 
 
-def constant(name: str, shape: Rule | None = None, *, domain: Any = (-2.0, 2.0)) -> Op:
-    """State an op whose output no small change of its operands changes, or that is no number."""
+def constant(
+    name: str,
+    shape: Rule | None = None,
+    *,
+    domain: Any = (-2.0, 2.0),
+    traits: str = "",
+    monoid: str | None = None,
+) -> Op:
+    """State an op whose output no small change of its operands changes, or that is no number.
+
+    Without a rule for its shape it is a NumPy ufunc, and pointwise.
+    """
     if shape is None:
+        traits += " pointwise"
         ruled = _ufunc_dtype(name)
 
         def shape(*avals: Aval, **params: Any) -> Aval:
             return Aval(broadcast(name, *avals), ruled(*avals))
 
-    return Op(name, shape, "constant", reads=[[False]], domain=domain)
+    return Op(name, shape, "constant", reads=[[False]], domain=domain, traits=traits, monoid=monoid)
 
 
 class _Each(Sequence[Rule]):

@@ -50,8 +50,12 @@ def _pull_angle(g: Any, _z: Any, x: Any) -> Any:
     return -1j * g * phase / r
 
 
-conjugate = elementwise("conjugate", lambda t, _z, _x: conjugate(t), pulls=(lambda g, _z, _x: conjugate(g),))
-real = elementwise("real", lambda t, _z, _x: real(t), pulls=(lambda g, _z, _x: real(g),), dtype=_real_dtype)
+conjugate = elementwise(
+    "conjugate", lambda t, _z, _x: conjugate(t), pulls=(lambda g, _z, _x: conjugate(g),), traits="same"
+)
+real = elementwise(
+    "real", lambda t, _z, _x: real(t), pulls=(lambda g, _z, _x: real(g),), dtype=_real_dtype, traits="same"
+)
 imag = elementwise(
     "imag",
     lambda t, _z, _x: imag(t),
@@ -65,6 +69,7 @@ absolute = elementwise(
     lambda t, z, x: real(t * _phase(x, z)),
     pulls=(lambda g, z, x: g * _phase(x, z),),
     domain=(0.3, 3.0),
+    traits="cheap",
 )
 
 

@@ -51,7 +51,7 @@ def _pull_dot_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
     return dot(_T(x), g)
 
 
-dot = linear("dot", _dot, _pull_dot_left, _pull_dot_right)
+dot = linear("dot", _dot, _pull_dot_left, _pull_dot_right, traits="contraction")
 
 
 def _matmul(x: Aval, y: Aval) -> Aval:
@@ -87,7 +87,7 @@ def _pull_matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
     return matmul(_T(x), g)
 
 
-matmul = linear("matmul", _matmul, _pull_matmul_left, _pull_matmul_right)
+matmul = linear("matmul", _matmul, _pull_matmul_left, _pull_matmul_right, traits="contraction")
 
 
 def _einsum(*xs: Aval, subscripts: str) -> Aval:

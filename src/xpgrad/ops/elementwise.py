@@ -19,15 +19,15 @@ from xpgrad.ops._define import constant, elementwise, promote, zero
 _positive = (0.3, 3.0)
 
 # ── arithmetic ───────────────────────────────────────────────────────────────────────────────
-add = elementwise("add", lambda t, _z, _x, _y: t, lambda t, _z, _x, _y: t)
-subtract = elementwise("subtract", lambda t, _z, _x, _y: t, lambda t, _z, _x, _y: -t)
-multiply = elementwise("multiply", lambda t, _z, _x, y: t * y, lambda t, _z, x, _y: t * x)
+add = elementwise("add", lambda t, _z, _x, _y: t, lambda t, _z, _x, _y: t, traits="cheap")
+subtract = elementwise("subtract", lambda t, _z, _x, _y: t, lambda t, _z, _x, _y: -t, traits="cheap")
+multiply = elementwise("multiply", lambda t, _z, _x, y: t * y, lambda t, _z, x, _y: t * x, traits="cheap")
 divide = elementwise(
     "divide", lambda t, _z, _x, y: t / y, lambda t, z, _x, y: -(t / y) * z, domain=((-2.0, 2.0), (0.5, 2.0))
 )
-negative = elementwise("negative", lambda t, _z, _x: -t)
-positive = elementwise("positive", lambda t, _z, _x: t)
-square = elementwise("square", lambda t, _z, x: (2 * t) * x)
+negative = elementwise("negative", lambda t, _z, _x: -t, traits="cheap")
+positive = elementwise("positive", lambda t, _z, _x: t, traits="same")
+square = elementwise("square", lambda t, _z, x: (2 * t) * x, traits="cheap")
 reciprocal = elementwise("reciprocal", lambda t, z, _x: -t * z * z, domain=_positive)
 
 
@@ -175,6 +175,7 @@ where = elementwise(
     lambda t, _z, c, _x, _y: where(c, t, 0),
     lambda t, _z, c, _x, _y: where(c, 0, t),
     dtype=lambda _c, x, y: promote(x, y),
+    traits="cheap",
 )
 
 
@@ -188,12 +189,14 @@ maximum = elementwise(
     lambda t, _z, x, y: _wins(t, x >= y, x == y),
     lambda t, _z, x, y: _wins(t, y >= x, x == y),
     holomorphic=False,
+    traits="cheap",
 )
 minimum = elementwise(
     "minimum",
     lambda t, _z, x, y: _wins(t, x <= y, x == y),
     lambda t, _z, x, y: _wins(t, y <= x, x == y),
     holomorphic=False,
+    traits="cheap",
 )
 # fmax and fmin ignore NaN: the other operand wins.
 fmax = elementwise(
@@ -260,13 +263,14 @@ floor_divide = constant("floor_divide", domain=(0.5, 2.0))
 round = constant(
     "round",
     lambda x, *, decimals=0: Aval(x.shape, np.dtype(np.float16) if x.dtype.kind == "b" else x.dtype),
+    traits="pointwise",
 )
-equal = constant("equal")
-not_equal = constant("not_equal")
-less = constant("less")
-less_equal = constant("less_equal")
-greater = constant("greater")
-greater_equal = constant("greater_equal")
+equal = constant("equal", traits="cheap")
+not_equal = constant("not_equal", traits="cheap")
+less = constant("less", traits="cheap")
+less_equal = constant("less_equal", traits="cheap")
+greater = constant("greater", traits="cheap")
+greater_equal = constant("greater_equal", traits="cheap")
 logical_and = constant("logical_and")
 logical_or = constant("logical_or")
 logical_xor = constant("logical_xor")
@@ -279,7 +283,7 @@ left_shift = constant("left_shift")
 right_shift = constant("right_shift")
 gcd = constant("gcd")
 lcm = constant("lcm")
-isnan = constant("isnan")
-isinf = constant("isinf")
-isfinite = constant("isfinite")
-signbit = constant("signbit")
+isnan = constant("isnan", traits="bits")
+isinf = constant("isinf", traits="bits")
+isfinite = constant("isfinite", traits="bits")
+signbit = constant("signbit", traits="bits")

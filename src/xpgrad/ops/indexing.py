@@ -146,7 +146,7 @@ def _pull_getitem(i: int, g: Any, _z: Any, *xs: Any, index: Any) -> Any:
     return ScatterAdd(g, xs[1:], index, xs[0].shape)
 
 
-getitem = linear("getitem", _getitem, variadic=_pull_getitem, operands=1, reads=_ARRAYS_ALONE)
+getitem = linear("getitem", _getitem, variadic=_pull_getitem, operands=1, reads=_ARRAYS_ALONE, traits="view")
 getitem.makes_view = True
 getitem.host_indices = True
 
@@ -174,7 +174,7 @@ def _pull_scatter_sum(
 
 
 # zeros(shape), and at each index (without arrays) one operand added: many slices in a single array.
-scatter_sum = linear("scatter_sum", _scatter_sum, variadic=_pull_scatter_sum, jointly=True)
+scatter_sum = linear("scatter_sum", _scatter_sum, variadic=_pull_scatter_sum, jointly=True, traits="parts")
 
 
 def _index_update(x: Aval, v: Aval, *arrays: Aval, index: Any) -> Aval:
@@ -224,6 +224,7 @@ index_update = linear(
     push=_push_index_update,
     operands=2,
     reads=[(False, False, False, True)],
+    traits="parts",
 )
 
 

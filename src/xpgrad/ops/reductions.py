@@ -77,6 +77,7 @@ sum = linear(
     _shape("sum", _sum_dtype),
     lambda g, _z, _x, *, axis=None, keepdims=False: expand(g, _x, axis, keepdims),
     takes_scalar=True,
+    monoid="sum",
 )
 mean = linear(
     "mean",
@@ -93,8 +94,8 @@ def _push_extremum(ts: Any, z: Any, x: Any, *, axis: Axis = None, keepdims: bool
     return sum(where(hit, ts[0], 0), axis=axis, keepdims=keepdims) / ties
 
 
-max = general("max", _shape("max", empty=False), _push_extremum)
-min = general("min", _shape("min", empty=False), _push_extremum)
+max = general("max", _shape("max", empty=False), _push_extremum, monoid="max")
+min = general("min", _shape("min", empty=False), _push_extremum, monoid="min")
 
 
 def _scan(x: Aval, *, axis: int) -> Aval:
@@ -154,15 +155,15 @@ def _others(x: Any, axes: tuple[int, ...], rest: tuple[int, ...]) -> Any:
     return transpose(back, axes=inverse_axes(order))
 
 
-prod = general("prod", _shape("prod", _sum_dtype), _push_prod)
+prod = general("prod", _shape("prod", _sum_dtype), _push_prod, monoid="prod")
 
 # ── no derivative ────────────────────────────────────────────────────────────────────────────
 _index = np.dtype(np.intp)
 _bool = np.dtype(bool)
 argmax = constant("argmax", _shape("argmax", lambda _x: _index, empty=False))
 argmin = constant("argmin", _shape("argmin", lambda _x: _index, empty=False))
-any = constant("any", _shape("any", lambda _x: _bool))
-all = constant("all", _shape("all", lambda _x: _bool))
+any = constant("any", _shape("any", lambda _x: _bool), monoid="any")
+all = constant("all", _shape("all", lambda _x: _bool), monoid="all")
 count_nonzero = constant("count_nonzero", _shape("count_nonzero", lambda _x: _index))
 argsort = constant("argsort", lambda x, *, axis=-1, stable=False: Aval(x.shape, _index))
 argpartition = constant("argpartition", lambda x, *, kth, axis=-1: Aval(x.shape, _index))

@@ -34,6 +34,7 @@ reshape = linear(
     _reshape,
     lambda g, _z, _x, *, shape: reshape(g, shape=_x.shape) if _axes(g) else g,
     takes_scalar=True,
+    traits="cheap same view",
 )
 
 
@@ -56,6 +57,7 @@ transpose = linear(
     _transpose,
     lambda g, _z, _x, *, axes: transpose(g, axes=inverse_axes(axes)) if _axes(g) else g,
     takes_scalar=True,
+    traits="cheap view",
 )
 
 
@@ -70,7 +72,9 @@ def _broadcast_to(x: Aval, *, shape: Shape) -> Aval:
 
 
 # The sweep sums the cotangent over the broadcast axes, as for every op.
-broadcast_to = linear("broadcast_to", _broadcast_to, lambda g, _z, _x, *, shape: g, takes_scalar=True)
+broadcast_to = linear(
+    "broadcast_to", _broadcast_to, lambda g, _z, _x, *, shape: g, takes_scalar=True, traits="cheap same view"
+)
 broadcast_to.broadcasts = True
 for _op in (reshape, transpose, broadcast_to):
     _op.makes_view = True
@@ -96,7 +100,7 @@ def _pull_concatenate(i: int, g: Any, _z: Any, *_xs: Any, axis: int) -> Any:
     return g[(*(slice(None),) * axis, slice(start, start + _xs[i].shape[axis]))]
 
 
-concatenate = linear("concatenate", _concatenate, variadic=_pull_concatenate, jointly=True)
+concatenate = linear("concatenate", _concatenate, variadic=_pull_concatenate, jointly=True, traits="parts")
 
 
 def _pad(x: Aval, *, widths: tuple[tuple[int, int], ...]) -> Aval:
@@ -112,6 +116,7 @@ pad = linear(
     lambda g, _z, _x, *, widths: g[
         tuple(slice(lo, lo + n) for (lo, _), n in zip(widths, _x.shape, strict=True))
     ],
+    traits="parts",
 )
 
 
@@ -122,7 +127,9 @@ def _astype(x: Aval, *, dtype: np.dtype[Any]) -> Aval:
 
 
 # The sweep takes the cotangent back to the operand's dtype, as for every op.
-astype = linear("astype", _astype, lambda g, _z, _x, *, dtype: g, takes_scalar=True)
+astype = linear(
+    "astype", _astype, lambda g, _z, _x, *, dtype: g, takes_scalar=True, traits="pointwise cheap same"
+)
 
 
 def _copy(x: Aval, *, order: str) -> Aval:
@@ -130,7 +137,7 @@ def _copy(x: Aval, *, order: str) -> Aval:
 
 
 # The order matters to what reshapes of the copy are views, as in NumPy.
-copy = linear("copy", _copy, lambda g, _z, _x, *, order: g, takes_scalar=True)
+copy = linear("copy", _copy, lambda g, _z, _x, *, order: g, takes_scalar=True, traits="pointwise same")
 
 
 def _full_like(x: Aval, *, value: Any, shape: Shape | None = None, dtype: Any = None) -> Aval:
@@ -138,9 +145,9 @@ def _full_like(x: Aval, *, value: Any, shape: Shape | None = None, dtype: Any = 
 
 
 # Of the operand it takes the device and, where not given, shape and dtype; no numbers.
-full_like = constant("full_like", _full_like)
+full_like = constant("full_like", _full_like, traits="cheap")
 
 
 # A constant to every derivative, where only shapes are traced: with numbers the array itself is taken out.
-stop_gradient = constant("stop_gradient", lambda x: x)
+stop_gradient = constant("stop_gradient", lambda x: x, traits="pointwise same")
 stop_gradient.pulls = stop_gradient.pushes = (zero,)

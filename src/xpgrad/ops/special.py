@@ -237,4 +237,4 @@ betaincc = special("betaincc", None, None, lambda t, _z, a, b, x: -t * _beta_den
 betaincinv = special(
     "betaincinv", None, None, lambda t, z, a, b, _y: t / _beta_density(a, b, z), domain=_of_beta
 )
-gammasgn = constant("gammasgn", lambda x: Aval(x.shape, floating(x)), domain=_positive)
+gammasgn = constant("gammasgn", lambda x: Aval(x.shape, floating(x)), domain=_positive, traits="pointwise")

@@ -15,13 +15,11 @@ from xpgrad.core import Graph, Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan.relations import Relation, relation
 
-VIEWS = frozenset(("getitem", "transpose", "reshape", "broadcast_to"))
-
 
 def is_view(node: Value) -> bool:
     """Whether the op only looks at its operand in another way."""
     assert node.op is not None
-    return node.op.name in VIEWS and len(node.inputs) == 1
+    return "view" in node.op.traits and len(node.inputs) == 1
 
 
 class Axes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from xpgrad.core import Value
+from xpgrad.core import Op, Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.plan import Plan, Region, Step
@@ -71,9 +71,24 @@ class Nest:
 MOST = 256
 """Nodes of one body, but for what is rounded with one of them: compilers take longer for each of many."""
 
-REDUCTIONS = frozenset(("sum", "max", "min", "prod", "any", "all"))
-_PRODUCTS = frozenset(("dot", "matmul"))
-_BOXES = frozenset(("index_update", "scatter_sum", "concatenate", "pad"))
+
+def is_reduction(node: Value) -> bool:
+    """Whether ``node`` combines the entries along axes of its operand."""
+    return node.op is not None and node.op.monoid is not None
+
+
+def is_contraction(node: Value) -> bool:
+    """Whether ``node`` sums products over an axis of both operands."""
+    return node.op is not None and "contraction" in node.op.traits
+
+
+def has_loops(op: Op) -> bool:
+    """Whether an op is written as loops of its own; any other is an expression of one entry of each operand."""
+    return (
+        op.monoid is not None
+        or not op.traits.isdisjoint(("contraction", "parts"))
+        or op.name in ("full_like", "getitem", "scatter_add")
+    )
 
 
 class Nests:
@@ -146,7 +161,7 @@ class Nests:
             and u in self._nest_of
             and self._nest_of[u] is self._nest_of.get(node)
             and u.op is not None
-            and u.op.name not in REDUCTIONS
+            and not is_reduction(u)
         )
 
     # ── roundings ────────────────────────────────────────────────────────────────────────────
@@ -191,13 +206,17 @@ class Nests:
             self._read_elsewhere(node)
             return
         self.own.add(node)
-        if name in _PRODUCTS and node.ndim <= 2 and all(1 <= operand_aval(node, i).ndim <= 2 for i in range(2)):
+        if (
+            is_contraction(node)
+            and node.ndim <= 2
+            and all(1 <= operand_aval(node, i).ndim <= 2 for i in range(2))
+        ):
             self._add(Nest("product", self._depth(node, None), self._space(node)), node)
-        elif name in _BOXES and all(operand_aval(node, i).ndim for i in range(1)):
+        elif "parts" in node.op.traits and all(operand_aval(node, i).ndim for i in range(1)):
             self._add(Nest("boxes", self._depth(node, None), self._space(node)), node)
         elif is_pointwise(node) or name == "full_like" or takes_labels(node):
             self._join(node, self._space(node))
-        elif name in REDUCTIONS:
+        elif is_reduction(node):
             self._join(node, self._space(node) | frozenset(self.axes.reduced(node)))
         else:
             raise Declined(node, "has no loops of ours")
@@ -242,7 +261,7 @@ class Nests:
             straight = (
                 nest.kind == "loop"
                 and nest.labels == space
-                and u.op.name not in REDUCTIONS
+                and not is_reduction(u)
                 and self._straight(u, node, access)
             )
             depth = max(depth, nest.depth + (not straight))
@@ -261,13 +280,7 @@ class Nests:
         for node in reversed(self.step.nodes):
             nest = self._nest_of.get(node)
             found = readers.get(node)
-            if (
-                nest is None
-                or nest.kind != "loop"
-                or not found
-                or node.op is None
-                or node.op.name in REDUCTIONS
-            ):
+            if nest is None or nest.kind != "loop" or not found or node.op is None or is_reduction(node):
                 continue
             first = min((self._nest_of[reader] for reader, _ in found), key=lambda n: n.depth)
             if len(first.nodes) >= MOST and not any(self._rounds(node, reader) for reader, _ in found):

@@ -17,12 +17,8 @@ from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.plan import Region, Step, Straight
 from xpgrad.plan.relations import is_fat, is_pointwise
 
-# Computing one of these again takes less time than writing and reading an array.
-_CHEAP = frozenset(
-    "add subtract multiply negative square maximum minimum where absolute equal not_equal less "
-    "less_equal greater greater_equal astype transpose reshape broadcast_to full_like".split()
-)
 _CHEAP_NODES = 6
+"""So many nodes that are cheap, each by its op's trait, are computed again at most, not stored and read."""
 
 
 def schedule(
@@ -204,7 +200,7 @@ class _Cut:
             whole = any(
                 w is not None and w in self.tiled and not self.aligned(v, i, w) for i, w in enumerate(v.inputs)
             )
-            if v.op.name not in _CHEAP or whole or not (is_pointwise(v) or is_view(v) or not v.inputs):
+            if "cheap" not in v.op.traits or whole or not (is_pointwise(v) or is_view(v) or not v.inputs):
                 return None
             cone.add(v)
             if len(cone) > _CHEAP_NODES:

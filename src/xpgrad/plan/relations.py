@@ -9,6 +9,7 @@ the results of the parts combine by the monoid.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,25 +50,18 @@ def relation(node: Value) -> Relation:
     op = node.op
     assert op is not None
     avals = [operand_aval(node, i) for i in range(len(node.inputs))]
+    if "pointwise" in op.traits:
+        return _pointwise(node, avals)
+    if op.monoid is not None:
+        return _reduction(node, avals, op.monoid)
     rule = _RULES.get(op.name)
-    if rule is not None:
-        return rule(node, avals)
-    return _pointwise(node, avals) if op.is_elementwise else Relation()
-
-
-# Comparisons and other ops without a derivative that are elementwise all the same.
-POINTWISE = frozenset(
-    "floor ceil trunc rint sign floor_divide round equal not_equal less less_equal greater "
-    "greater_equal logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
-    "invert left_shift right_shift gcd lcm isnan isinf isfinite signbit gammasgn astype copy "
-    "stop_gradient".split()
-)
+    return Relation() if rule is None else rule(node, avals)
 
 
 def is_pointwise(node: Value) -> bool:
     """Whether each entry of the output depends on one entry of each operand, by broadcasting."""
     assert node.op is not None
-    return node.op.is_elementwise or node.op.name in POINTWISE
+    return "pointwise" in node.op.traits
 
 
 FAT, FAT_PRODUCTS = 32, 1 << 20
@@ -117,14 +111,11 @@ def _kept(ndim: int, gone: tuple[int, ...], keepdims: bool) -> list[tuple[int, i
     return [(a if keepdims else k, a) for k, a in enumerate(kept)]
 
 
-def _reduction(monoid: str) -> Callable[[Value, list[Aval]], Relation]:
-    def rule(node: Value, avals: list[Aval]) -> Relation:
-        ndim = avals[0].ndim
-        gone = axes_in(ndim, node.params.get("axis"))
-        links = tuple((k, 0, a) for k, a in _kept(ndim, gone, node.params.get("keepdims", False)))
-        return Relation(links, tuple(((0, a),) for a in gone), monoid)
-
-    return rule
+def _reduction(node: Value, avals: list[Aval], monoid: str) -> Relation:
+    ndim = avals[0].ndim
+    gone = axes_in(ndim, node.params.get("axis"))
+    links = tuple((k, 0, a) for k, a in _kept(ndim, gone, node.params.get("keepdims", False)))
+    return Relation(links, tuple(((0, a),) for a in gone), monoid)
 
 
 def _along_whole_axes(node: Value, avals: list[Aval]) -> Relation:
@@ -325,12 +316,10 @@ def _pad(node: Value, avals: list[Aval]) -> Relation:
 
 
 _RULES: dict[str, Callable[[Value, list[Aval]], Relation]] = {
-    **dict.fromkeys(POINTWISE, _pointwise),
     "broadcast_to": _broadcast_to,
     "full_like": _full_like,
-    **{name: _reduction(name) for name in ("sum", "max", "min", "prod", "any", "all")},
     "mean": _along_whole_axes,
-    "count_nonzero": _reduction("sum"),
+    "count_nonzero": partial(_reduction, monoid="sum"),
     **dict.fromkeys(("argmax", "argmin", "cumsum", "cumprod", "argsort", "argpartition"), _along_whole_axes),
     **dict.fromkeys(("softmax", "softmax_or_zero", "log_softmax"), _along_whole_axes),
     "transpose": _transpose,

@@ -15,9 +15,8 @@ from xpgrad.backends.gpu.cuda.printing.expressions import (
 from xpgrad.backends.gpu.cuda.printing.source import prelude
 from xpgrad.core import OPS, SCALAR_TYPES, Value, aval_of
 from xpgrad.core.graph import input_value
-from xpgrad.plan.relations import POINTWISE
 
-ELEMENTWISE = sorted(name for name, op in OPS.items() if op.is_elementwise or name in POINTWISE)
+ELEMENTWISE = sorted(name for name, op in OPS.items() if "pointwise" in op.traits)
 ONE_OPERAND = {
     "floor", "ceil", "trunc", "rint", "sign", "round", "logical_not", "invert", "isnan", "isinf", "isfinite",
     "signbit", "gammasgn", "astype", "copy", "stop_gradient",

@@ -19,7 +19,7 @@ from xpgrad.backends.cpu.llvm.sums import is_sum, keeps_lost
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer, number
 from xpgrad.core import Value
 from xpgrad.plan import Plan, Region
-from xpgrad.plan.nests import REDUCTIONS, Access, Declined, Nests
+from xpgrad.plan.nests import Access, Declined, Nests, is_reduction
 from xpgrad.plan.plan import Step
 
 VECTOR_BYTES = 64
@@ -111,7 +111,7 @@ class Frame:
 
     def needs_storage(self, node: Value) -> bool:
         assert node.op is not None
-        return node in self.stores or node in self._read or node in self.sums or node.op.name in REDUCTIONS
+        return node in self.stores or node in self._read or node in self.sums or is_reduction(node)
 
     def order_for(self, node: Value, inner: int | None) -> tuple[int, ...]:
         """The axes of a value of a nest, that along ``inner`` contiguous."""

@@ -32,7 +32,7 @@ from xpgrad.backends.cpu.llvm.sums import BLOCK, LONG, Running, Total, add_to, i
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.core import SCALAR_TYPES, Value
 from xpgrad.core.graph import operand_aval
-from xpgrad.plan.nests import REDUCTIONS, Access, Nest, Place
+from xpgrad.plan.nests import Access, Nest, Place, is_reduction
 
 
 def write_loop(k: Frame, nest: Nest, name: str) -> Piece:
@@ -131,9 +131,7 @@ class _Loop:
     def _accumulates(self, node: Value) -> bool:
         """Whether the reduction adds to what its array holds: where more than the inner index is reduced."""
         assert node.op is not None
-        return node.op.name in REDUCTIONS and (
-            node in self.k.sums or set(self.k.axes.reduced(node)) != {self.inner}
-        )
+        return is_reduction(node) and (node in self.k.sums or set(self.k.axes.reduced(node)) != {self.inner})
 
     def _own_places(self, node: Value) -> tuple[Place, ...]:
         return tuple(map(Place, self.k.axes.labels(node)))
@@ -168,11 +166,7 @@ class _Loop:
             writes[node] = self._written(w, node, held[0])
             if len(held) > 1:
                 lost[node] = self._written(w, node, held[1])
-        over_inner = [
-            node
-            for node in targets
-            if node.op is not None and node.op.name in REDUCTIONS and self.inner in k.axes.reduced(node)
-        ]
+        over_inner = [node for node in targets if is_reduction(node) and self.inner in k.axes.reduced(node)]
         accumulators = {node: w.local(ctype_of(node.dtype) or "") for node in over_inner if not is_sum(node)}
         once = self.inner is not None and (len(self.order) == 1 or k.length(self.inner) >= LONG)
         running = {
@@ -313,7 +307,7 @@ class _Loop:
             step = steps.get(self.inner) if self.inner is not None else None
             at = "0" if step is None else w.times(index[self.inner], step)
             operands.append(loaded(w, storage.dtype, bases[node, i], at))
-        if name in REDUCTIONS:
+        if is_reduction(node):
             values[node] = operands[0]
         elif name == "scatter_add":
             values[node] = self._scattered(w, node, operands[0], operands[2], index)
@@ -388,7 +382,7 @@ class _Loop:
             w.do(f"store {ctype} {new.name}, ptr {accumulators[node]}")
             return
         at = self._at(w, write, index)
-        if node.op.name in REDUCTIONS:
+        if is_reduction(node):
             value = combined(w, node, loaded(w, storage.dtype, goal, at), value)
         kept(
             w,

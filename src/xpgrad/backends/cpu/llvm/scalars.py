@@ -18,7 +18,7 @@ from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.codegen.scalar import FUNCTIONS
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
-from xpgrad.plan.nests import Declined
+from xpgrad.plan.nests import Declined, has_loops
 
 _TYPES = {
     np.dtype(np.float32): "float",
@@ -108,9 +108,6 @@ _COMPARE = {
 }
 _BITWISE = {"bitwise_and": "and", "bitwise_or": "or", "bitwise_xor": "xor"}
 _LOGICAL = {"logical_and": "and", "logical_or": "or", "logical_xor": "xor"}
-_SAME = frozenset(
-    ("positive", "copy", "astype", "stop_gradient", "conjugate", "real", "broadcast_to", "reshape")
-)
 
 
 def check(node: Value) -> None:
@@ -122,7 +119,7 @@ def check(node: Value) -> None:
     for i in range(len(node.inputs)):
         if stored_type(operand_aval(node, i).dtype) is None:
             raise Declined(node, f"of {operand_aval(node, i).dtype} has no instructions")
-    if name in _ELSEWHERE:
+    if has_loops(node.op):
         return
     kind = _compute_type(node)
     if kind is None:
@@ -130,7 +127,7 @@ def check(node: Value) -> None:
         raise Declined(node, f"of {avals} has no instructions")
     known = (
         name in _COMPARE
-        or name in _SAME
+        or "same" in node.op.traits
         or (name in _ARITHMETIC and kind != "i1")
         or name in ("where", "logical_not")
         or name in _LOGICAL
@@ -138,7 +135,7 @@ def check(node: Value) -> None:
         or (name in ("negative", "absolute", "maximum", "minimum", "square") and kind != "i1")
         or (name in _SPECIAL_FLOAT and kind in _FLOATS)
         or (name in FUNCTIONS and kind in _FLOATS)
-        or (name in _BY_BITS and kind in _FLOATS)
+        or ("bits" in node.op.traits and kind in _FLOATS)
     )
     if not known:
         raise Declined(node, f"has no instructions for {node.dtype}")
@@ -153,18 +150,12 @@ def _compute_type(node: Value) -> str | None:
         return ctype_of(np.result_type(*[a.promoting for a in avals]))
     if name in _LOGICAL or name == "logical_not":
         return "i1"
-    if name in _BY_BITS:
+    if "bits" in node.op.traits:
         return ctype_of(avals[0].dtype)
     return ctype_of(node.dtype)
 
 
-# Reductions, products and what moves entries: `loops`, `products` and `boxes` write these.
-_ELSEWHERE = frozenset(
-    "sum max min prod any all full_like getitem scatter_add dot matmul index_update scatter_sum concatenate "
-    "pad".split()
-)
 _SPECIAL_FLOAT = frozenset(("divide", "reciprocal"))
-_BY_BITS = frozenset(("isnan", "isinf", "isfinite", "signbit"))
 
 
 def emit(
@@ -187,6 +178,8 @@ def emit(
     if added:
         x, y = xs if len(xs) == 2 else (xs[0], xs[0])
         return Scalar(w.op(f"fmul contract {kind} {x}, {y}"), out)
+    if "same" in node.op.traits:
+        return Scalar(xs[0], out)
     return Scalar(_instruction(w, name, kind, xs, calls), out)
 
 
@@ -208,8 +201,6 @@ def multiply_add(
 
 def _instruction(w: Writer, name: str, kind: str, xs: list[str], calls: set[tuple[str, str]]) -> str:
     real = kind in _FLOATS
-    if name in _SAME:
-        return xs[0]
     if name in _ARITHMETIC:
         return w.op(f"{'f' if real else ''}{_ARITHMETIC[name]} {kind} {xs[0]}, {xs[1]}")
     if name in _COMPARE:

@@ -24,7 +24,7 @@ from xpgrad.backends.gpu.cuda.printing.layout import Row, Text
 from xpgrad.backends.gpu.cuda.printing.phases import held_dtype
 from xpgrad.backends.gpu.cuda.printing.strips import Strips
 from xpgrad.core import Value
-from xpgrad.plan.nests import REDUCTIONS, Nest
+from xpgrad.plan.nests import Nest, is_reduction
 
 
 def fits(frame: Frame) -> str | None:
@@ -34,9 +34,7 @@ def fits(frame: Frame) -> str | None:
             return "an array is put together of parts"
         for node in nest.nodes:
             reduces = set(frame.axes.reduced(node))
-            is_sum = (
-                nest.kind == "product" or (node.op is not None and node.op.name in REDUCTIONS)
-            ) and reduces
+            is_sum = (nest.kind == "product" or is_reduction(node)) and reduces
             if not is_sum and not frame.is_needed(node):
                 continue
             if any(e != frame.label and e not in frame.unrolled for e in frame.own(node)):
@@ -121,7 +119,7 @@ class ByThread:
 
     def _is_sum(self, nest: Nest, node: Value) -> bool:
         assert node.op is not None
-        return nest.kind == "product" or node.op.name in REDUCTIONS
+        return nest.kind == "product" or is_reduction(node)
 
     def _order(self, nest: Nest) -> Sequence[int]:
         """The labels beside the region's, long loops outside."""

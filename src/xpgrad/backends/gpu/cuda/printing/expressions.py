@@ -18,7 +18,7 @@ import numpy as np
 
 from xpgrad.core import Value
 from xpgrad.core.graph import operand_aval
-from xpgrad.plan.nests import Declined
+from xpgrad.plan.nests import Declined, has_loops
 
 DType = np.dtype[Any]
 BOOL, INT64, UINT64 = np.dtype(np.bool_), np.dtype(np.int64), np.dtype(np.uint64)
@@ -137,12 +137,6 @@ def identity(monoid: str, dtype: DType) -> str:
 
 
 # ── what an op is written as ─────────────────────────────────────────────────────────────────
-# What `loop`, `product` and `boxes` kernels write themselves, around the expressions of this module.
-_ELSEWHERE = frozenset(
-    "sum max min prod any all full_like getitem scatter_add dot matmul index_update scatter_sum concatenate "
-    "pad".split()
-)
-_SAME = frozenset("positive copy astype stop_gradient conjugate real broadcast_to reshape".split())
 _COMPARE = {
     "equal": "==",
     "not_equal": "!=",
@@ -203,7 +197,6 @@ _FUNCTIONS = frozenset(
     """.split()
 )
 _IN_DOUBLE = frozenset(("gamma_kernel", "beta_kernel"))
-_BY_BITS = frozenset(("isnan", "isinf", "isfinite", "signbit"))
 
 
 def check(node: Value) -> None:
@@ -215,7 +208,7 @@ def check(node: Value) -> None:
         dtype = operand_aval(node, i).dtype
         if stored_type(dtype) is None:
             raise Declined(node, f"reads {dtype}, which CUDA kernels do not read")
-    if node.op.name not in _ELSEWHERE:
+    if not has_loops(node.op):
         _text(node)
 
 
@@ -249,7 +242,7 @@ def _text(node: Value) -> tuple[str, list[DType]]:
     assert node.op is not None
     name = node.op.name
     count = len(node.inputs)
-    if name in _SAME:
+    if "same" in node.op.traits:
         return "{0}", [node.dtype] * count
     if name in _COMPARE:
         return _comparison(node, _COMPARE[name])
@@ -263,7 +256,7 @@ def _text(node: Value) -> tuple[str, list[DType]]:
     if written is not None:
         return written(node), [node.dtype] * count
     dtype = node.dtype
-    if name in _BY_BITS:
+    if "bits" in node.op.traits:
         dtype = read_dtype(operand_aval(node, 0).dtype)
     elif name in _IN_DOUBLE:
         dtype = FLOAT64

@@ -36,7 +36,7 @@ from xpgrad.backends.gpu.cuda.printing.layout import (
 from xpgrad.core import SCALAR_TYPES, Value
 from xpgrad.core.graph import operand_aval
 from xpgrad.plan import Plan, Region
-from xpgrad.plan.nests import REDUCTIONS, Access, Declined, Nest, Nests, Place
+from xpgrad.plan.nests import Access, Declined, Nest, Nests, Place, is_contraction, is_reduction
 from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_fat
 
@@ -272,9 +272,9 @@ class Frame:
         """C++ for the entry of ``node`` at the indices in scope; of a reduction what it adds up."""
         assert node.op is not None
         name, ctype = node.op.name, value_type(node.dtype)
-        if name in ("dot", "matmul"):
+        if is_contraction(node):
             return " * ".join(self._factors(node, values))
-        if name in REDUCTIONS:
+        if is_reduction(node):
             text, _ = self.operand(node, 0, values)
             return f"({ctype})({text})"
         if name == "full_like":
@@ -339,7 +339,7 @@ class Frame:
         """What a sum or contraction that is held in ``dtype`` is after the entry at the indices in scope."""
         assert node.op is not None
         ctype = value_type(dtype)
-        product = node if node.op.name in ("dot", "matmul") else self.nests.added_product(node)
+        product = node if is_contraction(node) else self.nests.added_product(node)
         if product is None:
             return combine(self.monoid(node), held, f"({ctype})({values[node]})")
         x, y = self._factors(product, values)
@@ -389,7 +389,7 @@ def _check(node: Value, held: Mapping[Value, Any]) -> None:
     check_strides(node, held)
     if is_fat(node):
         raise Declined(node, "of two large matrices is the library's")
-    if node.op.name in ("dot", "matmul"):
+    if is_contraction(node):
         for i in range(2):
             aval = operand_aval(node, i)
             if aval.weak or node.dtype.kind != "f":

@@ -14,7 +14,7 @@ import numpy as np
 from xpgrad.backends.gpu.cuda.printing.frame import Frame
 from xpgrad.core import Value
 from xpgrad.plan.boxes import Part, parts_of
-from xpgrad.plan.nests import REDUCTIONS, Nest
+from xpgrad.plan.nests import Nest, is_reduction
 
 WARP = 32
 """Lanes of a warp."""
@@ -53,7 +53,7 @@ def phases(frame: Frame) -> list[Phase]:
 
 def is_sum(nest: Nest, node: Value) -> bool:
     assert node.op is not None
-    return nest.kind == "product" or node.op.name in REDUCTIONS
+    return nest.kind == "product" or is_reduction(node)
 
 
 def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
