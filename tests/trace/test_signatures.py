@@ -85,7 +85,7 @@ def test_compiled_values_and_errors_are_numpys(f):
 
 @pytest.mark.slow
 @pytest.mark.skipif(available() is not None, reason="no LLVM")
-@pytest.mark.parametrize("f", IN_LOOPS if EVERY_CALL else IN_LOOPS[::2], ids=name)
+@pytest.mark.parametrize("f", IN_LOOPS if EVERY_CALL else IN_LOOPS[::3], ids=name)
 def test_values_by_llvm_are_numpys(f):
     signs = name_of(f).removeprefix("ndarray.") not in EXTREMA
     told(
