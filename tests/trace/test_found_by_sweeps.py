@@ -1,5 +1,7 @@
 """What the wide sweeps of NumPy's signatures and the programs found, each as one call."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -30,3 +32,17 @@ def test_a_call_gives_numpys_result(name):
         expected = np.asarray(f(x))
     assert np.asarray(found[0]).dtype == expected.dtype
     assert np.allclose(found[0], expected, rtol=1e-6, atol=0, equal_nan=True)
+
+
+ENDS = [np.array([1, 2], "i1"), np.array([True, False]), np.array([0.5, 2], "f4"), np.array([0.5, 2], "f2")]
+ENDS += [np.array([0.5, 2]), np.array([1 + 1j, 2], "c8"), np.array(2.0, "f4"), np.float32(3), 2.5, 1j]
+
+
+@pytest.mark.parametrize("num", [0, 1, 4])
+def test_linspace_has_numpys_dtype_whatever_meets_at_its_ends(num):
+    """Of int8 and float32 it is float32, of integers float64; a Python number gives way."""
+    for start, stop in itertools.product(ENDS, ENDS):
+        expected = np.linspace(start, stop, num, endpoint=False)
+        found = xg.compile(lambda a, b: np.linspace(a, b, num, endpoint=False))(start, stop)
+        assert found.dtype == expected.dtype, (start, stop)
+        assert np.allclose(found, expected)

@@ -11,10 +11,12 @@ from xpgrad._errors import TraceError, message
 from xpgrad.core import aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import shape as sh
+from xpgrad.ops._define import floating
 from xpgrad.ops.requirements import demand
 from xpgrad.trace.functions._table import array, beside, cast, implements, ndim, shape_of, whole
 from xpgrad.trace.functions._table import shape as shape_of_array
 from xpgrad.trace.functions.shapes import moveaxis
+from xpgrad.trace.traced import aval_under
 from xpgrad.trace.views import duplicate, fresh, is_scalar
 
 
@@ -77,7 +79,8 @@ def linspace(
     num = index(num)
     if num < 0:
         raise ValueError(f"linspace: the number of samples must not be negative, got {num}")
-    start, stop = array(start) * 1.0, array(stop) * 1.0
+    common = floating(*map(aval_under, (array(start), array(stop))))
+    start, stop = (cast(x, common) if hasattr(x, "shape") else x * 1.0 for x in map(array, (start, stop)))
     delta, parts = stop - start, num - 1 if endpoint else num
     k = np.arange(num).reshape((num,) + (1,) * ndim(delta))
     k = beside(delta, np.asarray(k, aval_of(delta).dtype))
