@@ -32,7 +32,6 @@ TARGETS = {"in one block": None, "in a loop": Target(1 << 12, small=0)}
 # A call of NVRTC for one kernel reads the prelude for most of its time; one for many programs does so once.
 NAMES = list(CASES)
 PARTS = [NAMES[k : k + 8] for k in range(0, len(NAMES), 8)]
-DTYPES = ("float64", "float32")
 FOR_ALL = [pytest.param(arch, marks=() if arch == "sm_80" else pytest.mark.slow) for arch in ARCHITECTURES]
 _HEAD = r'("C" __global__ void __launch_bounds__\([^)]*\) )(\w+)(?=\()'
 
@@ -72,16 +71,14 @@ def check(drawn, arch):
 @pytest.mark.parametrize("arch", FOR_ALL)
 @pytest.mark.parametrize("names", PARTS, ids=[f"{part[0]} to {part[-1]}" for part in PARTS])
 def test_the_kernels_of_the_corpus_compile(names, arch):
-    """All for sm_80; for the other generations those of one dtype, which is another for the next program."""
     drawn = []
-    for k, name in enumerate(names):
+    for name in names:
         case = CASES[name]
         f = xg.value_and_grad(case.f) if case.scalar else case.f
         drawn += [
             (f"{name}_{dtype}", f, case.args(33, np.dtype(dtype).type), target)
-            for dtype in DTYPES
+            for dtype in ("float64", "float32")
             for target in TARGETS
-            if arch == "sm_80" or dtype == DTYPES[(k + (arch == "sm_90")) % 2]
         ]
     check(drawn, arch)
 
