@@ -38,7 +38,12 @@ def _power_base(t: Any, _z: Any, x: Any, y: Any) -> Any:
         return (y * t) * raised(x, y - 1) if y != 0 else zero()
     # 0 * x**-1 at x = 0 would be NaN where the derivative of x**0 is 0. Elsewhere y = 0 is no exception: the
     # next derivative in y is not 0 there.
-    return t * (y * x ** where((x == 0) & (y == 0), 1, y - 1))
+    exponent = where((x == 0) & (y == 0), 1, y - 1)
+    # x**(y - 2), which the next derivative has, may overflow where y * x**(y - 2) does not. For |y| < 1 neither
+    # x**y nor y / x does, unless x is subnormal.
+    size = OPS["absolute"](x)
+    split = (OPS["absolute"](y) < 1) & (size >= np.finfo(aval_of(x).dtype).tiny) & (size < np.inf)
+    return t * (x ** where(split, y, exponent) * (y / where(split, x, 1)))
 
 
 def _power_exponent(t: Any, z: Any, x: Any, _y: Any) -> Any:
