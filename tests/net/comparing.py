@@ -1,6 +1,6 @@
 """Whether what we computed is what NumPy computes: shape, dtype, values, the sign of zero, the error.
 
-A value is held to what rounding alone can do to that very entry (`xpgrad.testing.agreement.rounding`); an
+A value is held to what rounding alone can do to that very entry (`net.rounding.rounding`); an
 entry that rounding can move by much more than its size, as one behind a tie that rounding decides, is not
 compared, and is counted.
 """

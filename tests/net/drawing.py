@@ -1,9 +1,10 @@
 """The programs of the net: each seed is one program, of one of the kinds by turns."""
 
+from net.program import NetProgram
+from net.small.generation import LINES, small_program
+from net.small.world import world_program
 from xpgrad.testing import random_program
 from xpgrad.testing.generation import Seeded
-from xpgrad.testing.small.generation import LINES, small_program
-from xpgrad.testing.small.world import world_program
 
 # Of ten programs one reads the world, two are smooth ones on arrays of any size, and the rest are small.
 _FAMILIES = [*LINES, "any"]
@@ -20,7 +21,8 @@ def draw(seed, kind=None):
     """The program with this seed."""
     kind = kind or kind_of(seed)
     if kind == "smooth":
-        return random_program(seed, scalar=seed % 3 == 0, max_steps=6)
+        smooth = random_program(seed, scalar=seed % 3 == 0, max_steps=6)
+        return NetProgram(smooth.inputs, smooth.steps, smooth.result)
     if kind == "world":
         return world_program(Seeded(seed))
     return small_program(Seeded(seed), None if kind == "any" else kind)

@@ -7,9 +7,10 @@ from net.checking import check
 from net.comparing import Difference, same
 from net.differences import along, is_smooth
 from net.drawing import KINDS, draw
+from net.program import NetProgram
 from net.running import one
 from net.shrinking import shrunk
-from xpgrad.testing.program import Input, Program, Step
+from xpgrad.testing.program import Input, Step
 
 
 # ── the programs ─────────────────────────────────────────────────────────────────────────────
@@ -86,7 +87,7 @@ def test_a_program_that_differs_is_shrunk_to_the_line_that_does(monkeypatch):
         Step("d", "d = c * c"),
     )
     inputs = (Input("x", (3,), "float64"), Input("y", (3,), "float64", "F"))
-    program = Program(inputs, steps, "np.sum(d)")
+    program = NetProgram(inputs, steps, "np.sum(d)")
     check(program)
 
     def differs(program, generators):

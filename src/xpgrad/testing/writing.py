@@ -2,14 +2,13 @@
 
 In:  Choices (from hypothesis, or from a generator of random numbers) and the inputs.
 Out: Steps, and what each name holds in plain NumPy.
-Holds: no line writes to an input's memory. Unless the program is free, NumPy ran every line without a
-warning; all values are finite and of moderate size; a comparison of floats is decided by a margin, so
-that rounding, of float32 too, does not change its outcome.
+Holds: no line writes to an input's memory. NumPy ran every line without a warning; all values are finite and
+of moderate size; a comparison of floats is decided by a margin, so that rounding, of float32 too, does not
+change its outcome.
 """
 
 from __future__ import annotations
 
-import copy
 import re
 import warnings
 from collections.abc import Sequence
@@ -22,7 +21,6 @@ from xpgrad.testing.program import Input, Step
 T = TypeVar("T")
 
 _LARGEST_SIZE = 70_000
-_LARGEST_FREE_SIZE = 1_100_000
 _LARGEST_VALUE = 1e4
 _MARGIN = 1e-3
 _NAMES = "abcdefghijopqrstuv"
@@ -41,16 +39,10 @@ class Choices(Protocol):
 class Writer:
     """The program so far: its ``steps``, and ``env``, what every name holds."""
 
-    def __init__(
-        self, choices: Choices, inputs: Sequence[Input], setup: Sequence[str] = (), free: bool = False
-    ) -> None:
-        self.choices, self.free = choices, free
-        self._scope: dict[str, Any] = {"np": np, "copy": copy}
+    def __init__(self, choices: Choices, inputs: Sequence[Input]) -> None:
+        self.choices = choices
+        self.scope: dict[str, Any] = {"np": np}
         self.inputs = {x.name: x.make() for x in inputs}
-        self.reached = {x.name for x in inputs}  # names that hold what depends on an argument
-        for text in setup:
-            exec(text, self._scope)
-        self.inputs |= {n: x for n, x in self._scope.items() if n not in ("np", "copy", "__builtins__")}
         self.env: dict[str, Any] = dict(self.inputs)
         self.steps: list[Step] = []
         self.reshaped: set[str] = set()
@@ -62,19 +54,21 @@ class Writer:
         name = _NAMES[count % len(_NAMES)] + str(count // len(_NAMES) or "")
         if not self.take(Step(name, f"{name} = {text}", kind)):
             return None
+        return self.tamed(name)
+
+    def tamed(self, name: str) -> str:
+        """``name``, or a new name that holds it brought back to moderate size."""
         x = np.asarray(self.env[name])
-        if not self.free and x.dtype.kind == "f" and x.size and np.max(np.abs(x)) > 8:
+        if x.dtype.kind == "f" and x.size and np.max(np.abs(x)) > 8:
             scaled = self.choices.pick([f"np.tanh({name} / 8)", f"{name} / {float(np.max(np.abs(x))):.0f}"])
             return self.new(scaled) or name
         return name
 
     def take(self, step: Step) -> bool:
         """Run one line; take it into the program if NumPy and the bounds allow."""
-        ok = self._run(step) and self._moderate(self.env[step.target])
+        ok = self.run(step) and self.accepts(self.env[step.target])
         if ok:
             self.steps.append(step)
-            if any(mentions(step.text, n) for n in self.reached):
-                self.reached.add(step.target)
         elif step.kind == "write":
             self._replay()
         else:
@@ -92,40 +86,24 @@ class Writer:
                 found.append(name)
         return found[::-1]
 
-    def _run(self, step: Step) -> bool:
-        strict = {"all": "ignore"} if self.free else {"all": "raise", "under": "ignore"}
-        with warnings.catch_warnings(), np.errstate(**strict):  # type: ignore[arg-type]
-            warnings.simplefilter("ignore" if self.free else "error")
+    def run(self, step: Step) -> bool:
+        """Run one line; False where NumPy or Python raises or warns."""
+        with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
+            warnings.simplefilter("error")
             try:
-                exec(step.text, self._scope, self.env)
-            except (ZeroDivisionError, OverflowError):
-                return self.free and self._run_at_pole(step)
+                exec(step.text, self.scope, self.env)
             except Exception:  # of any kind, NumPy's or Python's: no line of a program
                 return False
-        return True
-
-    def _run_at_pole(self, step: Step) -> bool:
-        """As NumPy's scalars have it, where Python's floats raise."""
-        env = {n: np.float64(x) if type(x) is float else x for n, x in self.env.items()}
-        try:
-            exec(step.text, self._scope, env)
-        except Exception:
-            return False
-        self.env[step.target] = env[step.target]
         return True
 
     def _replay(self) -> None:
         """Undo what a refused write has done."""
         self.env = dict(self.inputs)
         for step in self.steps:
-            assert self._run(step)
+            assert self.run(step)
 
-    def _moderate(self, value: Any) -> bool:
-        if self.free:
-            if not isinstance(value, np.ndarray | np.generic | float | int | complex):
-                return False
-            x = np.asarray(value)
-            return x.dtype.kind in "fbiuc" and x.size <= _LARGEST_FREE_SIZE and x.ndim <= 5
+    def accepts(self, value: Any) -> bool:
+        """Whether a line may make this value."""
         x = np.asarray(value)
         if x.dtype.kind not in "fbi" or x.size > _LARGEST_SIZE or x.ndim > 4:
             return False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xpgrad.testing.small.operands import ANY, LITERALS, NUMBERS
-from xpgrad.testing.writing import Writer
+from net.small.operands import ANY, LITERALS, NUMBERS
+from net.small.writing import SmallWriter
 
 _LETTERS = "ijklmn"
 _PRODUCTS = [
@@ -42,7 +42,7 @@ _PRODUCTS = [
 ]
 
 
-def product(w: Writer) -> bool:
+def product(w: SmallWriter) -> bool:
     """A product of two operands, tried in several pairs: ranks that go together are few among many."""
     names = w.names(w.choices.pick(["f", "f", NUMBERS, ANY]))
     if not names:
@@ -57,7 +57,7 @@ def product(w: Writer) -> bool:
     return False
 
 
-def einsum(w: Writer) -> bool:
+def einsum(w: SmallWriter) -> bool:
     """Letters at random: repeated in an operand, shared, alone, summed, kept; with an ellipsis; implicit."""
     names = w.names(w.choices.pick(["f", "f", "f", NUMBERS, ANY]), (0, 1, 2, 3))
     if not names:
@@ -88,7 +88,7 @@ def einsum(w: Writer) -> bool:
     return w.new(f"np.einsum('{text}', {', '.join(operands)})") is not None
 
 
-def _term(w: Writer, shape: tuple[int, ...], sizes: dict[str, int]) -> str:
+def _term(w: SmallWriter, shape: tuple[int, ...], sizes: dict[str, int]) -> str:
     term = ""
     for n in shape:
         known = [c for c, size in sizes.items() if size == n]

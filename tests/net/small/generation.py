@@ -1,4 +1,9 @@
-"""Small programs from random choices: arguments and closed-over arrays of any rank, a few lines, a result."""
+"""Small programs from random choices: arguments and closed-over arrays of any rank, a few lines, a result.
+
+Beside the programs of `xpgrad.testing`, which are smooth and of moderate size, these go where rules have
+guards: ties, zeros of both signs, huge and tiny entries, empty axes, axes of length 1, ranks that do not
+match, repeated indices, integers and booleans as numbers. Each file here has the lines of one family.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.testing.program import LAYOUTS, VALUES, Input, Program
-from xpgrad.testing.small import contractions, indexing, keywords, pointwise, reductions
-from xpgrad.testing.small.operands import array_text
-from xpgrad.testing.writing import Choices, Writer, mentions, needed
+from net.program import VALUES, NetInput, NetProgram
+from net.small import contractions, indexing, keywords, pointwise, reductions
+from net.small.operands import array_text
+from net.small.writing import SmallWriter
+from xpgrad.testing.program import LAYOUTS
+from xpgrad.testing.writing import Choices, mentions, needed
 
-LINES: dict[str, list[Callable[[Writer], Any]]] = {
+LINES: dict[str, list[Callable[[SmallWriter], Any]]] = {
     "pointwise": [
         *[pointwise.function] * 3, *[pointwise.arithmetic] * 2,
         pointwise.choice, pointwise.cast, pointwise.constant,
@@ -29,7 +36,7 @@ _DTYPES = ["float64", "float64", "float64", "float32", "complex128"]
 _INTEGERS = ["int64", "int64", "int32", "uint8", "int8", "int16", "uint64"]
 _LENGTHS = (3, 2, 1, 4, 3, 2, 5, 0)
 # Along a long axis: nothing whose result has two of them.
-_OF_LONG: list[Callable[[Writer], Any]] = [
+_OF_LONG: list[Callable[[SmallWriter], Any]] = [
     *[reductions.reduction] * 3,
     pointwise.function,
     reductions.normalised,
@@ -38,10 +45,10 @@ _OF_LONG: list[Callable[[Writer], Any]] = [
 _LONG = (1000, 4099, 100_003, 1_000_000)
 
 
-def small_program(choices: Choices, family: str | None = None, max_steps: int = 4) -> Program:
+def small_program(choices: Choices, family: str | None = None, max_steps: int = 4) -> NetProgram:
     """One program; ``family`` is a key of `LINES`, from which its lines are then mostly drawn."""
     inputs, setup = _surroundings(choices)
-    w = Writer(choices, inputs, setup, free=True)
+    w = SmallWriter(choices, inputs, setup)
     lines = choices.pick(_ANY) if family is None else LINES[family]
     if any(np.size(x) > 999 for x in w.inputs.values()):
         lines = _OF_LONG
@@ -54,12 +61,12 @@ def small_program(choices: Choices, family: str | None = None, max_steps: int = 
     steps = needed(w.steps, result)
     text = "\n".join([*(step.text for step in steps), result])
     used = tuple(x for x in inputs if mentions(text, x.name))
-    return Program(
+    return NetProgram(
         used or inputs[:1], steps, result, tuple(s for s in setup if mentions(text, s.split(" ")[0]))
     )
 
 
-def _surroundings(choices: Choices) -> tuple[tuple[Input, ...], tuple[str, ...]]:
+def _surroundings(choices: Choices) -> tuple[tuple[NetInput, ...], tuple[str, ...]]:
     """Arguments of few lengths, so that they often go together, and constants."""
     lengths = [choices.pick(_LENGTHS), choices.pick(_LENGTHS)]
     dtype = choices.pick(_DTYPES)
@@ -69,7 +76,7 @@ def _surroundings(choices: Choices) -> tuple[tuple[Input, ...], tuple[str, ...]]
         dtype = choices.pick(["float32", "float64"])
         kind = choices.pick(["normal", "equal", "ties"])
         inputs.append(
-            Input("x", choices.pick([(long,), (long // 4, 4), (2, long // 2)]), dtype, "C", 2, 0, kind)
+            NetInput("x", choices.pick([(long,), (long // 4, 4), (2, long // 2)]), dtype, "C", 2, 0, kind)
         )
         return tuple(inputs), ()
 
@@ -82,19 +89,19 @@ def _surroundings(choices: Choices) -> tuple[tuple[Input, ...], tuple[str, ...]]
         layout = choices.pick(LAYOUTS) if choices.integer(0, 5) == 5 else "C"
         of = choices.pick([values, values, "normal", "special"])
         inputs.append(
-            Input(name, () if kind == "python" else shape(), kind, layout, 2, choices.integer(0, 99), of)
+            NetInput(name, () if kind == "python" else shape(), kind, layout, 2, choices.integer(0, 99), of)
         )
     if choices.integer(0, 2) == 2:
         kind = choices.pick(_INTEGERS)
         low = 0 if kind.startswith("u") or choices.integer(0, 1) else -3
-        inputs.append(Input("n", shape(), kind, "C", 4, choices.integer(0, 99), "normal", low))
+        inputs.append(NetInput("n", shape(), kind, "C", 4, choices.integer(0, 99), "normal", low))
     if choices.integer(0, 2) == 2:
-        inputs.append(Input("m", shape(), "bool", "C", 2, choices.integer(0, 99)))
+        inputs.append(NetInput("m", shape(), "bool", "C", 2, choices.integer(0, 99)))
     setup = []
     for name, kind in (("K", dtype), ("L", "float64"), ("N", "int64"), ("M", "bool"), ("J", "int32")):
         if choices.integer(0, 3) == 3:
             of = choices.pick([values, "normal"])
-            made = Input(
+            made = NetInput(
                 name, shape(), kind, "C", 3 if kind != "bool" else 2, choices.integer(0, 99), of
             ).make()
             if made.dtype.kind == "f" and np.max(np.abs(made), initial=0.0) < 100:
@@ -103,7 +110,7 @@ def _surroundings(choices: Choices) -> tuple[tuple[Input, ...], tuple[str, ...]]
     return tuple(inputs), tuple(setup)
 
 
-def _result(w: Writer) -> str:
+def _result(w: SmallWriter) -> str:
     """The last value, several, or a number made of it."""
     made = [s.target for s in w.steps[::-1]] or w.names()
     made = sorted(dict.fromkeys(made), key=lambda n: n not in w.reached)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from net.small.operands import ANY, LITERALS, axis, some
+from net.small.writing import SmallWriter
 from xpgrad.testing.program import Step
-from xpgrad.testing.small.operands import ANY, LITERALS, axis, some
-from xpgrad.testing.writing import Writer
 
 
-def _indices(w: Writer, n: int) -> list[str]:
+def _indices(w: SmallWriter, n: int) -> list[str]:
     """Index arrays into an axis of length ``n``: repeated, `arange`, from the end, empty, names, lists."""
     if not n:
         return ["np.arange(0)", "[]", "slice(None)"]
@@ -34,15 +34,15 @@ def _indices(w: Writer, n: int) -> list[str]:
     ]
 
 
-def _lowest(w: Writer, name: str) -> int:
+def _lowest(w: SmallWriter, name: str) -> int:
     return int(np.min(w.env[name]))
 
 
-def _highest(w: Writer, name: str) -> int:
+def _highest(w: SmallWriter, name: str) -> int:
     return int(np.max(w.env[name]))
 
 
-def _subscript(w: Writer, x: str) -> str:
+def _subscript(w: SmallWriter, x: str) -> str:
     shape = np.shape(w.env[x])
     parts = []
     for n in shape:
@@ -58,7 +58,7 @@ def _subscript(w: Writer, x: str) -> str:
     return ", ".join(parts) or "..."
 
 
-def gather(w: Writer) -> bool:
+def gather(w: SmallWriter) -> bool:
     """Reading by indices, slices and masks, and the functions that do the same."""
     x = some(w, w.choices.pick(["f", "f", ANY]), (1, 2, 3))
     if x is None:
@@ -97,7 +97,7 @@ def gather(w: Writer) -> bool:
     return w.new(w.choices.pick(forms)) is not None
 
 
-def moved(w: Writer) -> bool:
+def moved(w: SmallWriter) -> bool:
     """Shapes: what may be a view."""
     x = some(w, ANY)
     if x is None:
@@ -121,7 +121,7 @@ def moved(w: Writer) -> bool:
     return y is not None
 
 
-def write(w: Writer) -> bool:
+def write(w: SmallWriter) -> bool:
     """In place: by repeated indices, masks and slices; `np.add.at`, and functions that write."""
     u = w.some([n for n in w.writable() if np.ndim(w.env[n]) and np.asarray(w.env[n]).dtype.kind in "fciu"])
     if u is None or w.choices.integer(0, 1):
@@ -155,7 +155,7 @@ def write(w: Writer) -> bool:
     return w.take(Step(u, w.choices.pick(forms), "write"))
 
 
-def copied(w: Writer) -> bool:
+def copied(w: SmallWriter) -> bool:
     """A copy or a view of an array, and a write to one of the two."""
     x = w.some([n for n in w.writable() if np.ndim(w.env[n])])
     if x is None or w.choices.integer(0, 2) == 2:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xpgrad.testing.small.operands import ANY, LITERALS, axis, partner, some
-from xpgrad.testing.writing import Writer
+from net.small.operands import ANY, LITERALS, axis, partner, some
+from net.small.writing import SmallWriter
 
 _UFUNCS = "add subtract multiply divide maximum minimum hypot arctan2 logaddexp power float_power".split()
 _OF_ONE = "exp tanh sin sqrt log1p square negative absolute cbrt arctan".split()
@@ -54,7 +54,7 @@ _POLES = [
 ]
 
 
-def keywords(w: Writer) -> bool:
+def keywords(w: SmallWriter) -> bool:
     """A ufunc with a dtype, written to an array, where a mask holds; its methods."""
     x = some(w, w.choices.pick(["f", "f", ANY]))
     if x is None:
@@ -81,7 +81,7 @@ def keywords(w: Writer) -> bool:
     return w.new(w.choices.pick(forms)) is not None
 
 
-def several(w: Writer) -> bool:
+def several(w: SmallWriter) -> bool:
     """A function of two operands, of which either or both may be traced, of any two ranks."""
     names = w.names(w.choices.pick(["f", "f", "fc", ANY]))
     if not names:
@@ -94,7 +94,7 @@ def several(w: Writer) -> bool:
     return False
 
 
-def pole(w: Writer) -> bool:
+def pole(w: SmallWriter) -> bool:
     """A pole, more often of a number than of an array."""
     x = some(w, "f", (0,)) or some(w, "f")
     return x is not None and w.new(w.choices.pick(_POLES).format(x=x)) is not None

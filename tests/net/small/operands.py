@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.testing.writing import Writer
+from net.small.writing import SmallWriter
 
 FLOATS, NUMBERS, ANY = "fc", "fciu", "fciub"
 LITERALS = ("0.0", "1.0", "2.0", "-1.0", "0.5", "-0.0", "3", "2", "1", "0", "-1", "1e-3", "True")
 
 
-def some(w: Writer, kinds: str = "f", ndim: Sequence[int] | None = None) -> str | None:
+def some(w: SmallWriter, kinds: str = "f", ndim: Sequence[int] | None = None) -> str | None:
     """A name of one of these kinds, more often a new one, and one that an argument reaches."""
     names = w.names(kinds, ndim)
     reached = [n for n in names if n in w.reached]
     return w.some(reached if reached and w.choices.integer(0, 7) else names)
 
 
-def partner(w: Writer, x: str, kinds: str = ANY) -> str:
+def partner(w: SmallWriter, x: str, kinds: str = ANY) -> str:
     """A second operand: a name that broadcasts with ``x``, the same again, or a literal."""
     shape = np.shape(w.env[x])
     names = [n for n in w.names(kinds) if _fits(shape, np.shape(w.env[n]))]
@@ -30,7 +30,7 @@ def partner(w: Writer, x: str, kinds: str = ANY) -> str:
     return x if form == 1 else w.choices.pick(names)
 
 
-def axis(w: Writer, x: str, several: bool = True, none: bool = True) -> str:
+def axis(w: SmallWriter, x: str, several: bool = True, none: bool = True) -> str:
     """The text of an axis of ``x``: one, from either end, None, a tuple, the empty tuple, NumPy's integer."""
     n = np.ndim(w.env[x])
     forms = ["None"] if none else []
@@ -42,7 +42,7 @@ def axis(w: Writer, x: str, several: bool = True, none: bool = True) -> str:
     return w.choices.pick(forms or ["0"])
 
 
-def how(w: Writer, x: str, allowed: str, several: bool = True) -> str:
+def how(w: SmallWriter, x: str, allowed: str, several: bool = True) -> str:
     """Keywords of a reduction of ``x``: from ``allowed``, words among axis, keepdims, where, initial, ddof."""
     words = allowed.split()
     texts = []

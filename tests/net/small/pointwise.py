@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xpgrad.testing.small.operands import ANY, LITERALS, NUMBERS, partner, some
-from xpgrad.testing.writing import Writer
+from net.small.operands import ANY, LITERALS, NUMBERS, partner, some
+from net.small.writing import SmallWriter
 
 _OF_ONE = """exp exp2 expm1 log log2 log10 log1p sqrt cbrt square reciprocal sin cos tan arcsin arccos arctan
     sinh cosh tanh arcsinh arccosh arctanh absolute fabs sign negative positive floor ceil trunc rint deg2rad
@@ -77,7 +77,7 @@ _SENTENCES = [
 ]
 
 
-def function(w: Writer) -> bool:
+def function(w: SmallWriter) -> bool:
     """A function or a sentence of one operand."""
     x = some(w, w.choices.pick(["f", "f", "f", "fc", ANY]))
     if x is None:
@@ -87,7 +87,7 @@ def function(w: Writer) -> bool:
     return w.new(f"np.{w.choices.pick(_OF_ONE)}({x})") is not None
 
 
-def arithmetic(w: Writer) -> bool:
+def arithmetic(w: SmallWriter) -> bool:
     """Two operands: arrays, constants, literals, in either order."""
     x = some(w, w.choices.pick(["f", "f", "fc", ANY]))
     if x is None:
@@ -99,7 +99,7 @@ def arithmetic(w: Writer) -> bool:
     return w.new(f"np.{w.choices.pick(_OF_TWO)}({left}, {right})") is not None
 
 
-def integers(w: Writer) -> bool:
+def integers(w: SmallWriter) -> bool:
     """Arithmetic of integers and booleans, whose results are numbers further on."""
     x = some(w, w.choices.pick(["iu", "iu", "iub"]))
     if x is None:
@@ -114,7 +114,7 @@ def integers(w: Writer) -> bool:
     return w.new(f"{left} {op} {right}") is not None
 
 
-def choice(w: Writer) -> bool:
+def choice(w: SmallWriter) -> bool:
     """where with arrays and literals, masks of any origin, clip between arrays."""
     x = some(w, "f")
     if x is None:
@@ -127,7 +127,7 @@ def choice(w: Writer) -> bool:
     return w.new(w.choices.pick(forms)) is not None
 
 
-def cast(w: Writer) -> bool:
+def cast(w: SmallWriter) -> bool:
     """Another dtype; Python's numbers out of scalars."""
     x = some(w, ANY)
     if x is None:
@@ -138,7 +138,7 @@ def cast(w: Writer) -> bool:
     return w.new(f"{x}.astype({dtype})") is not None
 
 
-def constant(w: Writer) -> bool:
+def constant(w: SmallWriter) -> bool:
     """An array that no argument reaches, which a compiler may fold."""
     n = w.choices.integer(0, 3)
     lit = w.choices.pick(LITERALS)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xpgrad.testing.small.operands import ANY, axis, how, some
-from xpgrad.testing.writing import Writer
+from net.small.operands import ANY, axis, how, some
+from net.small.writing import SmallWriter
 
 _REDUCTIONS = {
     "sum": "axis keepdims where initial",
@@ -47,7 +47,7 @@ _OF_ONE_AXIS = {
 _METHODS = "sum prod mean max min any all std var argmax argmin cumsum cumprod".split()
 
 
-def reduction(w: Writer) -> bool:
+def reduction(w: SmallWriter) -> bool:
     """One of NumPy's reductions."""
     x = some(w, w.choices.pick(["f", "f", "b", "fiu", ANY]))
     if x is None:
@@ -60,7 +60,7 @@ def reduction(w: Writer) -> bool:
     return w.new(f"np.{name}({x}{keywords})") is not None
 
 
-def ordered(w: Writer) -> bool:
+def ordered(w: SmallWriter) -> bool:
     """Quantiles, norms, searches: what chooses among entries."""
     x = some(w, w.choices.pick(["f", "f", "fiu"]))
     if x is None:
@@ -92,7 +92,7 @@ def ordered(w: Writer) -> bool:
     return w.new(w.choices.pick(forms)) is not None
 
 
-def normalised(w: Writer) -> bool:
+def normalised(w: SmallWriter) -> bool:
     """softmax and its kin, in the words that a compiler writes anew."""
     x = some(w, "f", (1, 2, 3))
     if x is None:

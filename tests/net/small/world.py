@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from xpgrad.testing.program import Input, Program, Step
+from net.program import NetProgram
+from xpgrad.testing.program import Input, Step
 from xpgrad.testing.writing import Choices
 
 _CLASSES = {
@@ -56,7 +57,7 @@ class _Place(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
-def world_program(choices: Choices) -> Program:
+def world_program(choices: Choices) -> NetProgram:
     """One program whose lines read one to three places; Python and NumPy run it after each change."""
     while True:
         program = _program(choices)
@@ -65,7 +66,7 @@ def world_program(choices: Choices) -> Program:
             return replace(program, changes=changes)
 
 
-def _that_run(program: Program) -> tuple[str, ...]:
+def _that_run(program: NetProgram) -> tuple[str, ...]:
     """The changes after which the program still runs, one after the other."""
     scope = program.scope()
     kept: list[str] = []
@@ -80,7 +81,7 @@ def _that_run(program: Program) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _program(choices: Choices) -> Program:
+def _program(choices: Choices) -> NetProgram:
     setup: list[str] = []
     changes: list[str] = []
     steps, last = [], "x"
@@ -101,7 +102,7 @@ def _program(choices: Choices) -> Program:
     shape = choices.pick([(), (3,)])
     inputs = (Input("x", shape, "python" if not shape and choices.integer(0, 1) else "float64", "C", 2, 5),)
     result = choices.pick([last, f"np.sum({last} * {last})", f"np.sum(np.sin({last}) + {last})"])
-    return Program(inputs, tuple(steps), result, tuple(setup), tuple(dict.fromkeys(few)))
+    return NetProgram(inputs, tuple(steps), result, tuple(setup), tuple(dict.fromkeys(few)))
 
 
 def _number(choices: Choices) -> str:
