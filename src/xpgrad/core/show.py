@@ -19,26 +19,32 @@ def show(graph: Graph) -> str:
     c = sum(b, axis=None, keepdims=False)  float64[]
     out  c
     """
-    names: dict[int, str] = {}
-    fresh = ("".join(letters) for n in count(1) for letters in product(ascii_lowercase, repeat=n))
-    lines = []
-    for value in graph.inputs:
-        names[id(value)] = next(fresh)
-        lines.append(f"in   {names[id(value)]}  {value.aval}")
+    names = names_of(graph)
+    lines = [f"in   {names[value]}  {value.aval}" for value in graph.inputs]
     for node in graph.nodes:
-        operands = [_operand(names, node, i) for i in range(len(node.inputs))]
-        params = [f"{k}={v}" for k, v in node.params.items()]
-        names[id(node)] = next(fresh)
+        operands = [operand_text(names, node, i) for i in range(len(node.inputs))]
         assert node.op is not None
-        lines.append(f"{names[id(node)]} = {node.op.name}({', '.join(operands + params)})  {node.aval}")
-    lines.append(f"out  {', '.join(names[id(v)] for v in graph.outputs)}")
+        lines.append(f"{names[node]} = {node.op.name}({', '.join(operands + params_text(node))})  {node.aval}")
+    lines.append(f"out  {', '.join(names[v] for v in graph.outputs)}")
     return "\n".join(lines)
 
 
-def _operand(names: dict[int, str], node: Value, i: int) -> str:
+def names_of(graph: Graph) -> dict[Value, str]:
+    """The name of each value: ``a``, ``b``, ..., ``aa``, in the order of the graph."""
+    fresh = ("".join(letters) for n in count(1) for letters in product(ascii_lowercase, repeat=n))
+    return dict(zip((*graph.inputs, *graph.nodes), fresh, strict=False))
+
+
+def operand_text(names: dict[Value, str], node: Value, i: int) -> str:
+    """Operand ``i`` of ``node``: its name, or what is known of the constant."""
     value = node.inputs[i]
     if value is not None:
-        return names[id(value)]
+        return names[value]
     assert node.saved is not None
     constant: Any = node.saved[i + 1]
     return repr(constant) if isinstance(constant, (bool, int, float, complex)) else describe(constant)
+
+
+def params_text(node: Value) -> list[str]:
+    """The parameters of ``node`` as keywords."""
+    return [f"{k}={v}" for k, v in node.params.items()]

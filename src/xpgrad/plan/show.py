@@ -1,0 +1,148 @@
+"""A plan as text: its steps, and under each the loop nests, with the index at which each value is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from xpgrad.core import Value
+from xpgrad.core.graph import operand_aval
+from xpgrad.core.show import names_of, operand_text, params_text
+from xpgrad.plan.boxes import Part, parts_of
+from xpgrad.plan.nests import Access, Declined, Nests, Place
+from xpgrad.plan.plan import Plan, Region, Step
+
+
+def show(plan: Plan) -> str:
+    """Print ``plan``.
+
+    ``i0``, ``i1``, ... are loop indices, ``p0``, ``p1``, ... those of one box. An index that only operands
+    have is reduced; ``:`` reads an axis whole.
+
+    >>> show(plan)  # np.sum(np.exp(X.T @ w)), in tiles of 16
+    in   a  float64[3, 40]
+    in   b  float64[3]
+    view c = transpose(a, axes=(1, 0))
+    region over i0 < 40, tile 16, chunk 16
+      product over i0
+        d[i0] = dot(c[i0, i1], b[i1])
+      loop over i0
+        e[i0] = exp(d[i0])
+        f = sum(e[i0])
+      sums f
+    out  f
+    """
+    return "\n".join(_Printer(plan).lines())
+
+
+class _Printer:
+    """``indices`` has one for each loop axis, in the order of the nodes."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.names = names_of(plan.graph)
+        self.indices: dict[int, str] = {}
+        for node in plan.graph.nodes:
+            if node not in plan.axes.memory:
+                for label in (*plan.axes.labels(node), *plan.axes.reduced(node)):
+                    if label is not None and label not in self.indices:
+                        self.indices[label] = f"i{len(self.indices)}"
+
+    def lines(self) -> Iterator[str]:
+        for value in self.plan.graph.inputs:
+            yield f"in   {self.names[value]}  {value.aval}"
+        for view in self.plan.views:
+            yield f"view {self._whole(view)}"
+        for step in self.plan.steps:
+            yield from self._step(step)
+        yield f"out  {', '.join(self.names[v] for v in self.plan.graph.outputs)}"
+
+    def _step(self, step: Step) -> Iterator[str]:
+        if isinstance(step, Region):
+            over = f"{self.indices[step.label]} < {step.extent}"
+            yield f"region over {over}, tile {step.tile}, chunk {step.chunk}"
+        else:
+            yield f"straight: {step.reason}"
+        try:
+            yield from list(self._nests(Nests(step, self.plan, lambda _: None)))
+        except Declined as error:
+            yield f"  no nests: {error}"
+            yield from (f"    {self._whole(node)}" for node in step.nodes)
+        if isinstance(step, Region):
+            yield from (f"  sums {self.names[node]}" for node in step.sums)
+            yield from (f"  stores {self.names[node]}" for node in step.stores)
+
+    def _nests(self, nests: Nests) -> Iterator[str]:
+        yield from (f"  view {self._whole(node)}" for node in nests.step.nodes if nests.is_view(node))
+        for nest in nests.nests:
+            axes = [index for label, index in self.indices.items() if label in nest.labels]
+            yield f"  {nest.kind} over {', '.join(axes)}" if axes else f"  {nest.kind}"
+            for node in nest.nodes:
+                if nest.kind == "boxes":
+                    yield from (f"    {self._part(nests, node, part)}" for part in parts_of(node))
+                    continue
+                left = _at(self.names[node], [self._index(Place(e)) for e in self.plan.axes.labels(node)])
+                assert node.op is not None
+                operands = [self._read(nests, node, i) for i in range(len(node.inputs))]
+                yield f"    {left} = {node.op.name}({', '.join(operands)})"
+
+    def _whole(self, node: Value) -> str:
+        """``node`` as in a graph."""
+        assert node.op is not None
+        operands = [operand_text(self.names, node, i) for i in range(len(node.inputs))]
+        return f"{self.names[node]} = {node.op.name}({', '.join([*operands, *params_text(node)])})"
+
+    def _read(self, nests: Nests, node: Value, i: int) -> str:
+        """Operand ``i`` with the index at which it is read."""
+        u, access = node.inputs[i], nests.access(node, i)
+        labels, shape = self.plan.axes.operand_labels(node, i), operand_aval(node, i).shape
+        # For each axis of the array: the axis of the operand along it, and the step.
+        along: Sequence[tuple[int | None, int]] = [(a, 1) for a in range(len(shape))]
+        if u is not None and nests.is_view(u):
+            along = [(a, step) for a, step, _ in nests.view_axes(u)]
+        index = []
+        for place, (a, step) in zip(access.places, along, strict=True):
+            whole = a is not None and labels[a] is None and shape[a] != 1
+            text = ":" if (place.offset, step) == (0, 1) else f"{place.offset}::{step}"
+            index.append(text if whole else self._index(place))
+        return _at(self._root(node, i, access), index)
+
+    def _index(self, place: Place) -> str:
+        if place.label is None:
+            return str(place.offset)
+        return _linear(self.indices[place.label], place.step, place.offset)
+
+    def _part(self, nests: Nests, node: Value, part: Part) -> str:
+        """One box of ``node``, whose loops have indices of their own."""
+        left, bounds, own = [], [], {}
+        for k, (length, start, step, axis) in enumerate(part.box):
+            left.append(str(start) if length == 1 else _linear(f"p{k}", step, start))
+            if length != 1:
+                bounds.append(f"p{k} < {length}")
+                own[axis] = f"p{k}"
+        right = "0" if part.operand is None else self._read_in_box(nests, node, part.operand, own)
+        sign = "+=" if part.adds else "="
+        return f"{_at(self.names[node], left)} {sign} {right}  {', '.join(bounds)}".rstrip()
+
+    def _read_in_box(self, nests: Nests, node: Value, i: int, own: dict[int | None, str]) -> str:
+        u, access, shape = node.inputs[i], nests.access(node, i), operand_aval(node, i).shape
+        along: Sequence[tuple[int | None, int, int]] = [(a, 1, 0) for a in range(len(shape))]
+        if u is not None and nests.is_view(u):
+            along = nests.view_axes(u)
+        index = [
+            str(start) if a is None or a not in own or shape[a] == 1 else _linear(own[a], step, start)
+            for a, step, start in along
+        ]
+        return _at(self._root(node, i, access), index)
+
+    def _root(self, node: Value, i: int, access: Access) -> str:
+        return operand_text(self.names, node, i) if access.root is None else self.names[access.root]
+
+
+def _at(name: str, index: Sequence[str]) -> str:
+    return f"{name}[{', '.join(index)}]" if index else name
+
+
+def _linear(index: str, step: int, offset: int) -> str:
+    """``step * index + offset``."""
+    product = {1: index, -1: f"-{index}"}.get(step, f"{step}*{index}")
+    return product + (f" + {offset}" if offset > 0 else f" - {-offset}" if offset else "")
