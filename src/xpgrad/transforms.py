@@ -74,7 +74,7 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
         tape.check_constants()
         tape.constants.clear()  # the sweep frees each as it goes
         seeds = [] if node is None else [(node, 1.0)]
-        gradient = rebuild(pull(tape.nodes, seeds, [x._node for x in leaves], like=_like(leaves), free=True))
+        gradient = rebuild(pull(tape.records, seeds, [x._node for x in leaves], like=_like(leaves), free=True))
         return ((value, aux) if has_aux else value), gradient
 
     return _named(value_and_gradient, value_and_grad, f, argnums, has_aux)
@@ -138,7 +138,7 @@ def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
             for node, part in zip(nodes, gs, strict=True)
             if node is not None
         ]
-        return rebuild(pull(tape.nodes, seeds, [x._node for x in leaves], like=_like(leaves)))
+        return rebuild(pull(tape.records, seeds, [x._node for x in leaves], like=_like(leaves)))
 
     return unflatten(structure, values), pullback
 

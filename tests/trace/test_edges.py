@@ -288,7 +288,7 @@ def test_the_gradient_of_a_stack_takes_time_in_proportion_to_its_parts():
     def work(n):
         graph, _ = graph_of(lambda x: np.stack(list(x)), np.ones(n))
         # Each operand's pull is handed all of its node's operands.
-        return sum(len(node.inputs) ** 2 for node in graph.nodes)
+        return sum(len(node.operands) ** 2 for node in graph.nodes)
 
     assert work(4096) < 10 * work(512)
 

@@ -12,11 +12,11 @@ from xpgrad._errors import ShapeError, TraceError, describe, message, user_line
 from xpgrad._trees import flatten, tree_map, unflatten
 from xpgrad.autodiff.pullback import copied, transposed
 from xpgrad.autodiff.pushforward import Duals
-from xpgrad.core import Op, Value, aval_of, is_inexact
+from xpgrad.core import Node, Op, aval_of, is_inexact
 from xpgrad.ops.shape import stop_gradient
 from xpgrad.trace.boundary import call, leave
 from xpgrad.trace.symbolic import Symbols
-from xpgrad.trace.tape import PICK, Tape
+from xpgrad.trace.tape import Record, Tape
 from xpgrad.trace.traced import Trace, Traced, strip
 
 Fun = Callable[..., Any]
@@ -107,8 +107,7 @@ def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str, a
         return _leaves_like(args, cs, name)
 
     nodes = [x._node if type(x) is Traced and x._trace is trace else None for x in leaves]
-    wrapped = _with_pull(trace, nodes, lower, outs, pull)
-    return unflatten(out_structure, wrapped)
+    return unflatten(out_structure, _with_pull(trace, nodes, outs, pull))
 
 
 def _as_node(trace: Symbols, f: Fun, leaves: Sequence[Any], structure: Any, again: Fun) -> Any:
@@ -119,17 +118,17 @@ def _as_node(trace: Symbols, f: Fun, leaves: Sequence[Any], structure: Any, agai
     entered = [probe.enter(x) if type(x) is Traced else x for x in leaves]
     outs, out_structure = flatten(f(*unflatten(structure, entered)))
     probe.closed = True
-    inputs = [x._node if type(x) is Traced and x._trace is trace else None for x in leaves]
-    params = {"call": again, "structure": structure}
-    parent = Value(CUSTOM, inputs, params, (), aval_of(0.0).dtype, at=user_line())
-    parent.saved = (parent, *leaves)
+    places = [i for i, x in enumerate(leaves) if type(x) is Traced and x._trace is trace]
+
+    def carried_out(*xs: Any) -> list[Any]:
+        given = dict(zip(places, xs, strict=True))
+        return flatten(again(*unflatten(structure, [given.get(i, x) for i, x in enumerate(leaves)])))[0]
+
+    parent = Node(CUSTOM, [leaves[i]._node for i in places], {"call": carried_out}, aval_of(0.0), user_line())
     trace.graph.nodes.append(parent)
     for i, x in enumerate(outs):
         if type(x) is Traced and x._trace is probe:
-            pick = Value(PICK, (parent,), {"index": i}, x.shape, x.dtype)
-            pick.saved = (pick, parent)
-            trace.graph.nodes.append(pick)
-            outs[i] = Traced(trace, pick, None)
+            outs[i] = trace.pick(parent, i, aval_of(x))
     return unflatten(out_structure, outs)
 
 
@@ -160,28 +159,14 @@ def _guarded(x: Any) -> Any:
     return x.snapshot() if type(x) is Traced else x
 
 
-def _with_pull(
-    trace: Trace, nodes: Sequence[Any], xs: Sequence[Any], outs: Sequence[Any], pull: Fun
-) -> list[Any]:
-    floats = [aval_of(z).dtype.kind in "fc" for z in outs]
+def _with_pull(trace: Trace, nodes: Sequence[Any], outs: Sequence[Any], pull: Fun) -> list[Any]:
     if isinstance(trace, Duals):
         tangents = transposed(pull, outs, nodes)
-        return [Traced(trace, t, z) if fl else z for z, t, fl in zip(outs, tangents, floats, strict=True)]
+        return [Traced(trace, t, z) if is_inexact(z) else z for z, t in zip(outs, tangents, strict=True)]
     assert isinstance(trace, Tape)
-    parent = Value(CUSTOM, nodes, {"pull": pull, "outs": outs}, (), aval_of(0.0).dtype, at=user_line())
-    parent.saved = (parent, *xs)
-    trace.nodes.append(parent)
-    wrapped = []
-    for i, z in enumerate(outs):
-        if not floats[i]:
-            wrapped.append(z)
-            continue
-        aval = aval_of(z)
-        value = Value(PICK, (parent,), {"index": i}, aval.shape, aval.dtype)
-        value.saved = (value, parent)
-        trace.nodes.append(value)
-        wrapped.append(Traced(trace, value, z))
-    return wrapped
+    parent = Record(CUSTOM, nodes, {"pull": pull, "outs": outs}, *aval_of(0.0), user_line())
+    trace.records.append(parent)
+    return trace.picked(parent, outs)
 
 
 def _leaves_like(args: Sequence[Any], cs: Sequence[Any], name: str) -> list[Any]:

@@ -1,15 +1,15 @@
 """The backward sweep.
 
-In:  the Values of a tape in order, cotangents of some of them.
+In:  the Records of a tape in order, cotangents of some of them.
 Out: cotangents of the inputs.
-Holds: each Value is visited once, after all that use it; whatever a rule computes is carried out
-(or recorded) on the level below the tape; a cotangent may be smaller than its Value where it is
+Holds: each Record is visited once, after all that use it; whatever a rule computes is carried out
+(or recorded) on the level below the tape; a cotangent may be smaller than its value where it is
 constant along an axis, and is made whole only for a rule that needs it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from numpy.linalg import LinAlgError
@@ -18,15 +18,14 @@ from xpgrad._errors import NotDifferentiableError, at_line, message
 from xpgrad.autodiff.fitting import fitted, fitted_dtype
 from xpgrad.autodiff.pending import Pending
 from xpgrad.autodiff.slices import Slices
-from xpgrad.core import SCALAR_TYPES, Op, Value, aval_of
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import SCALAR_TYPES, Graph, Op, Value, aval_of
 from xpgrad.core.scalars import POLES, by_numpy
 from xpgrad.ops.complex import real
 from xpgrad.ops.indexing import ScatterAdd, scatter_add
 from xpgrad.ops.shape import broadcast_to, full_like
 from xpgrad.trace import debugging
 from xpgrad.trace.symbolic import Symbols
-from xpgrad.trace.tape import PICK
+from xpgrad.trace.tape import PICK, Record, recorded
 from xpgrad.trace.traced import Traced, is_symbolic
 
 # Entries from which an array is worth writing to in place of making another.
@@ -34,7 +33,7 @@ _LARGE = 1 << 12
 
 
 def pull(
-    nodes: Sequence[Value],
+    records: Sequence[Record],
     seeds: Sequence[tuple[Value, Any]],
     inputs: Sequence[Value],
     *,
@@ -45,15 +44,15 @@ def pull(
 
     Parameters
     ----------
-    nodes : sequence of Value
+    records : sequence of Record
         A tape, in the order in which it was recorded.
-    seeds : sequence of (Value, cotangent)
-        A cotangent is an array of the Value's shape, or a scalar that stands for one.
-    inputs : sequence of Value
+    seeds : sequence of (Record or Input, cotangent)
+        A cotangent is an array of the value's shape, or a scalar that stands for one.
+    inputs : sequence of Input
     like : array
         Any array on the device (and level) where the sweep is to compute.
     free : bool
-        Drop what each node keeps as soon as it has been used; the tape can be swept once.
+        Drop what each record keeps as soon as it has been used; the tape can be swept once.
 
     Returns
     -------
@@ -65,17 +64,17 @@ def pull(
     for value, g in seeds:
         sweep.add(value, g)
     found, symbolic = sweep.found, is_symbolic(like)
-    for node in reversed(nodes):
-        g = found.pop(node, None)
+    for record in reversed(records):
+        g = found.pop(record, None)
         if g is not None:
             if symbolic:  # what the graph then holds for a derivative has the line that it is the derivative of
-                with at_line(node.at):
-                    sweep.visit(node, g)
+                with at_line(record.at):
+                    sweep.visit(record, g, record in sweep.owned)
             else:
-                sweep.visit(node, g)
+                sweep.visit(record, g, record in sweep.owned)
             g = None
         if free:
-            node.saved = None
+            record.saved = ()
     return sweep.results(inputs, [g for _, g in seeds])
 
 
@@ -98,29 +97,25 @@ class _Sweep:
         self.found: dict[Value, Any] = {}
         self.owned: set[Value] = set()
 
-    def visit(self, node: Value, g: Any) -> None:
-        """Pass the cotangent of ``node`` on to its operands."""
-        op = node.op
-        assert op is not None
+    def visit(self, record: Record, g: Any, ours: bool) -> None:
+        """Pass the cotangent of ``record``, which is ``ours`` to write to or not, on to its operands."""
+        op = record.op
         if type(g) is Slices:
             g = g.settle()
-        ours = node in self.owned
         if ours:
-            self.owned.discard(node)
-            if self.postpone(op, node, g):
+            if self.postpone(op, record, g):
                 return
             if type(g) is Pending:
                 g = g.settle()
         pulls = op.pulls
         if pulls is None:
-            self.visit_other(op, node, g)
+            self.visit_other(op, record, g)
             return
         broadcasts = op.broadcasts
         as_it_is = op.is_elementwise or (op.takes_scalar and _shape(g) == ())
-        if not as_it_is and (_shape(g) != node.shape or isinstance(g, (float, int, complex))):
-            g = self.whole(g, node)
-        params, saved, inputs = node.params, node.saved, node.inputs
-        assert saved is not None
+        if not as_it_is and (_shape(g) != record.shape or isinstance(g, (float, int, complex))):
+            g = self.whole(g, record)
+        params, saved, inputs = record.params, record.saved, record.inputs
         last = len(inputs) if op.operands is None else op.operands
         while last and inputs[last - 1] is None:
             last -= 1
@@ -132,7 +127,7 @@ class _Sweep:
             rule = pulls[i]
             if rule is None:
                 raise NotDifferentiableError(
-                    message(f"{op.name}: no derivative is known in operand {i}", _got(node), at=node.at)
+                    message(f"{op.name}: no derivative is known in operand {i}", _got(record), at=record.at)
                 )
             try:
                 c = rule(g, *saved, **params) if params else rule(g, *saved)
@@ -141,35 +136,42 @@ class _Sweep:
             if c is None:
                 continue
             if debugging.nans and not self.within:
-                debugging.check(f"derivative of {op.name}", getattr(c, "g", c), at=node.at)
+                debugging.check(f"derivative of {op.name}", getattr(c, "g", c), at=record.at)
             if type(c) is ScatterAdd:
                 self._scatter(value, c)
                 continue
             if type(c) is not self.kind:
-                self.add(value, fitted(c, value, node.shape if broadcasts else None))
+                self.add(value, fitted(c, value, record.shape if broadcasts else None))
                 alone = False
                 continue
-            widened = broadcasts and node.shape != value.shape
+            widened = broadcasts and record.shape != value.shape
             if widened or c.shape != value.shape or c.dtype is not value.dtype:
-                c = fitted(c, value, node.shape if broadcasts else None)
+                c = fitted(c, value, record.shape if broadcasts else None)
             mine = (c is not g or (ours and alone and i == last - 1)) and getattr(c, "base", self) is None
             alone = False
             self.add(value, c, owned=mine and c.size >= _LARGE)
 
-    def postpone(self, op: Op, node: Value, g: Any) -> bool:
+    def run(self, graph: Graph, seeds: Iterable[tuple[Value, Any]]) -> None:
+        """Sweep a linear program, given cotangents of some of its values."""
+        for value, g in seeds:
+            self.add(value, g)
+        for node in reversed(graph.nodes):
+            g = self.found.pop(node, None)
+            if g is not None:
+                self.visit(recorded(node), g, node in self.owned)
+
+    def postpone(self, op: Op, record: Record, g: Any) -> bool:
         """Leave the products and quotients of a rule for later, where ``g`` is needed for nothing else."""
         if op.steps is None or debugging.nans:
             return False
-        active = [i for i, v in enumerate(node.inputs) if v is not None]
+        active = [(op.steps[i], v) for i, v in enumerate(record.inputs) if v is not None]
         if len(active) != 1:
             return False
-        steps, value = op.steps[active[0]], node.inputs[active[0]]
-        assert value is not None
-        assert node.saved is not None
-        if steps is None or g.shape != value.shape or node.shape != value.shape or g.dtype != value.dtype:
+        steps, value = active[0]
+        if steps is None or g.shape != value.shape or record.shape != value.shape or g.dtype != value.dtype:
             return False
         pending = g if type(g) is Pending else Pending(g)
-        if not pending.then(steps, node.saved):
+        if not pending.then(steps, record.saved):
             return False
         if value in self.found:
             self.add(value, pending.settle(), owned=True)
@@ -185,18 +187,18 @@ class _Sweep:
             g = self.found[value] = g.settle()
         return g
 
-    def visit_other(self, op: Op, node: Value, g: Any) -> None:
+    def visit_other(self, op: Op, record: Record, g: Any) -> None:
         """Pass on what no rule for each operand says: several outputs, custom rules, transposes."""
         if op is PICK:
-            outs = self.found.setdefault(node.inputs[0], {})  # type: ignore[arg-type]
-            index = node.params["index"]
+            outs = self.found.setdefault(record.inputs[0], {})  # type: ignore[arg-type]
+            index = record.params["index"]
             outs[index] = outs[index] + g if index in outs else g
-        elif "pull" in node.params:
-            self.custom(node, g)
+        elif "pull" in record.params:
+            self.custom(record, g)
         else:
             if type(g) is not dict and not (op.takes_scalar and _shape(g) == ()):
-                g = self.whole(g, node)
-            self.transpose(node, g)
+                g = self.whole(g, record)
+            self.transpose(record, g)
 
     def add(self, value: Value, c: Any, *, owned: bool = False) -> None:
         """Add ``c`` to the cotangent of ``value``, in place where one of the two is the sweep's own."""
@@ -263,41 +265,43 @@ class _Sweep:
             g = full_like(self.like, value=g, shape=(), dtype=value.dtype)
         return g
 
-    def custom(self, node: Value, parts: dict[int, Any]) -> None:
+    def custom(self, record: Record, parts: dict[int, Any]) -> None:
         """Pull back by the rule that came with the call."""
-        outs = node.params["outs"]
+        outs = record.params["outs"]
         gs = [
             self.whole(parts[k], aval_of(z)) if k in parts else full_like(z, value=0)
             for k, z in enumerate(outs)
         ]
         gs = [copied(g) for g in gs]  # the rule may write to what it is given
         with at_line(None):  # it has lines of its own
-            cs = node.params["pull"](gs)
-        for value, c in zip(node.inputs, cs, strict=True):
+            cs = record.params["pull"](gs)
+        for value, c in zip(record.inputs, cs, strict=True):
             if value is not None and c is not None:
                 c = copied(c)  # and may give back what it has saved
                 if debugging.nans:
-                    debugging.check("bwd of custom_vjp", c, at=node.at)
+                    debugging.check("bwd of custom_vjp", c, at=record.at)
                 self.add(value, fitted(c, value, None))
 
-    def transpose(self, node: Value, g: Any) -> None:
+    def transpose(self, record: Record, g: Any) -> None:
         """Pull ``g`` back through an op that states only how tangents go forward.
 
         The rule is linear in the tangents: it is run on their shapes alone, and the program that
         this records is swept backward in its turn.
         """
-        op = node.op
-        assert op is not None
-        assert node.saved is not None
+        op = record.op
         if op.push is None:
-            raise NotDifferentiableError(message(f"{op.name}: no derivative is known", _got(node), at=node.at))
+            raise NotDifferentiableError(
+                message(f"{op.name}: no derivative is known", _got(record), at=record.at)
+            )
         symbols = Symbols()
-        last = len(node.inputs) if op.operands is None else op.operands
-        ts = [None if v is None or i >= last else symbols.enter(v) for i, v in enumerate(node.inputs)]
+        last = len(record.inputs) if op.operands is None else op.operands
+        ts = [None if v is None or i >= last else symbols.enter(v) for i, v in enumerate(record.inputs)]
         try:
-            out = op.push(ts, *node.saved, **node.params)
+            out = op.push(ts, *record.saved, **record.params)
         except LinAlgError as error:
-            raise LinAlgError(message(f"derivative of {op.name}: {error}", _got(node), at=node.at)) from error
+            raise LinAlgError(
+                message(f"derivative of {op.name}: {error}", _got(record), at=record.at)
+            ) from error
         outs = out if type(out) is tuple else (out,)
         parts = g if type(g) is dict else {0: g}
         seeds = [
@@ -306,20 +310,15 @@ class _Sweep:
             if k in parts and type(o) is Traced and o._trace is symbols
         ]
         targets = [
-            (v, t._node) for v, t in zip(node.inputs, ts, strict=True) if t is not None and v is not None
+            (v, t._node) for v, t in zip(record.inputs, ts, strict=True) if t is not None and v is not None
         ]
         inner = _Sweep(self.like, within=True)
-        for value, part in seeds:
-            inner.add(value, inner.whole(part, value))
-        for linear in reversed(symbols.graph.nodes):
-            part = inner.found.pop(linear, None)
-            if part is not None:
-                inner.visit(linear, part)
+        inner.run(symbols.graph, [(value, inner.whole(part, value)) for value, part in seeds])
         for value, target in targets:
             c = inner.settled(target)
             if c is not None:
                 if debugging.nans:
-                    debugging.check(f"derivative of {op.name}", c, at=node.at)
+                    debugging.check(f"derivative of {op.name}", c, at=record.at)
                 self.add(value, c)
 
     def whole(self, g: Any, value: Any) -> Any:
@@ -364,13 +363,8 @@ def transposed(pull_: Callable[[list[Any]], list[Any]], outs: Sequence[Any], ts:
     gs = [symbols.enter(z) for z in outs]
     cs = pull_(list(gs))
     sweep = _Sweep(next((z for z in outs if hasattr(z, "shape")), 0.0))
-    for c, t in zip(cs, ts, strict=True):
-        if t is not None and type(c) is Traced and c._trace is symbols:
-            sweep.add(c._node, t)
-    for node in reversed(symbols.graph.nodes):
-        g = sweep.found.pop(node, None)
-        if g is not None:
-            sweep.visit(node, g)
+    ours = [t is not None and type(c) is Traced and c._trace is symbols for c, t in zip(cs, ts, strict=True)]
+    sweep.run(symbols.graph, [(c._node, t) for c, t, here in zip(cs, ts, ours, strict=True) if here])
     return sweep.results([g._node for g in gs], ts)
 
 
@@ -385,5 +379,6 @@ def _shape(g: Any) -> Any:
     return getattr(g, "shape", ())
 
 
-def _got(node: Value) -> dict[str, Any]:
-    return {f"operand {i}": str(operand_aval(node, i)) for i in range(len(node.inputs))}
+def _got(record: Record) -> dict[str, Any]:
+    operands = [x if v is None else v for v, x in zip(record.inputs, record.saved[1:], strict=True)]
+    return {f"operand {i}": str(aval_of(x)) for i, x in enumerate(operands)}

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from xpgrad.backends.reference import run_node
-from xpgrad.core import Value
+from xpgrad.core import Const, Input, Node, Operand, Value
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.nests import Declined, is_contraction
@@ -54,11 +54,10 @@ def placed(shape: Sequence[int], dtype: Any, strides: Sequence[int]) -> Any:
     return as_strided(np.empty(1, dtype), shape, strides)
 
 
-def check_strides(node: Value, held: Mapping[Value, Any]) -> None:
+def check_strides(node: Node, held: Mapping[Value, Any]) -> None:
     """Decline a node that reads entries which lie a fraction of an entry off: a column of records, say."""
-    assert node.saved is not None
-    for u, constant in zip(node.inputs, node.saved[1:], strict=True):
-        array: Any = constant if u is None else held.get(u)
+    for u in node.operands:
+        array: Any = u.data if isinstance(u, Const) else held.get(u)
         if any(s % array.itemsize for s in getattr(array, "strides", ())):
             raise Declined(node, "of an array whose entries are not a whole number of entries apart")
 
@@ -80,18 +79,18 @@ class Assembly:
         self,
         kernel: Callable[[Region | Straight, set[Value]], Any],
         region: Callable[[Region, str], Sequence[Any]] | None,
-        row: Callable[[Value, str], Any],
+        row: Callable[[Node, str], Any],
     ) -> None:
         self._kernel, self._region, self._row = kernel, region, row
 
     def groups(self, plan: Plan) -> list[list[Any]]:
         """The steps of the program in order, those of each step of ``plan`` together."""
         groups: list[list[Any]] = []
-        alive = set(plan.graph.outputs)
+        alive: set[Value] = set(plan.graph.outputs)
         for step in reversed(plan.steps):
             looks = _looks(step, alive)
             for node in looks:
-                alive.update(u for u in node.inputs if u is not None)
+                alive.update(node.operands)
             alive.difference_update(looks)
             if isinstance(step, Region):
                 stores = [n for n in step.tiled if n in alive and n not in looks]
@@ -100,7 +99,7 @@ class Assembly:
                 found = self._of_run(step.nodes, step.reason, alive)
             groups.append([*found, *[self._row(node, LOOKS) for node in looks]])
             for node in step.nodes:
-                alive.update(u for u in node.inputs if u is not None)
+                alive.update(node.operands)
         return groups[::-1]
 
     def _of_region(self, step: Region, alive: set[Value]) -> Sequence[Any]:
@@ -111,9 +110,9 @@ class Assembly:
                 raise
             return self._region(step, str(error))
 
-    def _of_run(self, nodes: Sequence[Value], reason: str, alive: set[Value]) -> list[Any]:
+    def _of_run(self, nodes: Sequence[Node], reason: str, alive: set[Value]) -> list[Any]:
         """Kernels for runs of nodes, and rows for those between."""
-        last = {u: k for k, n in enumerate(nodes) for u in n.inputs if u is not None}
+        last = {u: k for k, n in enumerate(nodes) for u in n.operands}
         place = {node: k for k, node in enumerate(nodes)}
         found: list[Any] = []
         waiting: list[tuple[int, int] | Any] = [(0, len(nodes))]  # what is still to be tried, the first on top
@@ -127,7 +126,7 @@ class Assembly:
                 continue
             tried = list(nodes[begin:end])
             # What is made before this part is in memory in any case; of its own, what is read after it.
-            read = {n for n in tried if n in alive or last.get(n, -1) >= end}
+            read: set[Value] = {n for n in tried if n in alive or last.get(n, -1) >= end}
             try:
                 found.append(self._kernel(Straight(tried, reason), read))
             except Declined as error:
@@ -136,22 +135,21 @@ class Assembly:
         return found
 
 
-def by_library(node: Value) -> bool:
+def by_library(node: Node) -> bool:
     """Whether the library's product can be written to a given array."""
-    assert node.op is not None
     return is_fat(node) and node.ndim == 2 and is_contraction(node)
 
 
-def line_of(nodes: Sequence[Value]) -> str | None:
+def line_of(nodes: Sequence[Node]) -> str | None:
     """The user's line, for an error in what does all of ``nodes`` at once: the first that is known."""
     return next((n.at for n in nodes if n.at), None)
 
 
-def origin(node: Value) -> Value | None:
+def origin(value: Operand) -> Input | None:
     """The input that a view looks into."""
-    while node.op is not None and node.inputs and node.inputs[0] is not None:
-        node = node.inputs[0]
-    return node if node.op is None else None
+    while isinstance(value, Node) and value.operands:
+        value = value.operands[0]
+    return value if isinstance(value, Input) else None
 
 
 def views_of_constants(plan: Plan) -> dict[Value, Any]:
@@ -163,22 +161,22 @@ def views_of_constants(plan: Plan) -> dict[Value, Any]:
     return found
 
 
-def needed(views: Sequence[Value], used: set[Any]) -> list[Value]:
+def needed(views: Sequence[Node], used: set[Any]) -> list[Node]:
     """Of ``views`` those that are used, with what they look into."""
-    found: list[Value] = []
+    found: list[Node] = []
     wanted = set(used)
     for node in reversed(views):
         if node in wanted:
             found.insert(0, node)
-            wanted.update(node.inputs)
+            wanted.update(node.operands)
     return found
 
 
-def _looks(step: Region | Straight, alive: set[Value]) -> list[Value]:
+def _looks(step: Region | Straight, alive: set[Value]) -> list[Node]:
     """The views that a step computes for others, with the views that they look through."""
-    found: list[Value] = []
+    found: list[Node] = []
     for node in reversed(step.nodes):
-        through = any(node in later.inputs for later in found)
-        if is_view(node) and node.inputs[0] is not None and (node in alive or through):
+        through = any(node in later.operands for later in found)
+        if is_view(node) and not isinstance(node.operands[0], Const) and (node in alive or through):
             found.insert(0, node)
     return found

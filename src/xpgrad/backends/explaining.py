@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
-from xpgrad.core import Graph, Value
+from xpgrad.core import Const, Graph, Node, Operand, Value
 from xpgrad.core.show import show
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.plan import Step
@@ -112,35 +112,31 @@ def _tiles(region: Region) -> str:
 
 def _reads(plan: Plan, region: Region) -> list[str]:
     """What a loop reads tile by tile, in words."""
-    inputs = {v: f"input {i}" for i, v in enumerate(plan.graph.inputs)}
-    root: dict[Value, Value | None] = {}
+    inputs: dict[Value, str] = {v: f"input {i}" for i, v in enumerate(plan.graph.inputs)}
+    root: dict[Value, Operand] = {}
     for view in plan.views:
-        source = view.inputs[0]
-        root[view] = source if source is None else root.get(source, source)
-    found: dict[Any, str] = {}
+        (source,) = view.operands
+        root[view] = root.get(source, source)
+    found: dict[Value, str] = {}
     for node in region.nodes:
-        for i, u in enumerate(node.inputs):
+        for i, u in enumerate(node.operands):
             if u in region.tiled or region.label not in plan.axes.operand_labels(node, i):
                 continue
-            base = u if u is None else root.get(u, u)
-            if base is None:
-                assert node.saved is not None
-                x: Any = node.saved[i + 1] if u is None else u
-                name = f"a constant {x.dtype}[{', '.join(map(str, x.shape))}]"
-                found[id(x)] = name
+            base = root.get(u, u)
+            if isinstance(base, Const):
+                found[u] = f"a constant {u.aval}"
             else:
                 found[base] = f"{inputs.get(base, 'a stored value')} {base.aval}"
     return list(found.values())
 
 
-def _what(node: Value) -> str:
-    assert node.op is not None
+def _what(node: Node) -> str:
     return f"{node.op.name} {node.aval}" + (f" at {node.at}" if node.at else "")
 
 
-def names_of(nodes: Sequence[Value]) -> str:
+def names_of(nodes: Sequence[Node]) -> str:
     """The ops of ``nodes``."""
-    return ", ".join(n.op.name for n in nodes if n.op is not None)
+    return ", ".join(n.op.name for n in nodes)
 
 
 def told(fresh: bool) -> str:

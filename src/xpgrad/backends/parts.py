@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Node
 from xpgrad.ops.indexing import ARRAY
 from xpgrad.plan.axes import Axes
 from xpgrad.plan.relations import basic_axes
@@ -56,10 +55,9 @@ def summed(parts: Any, lost: Any) -> Any:
         return np.where(np.isfinite(total) & ~np.isnan(more), total + more, total)
 
 
-def part_params(node: Value, axis: int | None) -> Callable[[int], Params]:
+def part_params(node: Node, axis: int | None) -> Callable[[int], Params]:
     """The parameters of ``node`` for a part of ``n`` entries along output axis ``axis``."""
     params = dict(node.params)
-    assert node.op is not None
     name = node.op.name
     if axis is None:
         return lambda n: params
@@ -80,10 +78,10 @@ def _parts(index: Any) -> tuple[Any, ...]:
     return index if type(index) is tuple else (index,)
 
 
-def _open(node: Value, axis: int, updates: bool) -> tuple[Any, ...]:
+def _open(node: Node, axis: int, updates: bool) -> tuple[Any, ...]:
     """The index with ``slice(None)`` on the cut axis, whatever the bounds that it spelled out."""
     index = node.params["index"]
-    shape = operand_aval(node, 0).shape
+    shape = node.operands[0].shape
     cut = axis if updates else next(a for k, a, *_ in basic_axes(shape, index) if k == axis)
     parts: list[Any] = []
     a = 0
@@ -104,34 +102,29 @@ def _open(node: Value, axis: int, updates: bool) -> tuple[Any, ...]:
     return tuple(parts)
 
 
-class Operand:
-    """Where a node of a loop finds one operand.
+class TiledOperand:
+    """Where a node of a loop over tiles finds one operand.
 
     Attributes
     ----------
-    value : Value or None
-        None for a constant.
-    constant : array or scalar
+    value : Input, Node or Const
     axis : int or None
         The axis that is cut; None: the operand is read whole.
     counts : bool
         The operand is ``arange`` along the axis, of which a tile takes as many from 0.
     """
 
-    __slots__ = ("axis", "constant", "counts", "value")
+    __slots__ = ("axis", "counts", "value")
 
-    def __init__(self, node: Value, i: int, axes: Axes, label: int) -> None:
-        self.value = node.inputs[i]
-        assert node.saved is not None
-        self.constant = node.saved[i + 1] if self.value is None else None
+    def __init__(self, node: Node, i: int, axes: Axes, label: int) -> None:
+        self.value = node.operands[i]
         labels = axes.operand_labels(node, i)
         self.axis = labels.index(label) if label in labels else None
-        assert node.op is not None
         self.counts = (
             self.axis is not None
             and node.op.name in ("getitem", "scatter_add")
             and i == 1
-            and len(node.inputs) == 3
+            and len(node.operands) == 3
         )
 
     def part(self, whole: Any, begin: int, end: int) -> Any:

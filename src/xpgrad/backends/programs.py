@@ -24,7 +24,7 @@ from xpgrad.backends.cpu.pool import thread_count
 from xpgrad.backends.explaining import NOTHING, UNWRITTEN, describe_step, explain
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.reference import run_node
-from xpgrad.core import SCALAR_TYPES, Graph, Value
+from xpgrad.core import SCALAR_TYPES, Const, Graph, Node, Value
 from xpgrad.devices import device_of, free_memory
 from xpgrad.plan import Plan, Target, make_plan
 
@@ -170,8 +170,8 @@ def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: 
     hosts = {v for v, x in zip(graph.inputs, arrays, strict=True) if x.ndim and not device.is_here(x)}
     whole: dict[Value, str] = {}
     target = _target.get() or Target(cache=1 << 20)
-    arguments = dict(zip(graph.inputs, arrays, strict=True))
-    layouts = {v: layout_of(x) for v, x in arguments.items()}
+    arguments: dict[Value, Any] = dict(zip(graph.inputs, arrays, strict=True))
+    layouts: dict[Value, Any] = {v: layout_of(x) for v, x in arguments.items()}
     with device.working():
         while True:
             held = dict(layouts)
@@ -186,11 +186,9 @@ def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: 
 def _constants(graph: Graph) -> Iterator[Any]:
     """What the function closes over, and numbers; no index arrays, which a GPU takes from the host."""
     for node in graph.nodes:
-        assert node.op is not None
-        assert node.saved is not None
-        for k, (u, x) in enumerate(zip(node.inputs, node.saved[1:], strict=True)):
-            if u is None and not (k and node.op.host_indices):
-                yield x
+        for k, u in enumerate(node.operands):
+            if isinstance(u, Const) and not (k and node.op.host_indices):
+                yield u.data
 
 
 class Cuda:
@@ -231,11 +229,9 @@ class Kernels:
 def viewable(held: dict[Value, Any]) -> Any:
     """Whether a reshape of an input is a view, tried on its layout; what is one is added to ``held``."""
 
-    def is_viewable(node: Value) -> bool:
-        assert node.op is not None
-        assert node.saved is not None
-        source = node.inputs[0]
-        x = held[source] if source is not None else layout_of(np.asarray(node.saved[1]))
+    def is_viewable(node: Node) -> bool:
+        (source,) = node.operands
+        x = layout_of(np.asarray(source.data)) if isinstance(source, Const) else held[source]
         if node.op.name == "reshape":
             try:
                 held[node] = _reshaped(x, node.shape)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.core import Graph, Value, operands_of
+from xpgrad.core import Graph, Node, Value, operands_of
 from xpgrad.trace.carrying import carry_out
 from xpgrad.trace.tape import PICK
 
@@ -27,12 +27,11 @@ def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     return [env[value] for value in graph.outputs]
 
 
-def run_node(node: Value, known: Mapping[Value, Any]) -> Any:
+def run_node(node: Node, known: Mapping[Value, Any]) -> Any:
     """Evaluate one node, given what its operands are."""
-    assert node.op is not None
     # What a kernel has made of a Python scalar is an array, whose dtype would not give way.
     xs = [
-        x.item() if u is not None and u.weak and isinstance(x, (np.ndarray, np.generic)) else x
-        for u, x in zip(node.inputs, operands_of(node, known), strict=True)
+        x.item() if u.weak and isinstance(x, (np.ndarray, np.generic)) else x
+        for u, x in zip(node.operands, operands_of(node, known), strict=True)
     ]
     return xs[0][node.params["index"]] if node.op is PICK else carry_out(node.op, xs, node.params)

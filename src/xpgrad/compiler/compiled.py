@@ -28,7 +28,7 @@ from xpgrad.compiler.pickling import copied, found_by_name, picklable
 from xpgrad.compiler.requirements import Requirements
 from xpgrad.compiler.specialization import Specialization
 from xpgrad.compiler.surroundings import Surroundings, used_within
-from xpgrad.core import Graph
+from xpgrad.core import Const, Graph
 from xpgrad.devices import device_of, resolve, to_device
 from xpgrad.devices.door import is_array, is_data
 from xpgrad.passes import run_passes
@@ -365,7 +365,7 @@ def _count_of_first(structure: Any, traced: Sequence[bool]) -> int:
 
 def _is_reached(graph: Graph, rebuild: Fun) -> bool:
     """Whether an array of an enclosing trace is among the constants of the graph, or its results."""
-    constants = [x for node in graph.nodes for x in (node.saved or ())[1:]]
+    constants = [u.data for node in graph.nodes for u in node.operands if isinstance(u, Const)]
     results = flatten(rebuild([None] * len(graph.outputs)))[0]
     return any(type(x) is Traced for x in (*constants, *results))
 

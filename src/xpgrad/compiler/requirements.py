@@ -13,7 +13,7 @@ import numpy as np
 
 from xpgrad._errors import DataError, message
 from xpgrad.backends import programs, reference
-from xpgrad.core import Graph
+from xpgrad.core import Graph, Node
 from xpgrad.devices import asnumpy
 from xpgrad.passes import run_passes
 from xpgrad.passes.requirements import asked
@@ -52,5 +52,6 @@ class Requirements:
         with np.errstate(all="ignore"):
             reference.run(self._demands, asnumpy(list(arrays)))
         # By a rounding, node by node it holds.
-        node = next(x for x, held in zip(self._demands.outputs, holds, strict=True) if not held)
+        outputs = zip(self._demands.outputs, holds, strict=True)
+        node = next(x for x, held in outputs if isinstance(x, Node) and not held)
         raise DataError(message(node.params["rule"], at=node.at))

@@ -1,7 +1,7 @@
-"""The nouns that every stage shares: Aval, Op, Value, Graph. Knows no arrays and no backend."""
+"""The nouns that every stage shares: Aval, Op, Input, Node, Const, Graph. Knows no arrays and no backend."""
 
 from xpgrad.core.aval import Aval, aval_of, is_inexact
-from xpgrad.core.graph import Graph, Value, operands_of, verify
+from xpgrad.core.graph import Const, Graph, Input, Node, Operand, Value, operands_of, verify
 from xpgrad.core.op import OPS, SCALAR_TYPES, Carrier, Op, carrier_of, register_carrier
 from xpgrad.core.show import show
 
@@ -10,8 +10,12 @@ __all__ = [
     "SCALAR_TYPES",
     "Aval",
     "Carrier",
+    "Const",
     "Graph",
+    "Input",
+    "Node",
     "Op",
+    "Operand",
     "Value",
     "aval_of",
     "carrier_of",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from itertools import count, product
 from string import ascii_lowercase
-from typing import Any
 
 from xpgrad._errors import describe
-from xpgrad.core.graph import Graph, Value
+from xpgrad.core.graph import Const, Graph, Node, Operand, Value
 
 
 def show(graph: Graph) -> str:
@@ -22,8 +21,7 @@ def show(graph: Graph) -> str:
     names = names_of(graph)
     lines = [f"in   {names[value]}  {value.aval}" for value in graph.inputs]
     for node in graph.nodes:
-        operands = [operand_text(names, node, i) for i in range(len(node.inputs))]
-        assert node.op is not None
+        operands = [operand_text(names, u) for u in node.operands]
         lines.append(f"{names[node]} = {node.op.name}({', '.join(operands + params_text(node))})  {node.aval}")
     lines.append(f"out  {', '.join(names[v] for v in graph.outputs)}")
     return "\n".join(lines)
@@ -35,16 +33,13 @@ def names_of(graph: Graph) -> dict[Value, str]:
     return dict(zip((*graph.inputs, *graph.nodes), fresh, strict=False))
 
 
-def operand_text(names: dict[Value, str], node: Value, i: int) -> str:
-    """Operand ``i`` of ``node``: its name, or what is known of the constant."""
-    value = node.inputs[i]
-    if value is not None:
-        return names[value]
-    assert node.saved is not None
-    constant: Any = node.saved[i + 1]
-    return repr(constant) if isinstance(constant, (bool, int, float, complex)) else describe(constant)
+def operand_text(names: dict[Value, str], u: Operand) -> str:
+    """An operand: its name, or what is known of the constant."""
+    if not isinstance(u, Const):
+        return names[u]
+    return repr(u.data) if isinstance(u.data, (bool, int, float, complex)) else describe(u.data)
 
 
-def params_text(node: Value) -> list[str]:
+def params_text(node: Node) -> list[str]:
     """The parameters of ``node`` as keywords."""
     return [f"{k}={v}" for k, v in node.params.items()]

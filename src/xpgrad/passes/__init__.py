@@ -3,7 +3,7 @@
 In:  a verified Graph, as it was traced.
 Out: a Graph with the same inputs and as many outputs, of the same shapes and dtypes.
 Holds: a pass is a pure function; `verify` holds after each. An output may be an input itself, or
-another output; it is always a Value. Constants are passed on by reference, never copied.
+another output; it is never a constant. Constants are passed on by reference, never copied.
 """
 
 from __future__ import annotations

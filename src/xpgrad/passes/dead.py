@@ -18,7 +18,7 @@ def dead(graph: Graph, note: Note = silent) -> Graph:
     needed: set[Value] = set(graph.outputs)
     for node in reversed(graph.nodes):
         if node in needed:
-            needed.update(value for value in node.inputs if value is not None)
+            needed.update(node.operands)
     r = Rewriting(graph, share=False)
     for node in graph.nodes:
         if node in needed:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import XpgradError
-from xpgrad.core import SCALAR_TYPES, Graph, Value, aval_of
+from xpgrad.core import SCALAR_TYPES, Const, Graph, Node, Operand, aval_of
 from xpgrad.ops.shape import full_like
-from xpgrad.passes.matching import is_scalar, number
+from xpgrad.passes.matching import number
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
 from xpgrad.trace.carrying import LIBRARY_ERRORS
 
@@ -33,20 +33,21 @@ def fold(graph: Graph, note: Note = silent) -> Graph:
     return rewrite(graph, _folded, note, share=False)
 
 
-def _folded(r: Rewriting, node: Value, operands: list[Any]) -> Any:
+def _folded(r: Rewriting, node: Node, operands: list[Operand]) -> Any:
     op = node.op
-    assert op is not None
-    if op is full_like and node.shape == () and is_scalar(node.params["value"]):
+    if op is full_like and node.shape == () and isinstance(node.params["value"], SCALAR_TYPES):
         return node.dtype.type(node.params["value"])
-    if not all(isinstance(x, (np.ndarray, *SCALAR_TYPES)) for x in operands) or op.kind in ("pick", "custom"):
+    data = [u.data for u in operands if isinstance(u, Const)]
+    known = len(data) == len(operands) and all(isinstance(x, (np.ndarray, *SCALAR_TYPES)) for x in data)
+    if not known or op.kind in ("pick", "custom"):
         return None
-    if node.size > max([_SMALL, *[aval_of(x).size for x in operands]]) or node.weak:
+    if node.size > max([_SMALL, *[u.size for u in operands]]) or node.weak:
         return None
-    if type(op.shape(*[aval_of(x) for x in operands], **node.params)) is tuple:
+    if type(op.shape(*[u.aval for u in operands], **node.params)) is tuple:
         return None
     try:
         with np.errstate(all="ignore"):
-            found = op(*operands, **node.params)
+            found = op(*data, **node.params)
     except _FAILURES:
         return None
     if getattr(found, "shape", ()) != node.shape or type(found) not in (np.ndarray, *_known(found)):

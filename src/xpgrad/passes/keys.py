@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.core import Op, Value
+from xpgrad.core import Const, Op, Operand
 from xpgrad.trace.traced import Traced
 
 
-def key_of(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Hashable:
+def key_of(op: Op, operands: Sequence[Operand], params: Mapping[str, Any]) -> Hashable:
     """Equal for nodes that compute the same."""
     return (
         op,
-        tuple([x if type(x) is Value else _key(x) for x in operands]),
+        tuple([_key(x.data) if isinstance(x, Const) else x for x in operands]),
         tuple([(name, _key(x)) for name, x in sorted(params.items())]) if params else (),
     )
 

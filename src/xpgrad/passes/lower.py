@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xpgrad.core import Graph, Value
+from xpgrad.core import Graph, Node
 from xpgrad.passes.lower_contractions import CONTRACTIONS
 from xpgrad.passes.lower_kin import KIN, kin_of, kin_rule
 from xpgrad.passes.lower_pointwise import POINTWISE
@@ -27,8 +27,7 @@ def lower(graph: Graph, note: Note = silent) -> Graph:
     """The pass."""
     kin = kin_rule(kin_of(graph))
 
-    def lowered(r: Rewriting, node: Value, operands: list[Any]) -> Any:
-        assert node.op is not None
+    def lowered(r: Rewriting, node: Node, operands: list[Any]) -> Any:
         new = kin(r, node, operands) if node.op in KIN else None
         rule = _RULES.get(node.op)
         new = new if new is not None or rule is None else rule(r, node, operands)

@@ -12,22 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xpgrad.core import Op, Value
+from xpgrad.core import Node, Op
 from xpgrad.ops import contraction as con
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops.shape import reshape, transpose
 from xpgrad.passes.rewriting import Rewriting
 
-Rule = Callable[[Rewriting, Value, list[Any]], Any]
+Rule = Callable[[Rewriting, Node, list[Any]], Any]
 
 
-def _matmul(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _matmul(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     x, y = xs
     return r.emit(con.dot, x, y) if max(len(x.shape), len(y.shape)) <= 2 else None
 
 
-def _einsum(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _einsum(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     left, output = node.params["subscripts"].split("->")
     terms = left.split(",")
     if any(len(set(t)) < len(t) for t in (*terms, output)):
@@ -44,13 +44,8 @@ def _sizes_agree(xs: list[Any], terms: list[str]) -> bool:
     return all(
         sizes.setdefault(letter, n) == n
         for term, x in zip(terms, xs, strict=True)
-        for letter, n in zip(term, _shape(x), strict=True)
+        for letter, n in zip(term, x.shape, strict=True)
     )
-
-
-def _shape(x: Any) -> tuple[int, ...]:
-    """A Python scalar has none of its own."""
-    return tuple(getattr(x, "shape", ()))
 
 
 def _one(r: Rewriting, x: Any, term: str, output: str) -> Any:
@@ -68,7 +63,7 @@ def _ordered(r: Rewriting, x: Any, have: str, want: str) -> Any:
     return x if have == want else r.emit(transpose, x, axes=tuple(have.index(c) for c in want))
 
 
-def _two(r: Rewriting, node: Value, x: Any, y: Any, a: str, b: str, output: str) -> Any:
+def _two(r: Rewriting, node: Node, x: Any, y: Any, a: str, b: str, output: str) -> Any:
     shared = [c for c in a if c in b]
     contracted = [c for c in shared if c not in output]
     stacked = [c for c in shared if c in output]

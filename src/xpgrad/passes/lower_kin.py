@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xpgrad.core import Graph, Value
+from xpgrad.core import Graph, Node, Value
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import special as sp
@@ -22,7 +22,7 @@ from xpgrad.passes.matching import is_real, negated
 from xpgrad.passes.rewriting import Rewriting
 
 KIN = (sp.expit, sp.softplus, sp.log_expit)
-Rule = Callable[[Rewriting, Value, list[Any]], Any]
+Rule = Callable[[Rewriting, Node, list[Any]], Any]
 
 
 def kin_of(graph: Graph) -> set[Value]:
@@ -36,9 +36,8 @@ def kin_of(graph: Graph) -> set[Value]:
     return {base for base, found in seen.items() if len(found) > 1}
 
 
-def _base(node: Value) -> tuple[Any, int]:
-    assert node.saved is not None
-    x = node.saved[1]
+def _base(node: Node) -> tuple[Any, int]:
+    (x,) = node.operands
     if not is_real(x) or x.dtype != node.dtype:
         return None, 1
     inner = negated(x)
@@ -48,7 +47,7 @@ def _base(node: Value) -> tuple[Any, int]:
 def kin_rule(shared: set[Value]) -> Rule:
     """The rule for nodes of `KIN`, given what `kin_of` found."""
 
-    def rule(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    def rule(r: Rewriting, node: Node, xs: list[Any]) -> Any:
         base, sign = _base(node)
         if base is None or base not in shared:
             return None

@@ -12,26 +12,27 @@ from math import log as ln
 from math import pi
 from typing import Any
 
-from xpgrad.core import Op, Value
+from xpgrad.core import Const, Node, Op
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import special as sp
 from xpgrad.ops.shape import astype
+from xpgrad.passes.matching import number
 from xpgrad.passes.rewriting import Rewriting
 
-Rule = Callable[[Rewriting, Value, list[Any]], Any]
+Rule = Callable[[Rewriting, Node, list[Any]], Any]
 
 
-def _float(r: Rewriting, x: Any, node: Value) -> Any:
+def _float(r: Rewriting, x: Any, node: Node) -> Any:
     """``x`` in the dtype of the node; a scalar promotes as it did."""
-    return r.emit(astype, x, dtype=node.dtype) if type(x) is Value and x.dtype != node.dtype else x
+    return x if isinstance(x, Const) or x.dtype == node.dtype else r.emit(astype, x, dtype=node.dtype)
 
 
 def _scaled(factor: float) -> Rule:
     return lambda r, node, xs: r.emit(ew.multiply, _float(r, xs[0], node), factor)
 
 
-def _log_expit(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _log_expit(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     x = _float(r, xs[0], node)
     return r.emit(ew.negative, r.emit(sp.softplus, r.emit(ew.negative, x)))
 
@@ -39,7 +40,7 @@ def _log_expit(r: Rewriting, node: Value, xs: list[Any]) -> Any:
 def _times_log(log: Op) -> Rule:
     """``x log(y)``, 0 where x is 0 and y a number."""
 
-    def rule(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+    def rule(r: Rewriting, node: Node, xs: list[Any]) -> Any:
         x, y = (_float(r, v, node) for v in xs)
         nothing = r.emit(ew.logical_and, r.emit(ew.equal, x, 0.0), r.emit(ew.equal, y, y))
         return r.emit(ew.where, nothing, 0.0, r.emit(ew.multiply, x, r.emit(log, y)))
@@ -47,34 +48,34 @@ def _times_log(log: Op) -> Rule:
     return rule
 
 
-def _entr(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _entr(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     x = _float(r, xs[0], node)
     inside = r.emit(ew.multiply, r.emit(ew.negative, x), r.emit(ew.log, x))
     out = r.emit(ew.where, r.emit(ew.less, x, 0.0), float("-inf"), inside)
     return r.emit(ew.where, r.emit(ew.equal, x, 0.0), 0.0, out)
 
 
-def _logaddexp(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _logaddexp(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     """Where both are the same infinity their difference is NaN: the sum is then that infinity."""
     x, y = (_float(r, v, node) for v in xs)
     apart = r.emit(ew.negative, r.emit(cx.absolute, r.emit(ew.subtract, x, y)))
     far = r.emit(ew.add, r.emit(ew.maximum, x, y), r.emit(ew.log1p, r.emit(ew.exp, apart)))
-    same = y if isinstance(x, (int, float)) else x  # of a Python number the sum would have a dtype of its own
+    same = y if isinstance(x, Const) and x.weak else x  # of a Python number the sum has a dtype of its own
     return r.emit(ew.where, r.emit(ew.equal, x, y), r.emit(ew.add, same, ln(2)), far)
 
 
-def _clip(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _clip(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     """A zero keeps its sign beside a bound of 0, which `maximum` and `minimum` leave open."""
     z, lo, hi = xs
     for bound, beyond, nearest in ((lo, ew.less, ew.maximum), (hi, ew.greater, ew.minimum)):
-        if isinstance(bound, (int, float)) and bound == 0:
+        if isinstance(bound, Const) and number(bound) == 0:
             z = r.emit(ew.where, r.emit(beyond, z, bound), bound, z)
         else:
             z = r.emit(nearest, z, bound)
     return z
 
 
-def _fabs(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _fabs(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     return r.emit(cx.absolute, _float(r, xs[0], node))
 
 

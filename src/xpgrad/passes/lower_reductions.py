@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.core import Op, Value
+from xpgrad.core import Node, Op
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops import special as sp
 from xpgrad.ops.shape import astype, reshape
 from xpgrad.passes.rewriting import Rewriting
 
-Rule = Callable[[Rewriting, Value, list[Any]], Any]
+Rule = Callable[[Rewriting, Node, list[Any]], Any]
 
 
-def _mean(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _mean(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     """In the dtype that NumPy adds up in: float64 for integers, float32 for float16."""
     (x,) = xs
     axes = red.axes_of("mean", x, node.params.get("axis"))
@@ -38,9 +38,8 @@ def _mean(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return r.emit(ew.divide, total, float(n))  # rounded once, as NumPy does it
 
 
-def _shifted(r: Rewriting, node: Value, xs: list[Any]) -> tuple[Any, Any, Any, Any]:
+def _shifted(r: Rewriting, node: Node, xs: list[Any]) -> tuple[Any, Any, Any, Any]:
     """``top``, ``z``, ``e`` and ``s`` as above."""
-    assert node.op is not None
     (x,) = xs
     if x.dtype != node.dtype:
         x = r.emit(astype, x, dtype=node.dtype)
@@ -53,23 +52,23 @@ def _shifted(r: Rewriting, node: Value, xs: list[Any]) -> tuple[Any, Any, Any, A
     return top, z, e, r.emit(red.sum, e, axis=axes, keepdims=True)
 
 
-def _softmax(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _softmax(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     _, _, e, s = _shifted(r, node, xs)
     return r.emit(ew.divide, e, s)
 
 
-def _softmax_or_zero(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _softmax_or_zero(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     _, _, e, s = _shifted(r, node, xs)
     return r.emit(ew.divide, e, r.emit(ew.where, r.emit(ew.equal, s, 0.0), 1.0, s))
 
 
-def _logsumexp(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _logsumexp(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     top, _, _, s = _shifted(r, node, xs)
     found = r.emit(ew.add, r.emit(ew.log, s), top)
     return found if node.params.get("keepdims", False) else r.emit(reshape, found, shape=node.shape)
 
 
-def _log_softmax(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _log_softmax(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     _, z, _, s = _shifted(r, node, xs)
     return r.emit(ew.subtract, z, r.emit(ew.log, s))
 

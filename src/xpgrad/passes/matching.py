@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.core import SCALAR_TYPES, Op, Value
+from xpgrad.core import Const, Input, Node, Op, Operand
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops.shape import broadcast_to, full_like
@@ -14,10 +14,7 @@ from xpgrad.ops.shape import broadcast_to, full_like
 
 def of(x: Any, *ops: Op) -> Any:
     """The operands of ``x`` if it is a node of one of ``ops``, else None."""
-    if type(x) is not Value or x.op not in ops:
-        return None
-    assert x.saved is not None
-    return x.saved[1:]
+    return x.operands if isinstance(x, Node) and x.op in ops else None
 
 
 def number(x: Any) -> Any:
@@ -25,32 +22,27 @@ def number(x: Any) -> Any:
 
     A Python or NumPy scalar, or such a one spread over a shape. Not a 0-d array: it can be written to.
     """
-    while type(x) is Value and x.op is broadcast_to:
-        assert x.saved is not None
-        x = x.saved[1]
-    if type(x) is Value:
+    while isinstance(x, Node) and x.op is broadcast_to:
+        x = x.operands[0]
+    if isinstance(x, Node):
         if x.op is not full_like:
             return None
         filled = x.params["value"]
         return None if number(filled) is None or x.dtype.kind not in "iuf" else x.dtype.type(filled).item()
+    x = x.data if isinstance(x, Const) else x
     if type(x) in (int, float):
         return x
     return x.item() if isinstance(x, (np.integer, np.floating)) else None
 
 
-def is_scalar(x: Any) -> bool:
-    """Whether ``x`` is a constant number, known here and now."""
-    return isinstance(x, SCALAR_TYPES)
-
-
 def is_real(x: Any) -> bool:
-    """Whether ``x`` is a Value of floats."""
-    return type(x) is Value and x.dtype.kind == "f"
+    """Whether ``x`` is an input or a node, of floats."""
+    return isinstance(x, (Input, Node)) and x.dtype.kind == "f"
 
 
-def unchanged(x: Any, node: Value) -> bool:
-    """Whether ``x`` can stand for ``node`` as it is."""
-    return type(x) is Value and x.aval == node.aval
+def unchanged(x: Operand, node: Node) -> bool:
+    """Whether ``x``, an input or a node, can stand for ``node`` as it is."""
+    return not isinstance(x, Const) and x.aval == node.aval
 
 
 def negated(x: Any) -> Any:
@@ -66,24 +58,23 @@ def negated(x: Any) -> Any:
     return None
 
 
-def signed(x: Any) -> bool:
-    """Whether ``x`` is a scalar that is as good as its negative: a float, or an integer but 0."""
-    return isinstance(x, (float, np.floating)) or (type(x) is int and x != 0)
+def flipped(x: Operand) -> Any:
+    """``-x``, if ``x`` is a scalar that is as good as its negative: a float, or an integer but 0; else None."""
+    c = x.data if isinstance(x, Const) else None
+    return -c if isinstance(c, (float, np.floating)) or (type(c) is int and c != 0) else None
 
 
-def axes(x: Value) -> tuple[int, ...]:
+def axes(x: Node) -> tuple[int, ...]:
     """The axes that a reduction or a softmax goes over, sorted."""
-    assert x.op is not None
-    assert x.saved is not None
-    return red.axes_of(x.op.name, x.saved[1], x.params.get("axis"), scalars=True)
+    return red.axes_of(x.op.name, x.operands[0], x.params.get("axis"), scalars=True)
 
 
-def keeps(x: Value) -> bool:
+def keeps(x: Node) -> bool:
     """Whether a reduction keeps its axes."""
     return bool(x.params.get("keepdims", False))
 
 
-def takes_all(x: Value, index: Any) -> bool:
+def takes_all(x: Operand, index: Any) -> bool:
     """Whether an index leaves nothing out and nothing turned round: whole slices and new axes."""
     parts = index if type(index) is tuple else (index,)
     given = sum(part is not None and part is not Ellipsis for part in parts)

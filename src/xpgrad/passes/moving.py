@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.core import Op, Value
+from xpgrad.core import Const, Node, Op
 from xpgrad.ops import indexing as ix
 from xpgrad.ops import reductions as red
 from xpgrad.ops import shape as sh
@@ -23,14 +23,14 @@ from xpgrad.ops import special as sp
 from xpgrad.passes.matching import of, takes_all, unchanged
 from xpgrad.passes.rewriting import Rewriting
 
-Rule = Callable[[Rewriting, Value, list[Any]], Any]
+Rule = Callable[[Rewriting, Node, list[Any]], Any]
 
 
-def _reshape(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _reshape(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     return _reshaped(r, node, xs[0])
 
 
-def _reshaped(r: Rewriting, node: Value, x: Any) -> Any:
+def _reshaped(r: Rewriting, node: Node, x: Any) -> Any:
     """``x`` in the shape of ``node``, its entries in the order that they have."""
     found = of(x, sh.reshape)
     if found is not None:
@@ -38,7 +38,7 @@ def _reshaped(r: Rewriting, node: Value, x: Any) -> Any:
     return x if unchanged(x, node) else r.emit(sh.reshape, x, shape=node.shape)
 
 
-def _transpose(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _transpose(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     (x,) = xs
     axes = node.params["axes"]
     found = of(x, sh.transpose)
@@ -53,7 +53,7 @@ def _in_order(axes: Any) -> bool:
     return tuple(axes) == tuple(range(len(axes)))
 
 
-def _broadcast_to(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _broadcast_to(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     (x,) = xs
     if unchanged(x, node):
         return x
@@ -61,7 +61,7 @@ def _broadcast_to(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return None if found is None else r.emit(sh.broadcast_to, found[0], shape=node.shape)
 
 
-def _astype(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _astype(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     (x,) = xs
     if unchanged(x, node):
         return x
@@ -71,19 +71,19 @@ def _astype(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return None
 
 
-def _getitem(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _getitem(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     """All of it, or an axis of length 1 more or less."""
     x = xs[0]
-    if len(xs) > 1 or type(x) is not Value:
+    if len(xs) > 1 or isinstance(x, Const):
         return None
     return _reshaped(r, node, x) if takes_all(x, node.params["index"]) else None
 
 
-def _index_update(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _index_update(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     """A write to all of an array leaves nothing of it."""
     x, v = xs[:2]
     index = node.params["index"]
-    if len(xs) > 2 or type(x) is not Value or type(v) is not Value or not takes_all(x, index):
+    if len(xs) > 2 or isinstance(x, Const) or isinstance(v, Const) or not takes_all(x, index):
         return None
     parts = index if type(index) is tuple else (index,)
     if any(part is not Ellipsis and type(part) is not slice for part in parts) or v.ndim > x.ndim:
@@ -94,8 +94,7 @@ def _index_update(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return v if v.shape == node.shape else r.emit(sh.broadcast_to, v, shape=node.shape)
 
 
-def _reduction(r: Rewriting, node: Value, xs: list[Any]) -> Any:
-    assert node.op is not None
+def _reduction(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     (x,) = xs
     axes = red.axes_of(node.op.name, x, node.params.get("axis"), scalars=True)
     if node.params.get("axis") == axes and "keepdims" in node.params:
@@ -103,14 +102,13 @@ def _reduction(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return r.emit(node.op, x, axis=axes, keepdims=bool(node.params.get("keepdims", False)))
 
 
-def _along(r: Rewriting, node: Value, xs: list[Any]) -> Any:
-    assert node.op is not None
+def _along(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     (x,) = xs
     axes = red.axes_of(node.op.name, x, node.params.get("axis"))
     return None if node.params.get("axis") == axes else r.emit(node.op, x, axis=axes)
 
 
-def itself(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def itself(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     """A node that leaves its operand as it is."""
     return xs[0] if unchanged(xs[0], node) else None
 

@@ -117,13 +117,11 @@ def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     """Carry ``graph`` out op by op; its ops are recorded by whatever trace ``inputs`` are on."""
     known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.nodes:
-        assert node.op is not None
         xs = operands_of(node, known)
         if node.op is PICK:
             known[node] = xs[0][node.params["index"]]
         elif node.op is CUSTOM:
-            args = unflatten(node.params["structure"], xs)
-            known[node] = flatten(node.params["call"](*args))[0]
+            known[node] = node.params["call"](*xs)
         else:
             with at_line(node.at):
                 known[node] = node.op(*xs, **node.params)

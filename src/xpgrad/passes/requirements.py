@@ -11,10 +11,10 @@ Holds: no node of the first graph demands anything.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from xpgrad.core import Graph, Value
+from xpgrad.core import Graph, Node, Value
 from xpgrad.ops import reductions as red
 from xpgrad.ops.requirements import require
 from xpgrad.passes.cse import cse
@@ -45,9 +45,9 @@ def separated(graph: Graph, fixed_from: int | None = None) -> Separated:
     if not any(node.op is require for node in graph.nodes):
         return Separated(graph, _demands(graph, []), _demands(graph, []))
     graph = cse(graph)  # a loss that is traced for its value and for its gradient demands the same twice
-    varies = set(graph.inputs[:fixed_from])
+    varies: set[Value] = set(graph.inputs[:fixed_from])
     for node in graph.nodes:
-        if any(value in varies for value in node.inputs):
+        if any(value in varies for value in node.operands):
             varies.add(node)
     demands = [node for node in graph.nodes if node.op is require]
     each_call = [node for node in demands if fixed_from is None or node in varies]
@@ -62,9 +62,9 @@ def asked(demands: Graph) -> Graph:
     return dead(graph)
 
 
-def _demands(graph: Graph, nodes: list[Value]) -> Graph:
+def _demands(graph: Graph, nodes: Sequence[Node]) -> Graph:
     alone = Graph()
-    alone.inputs, alone.nodes, alone.outputs = graph.inputs, graph.nodes, nodes
+    alone.inputs, alone.nodes, alone.outputs = graph.inputs, graph.nodes, [*nodes]
     return dead(alone)
 
 

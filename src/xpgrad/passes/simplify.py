@@ -18,16 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.core import Graph, Op, Value
+from xpgrad.core import Const, Graph, Node, Op
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.shape import broadcast_to
-from xpgrad.passes.matching import is_real, number, of, signed, unchanged
+from xpgrad.passes.matching import flipped, is_real, number, of, unchanged
 from xpgrad.passes.moving import MOVING, itself
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
-from xpgrad.trace.traced import aval_under
 
-Rule = Callable[[Rewriting, Value, list[Any]], Any]
+Rule = Callable[[Rewriting, Node, list[Any]], Any]
 
 
 def simplify(graph: Graph, note: Note = silent) -> Graph:
@@ -35,9 +34,8 @@ def simplify(graph: Graph, note: Note = silent) -> Graph:
     return rewrite(graph, _simplified, note)
 
 
-def _simplified(r: Rewriting, node: Value, operands: list[Any]) -> Any:
+def _simplified(r: Rewriting, node: Node, operands: list[Any]) -> Any:
     op = node.op
-    assert op is not None
     rule = _RULES.get(op) or MOVING.get(op)
     new = None if rule is None else rule(r, node, operands)
     if new is not None or not op.is_elementwise or len(operands) == 1:
@@ -49,30 +47,22 @@ def _simplified(r: Rewriting, node: Value, operands: list[Any]) -> Any:
     return r.copy(node, narrow)
 
 
-def _narrow(x: Any, node: Value, operands: list[Any]) -> Any:
+def _narrow(x: Any, node: Node, operands: list[Any]) -> Any:
     """``x`` before it was spread over a shape that an operand beside it has anyway."""
-    if not _spread(x) or x.weak or not any(_shape(y) == node.shape and not _spread(y) for y in operands):
+    if not _spread(x) or x.weak or not any(y.shape == node.shape and not _spread(y) for y in operands):
         return x
     if x.op is broadcast_to:
-        inner = x.saved[1]
-        return inner if _aval(inner).weak == x.weak else x
-    return x.dtype.type(number(x))
+        inner = x.operands[0]
+        return inner if inner.weak == x.weak else x
+    return Const(x.dtype.type(number(x)))
 
 
 def _spread(x: Any) -> bool:
-    return type(x) is Value and (x.op is broadcast_to or number(x) is not None)
-
-
-def _shape(x: Any) -> tuple[int, ...]:
-    return tuple(getattr(x, "shape", ()))
-
-
-def _aval(x: Any) -> Any:
-    return x.aval if type(x) is Value else aval_under(x)
+    return isinstance(x, Node) and (x.op is broadcast_to or number(x) is not None)
 
 
 # ── arithmetic ───────────────────────────────────────────────────────────────────────────────
-def _add(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _add(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     x, y = xs
     for a, b in ((x, y), (y, x)):
         minus = _minus(b)
@@ -81,7 +71,7 @@ def _add(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return None
 
 
-def _subtract(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _subtract(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     x, y = xs
     minus = _minus(y)
     if minus is not None:
@@ -96,7 +86,7 @@ def _minus(x: Any) -> Any:
     return found[0] if found is not None and x.dtype.kind in "fc" else None
 
 
-def _multiply(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _multiply(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     x, y = xs
     for a, b in ((x, y), (y, x)):
         factor = number(a)
@@ -115,13 +105,14 @@ def _signed(r: Rewriting, op: Op, x: Any, y: Any, left: Any, right: Any) -> Any:
     if left is None and right is None:
         return None
     a, b = (x if left is None else left), (y if right is None else right)
-    for k, c in enumerate((a, b)):
-        if signed(c):
-            return r.emit(op, -c, b) if k == 0 else r.emit(op, a, -c)
+    if (c := flipped(a)) is not None:
+        return r.emit(op, c, b)
+    if (c := flipped(b)) is not None:
+        return r.emit(op, a, c)
     return r.emit(ew.negative, r.emit(op, a, b))
 
 
-def _divide(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _divide(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     x, y = xs
     divisor = number(y)
     if divisor == 1 and unchanged(x, node):
@@ -137,7 +128,7 @@ def _divide(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return _signed(r, ew.divide, x, y, left, right)
 
 
-def _negative(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _negative(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     (x,) = xs
     found = of(x, ew.negative)
     if found is not None:
@@ -148,16 +139,15 @@ def _negative(r: Rewriting, node: Value, xs: list[Any]) -> Any:
         found = of(x, op)
         if found is not None:
             a, b = found
-            if signed(a):
-                return r.emit(op, -a, b)
-            if signed(b):
-                return r.emit(op, a, -b)
+            if (c := flipped(a)) is not None:
+                return r.emit(op, c, b)
+            if (c := flipped(b)) is not None:
+                return r.emit(op, a, c)
     return None
 
 
-def _even(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _even(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     """|-x| and (-x)^2 are |x| and x^2; so is the square of |x| for real x."""
-    assert node.op is not None
     (x,) = xs
     inner = _minus(x)
     if inner is None and is_real(x):
@@ -166,10 +156,10 @@ def _even(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return None if inner is None else r.emit(node.op, inner)
 
 
-def _power(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _power(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     x, y = xs
     n = number(y)
-    if type(x) is not Value or x.aval != node.aval or n is None or type(y) is Value:
+    if not unchanged(x, node) or n is None or not isinstance(y, Const):
         return None
     if n == 1:
         return x
@@ -184,12 +174,12 @@ def _power(r: Rewriting, node: Value, xs: list[Any]) -> Any:
     return None
 
 
-def _where(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _where(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     _, x, y = xs
     return x if x is y and unchanged(x, node) else None
 
 
-def _of_real(r: Rewriting, node: Value, xs: list[Any]) -> Any:
+def _of_real(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     return xs[0] if unchanged(xs[0], node) and node.dtype.kind != "c" else None
 
 

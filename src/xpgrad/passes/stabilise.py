@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xpgrad.core import Graph, Value
+from xpgrad.core import Graph, Node
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
 from xpgrad.passes.stable_logarithm import LOGARITHM
 from xpgrad.passes.stable_logistic import LOGISTIC
@@ -36,8 +36,7 @@ def stabilise(graph: Graph, note: Note = silent) -> Graph:
     return rewrite(graph, _stable, note)
 
 
-def _stable(r: Rewriting, node: Value, operands: list[Any]) -> Any:
-    assert node.op is not None
+def _stable(r: Rewriting, node: Node, operands: list[Any]) -> Any:
     if node.dtype.kind != "f" or node.weak:
         return None
     for form in _FORMS.get(node.op, ()):

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from math import log as ln
 from typing import Any
 
-from xpgrad.core import Op, Value
+from xpgrad.core import Node, Op
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops import shape as sh
 from xpgrad.ops import special as sp
 from xpgrad.ops.indexing import getitem
-from xpgrad.passes.matching import axes, is_real, keeps, negated, number, of
+from xpgrad.passes.matching import axes, is_real, keeps, negated, number, of, unchanged
 from xpgrad.passes.rewriting import Rewriting
 from xpgrad.passes.stable_logistic import exponent, logistic, minus, one_minus, one_plus
 
@@ -29,15 +29,13 @@ def logarithm(r: Rewriting, x: Any) -> tuple[Any, str] | None:
 
     Of some entries of an array, or of all in another order, it is the same of the array's logarithm.
     """
-    moves: list[Value] = []
+    moves: list[Node] = []
     while is_real(x):
         found = _of_whole(r, x)
         if found is not None:
             new, words = found
             for move in reversed(moves):
-                assert move.op is not None
-                assert move.saved is not None
-                new = r.emit(move.op, new, *move.saved[2:], **move.params)
+                new = r.emit(move.op, new, *move.operands[1:], **move.params)
             return new, words
         inner = of(x, *_MOVING)
         if inner is None:
@@ -54,7 +52,7 @@ def _of_whole(r: Rewriting, x: Any) -> tuple[Any, str] | None:
     if z is not None:
         return r.emit(ew.negative, r.emit(sp.softplus, minus(r, z))), "log(expit(z)) -> -softplus(-z)"
     if of(x, sp.softmax) is not None:
-        return r.emit(sp.log_softmax, *x.saved[1:], **x.params), "log(softmax(x)) -> log_softmax(x)"
+        return r.emit(sp.log_softmax, *x.operands, **x.params), "log(softmax(x)) -> log_softmax(x)"
     return _of_sum(r, x)
 
 
@@ -96,7 +94,7 @@ def _of_one_plus(r: Rewriting, y: Any) -> tuple[Any, str] | None:
     return r.emit(sp.softplus, found[0]), "log(1 + sum(exp(x))) -> softplus(logsumexp(x))"
 
 
-def _log(r: Rewriting, node: Value, x: Any) -> Any:
+def _log(r: Rewriting, node: Node, x: Any) -> Any:
     if not is_real(x) or x.dtype != node.dtype:
         return None
     found = logarithm(r, x)
@@ -122,7 +120,7 @@ def _log(r: Rewriting, node: Value, x: Any) -> Any:
 
 
 def _log_to_base(base: float) -> Form:
-    def form(r: Rewriting, node: Value, x: Any) -> Any:
+    def form(r: Rewriting, node: Node, x: Any) -> Any:
         found = logarithm(r, x)
         if found is None or x.dtype != node.dtype:
             return None
@@ -132,7 +130,7 @@ def _log_to_base(base: float) -> Form:
     return form
 
 
-def _log1p(r: Rewriting, node: Value, x: Any) -> Any:
+def _log1p(r: Rewriting, node: Node, x: Any) -> Any:
     if not is_real(x) or x.dtype != node.dtype:
         return None
     z = logistic(negated(x))
@@ -146,7 +144,7 @@ def _log1p(r: Rewriting, node: Value, x: Any) -> Any:
     return found[0]
 
 
-def _logaddexp(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _logaddexp(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     for zero, z in ((x, y), (y, x)):
         if number(zero) == 0 and is_real(z) and z.dtype == node.dtype:
             r.note("logaddexp(0, x) -> softplus(x)")
@@ -154,7 +152,7 @@ def _logaddexp(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
     return None
 
 
-def _exp(r: Rewriting, node: Value, x: Any) -> Any:
+def _exp(r: Rewriting, node: Node, x: Any) -> Any:
     if not is_real(x) or x.dtype != node.dtype:
         return None
     found = of(negated(x), sp.softplus)
@@ -162,19 +160,18 @@ def _exp(r: Rewriting, node: Value, x: Any) -> Any:
         r.note("exp(-softplus(-z)) -> expit(z)")
         return r.emit(sp.expit, minus(r, found[0]))
     if of(x, sp.log_softmax) is not None:
-        assert x.saved is not None
         r.note("exp(log_softmax(x)) -> softmax(x)")
-        return r.emit(sp.softmax, *x.saved[1:], **x.params)
+        return r.emit(sp.softmax, *x.operands, **x.params)
     return None
 
 
-def _divide(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _divide(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     """The derivative of ``log(a / y)`` by a."""
     over, inverse = of(x, ew.divide), of(x, ew.reciprocal)
     quotient = of(over[1] if over is not None else inverse and inverse[0], ew.divide)
     if quotient is None or quotient[1] is not y:
         return None
-    if any(type(p) is not Value or p.aval != node.aval for p in quotient):
+    if not all(unchanged(p, node) for p in quotient):
         return None
     r.note("x / (a / y) / y -> x / a")
     return r.emit(ew.reciprocal, quotient[0]) if over is None else r.emit(ew.divide, over[0], quotient[0])

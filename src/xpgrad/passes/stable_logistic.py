@@ -10,10 +10,10 @@ from collections.abc import Callable
 from math import e as EULER
 from typing import Any
 
-from xpgrad.core import Op, Value
+from xpgrad.core import Const, Node, Op
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import special as sp
-from xpgrad.passes.matching import is_real, negated, number, of, signed
+from xpgrad.passes.matching import flipped, is_real, negated, number, of
 from xpgrad.passes.rewriting import Rewriting
 
 Form = Callable[..., Any]
@@ -93,10 +93,10 @@ def minus(r: Rewriting, x: Any) -> Any:
     if inner is not None:
         return inner
     found = of(x, ew.multiply)
-    if found is not None and signed(found[0]):
-        return r.emit(ew.multiply, -found[0], found[1])
-    if found is not None and signed(found[1]):
-        return r.emit(ew.multiply, found[0], -found[1])
+    if found is not None and (c := flipped(found[0])) is not None:
+        return r.emit(ew.multiply, c, found[1])
+    if found is not None and (c := flipped(found[1])) is not None:
+        return r.emit(ew.multiply, found[0], c)
     return r.emit(ew.negative, x)
 
 
@@ -113,7 +113,7 @@ def logistic(x: Any) -> Any:
 
 
 # ── quotients ────────────────────────────────────────────────────────────────────────────────
-def _quotient(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _quotient(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     w = exponent(one_plus(y))
     if w is None:
         return _by_exp(r, x, y)
@@ -129,7 +129,7 @@ def _quotient(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
             r.note("(exp(2 z) - 1) / (exp(2 z) + 1) -> tanh(z)")
             half = r.emit(ew.tanh, scaled(r, w, 0.5))
             return half if sign > 0 else r.emit(ew.negative, half)
-    if getattr(x, "dtype", node.dtype) != node.dtype:
+    if x.dtype != node.dtype and not x.weak:
         return None
     r.note("a / (1 + exp(-z)) -> a * expit(z)")
     return r.emit(ew.multiply, x, r.emit(sp.expit, minus(r, w)))
@@ -184,20 +184,20 @@ def _risen(r: Rewriting, x: Any) -> Any:
     return r.emit(sp.expit, scaled(r, found[0], 2.0))
 
 
-def _inverse(r: Rewriting, node: Value, x: Any) -> Any:
-    return _quotient(r, node, 1.0, x)
+def _inverse(r: Rewriting, node: Node, x: Any) -> Any:
+    return _quotient(r, node, Const(1.0), x)
 
 
-def _power(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _power(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     if number(y) == -1 and is_real(x) and x.dtype == node.dtype:
-        return _quotient(r, node, 1.0, x)
-    if number(x) == EULER and type(x) in (float, int) and is_real(y) and y.dtype == node.dtype:
+        return _quotient(r, node, Const(1.0), x)
+    if number(x) == EULER and isinstance(x, Const) and x.weak and is_real(y) and y.dtype == node.dtype:
         r.note("e**x -> exp(x)")
         return r.emit(ew.exp, y)
     return None
 
 
-def _product(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _product(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     for a, b in ((x, y), (y, x)):
         if number(a) == 0.5 and is_real(b) and b.dtype == node.dtype:
             return _risen(r, b)
@@ -205,7 +205,7 @@ def _product(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
 
 
 # ── differences ──────────────────────────────────────────────────────────────────────────────
-def _difference(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _difference(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     if number(x) == 1 and is_real(y) and y.dtype == node.dtype:
         return _from_one(r, y)
     if number(y) == 1 and is_real(x) and x.dtype == node.dtype:
@@ -213,7 +213,7 @@ def _difference(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
     return None
 
 
-def _sum(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _sum(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     for a, b in ((x, y), (y, x)):
         if not is_real(b) or b.dtype != node.dtype:
             continue

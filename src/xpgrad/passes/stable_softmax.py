@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xpgrad.core import Op, Value
+from xpgrad.core import Const, Node, Op
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops import shape as sh
@@ -27,10 +27,9 @@ Form = Callable[..., Any]
 
 def _unshaped(x: Any) -> Any:
     """``x`` before axes of length 1 were put in or taken out, or it was spread."""
-    while type(x) is Value and x.op in (sh.reshape, getitem, sh.broadcast_to):
-        assert x.saved is not None
-        inner = x.saved[1]
-        if type(inner) is not Value or len(x.saved) > 2:
+    while isinstance(x, Node) and x.op in (sh.reshape, getitem, sh.broadcast_to):
+        inner, *indices = x.operands
+        if isinstance(inner, Const) or indices:
             break
         if x.op is getitem and not takes_all(inner, x.params["index"]):
             break
@@ -46,8 +45,8 @@ def _long(shape: tuple[int, ...]) -> list[int]:
 
 def _lies_along(y: Any, x: Any, over: tuple[int, ...]) -> bool:
     """Whether ``y`` broadcasts against ``x`` as a reduction over ``over`` with its axes kept."""
-    while y.op is sh.broadcast_to and type(y.saved[1]) is Value:
-        y = y.saved[1]
+    while (found := of(y, sh.broadcast_to)) is not None and not isinstance(found[0], Const):
+        (y,) = found
     kept = tuple(1 if a in over else n for a, n in enumerate(x.shape))
     return (1,) * (x.ndim - y.ndim) + tuple(y.shape) == kept if y.ndim <= x.ndim else False
 
@@ -57,7 +56,7 @@ def _top(y: Any) -> Any:
     base = _unshaped(y)
     stopped = of(base, sh.stop_gradient)
     base = base if stopped is None else _unshaped(stopped[0])
-    return base if type(base) is Value and base.op is red.max else None
+    return base if of(base, red.max) is not None else None
 
 
 def unshifted(x: Any, over: tuple[int, ...]) -> Any:
@@ -66,7 +65,7 @@ def unshifted(x: Any, over: tuple[int, ...]) -> Any:
     if found is None or not is_real(found[0]) or found[0].aval != x.aval:
         return x
     bare, top = found[0], _top(found[1])
-    if top is None or top.saved[1] is not bare:
+    if top is None or top.operands[0] is not bare:
         return x
     return bare if set(over) <= set(axes(top)) and _lies_along(found[1], bare, axes(top)) else x
 
@@ -103,11 +102,11 @@ def _transposed(r: Rewriting, moved: Any, e: Any, s: Any) -> Any:
     return r.emit(sh.transpose, _emitted(r, x, over), axes=order)
 
 
-def _quotient(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _quotient(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     return _softmax(r, x, y)
 
 
-def _product(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _product(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     for e, inverse in ((x, y), (y, x)):
         found = of(inverse, ew.reciprocal)
         new = None if found is None else _softmax(r, e, found[0])
@@ -116,7 +115,7 @@ def _product(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
     return None
 
 
-def _log_softmax(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _log_softmax(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     """``x - logsumexp(x)``."""
     if not is_real(x) or x.dtype != node.dtype or x.shape != node.shape:
         return None
@@ -128,17 +127,17 @@ def _log_softmax(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
     return r.emit(sp.log_softmax, unshifted(x, axes(total)), axis=axes(total))
 
 
-def _logsumexp(r: Rewriting, node: Value, x: Any, y: Any) -> Any:
+def _logsumexp(r: Rewriting, node: Node, x: Any, y: Any) -> Any:
     """``logsumexp(x - max(x)) + max(x)``."""
     for total, top in ((x, y), (y, x)):
         found = of(total, sp.logsumexp)
-        if found is None or type(top) is not Value or total.shape != top.shape or total.dtype != node.dtype:
+        if found is None or isinstance(top, Const) or total.shape != top.shape or total.dtype != node.dtype:
             continue
         over = axes(total)
         bare = unshifted(found[0], over)
-        if bare is found[0] or axes(_top(found[0].saved[2])) != over:
+        if bare is found[0] or axes(_top(found[0].operands[1])) != over:
             continue
-        if _unshaped(found[0].saved[2]) is not _unshaped(top):
+        if _unshaped(found[0].operands[1]) is not _unshaped(top):
             continue  # one of the two a constant to the derivative, the other not
         r.note("log(sum(exp(x - max(x)))) + max(x) -> logsumexp(x)")
         return r.emit(sp.logsumexp, bare, axis=over, keepdims=keeps(total))

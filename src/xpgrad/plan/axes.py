@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from xpgrad.core import Graph, Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Const, Graph, Node, Operand, Value
 from xpgrad.plan.relations import Relation, relation
 
 
-def is_view(node: Value) -> bool:
+def is_view(node: Node) -> bool:
     """Whether the op only looks at its operand in another way."""
-    assert node.op is not None
-    return "view" in node.op.traits and len(node.inputs) == 1
+    return "view" in node.op.traits and len(node.operands) == 1
 
 
 class Axes:
@@ -51,7 +49,7 @@ class Axes:
         """The label of each axis of a computed value; None on an axis of length 1."""
         return tuple(None if e is None else self._find(e) for e in self._labels[value])
 
-    def reduced(self, node: Value) -> tuple[int, ...]:
+    def reduced(self, node: Node) -> tuple[int, ...]:
         """The labels that ``node`` contracts or reduces."""
         return tuple(self._find(e) for e in self._reduced[node])
 
@@ -62,18 +60,18 @@ class Axes:
         labels = self.labels(value)
         return labels.index(label) if label in labels else None
 
-    def operand_labels(self, node: Value, i: int) -> tuple[int | None, ...]:
+    def operand_labels(self, node: Node, i: int) -> tuple[int | None, ...]:
         """The labels of the axes of operand ``i`` as this node reads it; None where it needs them whole."""
-        shape = operand_aval(node, i).shape
+        shape = node.operands[i].shape
         own = self._own[node]
         return tuple(self._find(own[i, a]) if (i, a) in own and n != 1 else None for a, n in enumerate(shape))
 
-    def made_whole(self, node: Value) -> tuple[int, ...]:
+    def made_whole(self, node: Node) -> tuple[int, ...]:
         """The labels of output axes that the node cannot make a part of."""
         return tuple(self._find(e) for e in self._whole[node])
 
     # ── building ─────────────────────────────────────────────────────────────────────────────
-    def _enter(self, node: Value) -> None:
+    def _enter(self, node: Node) -> None:
         rel = self.relations[node] = relation(node)
         mine: list[int | None] = [None if n == 1 else self._fresh(n, node) for n in node.shape]
         self._labels[node] = mine
@@ -87,25 +85,25 @@ class Axes:
         self._whole[node] = [e for k, e in enumerate(mine) if e is not None and k not in linked]
         self._reduced[node] = []
         for places in rel.reduced:
-            n = operand_aval(node, places[0][0]).shape[places[0][1]]
+            n = node.operands[places[0][0]].shape[places[0][1]]
             if n == 1:
                 continue
             element = self._fresh(n, node)
             self._reduced[node].append(element)
             for place in places:
                 own[place] = element
-        for i, u in enumerate(node.inputs):
-            if u is not None and u in self._labels:
+        for i, u in enumerate(node.operands):
+            if u in self._labels:
                 self._bind(node, i, u)
 
-    def _bind(self, node: Value, i: int, u: Value) -> None:
+    def _bind(self, node: Node, i: int, u: Operand) -> None:
         """Let the axes of an operand go along with the node's, unless a value got one label twice."""
         own = self._own[node]
         for a, theirs in enumerate(self._labels[u]):
             if theirs is not None and (i, a) in own:
                 self._unite(own[i, a], theirs)
 
-    def _fresh(self, extent: int, node: Value) -> int:
+    def _fresh(self, extent: int, node: Node) -> int:
         self._parent.append(len(self._parent))
         self._holders.append({id(node)})
         self.extent.append(extent)
@@ -126,12 +124,15 @@ class Axes:
             self._holders[a] = more
 
 
-def views_of_memory(graph: Graph, is_viewable: Any) -> list[Value]:
+def views_of_memory(graph: Graph, is_viewable: Any) -> list[Node]:
     """The nodes that only look at inputs or constants; ``is_viewable(node)`` decides on reshapes."""
-    memory = set(graph.inputs)
+    memory: set[Value] = set(graph.inputs)
     found = []
     for node in graph.nodes:
-        if is_view(node) and (node.inputs[0] is None or node.inputs[0] in memory) and is_viewable(node):
+        if not is_view(node):
+            continue
+        (source,) = node.operands
+        if (isinstance(source, Const) or source in memory) and is_viewable(node):
             memory.add(node)
             found.append(node)
     return found

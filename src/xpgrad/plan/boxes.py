@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Node
 from xpgrad.plan.nests import Declined
 from xpgrad.plan.relations import basic_axes, index_ndim, kept_length
 
@@ -29,32 +28,31 @@ class Part(NamedTuple):
     adds: bool = False
 
 
-def parts_of(node: Value) -> list[Part]:
+def parts_of(node: Node) -> list[Part]:
     """The parts of ``node``, in the order in which they are written."""
-    assert node.op is not None
     whole: Box = [(n, 0, 1, a) for a, n in enumerate(node.shape)]
     nothing: Box = [(n, 0, 1, None) for n in node.shape]
     name = node.op.name
     if name == "concatenate":
         axis, start, found = node.params["axis"], 0, []
-        for i in range(len(node.inputs)):
-            n = operand_aval(node, i).shape[axis]
+        for i, u in enumerate(node.operands):
+            n = u.shape[axis]
             found.append(Part(i, [(n, start, 1, a) if a == axis else whole[a] for a in range(node.ndim)]))
             start += n
         return found
     if name == "pad":
-        x = operand_aval(node, 0).shape
+        x = node.operands[0].shape
         box: Box = [(x[a], lo, 1, a) for a, (lo, _) in enumerate(node.params["widths"])]
         return [Part(None, nothing), Part(0, box)]
     if name == "scatter_sum":
         boxes = [
-            Part(i, _box(node.shape, index, operand_aval(node, i).ndim), adds=True)
+            Part(i, _box(node.shape, index, node.operands[i].ndim), adds=True)
             for i, index in enumerate(node.params["indices"])
         ]
         return [Part(None, nothing), *boxes]
-    if len(node.inputs) > 2:
+    if len(node.operands) > 2:
         raise Declined(node, "writes at an array of indices")
-    return [Part(0, whole), Part(1, _box(node.shape, node.params["index"], operand_aval(node, 1).ndim))]
+    return [Part(0, whole), Part(1, _box(node.shape, node.params["index"], node.operands[1].ndim))]
 
 
 def _box(shape: tuple[int, ...], index: object, ndim: int) -> Box:

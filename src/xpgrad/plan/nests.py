@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from xpgrad.core import Op, Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import SCALAR_TYPES, Const, Input, Node, Op, Operand, Value
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.plan import Plan, Region, Step
 from xpgrad.plan.relations import basic_axes, is_pointwise, takes_labels
@@ -23,8 +22,7 @@ from xpgrad.plan.relations import basic_axes, is_pointwise, takes_labels
 class Declined(Exception):
     """A node that nests cannot express, and why."""
 
-    def __init__(self, node: Value, reason: str) -> None:
-        assert node.op is not None
+    def __init__(self, node: Node, reason: str) -> None:
         super().__init__(f"{node.op.name} {reason}")
         self.node, self.reason = node, reason
 
@@ -42,16 +40,21 @@ class Access(NamedTuple):
 
     Attributes
     ----------
-    root : Value or None
-        The array; None for a constant.
-    constant : array or scalar
+    root : Input, Node or Const
+        The array.
     places : tuple of Place
         One for each axis of the array.
     """
 
-    root: Value | None
-    constant: Any
+    root: Operand
     places: tuple[Place, ...]
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is a Python or NumPy scalar, which a kernel has as an argument."""
+        if isinstance(self.root, Const):
+            return isinstance(self.root.data, SCALAR_TYPES)
+        return isinstance(self.root, Input) and self.root.weak
 
 
 @dataclass
@@ -65,21 +68,21 @@ class Nest:
     kind: str
     depth: int
     labels: frozenset[int]
-    nodes: list[Value] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
 
 
 MOST = 256
 """Nodes of one body, but for what is rounded with one of them: compilers take longer for each of many."""
 
 
-def is_reduction(node: Value) -> bool:
+def is_reduction(node: Node) -> bool:
     """Whether ``node`` combines the entries along axes of its operand."""
-    return node.op is not None and node.op.monoid is not None
+    return node.op.monoid is not None
 
 
-def is_contraction(node: Value) -> bool:
+def is_contraction(node: Node) -> bool:
     """Whether ``node`` sums products over an axis of both operands."""
-    return node.op is not None and "contraction" in node.op.traits
+    return "contraction" in node.op.traits
 
 
 def has_loops(op: Op) -> bool:
@@ -104,7 +107,7 @@ class Nests:
         What the nests compute.
     """
 
-    def __init__(self, step: Step, plan: Plan, check: Callable[[Value], None]) -> None:
+    def __init__(self, step: Step, plan: Plan, check: Callable[[Node], None]) -> None:
         self.step, self.plan, self.axes = step, plan, plan.axes
         self.nests: list[Nest] = []
         self.own: set[Value] = set()
@@ -112,7 +115,7 @@ class Nests:
         self._not_full: dict[tuple[int, frozenset[int]], int] = {}
         self._nest_of: dict[Value, Nest] = {}
         self._views: dict[Value, list[tuple[int | None, int, int]]] = {}
-        self._root: dict[Value, Value] = {}
+        self._root: dict[Value, Operand] = {}
         self._uses = plan.uses
         self.label = step.label if isinstance(step, Region) else None
         for node in step.nodes:
@@ -123,20 +126,17 @@ class Nests:
         self.nests = sorted((n for n in self.nests if n.nodes), key=lambda nest: nest.depth)
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────
-    def access(self, node: Value, i: int) -> Access:
+    def access(self, node: Node, i: int) -> Access:
         """Where ``node`` reads its operand ``i``."""
         labels = self.axes.operand_labels(node, i)
-        u = node.inputs[i]
-        if u is None:
-            assert node.saved is not None
-            return Access(None, node.saved[i + 1], tuple(map(Place, labels)))
+        u = node.operands[i]
         if u not in self._views:
-            return Access(u, None, tuple(map(Place, labels)))
+            return Access(u, tuple(map(Place, labels)))
         places = []
         for axis, step, offset in self._views[u]:
             label = None if axis is None else labels[axis]
             places.append(Place(label, step if label is not None else 1, offset))
-        return Access(self._root[u], None, tuple(places))
+        return Access(self._root[u], tuple(places))
 
     def is_view(self, value: Value) -> bool:
         return value in self._views
@@ -145,74 +145,63 @@ class Nests:
         """For each axis of the array that ``view`` looks into: its own axis there, the step, and the start."""
         return self._views[view]
 
-    def choice(self, node: Value) -> tuple[int, int]:
+    def choice(self, node: Node) -> tuple[int, int]:
         """The axis of its array along which a `getitem` by labels chooses, and the step there."""
-        u = node.inputs[0]
-        if u is None or u not in self._views:
+        u = node.operands[0]
+        if u not in self._views:
             return 1, 1
         # Of a view that was spread over the axis there is one entry to choose.
         return next(((a, s) for a, (k, s, _) in enumerate(self._views[u]) if k == 1), (0, 0))
 
-    def joined(self, node: Value, access: Access) -> bool:
+    def joined(self, node: Node, access: Access) -> bool:
         """Whether the operand is made in the same nest, at the same index."""
         u = access.root
-        return (
-            u is not None
-            and u in self._nest_of
-            and self._nest_of[u] is self._nest_of.get(node)
-            and u.op is not None
-            and not is_reduction(u)
-        )
+        if not isinstance(u, Node) or u not in self._nest_of or is_reduction(u):
+            return False
+        return self._nest_of[u] is self._nest_of.get(node)
 
     # ── roundings ────────────────────────────────────────────────────────────────────────────
-    def fused(self, node: Value) -> tuple[int, Value] | None:
+    def fused(self, node: Node) -> tuple[int, Node] | None:
         """Which operand of a sum or difference is a product that nothing else reads, and the product.
 
         Both are then rounded once. That is decided here, by the graph, and never by a compiler: what is
         computed again in another loop must have the same bits, for it may be compared with itself
         (``x == max(x)``).
         """
-        assert node.op is not None
         if node.op.name not in ("add", "subtract") or node.dtype.kind != "f":
             return None
         return next(((i, p) for i in range(2) if (p := self._product(node, i)) is not None), None)
 
-    def added_product(self, node: Value) -> Value | None:
+    def added_product(self, node: Node) -> Node | None:
         """The product that a sum over an axis adds up, where nothing else reads it."""
-        assert node.op is not None
         return self._product(node, 0) if node.op.name == "sum" and node.dtype.kind == "f" else None
 
-    def _product(self, node: Value, i: int) -> Value | None:
-        u = node.inputs[i]
-        if u is None or not self._is_product(u, node):
+    def _product(self, node: Node, i: int) -> Node | None:
+        u = node.operands[i]
+        if not isinstance(u, Node) or not self._is_product(u, node):
             return None
         return u if self.joined(node, self.access(node, i)) else None
 
-    def _is_product(self, u: Value, node: Value) -> bool:
+    def _is_product(self, u: Node, node: Node) -> bool:
         """Whether ``u`` is a product that only ``node`` reads."""
-        if u.op is None or u.op.name not in ("multiply", "square") or u.dtype != node.dtype:
+        if u.op.name not in ("multiply", "square") or u.dtype != node.dtype:
             return False
         return self._uses[u] == 1
 
     # ── lowering ─────────────────────────────────────────────────────────────────────────────
-    def _lower(self, node: Value) -> None:
-        assert node.op is not None
+    def _lower(self, node: Node) -> None:
         name = node.op.name
-        if is_view(node) and node.inputs[0] in self.own:
+        if is_view(node) and node.operands[0] in self.own:
             if self._look(node):
                 return
             raise Declined(node, "regroups axes of a value that is not in memory")
-        if is_view(node) and node.inputs[0] is not None:
+        if is_view(node) and not isinstance(node.operands[0], Const):
             self._read_elsewhere(node)
             return
         self.own.add(node)
-        if (
-            is_contraction(node)
-            and node.ndim <= 2
-            and all(1 <= operand_aval(node, i).ndim <= 2 for i in range(2))
-        ):
+        if is_contraction(node) and node.ndim <= 2 and all(1 <= u.ndim <= 2 for u in node.operands):
             self._add(Nest("product", self._depth(node, None), self._space(node)), node)
-        elif "parts" in node.op.traits and all(operand_aval(node, i).ndim for i in range(1)):
+        elif "parts" in node.op.traits and node.operands[0].ndim:
             self._add(Nest("boxes", self._depth(node, None), self._space(node)), node)
         elif is_pointwise(node) or name == "full_like" or takes_labels(node):
             self._join(node, self._space(node))
@@ -221,10 +210,10 @@ class Nests:
         else:
             raise Declined(node, "has no loops of ours")
 
-    def _space(self, node: Value) -> frozenset[int]:
+    def _space(self, node: Node) -> frozenset[int]:
         return frozenset(e for e in self.axes.labels(node) if e is not None)
 
-    def _join(self, node: Value, space: frozenset[int]) -> None:
+    def _join(self, node: Node, space: frozenset[int]) -> None:
         depth = self._depth(node, space)
         nest = self._by_key.get((depth, space))
         if nest is not None and len(nest.nodes) >= MOST:
@@ -238,25 +227,23 @@ class Nests:
         nest.nodes.append(node)
         self._nest_of[node] = nest
 
-    def _rounds(self, u: Value, node: Value) -> bool:
+    def _rounds(self, u: Node, node: Node) -> bool:
         """Whether ``u`` is a product that ``node`` alone reads and adds (`fused`, `added_product`)."""
-        assert node.op is not None
         return node.op.name in ("add", "subtract", "sum") and self._is_product(u, node)
 
-    def _add(self, nest: Nest, node: Value) -> None:
+    def _add(self, nest: Nest, node: Node) -> None:
         nest.nodes.append(node)
         self.nests.append(nest)
         self._nest_of[node] = nest
 
-    def _depth(self, node: Value, space: frozenset[int] | None) -> int:
+    def _depth(self, node: Node, space: frozenset[int] | None) -> int:
         """The earliest turn at which all operands are ready."""
         depth = 0
-        for i in range(len(node.inputs)):
+        for i in range(len(node.operands)):
             access = self.access(node, i)
             u = access.root
-            if u is None or u not in self._nest_of:
+            if not isinstance(u, Node) or u not in self._nest_of:
                 continue
-            assert u.op is not None
             nest = self._nest_of[u]
             straight = (
                 nest.kind == "loop"
@@ -269,10 +256,10 @@ class Nests:
 
     def _sink(self) -> None:
         """Move each node to the nest that first reads it, if it can be made there: fewer values in memory."""
-        readers: dict[Value, list[tuple[Value, Access]]] = {}
+        readers: dict[Value, list[tuple[Node, Access]]] = {}
         for node in self.step.nodes:
             if node in self._nest_of:
-                for i in range(len(node.inputs)):
+                for i in range(len(node.operands)):
                     access = self.access(node, i)
                     if access.root in self._nest_of:
                         readers.setdefault(access.root, []).append((node, access))
@@ -280,7 +267,7 @@ class Nests:
         for node in reversed(self.step.nodes):
             nest = self._nest_of.get(node)
             found = readers.get(node)
-            if nest is None or nest.kind != "loop" or not found or node.op is None or is_reduction(node):
+            if nest is None or nest.kind != "loop" or not found or is_reduction(node):
                 continue
             first = min((self._nest_of[reader] for reader, _ in found), key=lambda n: n.depth)
             if len(first.nodes) >= MOST and not any(self._rounds(node, reader) for reader, _ in found):
@@ -296,31 +283,23 @@ class Nests:
                 first.nodes.sort(key=order.__getitem__)
                 self._nest_of[node] = first
 
-    def _straight(self, u: Value, node: Value, access: Access) -> bool:
+    def _straight(self, u: Node, node: Node, access: Access) -> bool:
         """Whether ``node`` reads ``u`` at the index at which it is made."""
-        chosen = (
-            takes_labels(node)
-            and node.inputs[0] is not None
-            and self._root.get(node.inputs[0], node.inputs[0]) is u
-        )
+        chosen = takes_labels(node) and self._root.get(node.operands[0], node.operands[0]) is u
         return not chosen and all(
             p.label == own and p.step == 1 and p.offset == 0
             for p, own in zip(access.places, self.axes.labels(u), strict=True)
         )
 
     # ── views ────────────────────────────────────────────────────────────────────────────────
-    def _read_elsewhere(self, node: Value) -> None:
+    def _read_elsewhere(self, node: Node) -> None:
         """A view of what an earlier step stored."""
-        u = node.inputs[0]
-        assert u is not None
         if not self._look(node):
             raise Declined(node, "regroups axes of a stored value")
 
-    def _look(self, node: Value) -> bool:
+    def _look(self, node: Node) -> bool:
         """Note how the axes of a view lie in the array that it looks into; False where they do not."""
-        u = node.inputs[0]
-        assert u is not None
-        assert node.op is not None
+        (u,) = node.operands
         mine = self._axes_of_view(node, u)
         if mine is None:
             return False
@@ -338,9 +317,8 @@ class Nests:
         self.own.add(node)
         return True
 
-    def _axes_of_view(self, node: Value, u: Value) -> list[tuple[int | None, int, int]] | None:
+    def _axes_of_view(self, node: Node, u: Operand) -> list[tuple[int | None, int, int]] | None:
         """For each axis of ``u``: the axis of the view along it, the step, and where it begins."""
-        assert node.op is not None
         name = node.op.name
         if name == "getitem":
             return [(k, s, o) for k, _, o, s in basic_axes(u.shape, node.params["index"])]
@@ -356,12 +334,12 @@ class Nests:
         return [(links.get(a), 1, 0) for a in range(u.ndim)]
 
 
-def roots(nests: Nests, nodes: Sequence[Value]) -> dict[Value, None]:
+def roots(nests: Nests, nodes: Sequence[Node]) -> dict[Input | Node, None]:
     """The arrays that ``nodes`` read, in order of first use; constants are not among them."""
-    found: dict[Value, None] = {}
+    found: dict[Input | Node, None] = {}
     for node in nodes:
-        for i in range(len(node.inputs)):
-            access = nests.access(node, i)
-            if access.root is not None:
-                found[access.root] = None
+        for i in range(len(node.operands)):
+            root = nests.access(node, i).root
+            if not isinstance(root, Const):
+                found[root] = None
     return found

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from xpgrad.core import Graph, Value
+from xpgrad.core import Const, Graph, Node, Value
 from xpgrad.plan.axes import Axes
 
 
@@ -19,7 +19,7 @@ from xpgrad.plan.axes import Axes
 class Straight:
     """Nodes that run one after another on whole arrays, and why they are in no loop."""
 
-    nodes: list[Value]
+    nodes: list[Node]
     reason: str
 
 
@@ -33,13 +33,13 @@ class Region:
         The axis, as `Axes` labels it.
     extent : int
         Its length.
-    nodes : list of Value
+    nodes : list of Node
         In order. A node may be in several regions: what is cheap is computed again.
-    tiled : dict of Value to int
+    tiled : dict of Node to int
         For each node that is made tile by tile, the place of the axis in its shape.
-    sums : list of Value
+    sums : list of Node
         The nodes that reduce the axis; the monoid is in their Relation.
-    stores : list of Value
+    stores : list of Node
         Tiled nodes that later steps or the outputs read: written to memory.
     tile, chunk : int
         Entries of the axis in one tile, and in one chunk (a multiple of a tile), whose sums are
@@ -48,10 +48,10 @@ class Region:
 
     label: int
     extent: int
-    nodes: list[Value]
-    tiled: dict[Value, int]
-    sums: list[Value]
-    stores: list[Value]
+    nodes: list[Node]
+    tiled: dict[Node, int]
+    sums: list[Node]
+    stores: list[Node]
     tile: int = 0
     chunk: int = 0
 
@@ -71,20 +71,20 @@ class Plan:
     ----------
     graph : Graph
     axes : Axes
-    views : list of Value
+    views : list of Node
         Nodes that only look at inputs or constants in another way; they cost nothing.
     steps : list of Straight or Region
     """
 
     graph: Graph
     axes: Axes
-    views: list[Value]
+    views: list[Node]
     steps: list[Step] = field(default_factory=list)
 
     @cached_property
     def uses(self) -> Counter[Value]:
         """How often each value is read by a node, or is an output."""
-        found = Counter(u for n in self.graph.nodes for u in n.inputs if u is not None)
+        found: Counter[Value] = Counter(u for n in self.graph.nodes for u in n.operands)
         found.update(self.graph.outputs)
         return found
 
@@ -94,7 +94,7 @@ class Plan:
         kept = set(self.graph.outputs)
         for k, step in enumerate(self.steps):
             for node in step.nodes:
-                for u in node.inputs:
-                    if u is not None and u not in kept:
+                for u in node.operands:
+                    if not isinstance(u, Const) and u not in kept:
                         last[u] = k
         return last

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Node, Operand, Value
 from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.plan import Region, Step, Straight
 from xpgrad.plan.relations import is_fat, is_pointwise
@@ -22,7 +21,7 @@ _CHEAP_NODES = 6
 
 
 def schedule(
-    nodes: Sequence[Value],
+    nodes: Sequence[Node],
     axes: Axes,
     outputs: Iterable[Value],
     small: int,
@@ -48,7 +47,7 @@ def schedule(
 class _Rest(NamedTuple):
     """Nodes that are still to be cut; ``banned``: the labels along which that has been tried."""
 
-    nodes: Sequence[Value]
+    nodes: Sequence[Node]
     outputs: set[Value]
     banned: frozenset[int]
 
@@ -67,18 +66,18 @@ def _cut(rest: _Rest, axes: Axes, small: int) -> list[Step | _Rest]:
     return _Cut(nodes, axes, outputs, label).steps(banned | {label})
 
 
-def _why_whole(nodes: Sequence[Value]) -> str:
+def _why_whole(nodes: Sequence[Node]) -> str:
     if all(map(is_fat, nodes)):
         return "large matrices are multiplied by the library"
-    alone = all(n.size == 1 and all(operand_aval(n, i).size == 1 for i in range(len(n.inputs))) for n in nodes)
+    alone = all(n.size == 1 and all(u.size == 1 for u in n.operands) for n in nodes)
     return "scalars alone" if alone else "no axis that can be taken tile by tile"
 
 
-def _touched(node: Value) -> int:
-    return 0 if is_view(node) else node.size + sum(operand_aval(node, i).size for i in range(len(node.inputs)))
+def _touched(node: Node) -> int:
+    return 0 if is_view(node) else node.size + sum(u.size for u in node.operands)
 
 
-def _volumes(nodes: Sequence[Value], axes: Axes, banned: frozenset[int]) -> dict[int, int]:
+def _volumes(nodes: Sequence[Node], axes: Axes, banned: frozenset[int]) -> dict[int, int]:
     """For each label, how many entries the nodes that can be tiled along it touch."""
     volumes: dict[int, int] = {}
     for node in nodes:
@@ -94,7 +93,7 @@ def _volumes(nodes: Sequence[Value], axes: Axes, banned: frozenset[int]) -> dict
 class _Cut:
     """Nodes cut along one label: the stage of each, and from these the steps."""
 
-    def __init__(self, nodes: Sequence[Value], axes: Axes, outputs: set[Value], label: int) -> None:
+    def __init__(self, nodes: Sequence[Node], axes: Axes, outputs: set[Value], label: int) -> None:
         self.nodes, self.axes, self.outputs, self.label = nodes, axes, outputs, label
         self.tiled: dict[Value, int] = {}
         self.sums: set[Value] = set()
@@ -104,13 +103,10 @@ class _Cut:
         self._sink()
         # What somebody reads whole lies in memory in any case; reading it costs no more than its operands.
         self.stored = {
-            u
-            for n in nodes
-            for i, u in enumerate(n.inputs)
-            if u is not None and u in self.tiled and not self.aligned(n, i, u)
+            u for n in nodes for i, u in enumerate(n.operands) if u in self.tiled and not self.aligned(n, i, u)
         }
 
-    def _place(self, node: Value) -> None:
+    def _place(self, node: Node) -> None:
         """Put the node in the earliest loop, or before it (``stage`` of a node outside the loops)."""
         axis = None if is_fat(node) else self.axes.axis(node, self.label)
         if axis is not None and self.label not in self.axes.made_whole(node):
@@ -118,18 +114,18 @@ class _Cut:
         elif self.label in self.axes.reduced(node) and not is_fat(node):
             self.sums.add(node)
         stage = 0
-        for i, u in enumerate(node.inputs):
-            if u is not None and u in self.stage:
+        for i, u in enumerate(node.operands):
+            if u in self.stage:
                 stage = max(stage, self._ready(node, i, u))
         self.stage[node] = stage
 
-    def _ready(self, node: Value, i: int, u: Value) -> int:
+    def _ready(self, node: Node, i: int, u: Value) -> int:
         """The first stage in which ``node`` can read its operand ``u``."""
         if u in self.tiled:
             return self.stage[u] + (not self.aligned(node, i, u))
         return self.stage[u] + (u in self.sums)
 
-    def aligned(self, node: Value, i: int, u: Value) -> bool:
+    def aligned(self, node: Node, i: int, u: Value) -> bool:
         """Whether a tile of ``node`` needs just the tile of its operand."""
         if node not in self.tiled and node not in self.sums:
             return False
@@ -142,16 +138,16 @@ class _Cut:
         for node in reversed(self.nodes):
             if node in self.tiled and node not in self.outputs and node in bound:
                 self.stage[node] = max(self.stage[node], bound[node])
-            for i, u in enumerate(node.inputs):
-                if u is not None and u in self.tiled:
+            for i, u in enumerate(node.operands):
+                if u in self.tiled:
                     latest = self.stage[node] - (not self.aligned(node, i, u))
                     bound[u] = min(bound.get(u, latest), latest)
 
     def steps(self, banned: frozenset[int]) -> list[Step | _Rest]:
         """The loops, and what is outside of them, between."""
         self._order = {node: k for k, node in enumerate(self.nodes)}
-        own: dict[int, list[Value]] = {}
-        between: dict[int, list[Value]] = {}
+        own: dict[int, list[Node]] = {}
+        between: dict[int, list[Node]] = {}
         for node in self.nodes:
             part = own if node in self.tiled or node in self.sums else between
             part.setdefault(self.stage[node], []).append(node)
@@ -160,12 +156,11 @@ class _Cut:
         readers: dict[Value, set[int]] = {}  # by stage; -1 in a loop
         for node in self.nodes:
             at = -1 if node in self.tiled or node in self.sums else self.stage[node]
-            for u in node.inputs:
-                if u is not None:
-                    readers.setdefault(u, set()).add(at)
+            for u in node.operands:
+                readers.setdefault(u, set()).add(at)
         for s in range(max(self.stage.values()) + 1):
             outside = between.get(s, [])
-            read = {n for n in outside if n in self.outputs or not readers.get(n, {s}) <= {s}}
+            read: set[Value] = {n for n in outside if n in self.outputs or not readers.get(n, {s}) <= {s}}
             found.append(_Rest(outside, read, banned))
             if s in own:
                 regions.append(self._region(s, own[s]))
@@ -173,13 +168,13 @@ class _Cut:
         self._mark_stores(regions, [n for part in between.values() for n in part])
         return found
 
-    def _region(self, stage: int, nodes: Sequence[Value]) -> Region:
+    def _region(self, stage: int, nodes: Sequence[Node]) -> Region:
         own = set(nodes)
-        again: set[Value] = set()
-        edges = [(n, i, u) for n in nodes for i, u in enumerate(n.inputs) if u in self.tiled]
-        whole = {u for n, i, u in edges if u is not None and not self.aligned(n, i, u)}
+        again: set[Node] = set()
+        edges = [(n, i, u) for n in nodes for i, u in enumerate(n.operands) if u in self.tiled]
+        whole = {u for n, i, u in edges if not self.aligned(n, i, u)}
         for node, i, u in edges:
-            if u is not None and u not in own and u not in self.stored and self.aligned(node, i, u):
+            if u not in own and u not in self.stored and self.aligned(node, i, u):
                 cone = self._cheap_cone(u, stage) or set()
                 again |= set() if cone & whole else cone
         if again - own:
@@ -188,36 +183,33 @@ class _Cut:
         sums = [n for n in nodes if n in self.sums]
         return Region(self.label, self.axes.extent[self.label], list(nodes), tiled, sums, [])
 
-    def _cheap_cone(self, u: Value, stage: int) -> set[Value] | None:
+    def _cheap_cone(self, u: Operand, stage: int) -> set[Node] | None:
         """``u`` and what of earlier loops it takes to compute it again; None where that is not cheap."""
-        cone: set[Value] = set()
+        cone: set[Node] = set()
         waiting = [u]
         while waiting:
             v = waiting.pop()
-            if v in cone or v not in self.tiled or self.stage[v] >= stage:
+            if not isinstance(v, Node) or v in cone or v not in self.tiled or self.stage[v] >= stage:
                 continue
-            assert v.op is not None
-            whole = any(
-                w is not None and w in self.tiled and not self.aligned(v, i, w) for i, w in enumerate(v.inputs)
-            )
-            if "cheap" not in v.op.traits or whole or not (is_pointwise(v) or is_view(v) or not v.inputs):
+            whole = any(w in self.tiled and not self.aligned(v, i, w) for i, w in enumerate(v.operands))
+            if "cheap" not in v.op.traits or whole or not (is_pointwise(v) or is_view(v) or not v.operands):
                 return None
             cone.add(v)
             if len(cone) > _CHEAP_NODES:
                 return None
-            waiting += [w for w in v.inputs if w is not None]
+            waiting += v.operands
         return cone
 
-    def _mark_stores(self, regions: Sequence[Region], outside: Sequence[Value]) -> None:
+    def _mark_stores(self, regions: Sequence[Region], outside: Sequence[Node]) -> None:
         """Each tiled node that is read outside the loops that compute it is stored by the first of them."""
         read = set(self.outputs)
         for node in outside:
-            read.update(u for u in node.inputs if u is not None)
+            read.update(node.operands)
         for region in regions:
             inside = set(region.nodes)
             for node in region.nodes:
-                for i, u in enumerate(node.inputs):
-                    if u is not None and u in self.tiled and (u not in inside or not self.aligned(node, i, u)):
+                for i, u in enumerate(node.operands):
+                    if u in self.tiled and (u not in inside or not self.aligned(node, i, u)):
                         read.add(u)
         stored: set[Value] = set()
         for region in regions:

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.core import Aval, Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Aval, Const, Node
 from xpgrad.ops.indexing import ARRAY
 
 Place = tuple[int, int]
@@ -45,11 +44,10 @@ class Relation(NamedTuple):
     free: tuple[int, ...] = ()
 
 
-def relation(node: Value) -> Relation:
+def relation(node: Node) -> Relation:
     """The Relation of ``node``; one without links where nothing is known of the op."""
     op = node.op
-    assert op is not None
-    avals = [operand_aval(node, i) for i in range(len(node.inputs))]
+    avals = [u.aval for u in node.operands]
     if "pointwise" in op.traits:
         return _pointwise(node, avals)
     if op.monoid is not None:
@@ -58,9 +56,8 @@ def relation(node: Value) -> Relation:
     return Relation() if rule is None else rule(node, avals)
 
 
-def is_pointwise(node: Value) -> bool:
+def is_pointwise(node: Node) -> bool:
     """Whether each entry of the output depends on one entry of each operand, by broadcasting."""
-    assert node.op is not None
     return "pointwise" in node.op.traits
 
 
@@ -68,20 +65,19 @@ FAT, FAT_PRODUCTS = 32, 1 << 20
 """A matrix product with every length above the first and more scalar products than the second is BLAS's."""
 
 
-def is_fat(node: Value) -> bool:
+def is_fat(node: Node) -> bool:
     """Whether ``node`` is a matrix product that a library does best, all of it at once."""
-    assert node.op is not None
     if node.op.name not in ("dot", "matmul", "einsum"):
         return False
     rel = relation(node)
     if len(rel.reduced) != 1 or node.ndim < 2:
         return False
     i, a = rel.reduced[0][0]
-    lengths = (*node.shape[-2:], operand_aval(node, i).shape[a])
+    lengths = (*node.shape[-2:], node.operands[i].shape[a])
     return min(lengths) > FAT and lengths[0] * lengths[1] * lengths[2] > FAT_PRODUCTS
 
 
-def _pointwise(node: Value, avals: list[Aval]) -> Relation:
+def _pointwise(node: Node, avals: list[Aval]) -> Relation:
     links = []
     for i, aval in enumerate(avals):
         lead = node.ndim - aval.ndim
@@ -89,11 +85,11 @@ def _pointwise(node: Value, avals: list[Aval]) -> Relation:
     return Relation(tuple(links), free=tuple(range(node.ndim)))
 
 
-def _broadcast_to(node: Value, avals: list[Aval]) -> Relation:
+def _broadcast_to(node: Node, avals: list[Aval]) -> Relation:
     return _pointwise(node, avals)
 
 
-def _full_like(node: Value, avals: list[Aval]) -> Relation:
+def _full_like(node: Node, avals: list[Aval]) -> Relation:
     return Relation(free=tuple(range(node.ndim)))
 
 
@@ -111,14 +107,14 @@ def _kept(ndim: int, gone: tuple[int, ...], keepdims: bool) -> list[tuple[int, i
     return [(a if keepdims else k, a) for k, a in enumerate(kept)]
 
 
-def _reduction(node: Value, avals: list[Aval], monoid: str) -> Relation:
+def _reduction(node: Node, avals: list[Aval], monoid: str) -> Relation:
     ndim = avals[0].ndim
     gone = axes_in(ndim, node.params.get("axis"))
     links = tuple((k, 0, a) for k, a in _kept(ndim, gone, node.params.get("keepdims", False)))
     return Relation(links, tuple(((0, a),) for a in gone), monoid)
 
 
-def _along_whole_axes(node: Value, avals: list[Aval]) -> Relation:
+def _along_whole_axes(node: Node, avals: list[Aval]) -> Relation:
     """Ops that need ``axis`` whole and take the others entry by entry: argmax, cumsum, argsort."""
     ndim = avals[0].ndim
     whole = axes_in(ndim, node.params.get("axis"))
@@ -127,11 +123,11 @@ def _along_whole_axes(node: Value, avals: list[Aval]) -> Relation:
     return Relation(tuple((k, 0, a) for k, a in _kept(ndim, whole, False)))
 
 
-def _transpose(node: Value, avals: list[Aval]) -> Relation:
+def _transpose(node: Node, avals: list[Aval]) -> Relation:
     return Relation(tuple((k, 0, a) for k, a in enumerate(node.params["axes"])))
 
 
-def _reshape(node: Value, avals: list[Aval]) -> Relation:
+def _reshape(node: Node, avals: list[Aval]) -> Relation:
     """Axes are linked where everything before them and after them is merely regrouped."""
     old, new = avals[0].shape, node.shape
     links = []
@@ -150,7 +146,7 @@ def _reshape(node: Value, avals: list[Aval]) -> Relation:
     return Relation(tuple(links))
 
 
-def _dot(node: Value, avals: list[Aval]) -> Relation:
+def _dot(node: Node, avals: list[Aval]) -> Relation:
     x, y = avals
     links = [(0, 0, 0)] if x.ndim == 2 else []
     if y.ndim == 2:
@@ -158,7 +154,7 @@ def _dot(node: Value, avals: list[Aval]) -> Relation:
     return Relation(tuple(links), (((0, x.ndim - 1), (1, 0)),))
 
 
-def _matmul(node: Value, avals: list[Aval]) -> Relation:
+def _matmul(node: Node, avals: list[Aval]) -> Relation:
     x, y = avals
     stack = node.ndim - (x.ndim > 1) - (y.ndim > 1)
     links = []
@@ -174,7 +170,7 @@ def _matmul(node: Value, avals: list[Aval]) -> Relation:
     return Relation(tuple(links), (((0, x.ndim - 1), (1, max(y.ndim - 2, 0))),))
 
 
-def _einsum(node: Value, avals: list[Aval]) -> Relation:
+def _einsum(node: Node, avals: list[Aval]) -> Relation:
     left, out = node.params["subscripts"].split("->")
     terms = left.split(",")
     places: dict[str, list[Place]] = {}
@@ -191,7 +187,7 @@ def _einsum(node: Value, avals: list[Aval]) -> Relation:
     return Relation(links, reduced)
 
 
-def _getitem(node: Value, avals: list[Aval]) -> Relation:
+def _getitem(node: Node, avals: list[Aval]) -> Relation:
     if len(avals) > 1:
         return _take(node, avals)
     links = []
@@ -224,18 +220,16 @@ def basic_axes(shape: tuple[int, ...], index: Any) -> list[tuple[int | None, int
     return found
 
 
-def takes_labels(node: Value) -> bool:
+def takes_labels(node: Node) -> bool:
     """Whether a `getitem` or `scatter_add` has the index ``[arange(m), labels]`` into an array of m rows.
 
     It then reads one entry of each row, by the row's label, or adds one to it. What is added may have length 1,
     or no axis, where it is the same for all rows.
     """
-    assert node.op is not None
     index = node.params.get("index")
     if type(index) is not tuple or len(index) != 2 or any(p is not ARRAY for p in index):
         return False
-    assert node.saved is not None
-    rows, x = node.saved[2], operand_aval(node, 0)
+    x, rows, labels = node.operands
     m = node.shape[0] if node.ndim else 0
     if node.op.name == "getitem":
         fits = node.ndim == 1 and x.ndim == 2 and x.shape[0] == m
@@ -243,16 +237,15 @@ def takes_labels(node: Value) -> bool:
         fits = node.op.name == "scatter_add" and node.ndim == 2 and x.shape in ((m,), (1,), ())
     return (
         fits
-        and node.inputs[1] is None
-        and type(rows) is np.ndarray
-        and rows.ndim == 1
+        and isinstance(rows, Const)
+        and type(rows.data) is np.ndarray
         and rows.dtype.kind in "iu"
-        and operand_aval(node, 2).shape == rows.shape == (m,)
-        and bool(np.array_equal(rows, np.arange(m)))
+        and labels.shape == rows.shape == (m,)
+        and bool(np.array_equal(rows.data, np.arange(m)))
     )
 
 
-def _take(node: Value, avals: list[Aval]) -> Relation:
+def _take(node: Node, avals: list[Aval]) -> Relation:
     index = node.params["index"]
     if takes_labels(node):
         return Relation(((0, 0, 0), (0, 1, 0), (0, 2, 0)))
@@ -263,14 +256,14 @@ def _take(node: Value, avals: list[Aval]) -> Relation:
     return Relation()
 
 
-def _scatter_add(node: Value, avals: list[Aval]) -> Relation:
+def _scatter_add(node: Node, avals: list[Aval]) -> Relation:
     if not takes_labels(node):
         return Relation()
     links = ((0, 1, 0), (0, 2, 0))
     return Relation(((0, 0, 0), *links) if avals[0].shape == node.shape[:1] else links)
 
 
-def _index_update(node: Value, avals: list[Aval]) -> Relation:
+def _index_update(node: Node, avals: list[Aval]) -> Relation:
     if len(avals) > 2:
         return Relation()
     x, v = avals
@@ -306,16 +299,16 @@ def kept_length(shape: tuple[int, ...], index: Any, axis: int) -> int:
     return len(range(*part.indices(shape[axis]))) if isinstance(part, slice) else 1
 
 
-def _concatenate(node: Value, avals: list[Aval]) -> Relation:
+def _concatenate(node: Node, avals: list[Aval]) -> Relation:
     axis = node.params["axis"]
     return Relation(tuple((a, i, a) for i in range(len(avals)) for a in range(node.ndim) if a != axis))
 
 
-def _pad(node: Value, avals: list[Aval]) -> Relation:
+def _pad(node: Node, avals: list[Aval]) -> Relation:
     return Relation(tuple((a, 0, a) for a, w in enumerate(node.params["widths"]) if tuple(w) == (0, 0)))
 
 
-_RULES: dict[str, Callable[[Value, list[Aval]], Relation]] = {
+_RULES: dict[str, Callable[[Node, list[Aval]], Relation]] = {
     "broadcast_to": _broadcast_to,
     "full_like": _full_like,
     "mean": _along_whole_axes,

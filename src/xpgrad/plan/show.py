@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Node
 from xpgrad.core.show import names_of, operand_text, params_text
 from xpgrad.plan.boxes import Part, parts_of
-from xpgrad.plan.nests import Access, Declined, Nests, Place
+from xpgrad.plan.nests import Declined, Nests, Place
 from xpgrad.plan.plan import Plan, Region, Step
 
 
@@ -81,37 +80,35 @@ class _Printer:
                     yield from (f"    {self._part(nests, node, part)}" for part in parts_of(node))
                     continue
                 left = _at(self.names[node], [self._index(Place(e)) for e in self.plan.axes.labels(node)])
-                assert node.op is not None
-                operands = [self._read(nests, node, i) for i in range(len(node.inputs))]
+                operands = [self._read(nests, node, i) for i in range(len(node.operands))]
                 yield f"    {left} = {node.op.name}({', '.join(operands)})"
 
-    def _whole(self, node: Value) -> str:
+    def _whole(self, node: Node) -> str:
         """``node`` as in a graph."""
-        assert node.op is not None
-        operands = [operand_text(self.names, node, i) for i in range(len(node.inputs))]
+        operands = [operand_text(self.names, u) for u in node.operands]
         return f"{self.names[node]} = {node.op.name}({', '.join([*operands, *params_text(node)])})"
 
-    def _read(self, nests: Nests, node: Value, i: int) -> str:
+    def _read(self, nests: Nests, node: Node, i: int) -> str:
         """Operand ``i`` with the index at which it is read."""
-        u, access = node.inputs[i], nests.access(node, i)
-        labels, shape = self.plan.axes.operand_labels(node, i), operand_aval(node, i).shape
+        u, access = node.operands[i], nests.access(node, i)
+        labels = self.plan.axes.operand_labels(node, i)
         # For each axis of the array: the axis of the operand along it, and the step.
-        along: Sequence[tuple[int | None, int]] = [(a, 1) for a in range(len(shape))]
-        if u is not None and nests.is_view(u):
+        along: Sequence[tuple[int | None, int]] = [(a, 1) for a in range(u.ndim)]
+        if nests.is_view(u):
             along = [(a, step) for a, step, _ in nests.view_axes(u)]
         index = []
         for place, (a, step) in zip(access.places, along, strict=True):
-            whole = a is not None and labels[a] is None and shape[a] != 1
+            whole = a is not None and labels[a] is None and u.shape[a] != 1
             text = ":" if (place.offset, step) == (0, 1) else f"{place.offset}::{step}"
             index.append(text if whole else self._index(place))
-        return _at(self._root(node, i, access), index)
+        return _at(operand_text(self.names, access.root), index)
 
     def _index(self, place: Place) -> str:
         if place.label is None:
             return str(place.offset)
         return _linear(self.indices[place.label], place.step, place.offset)
 
-    def _part(self, nests: Nests, node: Value, part: Part) -> str:
+    def _part(self, nests: Nests, node: Node, part: Part) -> str:
         """One box of ``node``, whose loops have indices of their own."""
         left, bounds, own = [], [], {}
         for k, (length, start, step, axis) in enumerate(part.box):
@@ -123,19 +120,16 @@ class _Printer:
         sign = "+=" if part.adds else "="
         return f"{_at(self.names[node], left)} {sign} {right}  {', '.join(bounds)}".rstrip()
 
-    def _read_in_box(self, nests: Nests, node: Value, i: int, own: dict[int | None, str]) -> str:
-        u, access, shape = node.inputs[i], nests.access(node, i), operand_aval(node, i).shape
-        along: Sequence[tuple[int | None, int, int]] = [(a, 1, 0) for a in range(len(shape))]
-        if u is not None and nests.is_view(u):
+    def _read_in_box(self, nests: Nests, node: Node, i: int, own: dict[int | None, str]) -> str:
+        u = node.operands[i]
+        along: Sequence[tuple[int | None, int, int]] = [(a, 1, 0) for a in range(u.ndim)]
+        if nests.is_view(u):
             along = nests.view_axes(u)
         index = [
-            str(start) if a is None or a not in own or shape[a] == 1 else _linear(own[a], step, start)
+            str(start) if a is None or a not in own or u.shape[a] == 1 else _linear(own[a], step, start)
             for a, step, start in along
         ]
-        return _at(self._root(node, i, access), index)
-
-    def _root(self, node: Value, i: int, access: Access) -> str:
-        return operand_text(self.names, node, i) if access.root is None else self.names[access.root]
+        return _at(operand_text(self.names, nests.access(node, i).root), index)
 
 
 def _at(name: str, index: Sequence[str]) -> str:

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Const, Node, Value
 from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.plan import Region
 
@@ -62,9 +61,9 @@ def set_tiles(region: Region, axes: Axes, target: Target, unit_axis: Callable[[V
 def _in_rows(region: Region, axes: Axes, unit_axis: Callable[[Value], int | None]) -> bool:
     """Whether some input of several rows is contiguous along the region's axis."""
     for node in region.nodes:
-        for i, u in enumerate(node.inputs):
+        for i, u in enumerate(node.operands):
             labels = axes.operand_labels(node, i)
-            if u is None or region.label not in labels or u.size == region.extent:
+            if isinstance(u, Const) or region.label not in labels or u.size == region.extent:
                 continue
             if unit_axis(u) == labels.index(region.label):
                 return True
@@ -72,23 +71,22 @@ def _in_rows(region: Region, axes: Axes, unit_axis: Callable[[Value], int | None
 
 
 def looked_into(value: Value) -> Value:
-    """What a view looks into, and any other value itself."""
-    while value.op is not None and is_view(value) and value.inputs[0] is not None:
-        value = value.inputs[0]
+    """What a view looks into, unless it is a constant, and any other value itself."""
+    while isinstance(value, Node) and is_view(value) and not isinstance(value.operands[0], Const):
+        (value,) = value.operands
     return value
 
 
 def bytes_per_entry(region: Region, axes: Axes) -> int:
     """The bytes that one entry of the axis takes in all values that a tile touches."""
     total = sum(n.size // region.extent * n.dtype.itemsize for n in region.tiled if not is_view(n))
-    seen: set[Value | int] = set()
+    seen: set[Value] = set()
     for node in region.nodes:
-        for i, u in enumerate(node.inputs):
-            key = looked_into(u) if u is not None else id(node.saved[i + 1]) if node.saved else i
-            if key in seen or (u is not None and u in region.tiled):
+        for i, u in enumerate(node.operands):
+            array = looked_into(u)
+            if array in seen or u in region.tiled:
                 continue
-            seen.add(key)
-            aval = operand_aval(node, i)
+            seen.add(array)
             if region.label in axes.operand_labels(node, i):
-                total += aval.size // region.extent * aval.dtype.itemsize
+                total += u.size // region.extent * u.dtype.itemsize
     return total

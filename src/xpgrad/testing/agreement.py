@@ -14,7 +14,7 @@ import numpy as np
 
 from xpgrad._trees import flatten, paths, unflatten
 from xpgrad.backends import reference
-from xpgrad.core import Graph, Value
+from xpgrad.core import Graph, Node, Value
 from xpgrad.passes.replay import as_written
 from xpgrad.testing.tolerances import close, tolerance
 from xpgrad.trace import graph_of
@@ -175,9 +175,8 @@ def _run_perturbed(graph: Graph, inputs: Sequence[Any], rng: np.random.Generator
     return [env[value] for value in graph.outputs]
 
 
-def rounds(node: Value) -> bool:
+def rounds(node: Node) -> bool:
     """Whether the op of ``node`` may round, and not just move or choose entries."""
-    assert node.op is not None
     return node.op.name not in _EXACT
 
 

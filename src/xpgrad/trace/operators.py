@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, ShapeError, XpgradError, message
-from xpgrad.core import Op, Value, aval_of, is_inexact
+from xpgrad.core import Op, aval_of, is_inexact
 from xpgrad.core.scalars import POLES, raised
 from xpgrad.devices.door import admitted, is_data
 from xpgrad.ops import complex as cx
@@ -23,7 +23,7 @@ from xpgrad.ops.shape import astype
 from xpgrad.trace import debugging
 from xpgrad.trace.carrying import explained
 from xpgrad.trace.functions._table import array
-from xpgrad.trace.tape import Tape
+from xpgrad.trace.tape import Record, Tape
 from xpgrad.trace.traced import Traced, aval_under, check_operands, record
 from xpgrad.trace.views import check_array, is_scalar
 
@@ -86,23 +86,23 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
 
     def _kept(tape: Tape, z: Any, x: Any, left: Any, y: Any, right: Any) -> Traced:
         if type(z) is float or type(z) is complex:
-            value = Value(op, (left, right), _NO_PARAMS, (), aval_of(z).dtype, weak=True)
+            record = Record(op, (left, right), _NO_PARAMS, (), aval_of(z).dtype, True)
         else:
-            value = Value(op, (left, right), _NO_PARAMS, z.shape, z.dtype)
-            if value.dtype.kind not in "fc":  # of an operand of objects or durations
+            record = Record(op, (left, right), _NO_PARAMS, z.shape, z.dtype)
+            if record.dtype.kind not in "fc":  # of an operand of objects or durations
                 check_operands(op, (x, y))
             if type(z) is Traced:
-                value.weak = aval_under(z).weak
+                record.weak = aval_under(z).weak
         if left is None:
             x = tape.constant(x) if second[1] else aval_of(x)
-            value.saved = (z if second[0] else value, x, y if second[2] else right)
+            record.saved = (z if second[0] else record, x, y if second[2] else right)
         elif right is None:
             y = tape.constant(y) if first[2] else aval_of(y)
-            value.saved = (z if first[0] else value, x if first[1] else left, y)
+            record.saved = (z if first[0] else record, x if first[1] else left, y)
         else:
-            value.saved = (z if both[0] else value, x if both[1] else left, y if both[2] else right)
-        tape.nodes.append(value)
-        return Traced(tape, value, z)
+            record.saved = (z if both[0] else record, x if both[1] else left, y if both[2] else right)
+        tape.records.append(record)
+        return Traced(tape, record, z)
 
     return method, reflected
 

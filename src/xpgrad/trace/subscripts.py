@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, OutOfBoundsError, message
-from xpgrad.core import Value, aval_of
+from xpgrad.core import aval_of
 from xpgrad.devices import device_of, to_device
 from xpgrad.ops.elementwise import where
 from xpgrad.ops.indexing import apart, getitem, index_update, without_masks
 from xpgrad.ops.shape import astype, reshape
 from xpgrad.trace import debugging
 from xpgrad.trace.functions._table import array
-from xpgrad.trace.tape import Tape
+from xpgrad.trace.tape import Record, Tape
 from xpgrad.trace.traced import Traced, record
 from xpgrad.trace.views import View, check_array
 
@@ -41,10 +41,10 @@ def read(x: Any, index: Any) -> Any:
     if node is None:
         part = Traced(tape, None, out)
     else:
-        value = Value(getitem, (node,), {"index": index}, out.shape, out.dtype)
-        value.saved = (value, node)
-        tape.nodes.append(value)
-        part = Traced(tape, value, out)
+        record = Record(getitem, (node,), {"index": index}, out.shape, out.dtype)
+        record.saved = (record, node)
+        tape.records.append(record)
+        part = Traced(tape, record, out)
     if out.ndim:
         part._view = View(x, getitem, {"index": index})
     return part

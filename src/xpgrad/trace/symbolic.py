@@ -15,8 +15,7 @@ import numpy as np
 
 from xpgrad._errors import user_line
 from xpgrad._trees import flatten, unflatten
-from xpgrad.core import SCALAR_TYPES, Aval, Graph, Op, Value
-from xpgrad.core.graph import input_value
+from xpgrad.core import SCALAR_TYPES, Aval, Const, Graph, Input, Node, Op, Operand, aval_of
 from xpgrad.devices import device_of
 from xpgrad.ops.elementwise import add
 from xpgrad.ops.requirements import require
@@ -36,6 +35,11 @@ OPERATORS = _ARITHMETIC | frozenset(
 )
 
 
+def constant(x: Any) -> Const:
+    """A constant operand, a Python scalar also where an enclosing trace has wrapped it."""
+    return Const(x, aval_under(x))
+
+
 def is_weak(op: Op, avals: Sequence[Aval]) -> bool:
     """Whether the output of ``op`` is a Python scalar, whose dtype gives way."""
     if op is require:
@@ -49,7 +53,7 @@ class Symbols(Trace):
     Attributes
     ----------
     graph : Graph
-    scalars : set of Value
+    scalars : set of Input
         Inputs that are scalars, Python's or NumPy's, and no arrays without axes.
     role : str
         ``"rule"``: a derivative rule, linear, to be transposed. ``"program"``: a user's function. ``"inner"``:
@@ -58,19 +62,20 @@ class Symbols(Trace):
         Where the arrays are that its own stand for: the user's function may ask.
     """
 
-    __slots__ = ("_kept", "device", "graph", "role", "scalars")
+    __slots__ = ("_arrays", "_kept", "device", "graph", "role", "scalars")
 
     def __init__(self, role: str = "rule") -> None:
         super().__init__()
         self.graph = Graph()
         self.role = role
         self.device = "cpu"
-        self.scalars: set[Value] = set()
+        self.scalars: set[Input] = set()
+        self._arrays: dict[int, Const] = {}
         self._kept: dict[int, list[_Kept]] = {}
 
     def enter(self, x: Any) -> Traced:
         """An input with the shape and dtype of ``x``."""
-        value = input_value(x)
+        value = Input(aval_of(x))
         if isinstance(x, SCALAR_TYPES) or (type(x) is Traced and is_scalar(x)):
             self.scalars.add(value)
         elif self.device == "cpu":
@@ -85,35 +90,36 @@ class Symbols(Trace):
         for x in operands:
             if type(x) is Traced and x._view is not None:
                 x.refresh()
-        inputs = [x._node if type(x) is Traced and x._trace is self else None for x in operands]
         avals = [aval_under(x) for x in operands]
         if op.name in _ARITHMETIC and all(a.weak and a.dtype == bool for a in avals):
             # Python's True + True is 2, NumPy's is True.
             return self.record(op, [_counted(x) for x in operands], params)
         ruled = op.shape(*avals, **params)
         aval = ruled[0] if type(ruled) is tuple else ruled
-        value = Value(op, inputs, params, aval.shape, aval.dtype, at=user_line(), weak=is_weak(op, avals))
-        value.saved = (
-            value,
-            *[self._constant(x) if v is None else v for x, v in zip(operands, inputs, strict=True)],
-        )
-        self.graph.nodes.append(value)
+        aval = Aval(aval.shape, aval.dtype, is_weak(op, avals))
+        node = Node(op, [*map(self._operand, operands, avals)], params, aval, user_line())
+        self.graph.nodes.append(node)
         if type(ruled) is tuple:
-            picked = []
-            for i, aval in enumerate(ruled):
-                pick = Value(PICK, (value,), {"index": i}, aval.shape, aval.dtype)
-                pick.saved = (pick, value)
-                self.graph.nodes.append(pick)
-                picked.append(Traced(self, pick, None))
-            return tuple(picked)
-        return Traced(self, value, None)
+            return tuple([self.pick(node, i, aval) for i, aval in enumerate(ruled)])
+        return Traced(self, node, None)
 
-    def _constant(self, x: Any) -> Any:
-        """A constant operand, safe from later writes of the function that is traced."""
+    def pick(self, parent: Node, i: int, aval: Aval) -> Traced:
+        """Output ``i`` of an op that has several."""
+        node = Node(PICK, (parent,), {"index": i}, Aval(aval.shape, aval.dtype))
+        self.graph.nodes.append(node)
+        return Traced(self, node, None)
+
+    def _operand(self, x: Any, aval: Aval) -> Operand:
+        """``x`` as an operand; a constant is safe from later writes of the function that is traced."""
         if type(x) is Traced:
-            return x.snapshot()
+            return x._node if x._trace is self else Const(x.snapshot(), aval)
+        if isinstance(x, SCALAR_TYPES):
+            return Const(x, aval)
         if type(x) is not np.ndarray or not x.flags.writeable or self.role == "rule":
-            return x
+            known = self._arrays.get(id(x))
+            if known is None:
+                known = self._arrays[id(x)] = Const(x, aval)
+            return known
         versions = self._kept.setdefault(id(x), [])
         if not versions or versions[-1].changed():
             versions.append(_Kept(x))
@@ -131,16 +137,12 @@ class Symbols(Trace):
             A large array was written to after it was used.
         """
         self.closed = True
-        given = {}
         for versions in self._kept.values():
             for kept in versions:
                 if not kept.changed():
-                    given[id(kept.now)] = kept.array
-                elif kept.now is kept.array:
+                    kept.now.data = kept.array
+                elif kept.now.data is kept.array:
                     raise written_to(kept.array, kept.line)
-        for node in self.graph.nodes if given else ():
-            assert node.saved is not None
-            node.saved = tuple([given.get(id(x), x) for x in node.saved])
         return self.graph
 
 
@@ -152,7 +154,7 @@ class _Kept:
     def __init__(self, x: Any) -> None:
         self.array = x
         self.line = user_line()
-        self.now = x.copy() if x.size <= SMALL else x
+        self.now = Const(x.copy() if x.size <= SMALL else x)
         self.seen = self._see()
 
     def _see(self) -> bytes:

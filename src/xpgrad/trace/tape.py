@@ -1,8 +1,8 @@
 """The tape: every op in order, with what the backward sweep will need.
 
 In:  ops applied to arrays traced on this level.
-Out: Values, in the order in which they were made.
-Holds: what a Value keeps cannot be changed behind it: handles are snapshots, small plain arrays
+Out: Records, in the order in which they were made.
+Holds: what a Record keeps cannot be changed behind it: handles are snapshots, small plain arrays
 copies, and a write to a large one is found out.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import TraceError, message, user_line
-from xpgrad.core import Aval, Op, Value, aval_of, is_inexact
-from xpgrad.core.graph import input_value
+from xpgrad.core import Aval, Const, Input, Node, Op, Value, aval_of, is_inexact
+from xpgrad.core.aval import Shape
 from xpgrad.trace import debugging
 from xpgrad.trace.carrying import carry_out, check_numbers
 from xpgrad.trace.traced import Trace, Traced, aval_under, is_symbolic
@@ -49,27 +49,77 @@ def _pick_shape(*_: Any, **__: Any) -> tuple[Aval, ...]:
 PICK = Op("pick", _pick_shape, "pick", reads=[[False]])
 
 
+class Record(Value):
+    """What a backward sweep reads of one op.
+
+    Attributes
+    ----------
+    op : Op
+    inputs : sequence of Value or None
+        The operands, each a Record or an Input; None where there is nothing to differentiate by. What a
+        `Node` is swept by has Nodes and Inputs.
+    params : mapping
+    saved : tuple
+        Output and operands for the derivative rules, each as its data or, where they need its shape
+        alone, as a Value or an Aval.
+    at : str or None
+        The user's line, where an error of the sweep would name it.
+    """
+
+    __slots__ = ("at", "inputs", "op", "params", "saved")
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: Sequence[Value | None],
+        params: Mapping[str, Any],
+        shape: Shape,
+        dtype: np.dtype[Any],
+        weak: bool = False,
+        at: str | None = None,
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.params = params
+        self.shape = shape
+        self.dtype = dtype
+        self.weak = weak
+        self.at = at
+        self.saved: tuple[Any, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Record({self.op.name}, {self.aval})"
+
+
+def recorded(node: Node) -> Record:
+    """What a sweep reads of a node of a graph: shapes of values without numbers, and the data of constants."""
+    inputs = [None if isinstance(u, Const) else u for u in node.operands]
+    record = Record(node.op, inputs, node.params, node.shape, node.dtype, node.weak, node.at)
+    record.saved = (node, *[u.data if isinstance(u, Const) else u for u in node.operands])
+    return record
+
+
 class Tape(Trace):
     """Records every op, for a backward sweep. Its arrays carry their numbers.
 
     Attributes
     ----------
-    nodes : list of Value
+    records : list of Record
         In the order in which they were made.
     """
 
-    __slots__ = ("constants", "nodes")
+    __slots__ = ("constants", "records")
 
     def __init__(self) -> None:
         super().__init__()
-        self.nodes: list[Value] = []
+        self.records: list[Record] = []
         self.constants: dict[int, tuple[Any, bytes, str | None]] = {}
 
     def enter(self, x: Any) -> Traced:
         """``x`` as an input of this trace."""
         if type(x) is Traced:
-            return Traced(self, input_value(aval_under(x)), x.snapshot())
-        return Traced(self, input_value(x), x)
+            return Traced(self, Input(aval_under(x)), x.snapshot())
+        return Traced(self, Input(aval_of(x)), x)
 
     def constant(self, x: Any) -> Any:
         """A plain array as the tape keeps it for the backward sweep, safe from later writes.
@@ -122,8 +172,7 @@ class Tape(Trace):
             return check_numbers(op, out, datas)
         if not active or op.is_constant:
             return Traced(self, None, out)
-        value = self._keep(op, inputs, params, out, datas)
-        return Traced(self, value, out)
+        return Traced(self, self._keep(op, inputs, params, out, datas), out)
 
     def _record_one(self, op: Op, x: Traced, params: Mapping[str, Any]) -> Any:
         """`record`, for an op of one operand."""
@@ -146,17 +195,17 @@ class Tape(Trace):
         params: Mapping[str, Any],
         out: Any,
         datas: Sequence[Any],
-    ) -> Value:
+    ) -> Record:
         if isinstance(out, (tuple, float, complex)) and not isinstance(out, np.generic):
             aval = aval_of(out[0] if type(out) is tuple else out)
-            value = Value(op, inputs, params, aval.shape, aval.dtype, weak=aval.weak)
+            record = Record(op, inputs, params, *aval)
         else:
-            value = Value(op, inputs, params, out.shape, out.dtype)
+            record = Record(op, inputs, params, out.shape, out.dtype)
             if type(out) is Traced:
-                value.weak = aval_under(out).weak
+                record.weak = aval_under(out).weak
         kept = op.kept(tuple([v is not None for v in inputs]))
-        value.saved = (
-            out if kept[0] or type(out) is tuple else value,
+        record.saved = (
+            out if kept[0] or type(out) is tuple else record,
             *[
                 (x if v is not None else self.constant(x)) if keep else (v if v is not None else aval_of(x))
                 for x, v, keep in zip(datas, inputs, kept[1:], strict=True)
@@ -164,9 +213,9 @@ class Tape(Trace):
         )
         first = out[0] if type(out) is tuple else out
         if op.pulls is None or debugging.nans or (type(first) is Traced and is_symbolic(first)):
-            value.at = user_line()
-        self.nodes.append(value)
-        return value
+            record.at = user_line()
+        self.records.append(record)
+        return record
 
     def _several(
         self,
@@ -176,15 +225,17 @@ class Tape(Trace):
         datas: Sequence[Any],
         outs: Any,
     ) -> tuple[Any, ...]:
-        parent = self._keep(op, inputs, params, outs, datas)
-        picked = []
+        return tuple(self.picked(self._keep(op, inputs, params, outs, datas), outs))
+
+    def picked(self, parent: Record, outs: Sequence[Any]) -> list[Any]:
+        """The outputs of an op that has several, those of floats each with a record of its own."""
+        found = []
         for i, out in enumerate(outs):
-            aval = aval_of(out)
-            if not is_inexact(out):
-                picked.append(out)
-                continue
-            value = Value(PICK, (parent,), {"index": i}, aval.shape, aval.dtype)
-            value.saved = (value, parent)
-            self.nodes.append(value)
-            picked.append(Traced(self, value, out))
-        return tuple(picked)
+            if is_inexact(out):
+                aval = aval_of(out)
+                record = Record(PICK, (parent,), {"index": i}, aval.shape, aval.dtype)
+                self.records.append(record)
+                found.append(Traced(self, record, out))
+            else:
+                found.append(out)
+        return found

@@ -1,7 +1,7 @@
 """The traced array and the tape that records what happens to it.
 
 In:  ops applied to traced arrays.
-Out: Values on a Tape, in order.
+Out: Records on a Tape, in order.
 Holds: a traced array's `data` belongs to the level below its trace (a plain array, or an array
 traced further out), so that whatever a rule computes with it is recorded there or computed at
 once; a later trace is always further in; no array that the user holds is ever written to.
@@ -136,8 +136,8 @@ class Traced:
     ----------
     _trace : Trace
         The level that records it.
-    _node : Value or None
-        Its place on the tape; None for a constant, which no input reaches.
+    _node : Record, Node, Input or None
+        Its place on the tape or in the graph; None for a constant, which no input reaches.
     _below : array or None
         Its numbers, one level down; None when only shapes are traced. (Not ``_data``: where an object has
         that, ``np.ma`` takes it for the array, and the gradient would be lost.)

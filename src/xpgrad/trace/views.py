@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import ShapeError, TraceError, message
-from xpgrad.core import SCALAR_TYPES, Op
+from xpgrad.core import SCALAR_TYPES, Const, Input, Node, Op
 from xpgrad.ops.indexing import apart, getitem, index_update
 from xpgrad.ops.shape import copy, inverse_axes, reshape, transpose
 
@@ -240,18 +240,18 @@ _AS_OPERAND = frozenset("astype stop_gradient reshape transpose real imag".split
 _GIVES_ARRAYS = frozenset("broadcast_to copy full_like where index_update scatter_add scatter_sum pad".split())
 
 
-def _gives_scalar(node: Any, trace: Any) -> bool:
-    while not node.weak and node.op is not None and node.op.name in _AS_OPERAND:
-        node = node.inputs[0]
-        if node is None or node.shape:
+def _gives_scalar(value: Any, trace: Any) -> bool:
+    while isinstance(value, Node) and not value.weak and value.op.name in _AS_OPERAND:
+        value = value.operands[0]
+        if isinstance(value, Const) or value.shape:
             return False
-    if node.weak:
+    if value.weak:
         return True
-    if node.op is None:
-        return node in trace.scalars
-    if node.op is getitem:
-        return not _has_ellipsis(node.params["index"])
-    return node.op.name not in _GIVES_ARRAYS
+    if isinstance(value, Input):
+        return value in trace.scalars
+    if value.op is getitem:
+        return not _has_ellipsis(value.params["index"])
+    return value.op.name not in _GIVES_ARRAYS
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:

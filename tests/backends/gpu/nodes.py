@@ -13,8 +13,7 @@ from xpgrad.backends.gpu.cuda.printing.expressions import (
     value_type,
 )
 from xpgrad.backends.gpu.cuda.printing.source import prelude
-from xpgrad.core import OPS, SCALAR_TYPES, Value, aval_of
-from xpgrad.core.graph import input_value
+from xpgrad.core import OPS, SCALAR_TYPES, Input, Node, aval_of
 
 ELEMENTWISE = sorted(name for name, op in OPS.items() if "pointwise" in op.traits)
 ONE_OPERAND = {
@@ -34,9 +33,8 @@ def operands_of(name):
 def node_of(name, operands, params=None):
     """The node of an op of arrays; a Python scalar is an argument too."""
     params = PARAMS.get(name, {}) if params is None else params
-    aval = OPS[name].shape(*map(aval_of, operands), **params)
-    saved = (None,) * (len(operands) + 1)
-    return Value(OPS[name], [input_value(x) for x in operands], params, aval.shape, aval.dtype, saved=saved)
+    avals = [aval_of(x) for x in operands]
+    return Node(OPS[name], [Input(a) for a in avals], params, OPS[name].shape(*avals, **params))
 
 
 class Case(NamedTuple):

@@ -5,8 +5,7 @@ import pytest
 
 from xpgrad.backends.gpu.cuda import nvrtc
 from xpgrad.backends.gpu.cuda.printing import expressions as ex
-from xpgrad.core import OPS, Value, aval_of
-from xpgrad.core.graph import input_value
+from xpgrad.core import OPS, Const, Input, Node, aval_of
 from xpgrad.passes.lower_pointwise import POINTWISE
 from xpgrad.plan.nests import Declined
 from xpgrad.testing import tolerance
@@ -230,7 +229,7 @@ def test_a_dtype_without_an_expression_is_declined_by_name(name, xs, said):
 def test_integers_have_powers_with_a_constant_exponent_of_0_or_more():
     x = np.arange(-4, 5)
     for exponent in (3, -1):
-        node = Value(OPS["power"], [input_value(x), None], {}, x.shape, x.dtype, saved=(None, None, exponent))
+        node = Node(OPS["power"], [Input(aval_of(x)), Const(exponent)], {}, aval_of(x))
         if exponent < 0:
             with pytest.raises(Declined, match="of 0 or more"):
                 ex.check(node)

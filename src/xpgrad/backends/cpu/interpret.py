@@ -15,9 +15,9 @@ import numpy as np
 from xpgrad.backends.cpu.blas import one_blas_thread
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.outputs import unshared
-from xpgrad.backends.parts import COMBINE, IDENTITY, Operand, part_params, summed, two_sum
+from xpgrad.backends.parts import COMBINE, IDENTITY, TiledOperand, part_params, summed, two_sum
 from xpgrad.backends.reference import run_node
-from xpgrad.core import Value
+from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region, Straight
 
 # For each monoid of a Relation.
@@ -58,8 +58,8 @@ class Interpreter:
             else:
                 self.loops[id(step)].run(env, self.threads)
             for node in step.nodes:
-                for u in node.inputs:
-                    if u is not None and self._last.get(u) == k:
+                for u in node.operands:
+                    if self._last.get(u) == k:
                         env.pop(u, None)
         return unshared([env[v] for v in self.plan.graph.outputs], inputs)
 
@@ -69,12 +69,11 @@ class _Call:
 
     __slots__ = ("axis", "dtype", "node", "operands", "params", "ufunc")
 
-    def __init__(self, node: Value, region: Region, plan: Plan) -> None:
+    def __init__(self, node: Node, region: Region, plan: Plan) -> None:
         self.node = node
         self.axis = region.tiled.get(node)
-        self.operands = [Operand(node, i, plan.axes, region.label) for i in range(len(node.inputs))]
+        self.operands = [TiledOperand(node, i, plan.axes, region.label) for i in range(len(node.operands))]
         self.params = part_params(node, self.axis)
-        assert node.op is not None
         row = getattr(np, node.op.name, None)
         self.ufunc = row if isinstance(row, np.ufunc) and not node.params else None
         self.dtype = node.dtype
@@ -91,12 +90,12 @@ class Loop:
         self.calls = [_Call(node, region, plan) for node in region.nodes]
         self.monoids = {node: plan.axes.relations[node].monoid for node in region.sums}
         self.dead_after = self._dead_after()
-        views = [c for c in self.calls if c.node.op is not None and c.node.op.makes_view]
+        views = [c for c in self.calls if c.node.op.makes_view]
         self._looked_into = {o.value for c in views for o in c.operands}
 
     def _dead_after(self) -> list[list[Value]]:
         last: dict[Value, int] = {}
-        kept = set(self.region.stores)
+        kept: set[Value] = set(self.region.stores)
         for k, call in enumerate(self.calls):
             for operand in call.operands:
                 if operand.value in self.region.tiled and operand.value not in kept:
@@ -133,17 +132,17 @@ class Loop:
             node = call.node
             operands = []
             for o in call.operands:
-                if o.value is not None and o.value in parts:
+                if o.value in parts:
                     operands.append(parts[o.value])
                 else:
-                    operands.append(o.part(o.constant if o.value is None else env[o.value], begin, end))
+                    whole = o.value.data if isinstance(o.value, Const) else env[o.value]
+                    operands.append(o.part(whole, begin, end))
             if call.ufunc is not None and call.axis is not None:
                 shape = call.shape(n)
                 spare = free.get((shape, call.dtype))
                 out = spare.pop() if spare else np.empty(shape, call.dtype)
                 parts[node] = call.ufunc(*operands, out=out, dtype=None)
             else:
-                assert node.op is not None
                 wide = _WIDER.get(node.dtype) if node.op.name == "sum" else None
                 if wide is None:
                     made = node.op(*operands, **call.params(n))
@@ -162,7 +161,7 @@ class Loop:
             where = (*(slice(None),) * self.region.tiled[node], slice(begin, end))
             env[node][where] = parts[node]
 
-    def _add(self, sums: dict[Any, Any], node: Value, part: Any) -> None:
+    def _add(self, sums: dict[Any, Any], node: Node, part: Any) -> None:
         if node not in sums:
             wide = _WIDER.get(node.dtype)
             sums[node] = np.array(part, dtype=wide) if wide else np.array(part)
@@ -172,11 +171,11 @@ class Loop:
         else:
             sums[node] = COMBINE[self.monoids[node]](sums[node], part)
 
-    def _keeps_lost(self, node: Value) -> bool:
+    def _keeps_lost(self, node: Node) -> bool:
         """Whether a sum is in float64 itself, and what it loses from tile to tile is kept beside it."""
         return self.monoids[node] == "sum" and node.dtype == np.float64
 
-    def _combined(self, node: Value, partials: Sequence[Any], lost: Sequence[Any]) -> Any:
+    def _combined(self, node: Node, partials: Sequence[Any], lost: Sequence[Any]) -> Any:
         monoid = self.monoids[node]
         if not partials:
             return np.full(node.shape, IDENTITY[monoid], node.dtype)[()]

@@ -30,7 +30,7 @@ from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept
 from xpgrad.backends.cpu.llvm.sums import Total, add_to, two_sum
 from xpgrad.backends.cpu.llvm.vectors import fma, multiply_add, spread, zero
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer
-from xpgrad.core import Value
+from xpgrad.core import Const, Node
 from xpgrad.plan.nests import roots
 from xpgrad.plan.tiles import looked_into
 
@@ -41,7 +41,7 @@ class Blocks:
     ``p`` and ``q`` are the labels of the result, ``r`` is contracted; None where there is no such axis.
     """
 
-    def __init__(self, k: Frame, node: Value, p: int | None, q: int | None, r: int | None) -> None:
+    def __init__(self, k: Frame, node: Node, p: int | None, q: int | None, r: int | None) -> None:
         self.k, self.node, self.p, self.q, self.r = k, node, p, q, r
         self.ctype = ctype_of(node.dtype) or ""
         self.lanes = VECTOR_BYTES // SIZES[self.ctype]
@@ -238,8 +238,8 @@ class Blocks:
 
     def _is_first_to_read(self, factor: Factor) -> bool:
         """Whether the factor is an array in rows of the tile, and no earlier nest has read them."""
-        root = factor.access.root
-        if root is None or factor.storage.kind != "memory" or self.r is None or self.r != self.k.label:
+        root, is_stored = factor.access.root, factor.storage.kind == "memory"
+        if isinstance(root, Const) or not is_stored or self.r is None or self.r != self.k.label:
             return False
         array = looked_into(root)
         for nest in self.k.nests.nests:

@@ -11,12 +11,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from xpgrad.backends.cpu.llvm.frame import Call, Frame, Piece
-from xpgrad.backends.cpu.llvm.loops import is_scalar, read_scalar
+from xpgrad.backends.cpu.llvm.loops import read_scalar
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
 from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.writer import Writer, number
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Node
 from xpgrad.plan.boxes import Part, parts_of
 from xpgrad.plan.nests import Nest, Place
 
@@ -35,7 +34,7 @@ def write_boxes(k: Frame, nest: Nest, name: str) -> Piece:
         if part.operand is None:
             continue
         access = k.nests.access(node, part.operand)
-        if is_scalar(access):
+        if access.is_scalar:
             continue
         storage = k.storage(access)
         sources[part.operand] = storage, len(pointers)
@@ -50,7 +49,7 @@ def write_boxes(k: Frame, nest: Nest, name: str) -> Piece:
 def _write_part(
     k: Frame,
     w: Writer,
-    node: Value,
+    node: Node,
     which: int,
     part: Part,
     target: Storage,
@@ -104,11 +103,11 @@ def _order(target: Storage) -> list[int]:
     return sorted(range(len(target.shape)), key=lambda a: target.strides[a], reverse=True)
 
 
-def _reading(k: Frame, node: Value, operand: int) -> dict[int | None, list[tuple[int, int]]]:
+def _reading(k: Frame, node: Node, operand: int) -> dict[int | None, list[tuple[int, int]]]:
     """For each axis of the operand: the axes of its array that go along with it, and the step."""
-    u = node.inputs[operand]
-    shape = operand_aval(node, operand).shape
-    if u is not None and k.nests.is_view(u):
+    u = node.operands[operand]
+    shape = u.shape
+    if k.nests.is_view(u):
         found: dict[int | None, list[tuple[int, int]]] = {}
         for axis, (mine, step, _) in enumerate(k.nests.view_axes(u)):
             if mine is not None and shape[mine] != 1:

@@ -15,22 +15,20 @@ from xpgrad.backends.cpu.llvm.scalars import (
     minimum,
 )
 from xpgrad.backends.cpu.llvm.writer import Writer
-from xpgrad.core import Value
+from xpgrad.core import Node
 
 _FLOATS = ("float", "double")
 # What the largest and the least of two truth values are is what `any` and `all` of them are.
 _ADD = {"sum": "add", "prod": "mul", "any": "or", "all": "and", "max": "or", "min": "and"}
 
 
-def is_extremum(node: Value) -> bool:
+def is_extremum(node: Node) -> bool:
     """Whether ``node`` is the largest or the least of floats, among which there are two zeros."""
-    assert node.op is not None
     return node.op.name in ("max", "min") and ctype_of(node.dtype) in _FLOATS
 
 
-def combined(w: Writer, node: Value, held: Scalar, value: Scalar) -> Scalar:
+def combined(w: Writer, node: Node, held: Scalar, value: Scalar) -> Scalar:
     """``held`` and ``value`` reduced to one, in the type of ``held``."""
-    assert node.op is not None
     name, ctype = node.op.name, held.ctype
     x = converted(w, value, ctype)
     real = ctype in ("float", "double")
@@ -40,10 +38,9 @@ def combined(w: Writer, node: Value, held: Scalar, value: Scalar) -> Scalar:
     return Scalar(w.op(f"{'f' if real else ''}{_ADD[name]}{flags} {ctype} {held.name}, {x}"), ctype)
 
 
-def combined_in_any_order(w: Writer, node: Value, held: Scalar, value: Scalar) -> Scalar:
+def combined_in_any_order(w: Writer, node: Node, held: Scalar, value: Scalar) -> Scalar:
     """As `combined`, so that LLVM can reduce in vectors."""
     if not is_extremum(node):
         return combined(w, node, held, value)
-    assert node.op is not None
     x = converted(w, value, held.ctype)
     return Scalar(extremum_in_any_order(w, node.op.name, held.ctype, held.name, x), held.ctype)

@@ -17,7 +17,7 @@ from xpgrad.backends.cpu.llvm.scalars import check
 from xpgrad.backends.cpu.llvm.storage import Arena, Slots, Storage, strides_for
 from xpgrad.backends.cpu.llvm.sums import is_sum, keeps_lost
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer, number
-from xpgrad.core import Value
+from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.nests import Access, Declined, Nests, is_reduction
 from xpgrad.plan.plan import Step
@@ -33,7 +33,7 @@ class Partial(NamedTuple):
     ``lost``: the offset of what the sum has lost, where that is kept, in the same order.
     """
 
-    node: Value
+    node: Node
     offset: int
     storage: Storage
     lost: int | None
@@ -45,11 +45,11 @@ class Frame:
     Attributes
     ----------
     slots : Slots
-    stores : set of Value
+    stores : set of Node
         What it makes that later steps or the outputs read.
-    outs : dict of Value to Storage
+    outs : dict of Node to Storage
         The arrays that it fills.
-    lost : dict of Value to Storage
+    lost : dict of Node to Storage
         What the parts of sums of float64 have lost.
     partials : list of Partial
     partial_bytes, scratch_bytes : int
@@ -71,8 +71,8 @@ class Frame:
         self.tile = step.tile if isinstance(step, Region) else 0
         self.slots = Slots()
         self.storages: dict[Any, Storage] = {}
-        self.outs: dict[Value, Storage] = {}
-        self.lost: dict[Value, Storage] = {}
+        self.outs: dict[Node, Storage] = {}
+        self.lost: dict[Node, Storage] = {}
         self.partials: list[Partial] = []
         self._partial_arena, self._scratch = Arena(), Arena()
         self.calls: set[tuple[str, str]] = set()
@@ -80,7 +80,7 @@ class Frame:
         self.sums = set(step.sums) if isinstance(step, Region) else set()
         self._live_out()
 
-    def _check(self, node: Value) -> None:
+    def _check(self, node: Node) -> None:
         check(node)
         check_strides(node, self.layouts.held)
 
@@ -103,17 +103,16 @@ class Frame:
         for node in self.step.nodes:
             if self.nests.is_view(node):
                 continue
-            for i in range(len(node.inputs)):
+            for i in range(len(node.operands)):
                 access = self.nests.access(node, i)
-                if access.root is not None and not self.nests.joined(node, access):
+                if not self.nests.joined(node, access):
                     read.add(access.root)
         self._read = read
 
-    def needs_storage(self, node: Value) -> bool:
-        assert node.op is not None
+    def needs_storage(self, node: Node) -> bool:
         return node in self.stores or node in self._read or node in self.sums or is_reduction(node)
 
-    def order_for(self, node: Value, inner: int | None) -> tuple[int, ...]:
+    def order_for(self, node: Node, inner: int | None) -> tuple[int, ...]:
         """The axes of a value of a nest, that along ``inner`` contiguous."""
         labels = self.axes.labels(node)
         order = list(range(node.ndim))
@@ -121,7 +120,7 @@ class Frame:
             order.append(order.pop(labels.index(inner)))
         return tuple(order)
 
-    def place(self, node: Value, inner: int | None) -> Storage:
+    def place(self, node: Node, inner: int | None) -> Storage:
         """Give ``node`` a place in memory; ``inner`` is the label that its nest runs fastest over."""
         if node in self.storages:
             return self.storages[node]
@@ -161,7 +160,7 @@ class Frame:
         slot = self.slots.number(key, self._scratch.take(shape, dtype))
         return Storage("buffer", np.dtype(dtype), shape, strides_for(shape, order), slot)
 
-    def held(self, node: Value) -> Storage:
+    def held(self, node: Node) -> Storage:
         """Where a sum of floats is added up in memory, in float64."""
         place = self.storages[node]
         if place.kind == "partial" or place.dtype == np.float64:
@@ -174,28 +173,15 @@ class Frame:
 
     def storage(self, access: Access) -> Storage:
         """The array that ``access`` reads."""
-        if access.root is None:
-            array: Any = np.asarray(access.constant)
-            source: Any = ("constant", access.constant)
-            key: Any = ("constant", id(access.constant))
-        elif access.root in self.storages:
-            return self.storages[access.root]
-        else:
-            key = source = access.root
-            array = self.layouts.held.get(access.root)
-        if key not in self.storages:
+        root = access.root
+        if root not in self.storages:
+            array: Any = np.asarray(root.data) if isinstance(root, Const) else self.layouts.held.get(root)
             if array is None:  # stored by an earlier step, in C order
-                aval = source.aval
-                strides = strides_for(aval.shape, range(aval.ndim))
-                self.storages[key] = Storage(
-                    "memory", aval.dtype, aval.shape, strides, self.slots.pointer(source)
-                )
+                dtype, strides = root.dtype, strides_for(root.shape, range(root.ndim))
             else:
-                strides = tuple(s // array.itemsize for s in array.strides)
-                self.storages[key] = Storage(
-                    "memory", array.dtype, array.shape, strides, self.slots.pointer(source)
-                )
-        return self.storages[key]
+                dtype, strides = array.dtype, tuple(s // array.itemsize for s in array.strides)
+            self.storages[root] = Storage("memory", dtype, root.shape, strides, self.slots.pointer(root))
+        return self.storages[root]
 
     def outside(self) -> int:
         """The slot that is not 0 once an index has been outside its axis."""
@@ -247,9 +233,8 @@ class Piece(NamedTuple):
     before: list[Call]
 
 
-def identity(node: Value, ctype: str) -> str:
+def identity(node: Node, ctype: str) -> str:
     """What a reduction begins with."""
-    assert node.op is not None
     name = node.op.name
     if name in ("max", "min") and node.dtype.kind == "b":
         return number(name == "min", ctype)

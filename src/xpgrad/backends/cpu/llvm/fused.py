@@ -23,7 +23,7 @@ from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, 
 from xpgrad.backends.cpu.llvm.storage import Storage, bits, strides_for
 from xpgrad.backends.cpu.llvm.sums import Total, settled
 from xpgrad.backends.cpu.llvm.writer import Writer
-from xpgrad.core import Value
+from xpgrad.core import Const, Value
 from xpgrad.plan import Plan, Region
 
 LIMIT = 1 << 18
@@ -84,11 +84,11 @@ class Fused:
         slots = kernel.slots
         values = list(slots.values)
         for slot, source in slots.pointers:
-            if isinstance(source, Value) and source not in fixed:
+            if not isinstance(source, Const) and source not in fixed:
                 base, offset = sources.get(source, (source, 0))
                 values[slot] = address(self._places[base]) + offset
             else:
-                array = np.asarray(fixed[source] if isinstance(source, Value) else source[1])
+                array = np.asarray(source.data if isinstance(source, Const) else fixed[source])
                 self._pinned.keep(array)
                 values[slot] = address(array)
         copies = []

@@ -20,7 +20,7 @@ from xpgrad.backends.cpu.llvm.scalars import Scalar, converted
 from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.sums import is_sum
 from xpgrad.backends.cpu.llvm.writer import Writer
-from xpgrad.core import Value
+from xpgrad.core import Node
 from xpgrad.plan.nests import Place
 
 
@@ -40,7 +40,7 @@ def enclosed(around: Sequence[Around], piece: Piece) -> Piece:
     return Piece([*functions, *piece.functions], [*before, *piece.calls, *after], piece.before)
 
 
-def held_in(k: Frame, node: Value) -> list[Storage]:
+def held_in(k: Frame, node: Node) -> list[Storage]:
     """Where a reduction is combined in memory, and what a sum of floats loses."""
     if not is_sum(node):
         return [k.storages[node]]
@@ -48,7 +48,7 @@ def held_in(k: Frame, node: Value) -> list[Storage]:
     return [held, k.lost[node]] if node in k.lost else [held]
 
 
-def around_sum(k: Frame, node: Value, name: str) -> Around:
+def around_sum(k: Frame, node: Node, name: str) -> Around:
     """What goes around a nest that combines ``node``, which has its place."""
     place = k.storages[node]
     if place.kind == "partial":  # of the chunk, not of a tile
@@ -72,7 +72,7 @@ def around_sum(k: Frame, node: Value, name: str) -> Around:
 
 
 @contextmanager
-def _entries(k: Frame, w: Writer, node: Value, storages: Sequence[Storage]) -> Iterator[list[str]]:
+def _entries(k: Frame, w: Writer, node: Node, storages: Sequence[Storage]) -> Iterator[list[str]]:
     """Loops over the entries of ``node``, and where each lies in arrays that hold them."""
     with ExitStack() as stack:
         at = ["0"] * len(storages)

@@ -30,8 +30,7 @@ from xpgrad.backends.cpu.llvm.scalars import (
 from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.sums import BLOCK, LONG, Running, Total, add_to, is_sum, settled
 from xpgrad.backends.cpu.llvm.writer import Writer, number
-from xpgrad.core import SCALAR_TYPES, Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Const, Node
 from xpgrad.plan.nests import Access, Nest, Place, is_reduction
 
 
@@ -46,9 +45,9 @@ def inner_label(k: Frame, nest: Nest) -> int | None:
         return None
     votes = dict.fromkeys(nest.labels, 0)
     for node in nest.nodes:
-        for i in range(len(node.inputs)):
+        for i in range(len(node.operands)):
             access = k.nests.access(node, i)
-            if k.nests.joined(node, access) or not access.places or is_scalar(access):
+            if k.nests.joined(node, access) or not access.places or access.is_scalar:
                 continue
             unit = k.storage(access).unit
             if unit is not None and access.places[unit].label in votes and access.places[unit].step == 1:
@@ -62,21 +61,14 @@ def inner_label(k: Frame, nest: Nest) -> int | None:
     return longest if k.length(best) < SHORT <= k.length(longest) else best
 
 
-def is_scalar(access: Access) -> bool:
-    """A Python or NumPy scalar, which stands in a slot."""
-    if access.root is None:
-        return isinstance(access.constant, SCALAR_TYPES)
-    return access.root.weak and access.root.op is None
-
-
-def read_scalar(k: Frame, w: Writer, node: Value, i: int) -> Scalar:
+def read_scalar(k: Frame, w: Writer, node: Node, i: int) -> Scalar:
     """Operand ``i`` of ``node``, a scalar, from its slot."""
-    access = k.nests.access(node, i)
-    if access.root is not None:
-        slot = k.slots.scalar(("scalar", access.root), access.root)
+    root = k.nests.access(node, i).root
+    if isinstance(root, Const):
+        slot = k.slots.scalar(("scalar", node, i), root.data)
     else:
-        slot = k.slots.scalar(("scalar", node, i), access.constant)
-    kind = "i64" if operand_aval(node, i).dtype.kind in "biu" else "double"
+        slot = k.slots.scalar(("scalar", root), root)
+    kind = "i64" if node.operands[i].dtype.kind in "biu" else "double"
     return Scalar(w.load(kind, "%args", str(slot)), kind)
 
 
@@ -86,7 +78,7 @@ class _Loop:
         self.inner = inner_label(k, nest)
         self.pointers: list[tuple[Storage, tuple[Place, ...]]] = []
         self._names: dict[Any, str] = {}
-        self._factors: dict[Value, list[Scalar]] = {}
+        self._factors: dict[Node, list[Scalar]] = {}
         self._outside = ""
         self._added = {k.nests.added_product(node) for node in nest.nodes}
         outer = sorted((e for e in nest.labels if e != self.inner), key=self._reach, reverse=True)
@@ -96,9 +88,9 @@ class _Loop:
         """How far apart neighbours along ``label`` are, at most: such loops go outside."""
         reach = 0
         for node in self.nest.nodes:
-            for i in range(len(node.inputs)):
+            for i in range(len(node.operands)):
                 access = self.k.nests.access(node, i)
-                if is_scalar(access) or self.k.nests.joined(node, access):
+                if access.is_scalar or self.k.nests.joined(node, access):
                     continue
                 storage = self.k.storage(access)
                 for a, p in enumerate(access.places):
@@ -117,7 +109,7 @@ class _Loop:
     def piece(self) -> Piece:
         k, nest = self.k, self.nest
         around: list[Around] = []
-        targets: dict[Value, Storage] = {}
+        targets: dict[Node, Storage] = {}
         for node in nest.nodes:
             if k.needs_storage(node):
                 targets[node] = k.place(node, self.inner)
@@ -128,29 +120,28 @@ class _Loop:
         w.params += [f"ptr noalias %p{i}" for i in range(len(self.pointers))]
         return enclosed(around, Piece([w], [Call(self.name, self.pointers)], []))
 
-    def _accumulates(self, node: Value) -> bool:
+    def _accumulates(self, node: Node) -> bool:
         """Whether the reduction adds to what its array holds: where more than the inner index is reduced."""
-        assert node.op is not None
         return is_reduction(node) and (node in self.k.sums or set(self.k.axes.reduced(node)) != {self.inner})
 
-    def _own_places(self, node: Value) -> tuple[Place, ...]:
+    def _own_places(self, node: Node) -> tuple[Place, ...]:
         return tuple(map(Place, self.k.axes.labels(node)))
 
     # ── the loops ────────────────────────────────────────────────────────────────────────────
-    def _body(self, w: Writer, targets: dict[Value, Storage]) -> None:
+    def _body(self, w: Writer, targets: dict[Node, Storage]) -> None:
         k = self.k
         extents = {e: k.extent(w, e) for e in self.order}
         if any(self._chooses(node) for node in self.nest.nodes):
             self._outside = w.local("i64")
             w.do(f"store i64 0, ptr {self._outside}")
-        reads: dict[tuple[Value, int], tuple[Storage, str, dict[int, str]]] = {}
+        reads: dict[tuple[Node, int], tuple[Storage, str, dict[int, str]]] = {}
         values: dict[Any, Scalar] = {}
         for node in self.nest.nodes:
-            for i in range(len(node.inputs)):
+            for i in range(len(node.operands)):
                 access = k.nests.access(node, i)
                 if k.nests.joined(node, access):
                     continue
-                if is_scalar(access):
+                if access.is_scalar:
                     values[node, i] = read_scalar(k, w, node, i)
                     continue
                 storage = k.storage(access)
@@ -237,7 +228,7 @@ class _Loop:
                 w.store("i64", "1", "%args", str(k.outside()))
 
     def _last_zero(
-        self, w: Writer, node: Value, local: str, reads: Any, bases: Any, values: Any, index: Any, n: str
+        self, w: Writer, node: Node, local: str, reads: Any, bases: Any, values: Any, index: Any, n: str
     ) -> None:
         """Where an extremum is zero, of which vectors find no sign, take the last zero, as NumPy does."""
         ctype = ctype_of(node.dtype) or ""
@@ -250,17 +241,17 @@ class _Loop:
             with w.when(w.op(f"fcmp oeq {ctype} {x}, {zero}")):
                 w.store(ctype, x, local)
 
-    def _lies_side_by_side(self, node: Value, reads: Any) -> bool:
+    def _lies_side_by_side(self, node: Node, reads: Any) -> bool:
         """Whether what a sum adds up is an array of its dtype, contiguous along the inner index."""
         if (node, 0) not in reads or self.inner is None:
             return False
         storage, _, steps = reads[node, 0]
         return storage.dtype == node.dtype and bool(steps.get(self.inner) == "1")
 
-    def _written(self, w: Writer, node: Value, storage: Storage) -> tuple[Storage, str, dict[int, str]]:
+    def _written(self, w: Writer, node: Node, storage: Storage) -> tuple[Storage, str, dict[int, str]]:
         """An array that holds ``node``, the parameter that points into it, and its steps."""
         places = self._own_places(node)
-        return storage, self.pointer(storage, places), self.k.steps(w, Access(node, None, places), storage)
+        return storage, self.pointer(storage, places), self.k.steps(w, Access(node, places), storage)
 
     def _at(self, w: Writer, write: tuple[Storage, str, dict[int, str]], index: dict[int, str]) -> str:
         """The distance along the inner index."""
@@ -269,12 +260,12 @@ class _Loop:
             return "0"
         return w.times(index[self.inner], steps[self.inner])
 
-    def _chooses(self, node: Value) -> bool:
+    def _chooses(self, node: Node) -> bool:
         """Whether a label chooses an entry of a row, or a place in one."""
-        return node.op is not None and node.op.name in ("getitem", "scatter_add")
+        return node.op.name in ("getitem", "scatter_add")
 
-    def _is_gather(self, node: Value, i: int) -> bool:
-        return i == 0 and node.op is not None and node.op.name == "getitem"
+    def _is_gather(self, node: Node, i: int) -> bool:
+        return i == 0 and node.op.name == "getitem"
 
     def _outer(self, w: Writer, read: tuple[Storage, str, dict[int, str]], index: dict[int, str]) -> str:
         """The address with the outer indices in it."""
@@ -286,13 +277,12 @@ class _Loop:
         return w.at(storage.ctype, pointer, at)
 
     def _node(
-        self, w: Writer, node: Value, reads: Any, bases: Any, values: dict[Any, Scalar], index: Any
+        self, w: Writer, node: Node, reads: Any, bases: Any, values: dict[Any, Scalar], index: Any
     ) -> None:
         k = self.k
         operands = []
-        assert node.op is not None
         name = node.op.name
-        for i in range(len(node.inputs)):
+        for i in range(len(node.operands)):
             if (node, i) in values:
                 operands.append(values[node, i])
                 continue
@@ -323,9 +313,8 @@ class _Loop:
         else:
             values[node] = self._value(w, node, operands)
 
-    def _value(self, w: Writer, node: Value, operands: list[Scalar]) -> Scalar:
+    def _value(self, w: Writer, node: Node, operands: list[Scalar]) -> Scalar:
         """A node of one entry of each operand."""
-        assert node.op is not None
         if node.op.name in ("multiply", "square"):
             self._factors[node] = operands if len(operands) == 2 else operands * 2
         fused = self.k.nests.fused(node)
@@ -334,7 +323,7 @@ class _Loop:
             return multiply_add(w, node, self._factors[product], operands[1 - i], i == 0)
         return emit(w, node, operands, self.k.calls, added=node in self._added)
 
-    def _label_of(self, w: Writer, chosen: Scalar, node: Value, count: int) -> str:
+    def _label_of(self, w: Writer, chosen: Scalar, node: Node, count: int) -> str:
         """A label as an index; a negative one counts from the end, as in NumPy.
 
         One outside is noted, and 0 instead: NumPy's error is for later.
@@ -348,18 +337,18 @@ class _Loop:
         w.store("i64", noted, self._outside)
         return w.op(f"select i1 {outside}, i64 0, i64 {at}")
 
-    def _gathered(self, w: Writer, node: Value, reads: Any, bases: Any, chosen: Scalar, index: Any) -> Scalar:
+    def _gathered(self, w: Writer, node: Node, reads: Any, bases: Any, chosen: Scalar, index: Any) -> Scalar:
         """The entry of a row that the row's label chooses."""
         storage, _, steps = reads[node, 0]
         at = "0"
         if self.inner is not None and self.inner in steps:
             at = w.times(index[self.inner], steps[self.inner])
-        label = self._label_of(w, chosen, node, operand_aval(node, 0).shape[1])
+        label = self._label_of(w, chosen, node, node.operands[0].shape[1])
         axis, step = self.k.nests.choice(node)
         at = w.plus(at, w.times(label, self.k.stride(w, storage, axis, step) if step else "0"))
         return loaded(w, storage.dtype, bases[node, 0], at)
 
-    def _scattered(self, w: Writer, node: Value, g: Scalar, chosen: Scalar, index: Any) -> Scalar:
+    def _scattered(self, w: Writer, node: Node, g: Scalar, chosen: Scalar, index: Any) -> Scalar:
         """``g`` where the index along the classes is the sample's label, elsewhere 0."""
         ctype = ctype_of(node.dtype) or ""
         classes = self.k.axes.labels(node)[1]
@@ -370,11 +359,10 @@ class _Loop:
         )
 
     def _write(
-        self, w: Writer, node: Value, write: Any, goal: str, value: Scalar, accumulators: Any, index: Any
+        self, w: Writer, node: Node, write: Any, goal: str, value: Scalar, accumulators: Any, index: Any
     ) -> None:
         storage = write[0]
         ctype = ctype_of(node.dtype) or ""
-        assert node.op is not None
         value = Scalar(converted(w, value, ctype), ctype)
         if node in accumulators:
             held = Scalar(w.load(ctype, accumulators[node]), ctype)

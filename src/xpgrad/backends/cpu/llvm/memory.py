@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad.backends.outputs import base_of
-from xpgrad.core import Value
+from xpgrad.core import Node, Value
 
 Env = dict[Value, Any]
 
@@ -29,7 +29,7 @@ class Spare:
         self._nodes = nodes
         self._free: dict[Value, list[Any]] = {}
 
-    def take(self, node: Value) -> Any:
+    def take(self, node: Node) -> Any:
         """An array for ``node``, its contents anything."""
         try:
             return self._free[node].pop()

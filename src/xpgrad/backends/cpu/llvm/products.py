@@ -15,12 +15,10 @@ from xpgrad.backends.cpu.llvm.blocks import Blocks
 from xpgrad.backends.cpu.llvm.factors import Factor, Goal
 from xpgrad.backends.cpu.llvm.frame import Call, Frame, Piece
 from xpgrad.backends.cpu.llvm.held import around_sum, enclosed, held_in
-from xpgrad.backends.cpu.llvm.loops import is_scalar
 from xpgrad.backends.cpu.llvm.scalars import ctype_of
 from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.writer import Writer
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Node
 from xpgrad.plan.nests import Access, Declined, Nest, Place
 from xpgrad.plan.relations import is_fat
 
@@ -31,16 +29,16 @@ def write_product(k: Frame, nest: Nest, name: str) -> Piece:
 
 
 class _Product:
-    def __init__(self, k: Frame, node: Value, name: str) -> None:
+    def __init__(self, k: Frame, node: Node, name: str) -> None:
         self.k, self.node, self.name = k, node, name
         if is_fat(node):
             raise Declined(node, "of two large matrices is BLAS's")
         for i in range(2):
-            if operand_aval(node, i).dtype != node.dtype or node.dtype.kind != "f":
+            if node.operands[i].dtype != node.dtype or node.dtype.kind != "f":
                 raise Declined(
-                    node, f"of {operand_aval(node, 0)} and {operand_aval(node, 1)} has no loops of ours"
+                    node, f"of {node.operands[0].aval} and {node.operands[1].aval} has no loops of ours"
                 )
-            if is_scalar(k.nests.access(node, i)):
+            if k.nests.access(node, i).is_scalar:
                 raise Declined(node, "of a scalar has no loops of ours")
         left, right = k.axes.operand_labels(node, 0), k.axes.operand_labels(node, 1)
         reduced = k.axes.reduced(node)
@@ -85,7 +83,7 @@ class _Product:
             Factor(s, a, f"%p{i}", k.steps(w, a, s))
             for i, (s, a) in enumerate(zip(storages, accesses, strict=True))
         ]
-        access = Access(self.node, None, own)
+        access = Access(self.node, own)
         found = [Factor(g, access, f"%p{i}", k.steps(w, access, g)) for i, g in enumerate(goals, 2)]
         goal = Goal(*found)
         if along == self.r:
@@ -142,9 +140,9 @@ class _Product:
         places = tuple(Place(e) for e in labels)
         self.functions.append(w)
         call = Call(name, [(storage, access.places), (packed, places)])
-        made_here = access.root is not None and access.root in k.nests.own
+        made_here = access.root in k.nests.own
         (self.calls if made_here or self.r == k.label else self.before).append(call)
-        return packed, Access(None, None, places)
+        return packed, Access(access.root, places)
 
 
 @contextmanager

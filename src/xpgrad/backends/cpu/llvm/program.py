@@ -42,7 +42,7 @@ from xpgrad.backends.outputs import unshared
 from xpgrad.backends.parts import COMBINE, IDENTITY, summed
 from xpgrad.backends.reference import run_node
 from xpgrad.backends.store import Store
-from xpgrad.core import Value, operands_of
+from xpgrad.core import Const, Node, Value, operands_of
 from xpgrad.plan import Plan, Region, Straight
 
 _Function = ctypes.CFUNCTYPE(
@@ -113,10 +113,10 @@ class KernelStep:
             else:
                 self._template[slot] = bits(source)
         for slot, source in slots.pointers:
-            if isinstance(source, Value) and source not in fixed:
+            if not isinstance(source, Const) and source not in fixed:
                 self._pointers.append((slot, source))
             else:
-                array = np.asarray(fixed[source] if isinstance(source, Value) else source[1])
+                array = np.asarray(source.data if isinstance(source, Const) else fixed[source])
                 self._constants.append(array)
                 self._template[slot] = address(array)
 
@@ -225,7 +225,7 @@ class RowStep:
 
     fresh = False
 
-    def __init__(self, node: Value, reason: str) -> None:
+    def __init__(self, node: Node, reason: str) -> None:
         self.step = Straight([node], reason)
         self.reason = reason
         self.only_looks = reason is LOOKS
@@ -260,7 +260,7 @@ class Program:
     def __init__(self, plan: Plan, held: dict[Value, Any], threads: int) -> None:
         self.plan, self.threads = plan, threads
         self._held = held
-        self._sources = {
+        self._sources: dict[Value, tuple[Value, int]] = {
             node: (source, address(held[node]) - address(held[source]))
             for node in plan.views
             if (source := origin(node)) is not None
@@ -278,10 +278,10 @@ class Program:
                 if isinstance(step, KernelStep):
                     step.prepare()
         self.compiled = sum(step.fresh for step in self.steps) + (self.fused is not None and self.fused.fresh)
-        used = {u for s in self.steps if not isinstance(s, KernelStep) for n in s.step.nodes for u in n.inputs}
-        used.update(plan.graph.outputs)
+        others = [n for s in self.steps if not isinstance(s, KernelStep) for n in s.step.nodes]
+        used = {*plan.graph.outputs, *(u for n in others for u in n.operands)}
         self._views = needed(plan.views, used)
-        between = {n for s in self.steps if isinstance(s, KernelStep) for n in s.kernel.outs}
+        between: set[Value] = {n for s in self.steps if isinstance(s, KernelStep) for n in s.kernel.outs}
         between |= {
             s.step.nodes[0] for s in self.steps if isinstance(s, RowStep) and by_library(s.step.nodes[0])
         }
@@ -294,10 +294,10 @@ class Program:
         plan, inputs = self.plan, [self._held[v] for v in self.plan.graph.inputs]
         try:
             kernels: list[Kernel] = []
-            alive = set(plan.graph.outputs)
+            alive: set[Value] = set(plan.graph.outputs)
             for k, step in reversed(list(enumerate(self.steps))):
                 kernels.insert(0, Kernel(step.step, plan, Layouts(self._held, alive), str(k)))
-                alive = alive | {u for n in step.step.nodes for u in n.inputs if u is not None}
+                alive = alive | {u for n in step.step.nodes for u in n.operands}
             return Fused(plan, kernels, inputs, self._sources, self._fixed, ready)
         except ValueError:
             return None

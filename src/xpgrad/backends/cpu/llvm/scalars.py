@@ -16,8 +16,7 @@ import numpy as np
 from xpgrad.backends.cpu.llvm.functions import symbol
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.codegen.scalar import FUNCTIONS
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Node
 from xpgrad.plan.nests import Declined, has_loops
 
 _TYPES = {
@@ -110,20 +109,19 @@ _BITWISE = {"bitwise_and": "and", "bitwise_or": "or", "bitwise_xor": "xor"}
 _LOGICAL = {"logical_and": "and", "logical_or": "or", "logical_xor": "xor"}
 
 
-def check(node: Value) -> None:
+def check(node: Node) -> None:
     """Raise Declined if `emit` cannot write ``node``."""
-    assert node.op is not None
     name = node.op.name
     if ctype_of(node.dtype) is None:
         raise Declined(node, f"gives {node.dtype}, for which there are no instructions")
-    for i in range(len(node.inputs)):
-        if stored_type(operand_aval(node, i).dtype) is None:
-            raise Declined(node, f"of {operand_aval(node, i).dtype} has no instructions")
+    for i in range(len(node.operands)):
+        if stored_type(node.operands[i].dtype) is None:
+            raise Declined(node, f"of {node.operands[i].dtype} has no instructions")
     if has_loops(node.op):
         return
     kind = _compute_type(node)
     if kind is None:
-        avals = ", ".join(str(operand_aval(node, i)) for i in range(len(node.inputs)))
+        avals = ", ".join(str(node.operands[i].aval) for i in range(len(node.operands)))
         raise Declined(node, f"of {avals} has no instructions")
     known = (
         name in _COMPARE
@@ -141,11 +139,10 @@ def check(node: Value) -> None:
         raise Declined(node, f"has no instructions for {node.dtype}")
 
 
-def _compute_type(node: Value) -> str | None:
+def _compute_type(node: Node) -> str | None:
     """The type that the operands are brought to."""
-    assert node.op is not None
     name = node.op.name
-    avals = [operand_aval(node, i) for i in range(len(node.inputs))]
+    avals = [u.aval for u in node.operands]
     if name in _COMPARE:
         return ctype_of(np.result_type(*[a.promoting for a in avals]))
     if name in _LOGICAL or name == "logical_not":
@@ -159,13 +156,12 @@ _SPECIAL_FLOAT = frozenset(("divide", "reciprocal"))
 
 
 def emit(
-    w: Writer, node: Value, operands: Sequence[Scalar], calls: set[tuple[str, str]], added: bool = False
+    w: Writer, node: Node, operands: Sequence[Scalar], calls: set[tuple[str, str]], added: bool = False
 ) -> Scalar:
     """Write ``node``; functions of `xpgrad.codegen.scalar` that it calls are added to ``calls``.
 
     ``added``: a product that is only added to a sum, with which it may be rounded once.
     """
-    assert node.op is not None
     name = node.op.name
     out = ctype_of(node.dtype)
     kind = _compute_type(node)
@@ -184,10 +180,9 @@ def emit(
 
 
 def multiply_add(
-    w: Writer, node: Value, factors: Sequence[Scalar], other: Scalar, product_first: bool
+    w: Writer, node: Node, factors: Sequence[Scalar], other: Scalar, product_first: bool
 ) -> Scalar:
     """A sum or difference of which one operand is a product, rounded once."""
-    assert node.op is not None
     ctype = ctype_of(node.dtype) or ""
     x, y, z = (converted(w, v, ctype) for v in (*factors, other))
     if node.op.name == "subtract":

@@ -25,7 +25,7 @@ class Slots:
     def __init__(self) -> None:
         self._index: dict[Any, int] = {}
         self.values: list[int] = []
-        self.pointers: list[tuple[int, Any]] = []
+        self.pointers: list[tuple[int, Value]] = []
         self.scalars: list[tuple[int, Any]] = []
 
     def number(self, key: Any, value: int) -> int:
@@ -36,9 +36,9 @@ class Slots:
             self.values.append(int(value))
         return index
 
-    def pointer(self, source: Any) -> int:
-        """The slot of the address of ``source``: a Value, or ``("constant", array)``."""
-        key = ("pointer", source if isinstance(source, Value) else id(source[1]))
+    def pointer(self, source: Value) -> int:
+        """The slot of the address of ``source``."""
+        key = ("pointer", source)
         if key not in self._index:
             self._index[key] = len(self.values)
             self.pointers.append((len(self.values), source))

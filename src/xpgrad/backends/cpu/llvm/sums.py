@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted
 from xpgrad.backends.cpu.llvm.writer import Writer, number
-from xpgrad.core import Value
+from xpgrad.core import Node
 
 LANES, GROUP = 8, 4
 """Of a vector of float64, and how many vectors are added at a time, each to a sum of its own."""
@@ -39,12 +39,12 @@ class Total(NamedTuple):
     lost: str | None
 
 
-def is_sum(node: Value) -> bool:
+def is_sum(node: Node) -> bool:
     """Whether ``node`` is a sum over axes, of floats or of their products."""
-    return node.op is not None and node.op.name in ("sum", "dot", "matmul") and node.dtype.kind == "f"
+    return node.op.name in ("sum", "dot", "matmul") and node.dtype.kind == "f"
 
 
-def keeps_lost(node: Value) -> bool:
+def keeps_lost(node: Node) -> bool:
     """Whether it takes more than float64 to hold the sum: a sum of float32 fits into one."""
     return node.dtype.itemsize == 8
 
@@ -92,7 +92,7 @@ class Running:
         Whether there is but one, or each is long: what is kept of it costs little then.
     """
 
-    def __init__(self, w: Writer, node: Value, ctype: str, once: bool) -> None:
+    def __init__(self, w: Writer, node: Node, ctype: str, once: bool) -> None:
         self.ctype = ctype
         self.keeps_lost = keeps_lost(node) and once
         self.entries = w.local(f"[{BLOCK} x {ctype}]")

@@ -15,7 +15,7 @@ import numpy as np
 
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel, Limits
 from xpgrad.backends.gpu.cuda.printing.layout import Parameter, Pool
-from xpgrad.core import Value
+from xpgrad.core import Const, Value
 
 Env = dict[Value, Any]
 Work = dict[Any, Any]
@@ -114,11 +114,11 @@ class Arguments:
         self._kernel, self._device = kernel, device
         self._constants = {
             id(p.source): device.put(
-                np.array(p.source.numbers, p.source.dtype) if isinstance(p.source, Pool) else p.source
+                np.array(p.source.numbers, p.source.dtype) if isinstance(p.source, Pool) else p.source.data
             )
             for launch in kernel.launches
             for p in launch.params
-            if p.kind == "pointer" and _is_constant(p.source)
+            if p.kind == "pointer" and isinstance(p.source, _CONSTANT)
         }
 
     def of(
@@ -134,18 +134,19 @@ class Arguments:
         if p.kind == "scalar":
             value = env[p.source] if isinstance(p.source, Value) else p.source
             return np.float64(value) if p.ctype == "double" else np.int64(value)
-        if isinstance(p.source, Value):
-            return work[p.source] if p.source in work else self.array(p.source, env)
-        return self._constants[id(p.source)] if _is_constant(p.source) else work[p.source]
+        if isinstance(p.source, _CONSTANT):
+            return self._constants[id(p.source)]
+        if isinstance(p.source, Value) and p.source not in work:
+            return self.array(p.source, env)
+        return work[p.source]
 
     def array(self, value: Value, env: Env) -> Any:
         """The array of ``value`` as the kernel reads it."""
         return as_planned(value, env, self._device, self._kernel.frame.layouts.held)
 
 
-def _is_constant(source: Any) -> bool:
-    """Whether a pointer is to what is known when the kernel is made."""
-    return isinstance(source, Pool) or not isinstance(source, (Value, tuple, str))
+# What a pointer is to, where that is known when the kernel is made.
+_CONSTANT = (Pool, Const)
 
 
 def as_planned(value: Value, env: Env, device: Device, held: Mapping[Value, Any]) -> Any:

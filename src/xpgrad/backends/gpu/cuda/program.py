@@ -25,7 +25,7 @@ from xpgrad.backends.gpu.cuda.tiles.stream import Whole, cut_of
 from xpgrad.backends.gpu.cuda.tiles.tiled import TiledStep, cache_tile
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.reference import run_node
-from xpgrad.core import Value, operands_of
+from xpgrad.core import Input, Node, Value, operands_of
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.nests import Declined
@@ -83,7 +83,7 @@ class RowStep:
 
     fresh = False
 
-    def __init__(self, node: Value, reason: str, device: Device) -> None:
+    def __init__(self, node: Node, reason: str, device: Device) -> None:
         self.node, self.step = node, Straight([node], reason)
         self.reason, self.device = reason, device
         self.only_looks = reason is LOOKS
@@ -140,12 +140,10 @@ class Program:
         self.groups = Assembly(kernel, None, lambda node, reason: RowStep(node, reason, device)).groups(plan)
         self.steps = [step for group in self.groups for step in group]
         self.compiled = sum(step.fresh for step in self.steps)
-        used = {u for s in self.steps for n in s.step.nodes for u in n.inputs} | set(plan.graph.outputs)
+        used = {u for s in self.steps for n in s.step.nodes for u in n.operands} | set(plan.graph.outputs)
         for h in hosts:
             for step in self.steps:
-                if isinstance(step, RowStep) and any(
-                    u is not None and looked_into(u) is h for u in step.node.inputs
-                ):
+                if isinstance(step, RowStep) and any(looked_into(u) is h for u in step.node.operands):
                     raise Whole(h, f"{step.node.op} is in no kernel: {step.reason}")
             if any(looked_into(v) is h for v in plan.graph.outputs):
                 raise Whole(h, "it is an output")
@@ -209,12 +207,11 @@ class Program:
             if isinstance(step, TiledStep):
                 return step.unfit
             if isinstance(step, RowStep) and not is_view(step.node):
-                assert step.node.op is not None
                 return f"{step.node.op.name} is the library's, which may refuse a captured stream"
         if sum(len(step.kernel.launches) for step in self.steps if isinstance(step, KernelStep)) < 2:
             return "one kernel is started as fast as a graph"
         outputs = self.plan.graph.outputs
-        if any(v.op is None or v in self.plan.views for v in outputs):
+        if any(isinstance(v, Input) or v in self.plan.views for v in outputs):
             return "an output looks into an argument"
         size = sum(v.size * v.dtype.itemsize for v in outputs)
         return f"its outputs, {size} bytes, would have to be copied" if size > COPIED else None

@@ -26,8 +26,7 @@ from xpgrad.backends.gpu.cuda.printing.layout import Memory, Row, Text, c_stride
 from xpgrad.backends.gpu.cuda.printing.owners import owners
 from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase, held_dtype, phases, wide
 from xpgrad.backends.gpu.cuda.printing.shares import smallest_tile
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Node, Value
 from xpgrad.plan.boxes import Part
 
 SAMPLES = 1 << 10
@@ -39,19 +38,19 @@ class ByBlock:
 
     Attributes
     ----------
-    partials : dict of Value to Memory
+    partials : dict of Node to Memory
         For each sum over the region's axis the block's part, to which each tile adds.
-    scratch : list of (Value, Memory)
+    scratch : list of (Node, Memory)
         What a tile keeps in between.
-    owned : dict of Value to Owned
+    owned : dict of Node to Owned
         The products of samples with many features.
     """
 
     def __init__(self, frame: Frame, tile: int, threads: int = 0) -> None:
         self.frame, self.tile = frame, tile
-        self.partials: dict[Value, Memory] = {}
-        self.scratch: list[tuple[Value, Memory]] = []
-        self.kept: dict[Value, Row] = {}
+        self.partials: dict[Node, Memory] = {}
+        self.scratch: list[tuple[Node, Memory]] = []
+        self.kept: dict[Node, Row] = {}
         self.phases = phases(frame)
         self.owned = owners(frame, threads, tile) if tile else {}
         for phase in self.phases:
@@ -83,7 +82,7 @@ class ByBlock:
         return WARP if one_each else min(smallest_tile(max(self.entries, 1)), WARP)
 
     # ── places ───────────────────────────────────────────────────────────────────────────────
-    def _place(self, node: Value, phase: Phase) -> None:
+    def _place(self, node: Node, phase: Phase) -> None:
         frame = self.frame
         if node in frame.memories:
             return
@@ -234,7 +233,7 @@ class ByBlock:
             if kept:
                 starts = ("warp", "warps") if who == "warp" else ("thread", "threads")
                 self._shared_out(w, self._lane_first(kept, lane), *starts, results)
-            rows: dict[Value, Row] = {}
+            rows: dict[Node, Row] = {}
             for node in phase.nodes:
                 rows[node] = self.kept.get(node) or self._row(w, node)
             with ExitStack() as stack:
@@ -264,7 +263,7 @@ class ByBlock:
         lane = self.frame.lane([*kept, *gone], self.frame.cone(phase.nest, phase.nodes))
         return "warp" if lane in gone else "thread"
 
-    def _row(self, w: Text, node: Value) -> Row:
+    def _row(self, w: Text, node: Node) -> Row:
         """Registers for the unrolled axes of ``node``, a reduction of nothing so far."""
         frame = self.frame
         labels = frame.axes.labels(node)
@@ -278,10 +277,10 @@ class ByBlock:
         w(f"for (int k = 0; k < {count}; ++k) {name}[k] = {begin};")
         return Row(name, strides, dtype)
 
-    def _entry(self, node: Value, row: Row) -> str:
+    def _entry(self, node: Node, row: Row) -> str:
         return f"{row.name}[{self.frame.row_index(row, self.frame.places(node))}]"
 
-    def _finish(self, w: Text, node: Value, row: Row, who: str) -> None:
+    def _finish(self, w: Text, node: Node, row: Row, who: str) -> None:
         """Combine what several threads hold, and let one of them write it."""
         frame = self.frame
         ctype = value_type(row.stored or node.dtype)
@@ -317,7 +316,7 @@ class ByBlock:
         reading = self._reading(node, part.operand) if part.operand is not None else {}
         at = list(reading.get(None, ()))
         memory = None
-        if part.operand is not None and not frame.is_scalar(frame.nests.access(node, part.operand)):
+        if part.operand is not None and not frame.nests.access(node, part.operand).is_scalar:
             memory = frame.memory(frame.nests.access(node, part.operand))
         for a, (length, start, step, mine) in enumerate(part.box):
             along = labels[a] is not None and labels[a] == frame.label
@@ -352,22 +351,21 @@ class ByBlock:
             place = f"{target.name}[{' + '.join(goal) or '0'}]"
             w(f"{place} {'+=' if part.adds else '='} {value};")
 
-    def _reading(self, node: Value, operand: int) -> dict[int | None, list[str]]:
+    def _reading(self, node: Node, operand: int) -> dict[int | None, list[str]]:
         """For each axis of an operand of a node of boxes the strides that go with it in its array; for None
         what is added once."""
         access = self.frame.nests.access(node, operand)
-        if self.frame.is_scalar(access):
+        if access.is_scalar:
             return {}
-        u, memory = node.inputs[operand], self.frame.memory(access)
-        shape = operand_aval(node, operand).shape
-        looks = self.frame.nests.view_axes(u) if u is not None and self.frame.nests.is_view(u) else None
-        axes = [(a, 1, 0) for a in range(len(shape))] if looks is None else looks
+        u, memory = node.operands[operand], self.frame.memory(access)
+        nests = self.frame.nests
+        axes = nests.view_axes(u) if nests.is_view(u) else [(a, 1, 0) for a in range(u.ndim)]
         found: dict[int | None, list[str]] = {None: self.frame.beginning(memory)}
         for axis, (mine, step, offset) in enumerate(axes):
             stride = memory.strides[axis]
             if offset:
                 found[None].append(self.frame.distance(memory, offset * stride))
-            if mine is not None and shape[mine] != 1:
+            if mine is not None and u.shape[mine] != 1:
                 found.setdefault(mine, []).append(self.frame.distance(memory, step * stride))
         return found
 

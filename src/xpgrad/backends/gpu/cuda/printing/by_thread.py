@@ -23,7 +23,7 @@ from xpgrad.backends.gpu.cuda.printing.frame import Frame
 from xpgrad.backends.gpu.cuda.printing.layout import Row, Text
 from xpgrad.backends.gpu.cuda.printing.phases import held_dtype
 from xpgrad.backends.gpu.cuda.printing.strips import Strips
-from xpgrad.core import Value
+from xpgrad.core import Node, Value
 from xpgrad.plan.nests import Nest, is_reduction
 
 
@@ -53,14 +53,14 @@ class ByThread:
 
     Attributes
     ----------
-    sums : dict of Value to Row
+    sums : dict of Node to Row
         Where a thread holds its part of each sum over the region's axis.
     """
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self.strips = Strips(frame)
-        self.sums: dict[Value, Row] = {}
+        self.sums: dict[Node, Row] = {}
 
     def write(self, w: Text) -> None:
         frame = self.frame
@@ -117,8 +117,7 @@ class ByThread:
                 if self._is_sum(nest, node) and node in frame.stores:
                     self._store_row(w, node, targets[node])
 
-    def _is_sum(self, nest: Nest, node: Value) -> bool:
-        assert node.op is not None
+    def _is_sum(self, nest: Nest, node: Node) -> bool:
         return nest.kind == "product" or is_reduction(node)
 
     def _order(self, nest: Nest) -> Sequence[int]:
@@ -127,7 +126,7 @@ class ByThread:
         return sorted(labels, key=lambda e: (e in self.frame.unrolled, -self.frame.axes.extent[e], e))
 
     def _keep(
-        self, w: Text, nest: Nest, node: Value, values: dict[Value, str], targets: dict[Value, Row]
+        self, w: Text, nest: Nest, node: Node, values: dict[Value, str], targets: dict[Value, Row]
     ) -> None:
         frame, value = self.frame, values[node]
         places = frame.places(node)
@@ -139,12 +138,12 @@ class ByThread:
         if node in frame.stores and not self._is_sum(nest, node):
             w(f"{self._place(node)} = {value};")
 
-    def _store_row(self, w: Text, node: Value, row: Row) -> None:
+    def _store_row(self, w: Text, node: Node, row: Row) -> None:
         frame = self.frame
         with frame.loops(w, [e for e in frame.own(node) if e != frame.label]):
             w(f"{self._place(node)} = {row.name}[{frame.row_index(row, frame.places(node))}];")
 
-    def _place(self, node: Value) -> str:
+    def _place(self, node: Node) -> str:
         """Where the entry of a stored node goes: to memory, or to registers that go there together."""
         frame = self.frame
         if node in self.strips.stores:

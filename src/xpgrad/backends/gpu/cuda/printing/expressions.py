@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Const, Node
 from xpgrad.plan.nests import Declined, has_loops
 
 DType = np.dtype[Any]
@@ -199,20 +198,19 @@ _FUNCTIONS = frozenset(
 _IN_DOUBLE = frozenset(("gamma_kernel", "beta_kernel"))
 
 
-def check(node: Value) -> None:
+def check(node: Node) -> None:
     """Raise `Declined` if `expression` cannot write ``node``, or a kernel cannot read its operands."""
-    assert node.op is not None
     if value_type(node.dtype) is None:
         raise Declined(node, f"gives {node.dtype}, in which CUDA kernels do not compute")
-    for i in range(len(node.inputs)):
-        dtype = operand_aval(node, i).dtype
+    for i in range(len(node.operands)):
+        dtype = node.operands[i].dtype
         if stored_type(dtype) is None:
             raise Declined(node, f"reads {dtype}, which CUDA kernels do not read")
     if not has_loops(node.op):
         _text(node)
 
 
-def expression(node: Value, operands: Sequence[str], dtypes: Sequence[DType]) -> str:
+def expression(node: Node, operands: Sequence[str], dtypes: Sequence[DType]) -> str:
     """``node`` as an expression.
 
     Parameters
@@ -233,15 +231,13 @@ def expression(node: Value, operands: Sequence[str], dtypes: Sequence[DType]) ->
     text, wanted = _text(node)
     xs = [converted(x, old, new) for x, old, new in zip(operands, dtypes, wanted, strict=True)]
     out = text.format(*xs)
-    assert node.op is not None
     return converted(out, FLOAT64, node.dtype) if node.op.name in _IN_DOUBLE else out
 
 
-def _text(node: Value) -> tuple[str, list[DType]]:
+def _text(node: Node) -> tuple[str, list[DType]]:
     """The text of ``node`` with places for its operands, and the dtypes to bring them to."""
-    assert node.op is not None
     name = node.op.name
-    count = len(node.inputs)
+    count = len(node.operands)
     if "same" in node.op.traits:
         return "{0}", [node.dtype] * count
     if name in _COMPARE:
@@ -257,7 +253,7 @@ def _text(node: Value) -> tuple[str, list[DType]]:
         return written(node), [node.dtype] * count
     dtype = node.dtype
     if "bits" in node.op.traits:
-        dtype = read_dtype(operand_aval(node, 0).dtype)
+        dtype = read_dtype(node.operands[0].dtype)
     elif name in _IN_DOUBLE:
         dtype = FLOAT64
     if name == "power" and dtype.kind == "i":
@@ -272,9 +268,9 @@ def _text(node: Value) -> tuple[str, list[DType]]:
     raise Declined(node, "has no CUDA expression")
 
 
-def _comparison(node: Value, sign: str) -> tuple[str, list[DType]]:
+def _comparison(node: Node, sign: str) -> tuple[str, list[DType]]:
     """Integers are compared exactly, whatever their signs; what holds a float, in NumPy's common dtype."""
-    avals = [operand_aval(node, i) for i in range(2)]
+    avals = [node.operands[i].aval for i in range(2)]
     text = f"({{0}} {sign} {{1}})"
     if all(a.dtype.kind in "biu" for a in avals):
         dtypes = [a.dtype for a in avals]
@@ -284,7 +280,6 @@ def _comparison(node: Value, sign: str) -> tuple[str, list[DType]]:
             return text, [INT64, INT64]
         if all(d.kind in "bu" for d in dtypes):
             return text, [UINT64, UINT64]
-        assert node.op is not None
         return f"xg::{node.op.name}({{0}}, {{1}})", [d if d == UINT64 else INT64 for d in dtypes]
     common = np.result_type(*[a.promoting for a in avals])
     if stored_type(common) is None or (value_type(common) is None and any(a.weak for a in avals)):
@@ -293,17 +288,15 @@ def _comparison(node: Value, sign: str) -> tuple[str, list[DType]]:
     return text, [read_dtype(common)] * 2
 
 
-def _check_exponent(node: Value) -> None:
+def _check_exponent(node: Node) -> None:
     """NumPy raises where a whole number has a negative exponent; a kernel cannot."""
-    exponent = None
-    if node.inputs[1] is None:
-        assert node.saved is not None
-        exponent = node.saved[2]
-    if operand_aval(node, 1).dtype.kind not in "bu" and (exponent is None or np.any(np.less(exponent, 0))):
+    exponent = node.operands[1]
+    known = isinstance(exponent, Const) and not np.any(np.less(exponent.data, 0))
+    if exponent.dtype.kind not in "bu" and not known:
         raise Declined(node, "of integers is known for constant exponents, of 0 or more")
 
 
-def _rounded(node: Value) -> str:
+def _rounded(node: Node) -> str:
     decimals = int(node.params.get("decimals", 0))
     if node.dtype.kind != "f":
         if decimals < 0 or node.dtype == BOOL:
@@ -315,7 +308,7 @@ def _rounded(node: Value) -> str:
     return f"(xg::rint({{0}} {'*/'[decimals < 0]} {factor}) {'/*'[decimals < 0]} {factor})"
 
 
-def _numbered(node: Value) -> str:
+def _numbered(node: Node) -> str:
     if node.dtype.kind != "f":
         return "{0}"
     largest = float(np.finfo(node.dtype).max)
@@ -324,7 +317,7 @@ def _numbered(node: Value) -> str:
     return f"xg::nan_to_num({{0}}, {', '.join(literal(v, node.dtype) for v in chosen.values())})"
 
 
-_WITH_PARAMETERS: dict[str, Callable[[Value], str]] = {
+_WITH_PARAMETERS: dict[str, Callable[[Node], str]] = {
     "round": _rounded,
     "nan_to_num": _numbered,
     "imag": lambda node: literal(0, node.dtype),

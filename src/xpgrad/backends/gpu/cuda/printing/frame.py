@@ -31,10 +31,8 @@ from xpgrad.backends.gpu.cuda.printing.layout import (
     Text,
     address_of,
     c_strides,
-    key_of,
 )
-from xpgrad.core import SCALAR_TYPES, Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.core import Const, Node, Operand, Value
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.nests import Access, Declined, Nest, Nests, Place, is_contraction, is_reduction
 from xpgrad.plan.plan import Step
@@ -56,9 +54,9 @@ class Frame:
         The region's axis.
     unrolled : frozenset of int
         Labels whose loops are unrolled.
-    stores : set of Value
+    stores : set of Node
         What is made here and read by later steps or the outputs.
-    sums : set of Value
+    sums : set of Node
         What reduces the region's axis.
     """
 
@@ -79,8 +77,8 @@ class Frame:
             access.root
             for node in step.nodes
             if not self.nests.is_view(node)
-            for access in (self.nests.access(node, i) for i in range(len(node.inputs)))
-            if access.root is not None and not self.nests.joined(node, access)
+            for access in (self.nests.access(node, i) for i in range(len(node.operands)))
+            if not self.nests.joined(node, access)
         }
         self.unrolled = self._unrolled()
 
@@ -98,15 +96,15 @@ class Frame:
                 short.discard(own.pop())
         return frozenset(short)
 
-    def reduced(self, nodes: Iterable[Value]) -> frozenset[int]:
+    def reduced(self, nodes: Iterable[Node]) -> frozenset[int]:
         """The labels that ``nodes`` reduce or contract."""
         return frozenset(e for node in nodes for e in self.axes.reduced(node))
 
-    def own(self, node: Value) -> list[int]:
+    def own(self, node: Node) -> list[int]:
         """The labels of a value, in the order of its axes."""
         return [e for e in self.axes.labels(node) if e is not None]
 
-    def is_needed(self, node: Value) -> bool:
+    def is_needed(self, node: Node) -> bool:
         """Whether somebody reads ``node`` other than where it is made."""
         return node in self.stores or node in self.read or node in self.sums
 
@@ -140,41 +138,37 @@ class Frame:
     # ── places ───────────────────────────────────────────────────────────────────────────────
     def memory(self, access: Access) -> Memory:
         """The array that ``access`` reads."""
-        if access.root is not None and access.root in self.memories:
-            return self.memories[access.root]
-        source: Any = access.constant if access.root is None else access.root
-        key = key_of(source)
-        if key not in self.memories:
-            array = source if access.root is None else self.layouts.held.get(access.root)
-            shape: tuple[int, ...]
-            offset = 0
+        root = access.root
+        if root not in self.memories:
+            array = root.data if isinstance(root, Const) else self.layouts.held.get(root)
+            source, offset = root, 0
             if array is None:  # stored by an earlier step, in C order
-                assert isinstance(source, Value)
-                dtype, shape, strides = source.dtype, source.shape, c_strides(source.shape)
+                dtype, strides = root.dtype, c_strides(root.shape)
             else:
                 if not hasattr(array, "strides"):
                     array = np.asarray(array)
-                dtype, shape = array.dtype, tuple(array.shape)
-                strides = tuple(s // array.itemsize for s in array.strides)
-                source, offset = self._seen_from_origin(source, array)
-            plain = Memory("", np.dtype(dtype), shape, strides, offset)
-            plain.name = self.params.pointer(key_of(source), f"const {plain.ctype}", source)
-            self.memories[key] = plain
-        return self.memories[key]
+                dtype, strides = array.dtype, tuple(s // array.itemsize for s in array.strides)
+                source, offset = self._seen_from_origin(root, array)
+            plain = Memory("", np.dtype(dtype), root.shape, strides, offset)
+            plain.name = self.params.pointer(source, f"const {plain.ctype}", source)
+            self.memories[root] = plain
+        return self.memories[root]
 
-    def _seen_from_origin(self, source: Any, array: Any) -> tuple[Any, int]:
+    def _seen_from_origin(self, source: Operand, array: Any) -> tuple[Operand, int]:
         """The input that a view looks into, and how many entries after its first the view begins.
 
         What is read through several views of one array is then seen to be the same.
         """
-        whole = origin(source) if isinstance(source, Value) else None
-        held = None if whole is None else self.layouts.held.get(whole)
+        whole = origin(source)
+        if whole is None:
+            return source, 0
+        held = self.layouts.held.get(whole)
         if held is None or held.dtype != array.dtype or not array.size:
             return source, 0
         between = address_of(array) - address_of(held)
         return (source, 0) if between % array.itemsize else (whole, between // array.itemsize)
 
-    def output(self, node: Value) -> Memory:
+    def output(self, node: Node) -> Memory:
         """The array, in C order, in which later steps find ``node``."""
         if node not in self.memories:
             made = Memory("", node.dtype, node.shape, c_strides(node.shape))
@@ -196,7 +190,7 @@ class Frame:
             terms.append(i if step == "1" else f"{i} * {step}")
         return " + ".join(terms) or "0"
 
-    def places(self, node: Value) -> tuple[Place, ...]:
+    def places(self, node: Node) -> tuple[Place, ...]:
         """Where ``node`` itself stands at the indices in scope."""
         return tuple(map(Place, self.axes.labels(node)))
 
@@ -208,7 +202,7 @@ class Frame:
         """A distance in an array: equal ones are one argument, so that equal addresses are seen to be."""
         return self.params.number(("distance", memory.name, entries), entries)
 
-    def own_address(self, memory: Memory, node: Value) -> str:
+    def own_address(self, memory: Memory, node: Node) -> str:
         return self.address(memory, self.places(node))
 
     def row_index(self, row: Row, places: Sequence[Place]) -> str:
@@ -221,7 +215,7 @@ class Frame:
                 terms.append(str(p.offset * stride))
         return " + ".join(terms) or "0"
 
-    def row(self, w: Text, node: Value, name: str, ctype: str, begin: str | None = None) -> Row:
+    def row(self, w: Text, node: Node, name: str, ctype: str, begin: str | None = None) -> Row:
         """Declare the registers of ``node`` for one entry of the region's axis, with ``begin`` in each."""
         labels = self.axes.labels(node)
         lengths = [1 if e == self.label else n for e, n in zip(labels, node.shape, strict=True)]
@@ -237,24 +231,20 @@ class Frame:
         return read(memory.dtype, f"{memory.name}[{at}]")
 
     # ── entries ──────────────────────────────────────────────────────────────────────────────
-    def is_scalar(self, access: Access) -> bool:
-        """A Python or NumPy scalar, which is an argument."""
-        if access.root is None:
-            return isinstance(access.constant, SCALAR_TYPES)
-        return access.root.weak and access.root.op is None
-
-    def operand(self, node: Value, i: int, values: dict[Value, str]) -> tuple[str, np.dtype[Any]]:
+    def operand(self, node: Node, i: int, values: dict[Value, str]) -> tuple[str, np.dtype[Any]]:
         """C++ for operand ``i`` of ``node`` at the indices in scope, and its dtype."""
         access = self.nests.access(node, i)
         u = access.root
-        if u is not None and u in values and self.nests.joined(node, access):
+        if u in values and self.nests.joined(node, access):
             return values[u], u.dtype
-        if self.is_scalar(access):
-            kind = "f" if operand_aval(node, i).dtype.kind == "f" else "i"
-            key = u if u is not None else ("constant", kind, repr(access.constant))
-            name = self.params.scalar(key, kind, u if u is not None else access.constant)
+        if access.is_scalar:
+            kind = "f" if node.operands[i].dtype.kind == "f" else "i"
+            if isinstance(u, Const):
+                name = self.params.scalar(("constant", kind, repr(u.data)), kind, u.data)
+            else:
+                name = self.params.scalar(u, kind, u)
             return name, np.dtype(np.float64 if kind == "f" else np.int64)
-        if u is not None and u in self.rows:
+        if u in self.rows:
             row = self.rows[u]
             stored = row.stored or u.dtype
             return read(stored, f"{row.name}[{self.row_index(row, access.places)}]"), read_dtype(stored)
@@ -262,15 +252,14 @@ class Frame:
         text = read(memory.dtype, f"{memory.name}[{self.address(memory, access.places)}]")
         return text, read_dtype(memory.dtype)
 
-    def chosen(self, node: Value, i: int, count: int, values: dict[Value, str]) -> str:
+    def chosen(self, node: Node, i: int, count: int, values: dict[Value, str]) -> str:
         """A label among the operands as an index; a negative one counts from the end, as in NumPy."""
         text, _ = self.operand(node, i, values)
         n = self.params.number(("classes", node), count)
         return f"xg::from_end((long long)({text}), {n})"
 
-    def entry(self, node: Value, values: dict[Value, str]) -> str:
+    def entry(self, node: Node, values: dict[Value, str]) -> str:
         """C++ for the entry of ``node`` at the indices in scope; of a reduction what it adds up."""
-        assert node.op is not None
         name, ctype = node.op.name, value_type(node.dtype)
         if is_contraction(node):
             return " * ".join(self._factors(node, values))
@@ -292,42 +281,40 @@ class Frame:
         fused = self._fused(node, values)
         if fused is not None:
             return fused
-        found = [self.operand(node, i, values) for i in range(len(node.inputs))]
+        found = [self.operand(node, i, values) for i in range(len(node.operands))]
         return expression(node, [text for text, _ in found], [dtype for _, dtype in found])
 
-    def _gathered(self, node: Value, values: dict[Value, str]) -> str:
+    def _gathered(self, node: Node, values: dict[Value, str]) -> str:
         """The entry of a row that the row's label chooses."""
         access = self.nests.access(node, 0)
-        count = operand_aval(node, 0).shape[1]
+        count = node.operands[0].shape[1]
         at = self.chosen(node, 2, count, values)
         axis, step = self.nests.choice(node)
-        if access.root is not None and access.root in self.rows:
+        if access.root in self.rows:
             row = self.rows[access.root]
             return f"{row.name}[{self.row_index(row, access.places)} + {at} * {row.strides[axis] * step}]"
         memory = self.memory(access)
         stride = self.distance(memory, memory.strides[axis] * step)
         return read(memory.dtype, f"{memory.name}[{self.address(memory, access.places)} + {at} * {stride}]")
 
-    def emit(self, w: Text, nodes: Sequence[Value], values: dict[Value, str]) -> None:
+    def emit(self, w: Text, nodes: Sequence[Node], values: dict[Value, str]) -> None:
         """Declare a variable for the entry of each of ``nodes``; ``values`` tells their names."""
         for node in nodes:
-            assert node.op is not None
             text = self.entry(node, values)
             name = values[node] = w.fresh()
             w(f"const {value_type(node.dtype)} {name} = {text};")
 
-    def _factors(self, product: Value, values: dict[Value, str]) -> tuple[str, str]:
+    def _factors(self, product: Node, values: dict[Value, str]) -> tuple[str, str]:
         """The two that are multiplied, in the type of the product."""
-        ctype, operands = value_type(product.dtype), range(len(product.inputs))
+        ctype, operands = value_type(product.dtype), range(len(product.operands))
         found = [f"({ctype})({self.operand(product, i, values)[0]})" for i in operands]
         return found[0], found[-1]
 
-    def _fused(self, node: Value, values: dict[Value, str]) -> str | None:
+    def _fused(self, node: Node, values: dict[Value, str]) -> str | None:
         """A sum or difference of a product and something, rounded once."""
         found = self.nests.fused(node)
         if found is None:
             return None
-        assert node.op is not None
         i, product = found
         x, y = self._factors(product, values)
         z = f"({value_type(node.dtype)})({self.operand(node, 1 - i, values)[0]})"
@@ -335,9 +322,8 @@ class Frame:
             x, z = (x, f"-{z}") if i == 0 else (f"-{x}", z)
         return f"xg::fma({x}, {y}, {z})"
 
-    def added(self, node: Value, held: str, dtype: np.dtype[Any], values: dict[Value, str]) -> str:
+    def added(self, node: Node, held: str, dtype: np.dtype[Any], values: dict[Value, str]) -> str:
         """What a sum or contraction that is held in ``dtype`` is after the entry at the indices in scope."""
-        assert node.op is not None
         ctype = value_type(dtype)
         product = node if is_contraction(node) else self.nests.added_product(node)
         if product is None:
@@ -345,31 +331,31 @@ class Frame:
         x, y = self._factors(product, values)
         return f"xg::fma(({ctype})({x}), ({ctype})({y}), {held})"
 
-    def cone(self, nest: Nest, wanted: Iterable[Value]) -> list[Value]:
+    def cone(self, nest: Nest, wanted: Iterable[Node]) -> list[Node]:
         """``wanted`` and the nodes of the nest that they take at the same index, in order."""
-        found: set[Value] = set()
+        found: set[Node] = set()
         waiting = list(wanted)
         while waiting:
             node = waiting.pop()
             if node in found:
                 continue
             found.add(node)
-            for i in range(len(node.inputs)):
+            for i in range(len(node.operands)):
                 access = self.nests.access(node, i)
-                if access.root is not None and self.nests.joined(node, access):
+                if isinstance(access.root, Node) and self.nests.joined(node, access):
                     waiting.append(access.root)
         return [n for n in nest.nodes if n in found]
 
-    def monoid(self, node: Value) -> str:
+    def monoid(self, node: Node) -> str:
         return self.axes.relations[node].monoid
 
-    def lane(self, labels: Iterable[int], nodes: Iterable[Value]) -> int | None:
+    def lane(self, labels: Iterable[int], nodes: Iterable[Node]) -> int | None:
         """The label that neighbouring threads should share out: contiguous in most of what is read."""
         votes = dict.fromkeys(labels, 0)
         for node in nodes:
-            for i in range(len(node.inputs)):
+            for i in range(len(node.operands)):
                 access = self.nests.access(node, i)
-                if self.is_scalar(access) or self.nests.joined(node, access) or access.root in self.rows:
+                if access.is_scalar or self.nests.joined(node, access) or access.root in self.rows:
                     continue
                 memory = self.memory(access)
                 unit = memory.unit
@@ -383,16 +369,14 @@ class Frame:
         return max(votes, key=lambda e: (votes[e], self.axes.extent[e], e)) if votes else None
 
 
-def _check(node: Value, held: Mapping[Value, Any]) -> None:
-    assert node.op is not None
+def _check(node: Node, held: Mapping[Value, Any]) -> None:
     check(node)
     check_strides(node, held)
     if is_fat(node):
         raise Declined(node, "of two large matrices is the library's")
     if is_contraction(node):
-        for i in range(2):
-            aval = operand_aval(node, i)
-            if aval.weak or node.dtype.kind != "f":
+        for u in node.operands:
+            if u.weak or node.dtype.kind != "f":
                 raise Declined(
-                    node, f"of {operand_aval(node, 0)} and {operand_aval(node, 1)} has no loops of ours"
+                    node, f"of {node.operands[0].aval} and {node.operands[1].aval} has no loops of ours"
                 )

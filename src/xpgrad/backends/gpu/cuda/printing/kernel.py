@@ -28,7 +28,7 @@ from xpgrad.backends.gpu.cuda.printing.shares import (
     tiles_of_a_block,
 )
 from xpgrad.backends.gpu.cuda.printing.source import prelude
-from xpgrad.core import Value
+from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.plan import Step
 
@@ -87,9 +87,9 @@ class Kernel:
     text, body : str
         With the prelude, and without it.
     launches : list of Launch
-    outs : list of Value
+    outs : list of Node
         The arrays that it fills, in C order.
-    partials : dict of Value to (int, dtype)
+    partials : dict of Node to (int, dtype)
         For each sum over the region's axis the entries of one block's part.
     blocks, chunk : int
         Blocks that share a region's axis, and entries of it for each.
@@ -112,7 +112,7 @@ class Kernel:
         self.step, self.limits = step, limits
         self.frame = Frame(step, plan, layouts)
         self.launches: list[Launch] = []
-        self.partials: dict[Value, tuple[int, Any]] = {}
+        self.partials: dict[Node, tuple[int, Any]] = {}
         self.scratch_bytes = 0
         self.blocks = self.chunk = 1
         self.length = ""

@@ -33,7 +33,7 @@ class Pool(NamedTuple):
 class Parameter(NamedTuple):
     """One argument: ``kind`` is ``pointer``, ``number`` (64 bits) or ``scalar`` (double or 64 bits).
 
-    ``source`` is the Value, the constant, the number, the Pool, or the name of what the program provides.
+    ``source`` is the Value, the number, the Pool, or the name of what the program provides.
     """
 
     name: str
@@ -162,11 +162,6 @@ class Text:
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
-
-
-def key_of(source: Any) -> Any:
-    """What tells one array from another among the arguments."""
-    return source if isinstance(source, Value) else id(source)
 
 
 class Row(NamedTuple):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from xpgrad.backends.gpu.cuda.printing.expressions import read, value_type
 from xpgrad.backends.gpu.cuda.printing.frame import Frame
 from xpgrad.backends.gpu.cuda.printing.layout import Memory, Row, Text, c_strides
-from xpgrad.core import Value
+from xpgrad.core import Const, Node
 from xpgrad.plan.nests import Access, Nest
 
 AHEAD = 8
@@ -46,7 +46,7 @@ class Product(NamedTuple):
         Whether neighbours in memory are neighbouring samples; else they are neighbouring features.
     """
 
-    node: Value
+    node: Node
     samples: int
     feature: int
     sums_features: bool
@@ -58,7 +58,7 @@ def product_of(frame: Frame, nest: Nest) -> Product | None:
     if nest.kind != "product" or frame.label is None:
         return None
     (node,) = nest.nodes
-    if node.dtype.kind != "f" or frame.monoid(node) != "sum" or len(node.inputs) != 2:
+    if node.dtype.kind != "f" or frame.monoid(node) != "sum" or len(node.operands) != 2:
         return None
     accesses = [frame.nests.access(node, i) for i in range(2)]
     for i, access in enumerate(accesses):
@@ -81,7 +81,7 @@ def product_of(frame: Frame, nest: Nest) -> Product | None:
 
 def _features(frame: Frame, access: Access) -> tuple[int, bool] | None:
     """The features' label of an array of samples with many features, and whether samples are neighbours."""
-    if access.root is None or frame.is_scalar(access) or access.root in frame.step.nodes:
+    if isinstance(access.root, Const) or access.is_scalar or access.root in frame.step.nodes:
         return None
     labels = [p.label for p in access.places if p.label is not None]
     if len(labels) != 2 or len(set(labels)) != 2 or frame.label not in labels:

@@ -12,12 +12,12 @@ from xpgrad.backends.gpu.cuda.printing.frame import Frame
 from xpgrad.backends.gpu.cuda.printing.owned import Owned, product_of
 from xpgrad.backends.gpu.cuda.printing.owned_by_thread import OwnedByThread
 from xpgrad.backends.gpu.cuda.printing.owned_by_warp import OwnedByWarp
-from xpgrad.core import Value
+from xpgrad.core import Node
 
 
-def owners(frame: Frame, threads: int, tile: int) -> dict[Value, Owned]:
+def owners(frame: Frame, threads: int, tile: int) -> dict[Node, Owned]:
     """For each product of samples with features that threads or warps own what writes it."""
-    found: dict[Value, Owned] = {}
+    found: dict[Node, Owned] = {}
     for nest in frame.nests.nests:
         product = product_of(frame, nest)
         if product is not None:

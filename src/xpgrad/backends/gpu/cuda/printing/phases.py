@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad.backends.gpu.cuda.printing.frame import Frame
-from xpgrad.core import Value
+from xpgrad.core import Node
 from xpgrad.plan.boxes import Part, parts_of
 from xpgrad.plan.nests import Nest, is_reduction
 
@@ -27,7 +27,7 @@ class Phase(NamedTuple):
     """What the threads do between two waits: ``nodes`` of a nest, over ``labels``, of which ``reduced`` go."""
 
     nest: Nest
-    nodes: list[Value]
+    nodes: list[Node]
     labels: frozenset[int]
     reduced: frozenset[int]
     part: Part | None = None
@@ -40,7 +40,7 @@ def phases(frame: Frame) -> list[Phase]:
         if nest.kind == "boxes":
             found += [Phase(nest, nest.nodes, nest.labels, frozenset(), p) for p in parts_of(nest.nodes[0])]
             continue
-        groups: dict[frozenset[int], list[Value]] = {}
+        groups: dict[frozenset[int], list[Node]] = {}
         for node in nest.nodes:
             if is_sum(nest, node):
                 groups.setdefault(frame.reduced([node]), []).append(node)
@@ -51,8 +51,7 @@ def phases(frame: Frame) -> list[Phase]:
     return found
 
 
-def is_sum(nest: Nest, node: Value) -> bool:
-    assert node.op is not None
+def is_sum(nest: Nest, node: Node) -> bool:
     return nest.kind == "product" or is_reduction(node)
 
 
@@ -61,12 +60,11 @@ def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64) if dtype.kind == "f" else dtype
 
 
-def held_dtype(frame: Frame, node: Value, count: int) -> np.dtype[Any]:
+def held_dtype(frame: Frame, node: Node, count: int) -> np.dtype[Any]:
     """The dtype in which a thread holds ``count`` entries of a reduction: float64 for a few long sums.
 
     Contractions are added up in their own dtype: many GPUs have few units for float64.
     """
-    assert node.op is not None
     long = any(e not in frame.unrolled for e in frame.axes.reduced(node))
     few = long and count <= FEW and node.op.name == "sum"
     return wide(node.dtype) if few else node.dtype

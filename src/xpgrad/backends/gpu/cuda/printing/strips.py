@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from xpgrad.backends.gpu.cuda.printing.frame import REGISTERS, Frame
 from xpgrad.backends.gpu.cuda.printing.layout import Memory, Row, Text
-from xpgrad.core import Value
+from xpgrad.core import Const, Operand, Value
 from xpgrad.plan.nests import Access
 
 BYTES = 16
@@ -262,10 +262,10 @@ def _reads_beside(frame: Frame, loads: Collection[Value]) -> bool:
     """Whether samples of an array without a strip lie side by side: lanes are then to read them so."""
     for nest in frame.nests.nests:
         for node in nest.nodes:
-            for i in range(len(node.inputs)):
+            for i in range(len(node.operands)):
                 access = frame.nests.access(node, i)
                 root = access.root
-                if root in loads or root in frame.step.nodes or frame.is_scalar(access):
+                if root in loads or root in frame.step.nodes or access.is_scalar:
                     continue
                 unit = frame.memory(access).unit
                 if unit is not None and access.places[unit].label == frame.label:
@@ -290,16 +290,15 @@ def _turn(found: list[tuple[Memory, Kind]]) -> int:
 
 def _loads(frame: Frame) -> Iterator[tuple[Value, tuple[Memory, Kind, int]]]:
     """Arrays of which the region reads all entries of a sample, and no others with them."""
-    places: dict[Value, list[Access]] = {}
+    places: dict[Operand, list[Access]] = {}
     refused: set[Value] = set()
     for node in (n for nest in frame.nests.nests for n in nest.nodes):
-        for i in range(len(node.inputs)):
+        for i in range(len(node.operands)):
             access = frame.nests.access(node, i)
             root = access.root
-            if root is None or frame.is_scalar(access) or root in frame.step.nodes:
+            if isinstance(root, Const) or access.is_scalar or root in frame.step.nodes:
                 continue
             places.setdefault(root, []).append(access)
-            assert node.op is not None
             if i == 0 and node.op.name == "getitem":  # which entry is known when it runs
                 refused.add(root)
     for root, accesses in places.items():
@@ -329,7 +328,6 @@ def _along(frame: Frame, access: Access) -> int | None:
 def _stores(frame: Frame) -> Iterator[tuple[Value, tuple[Memory, Kind, int]]]:
     for nest in frame.nests.nests:
         for node in nest.nodes:
-            assert node.op is not None
             if node not in frame.stores:
                 continue
             labels = frame.axes.labels(node)

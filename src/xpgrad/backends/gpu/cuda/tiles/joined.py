@@ -40,7 +40,7 @@ def joined(plan: Plan, tile: Callable[[Region], int]) -> Plan:
         if isinstance(step, Region) and any(map(is_fat, step.nodes)):
             step.nodes.sort(key=order.__getitem__)
             others = [n for s in found if s is not step for n in s.nodes]
-            read = {u for n in others for u in n.inputs} | set(plan.graph.outputs)
+            read = {u for n in others for u in n.operands} | set(plan.graph.outputs)
             step.stores = [n for n in step.nodes if n in step.tiled and n in read]
             samples = tile(step)
             found[k] = replace(step, tile=samples, chunk=samples)
@@ -61,7 +61,7 @@ def _along(steps: Sequence[Step], label: int, axes: Axes) -> list[Step]:
         late: list[Step] = []
         kept: set[Value] = set()
         for step in rest:
-            reads = {u for n in step.nodes for u in n.inputs if u is not None} - set(step.nodes)
+            reads = {u for n in step.nodes for u in n.operands} - set(step.nodes)
             free = group.takes(step)
             if reads & kept or (not free and reads & group.made):
                 late.append(step)
@@ -98,8 +98,8 @@ class _Group:
             return False
         inside = set(step.nodes)
         for node in step.nodes:
-            for i, u in enumerate(node.inputs):
-                if u is None or u not in self.made or u in inside:
+            for i, u in enumerate(node.operands):
+                if u not in self.made or u in inside:
                     continue
                 labels = self.axes.operand_labels(node, i)
                 own = self.axes.axis(u, self.label)

@@ -3,20 +3,19 @@
 In:  a Region, and the samples of a tile.
 Out: Part: a region of its own, whose values have the tile's length, and what it reads in slices.
 Holds: labels, links and the number of readers are those of the whole graph, so that each entry is computed as
-it would be in one loop over all samples. What has no samples is the very same Value.
+it would be in one loop over all samples. What has no samples is the very same value.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from xpgrad.backends.parts import Operand, part_params
-from xpgrad.core import Graph, Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.backends.parts import TiledOperand, part_params
+from xpgrad.core import Aval, Const, Graph, Input, Node, Operand, Value
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.relations import relation
@@ -27,12 +26,12 @@ class PartAxes(Axes):
 
     def __init__(self, base: Axes, label: int, length: int) -> None:
         self._base = base
-        self._nodes: dict[Value, Value] = {}
+        self._nodes: dict[Value, Node] = {}
         self.memory, self.relations = base.memory, {}
         self.extent = list(base.extent)
         self.extent[label] = length
 
-    def add(self, part: Value, node: Value) -> None:
+    def add(self, part: Node, node: Node) -> None:
         """``part`` is labelled as ``node`` is."""
         self._nodes[part] = node
         self.relations[part] = self._base.relations[node]
@@ -40,16 +39,16 @@ class PartAxes(Axes):
     def labels(self, value: Value) -> tuple[int | None, ...]:
         return self._base.labels(self._nodes[value])
 
-    def reduced(self, node: Value) -> tuple[int, ...]:
+    def reduced(self, node: Node) -> tuple[int, ...]:
         return self._base.reduced(self._nodes[node])
 
     def axis(self, value: Value, label: int) -> int | None:
         return self._base.axis(self._nodes.get(value, value), label)
 
-    def operand_labels(self, node: Value, i: int) -> tuple[int | None, ...]:
+    def operand_labels(self, node: Node, i: int) -> tuple[int | None, ...]:
         return self._base.operand_labels(self._nodes[node], i)
 
-    def made_whole(self, node: Value) -> tuple[int, ...]:
+    def made_whole(self, node: Node) -> tuple[int, ...]:
         return self._base.made_whole(self._nodes[node])
 
 
@@ -62,23 +61,23 @@ class Part:
         Of the parts.
     plan : Plan
         Of the region alone, for a kernel.
-    of : dict of Value to Value
+    of : dict of Node to Node
         The part of each node.
-    node : dict of Value to Value
+    node : dict of Node to Node
         The node of each part.
-    slices : dict of Value to (Value or constant, int)
+    slices : dict of Input to (Input, Node or Const, int)
         For each array that is read in slices what it is a slice of, and along which axis.
-    views : dict of Value to (Value, int)
+    views : dict of Node to (Node, int)
         The same for views of slices, in order.
     """
 
     def __init__(self, step: Region, plan: Plan, length: int) -> None:
         self.length, self._step, self._axes = length, step, plan.axes
-        self._viewed = set(plan.views)
-        self.of: dict[Value, Value] = {}
-        self.slices: dict[Value, tuple[Any, int]] = {}
-        self.views: dict[Value, tuple[Value, int]] = {}
-        self._found: dict[tuple[Any, int], Value] = {}
+        self._viewed: set[Value] = set(plan.views)
+        self.of: dict[Node, Node] = {}
+        self.slices: dict[Input, tuple[Operand, int]] = {}
+        self.views: dict[Node, tuple[Node, int]] = {}
+        self._found: dict[tuple[Operand, int], Input | Node] = {}
         axes = PartAxes(plan.axes, step.label, length)
         for node in step.nodes:
             self.of[node] = self._part(node)
@@ -87,9 +86,9 @@ class Part:
         graph = Graph()
         graph.inputs = list(self.slices)
         graph.nodes = [*self.views, *self.of.values()]
-        uses = Counter(u for n in plan.graph.nodes for u in n.inputs)
+        uses: Counter[Value] = Counter(u for n in plan.graph.nodes for u in n.operands)
         uses.update(plan.graph.outputs)
-        uses.subtract(u for n in step.nodes for u in n.inputs)
+        uses.subtract(u for n in step.nodes for u in n.operands)
         graph.outputs = [p for n, p in self.of.items() if uses[n] > 0]  # somebody else reads it too
         self.plan = Plan(graph, axes, list(self.views))
         self.region = replace(
@@ -106,53 +105,51 @@ class Part:
         """Whether the part has all samples."""
         return self.length == self._step.extent
 
-    def _part(self, node: Value) -> Value:
-        assert node.saved is not None
-        inputs: list[Value | None] = []
-        saved = list(node.saved)
-        for i, u in enumerate(node.inputs):
-            operand = Operand(node, i, self._axes, self._step.label)
-            if u is not None and u in self.of:
-                inputs.append(self.of[u])
+    def _part(self, node: Node) -> Node:
+        operands: list[Operand] = []
+        for i, u in enumerate(node.operands):
+            operand = TiledOperand(node, i, self._axes, self._step.label)
+            if isinstance(u, Node) and u in self.of:
+                operands.append(self.of[u])
             elif operand.axis is None:
-                inputs.append(u)
+                operands.append(u)
             elif operand.counts:
-                inputs.append(u)
-                saved[i + 1] = np.arange(self.length)
+                operands.append(Const(np.arange(self.length)))
             else:
-                assert operand_aval(node, i).shape[operand.axis] == self._step.extent
-                inputs.append(self._slice(u, saved[i + 1], operand.axis))
-                saved[i + 1] = None
-        return self._value(node, inputs, tuple(saved), self._step.tiled.get(node))
+                assert u.shape[operand.axis] == self._step.extent
+                operands.append(self._slice(u, operand.axis))
+        return self._cut(node, operands, self._step.tiled.get(node))
 
-    def _value(self, node: Value, inputs: Any, saved: Any, axis: int | None) -> Value:
-        shape = self._shape(node.shape, axis)
-        params = part_params(node, axis)(self.length)
-        return Value(node.op, inputs, params, shape, node.dtype, saved, node.at, node.weak)
+    def _cut(self, node: Node, operands: Sequence[Operand], axis: int | None) -> Node:
+        aval = Aval(self._shape(node.shape, axis), node.dtype, node.weak)
+        return Node(node.op, operands, part_params(node, axis)(self.length), aval, node.at)
 
-    def _slice(self, u: Value | None, constant: Any, axis: int) -> Value:
+    def _slice(self, u: Operand, axis: int) -> Input | Node:
         """What a node reads instead of ``u``."""
-        key = (id(constant) if u is None else u, axis)
-        if key in self._found:
-            return self._found[key]
-        if u is not None and u in self._viewed and (below := seen_through(u, axis)) is not None:
-            found = self._value(u, [self._slice(u.inputs[0], None, below)], u.saved, axis)
-            self.views[found] = u, axis
-        else:
-            source = constant if u is None else u
-            found = Value(None, (), {}, self._shape(source.shape, axis), np.dtype(source.dtype))
-            self.slices[found] = source, axis
-        self._found[key] = found
+        if (u, axis) not in self._found:
+            self._found[u, axis] = self._sliced(u, axis)
+        return self._found[u, axis]
+
+    def _sliced(self, u: Operand, axis: int) -> Input | Node:
+        below = seen_through(u, axis) if u in self._viewed else None
+        if isinstance(u, Node) and below is not None:
+            view = self._cut(u, [self._slice(u.operands[0], below)], axis)
+            self.views[view] = u, axis
+            return view
+        found = Input(Aval(self._shape(u.shape, axis), u.dtype))
+        self.slices[found] = u, axis
         return found
 
     def _shape(self, shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
         return tuple(self.length if a == axis else n for a, n in enumerate(shape))
 
 
-def seen_through(view: Value, axis: int) -> int | None:
+def seen_through(view: Operand, axis: int) -> int | None:
     """The axis of what ``view`` looks at, of which ``axis`` is the same; None where there is none."""
-    source = view.inputs[0] if is_view(view) else None
-    if source is None:
+    if not isinstance(view, Node) or not is_view(view):
+        return None
+    (source,) = view.operands
+    if isinstance(source, Const):
         return None
     found = [a for k, i, a in relation(view).links if k == axis and i == 0]
     return next((a for a in found if source.shape[a] == view.shape[axis]), None)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from xpgrad.backends.gpu.cuda.tiles.part import seen_through
-from xpgrad.core import Value
+from xpgrad.core import Const, Node, Operand, Value
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.tiles import looked_into
 
@@ -35,7 +35,10 @@ def cut_of(step: Region | Straight, plan: Plan, hosts: Collection[Value]) -> dic
         The step needs more of it than a tile at a time.
     """
     reads = [
-        (node, i, u, looked_into(u)) for node in step.nodes for i, u in enumerate(node.inputs) if u is not None
+        (node, i, u, looked_into(u))
+        for node in step.nodes
+        for i, u in enumerate(node.operands)
+        if not isinstance(u, Const)
     ]
     first = next((root for _, _, _, root in reads if root in hosts), None)
     found: dict[Value, int] = {}
@@ -55,17 +58,17 @@ def cut_of(step: Region | Straight, plan: Plan, hosts: Collection[Value]) -> dic
         if u is not root and u not in viewed:
             raise Whole(root, f"{_name([node])} reads a part of it")
         axis: int | None = labels.index(step.label)
-        view: Value | None = u
-        while view is not None and view is not root and axis is not None:
+        view: Operand = u
+        while isinstance(view, Node) and view is not root and axis is not None:
             axis = seen_through(view, axis)
-            view = view.inputs[0]
+            view = view.operands[0]
         if axis is None or found.setdefault(root, axis) != axis:
             raise Whole(root, f"{_name([node])} reads it in another shape")
     return found
 
 
-def _name(nodes: Sequence[Value]) -> str:
-    return ", ".join(n.op.name for n in nodes[:1] if n.op is not None)
+def _name(nodes: Sequence[Node]) -> str:
+    return ", ".join(n.op.name for n in nodes[:1])
 
 
 class PlainStage:

@@ -16,7 +16,7 @@ import numpy as np
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, Work
 from xpgrad.backends.gpu.cuda.tiles.turn import Kernels, Turn
 from xpgrad.backends.parts import COMBINE, IDENTITY
-from xpgrad.core import Value
+from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
 
 MEMORY = 64 << 20
@@ -28,8 +28,8 @@ class Sums:
 
     def __init__(self, step: Region, plan: Plan, device: Device, turns: Sequence[Turn]) -> None:
         self._step, self._plan, self._device, self._alone = step, plan, device, len(turns) == 1
-        blocks, largest = Counter[Value](), Counter[Value]()
-        counts: dict[Value, tuple[int, Any]] = {}
+        blocks, largest = Counter[Node](), Counter[Node]()
+        counts: dict[Node, tuple[int, Any]] = {}
         scratch = 0
         for turn in turns:
             for x in turn.kernels:
@@ -44,10 +44,10 @@ class Sums:
             room = max(MEMORY // max(count * np.dtype(dtype).itemsize, 1), largest[node])
             self._partials[node] = device.xp.empty((min(blocks[node], room), count), dtype)
         self._scratch = device.xp.empty(scratch, np.uint8)
-        self._done = Counter[Value]()  # blocks, whose parts lie there now
-        self._before: dict[Value, Any] = {}  # what other parts added up to
-        self._given: dict[Value, Any] = {}
-        self._total: dict[Value, Any] = {}
+        self._done = Counter[Node]()  # blocks, whose parts lie there now
+        self._before: dict[Node, Any] = {}  # what other parts added up to
+        self._given: dict[Node, Any] = {}
+        self._total: dict[Node, Any] = {}
 
     def begin(self, turn: Turn, env: Env) -> Work:
         """What a tile's kernels need beside; where its products over the samples go is put into ``env``."""
@@ -96,7 +96,7 @@ class Sums:
                 found[node] = self._device.xp.full(node.shape, IDENTITY[self._monoid(node)], node.dtype)
         return found
 
-    def _add_up(self, node: Value) -> None:
+    def _add_up(self, node: Node) -> None:
         """Make room for further parts."""
         xp, monoid = self._device.xp, self._monoid(node)
         part = getattr(xp, monoid)(self._partials[node][: self._done[node]], axis=0)
@@ -111,7 +111,7 @@ class Sums:
             for node in nodes.values():
                 self._add_up(node)
             return {n: self._before[n].astype(n.dtype).reshape(n.shape) for n in nodes.values()}
-        env = {p: xp.empty(p.shape, p.dtype) for p in x.kernel.partials}
+        env: Env = {p: xp.empty(p.shape, p.dtype) for p in x.kernel.partials}
         work: Work = {}
         blocks, threads = 0, self._device.limits.threads
         for p, (count, dtype) in x.kernel.partials.items():
@@ -121,9 +121,9 @@ class Sums:
             changed = {x.kernel.block_count: blocks}
             args = [x.arguments.of(p, env, work, changed) for p in launch.params]
             self._device.launch(x.module, launch.name, launch.grid, threads, args, launch.shared)
-        return {nodes[p]: array for p, array in env.items()}
+        return {node: env[p] for p, node in nodes.items()}
 
-    def _monoid(self, node: Value) -> str:
+    def _monoid(self, node: Node) -> str:
         return self._plan.axes.relations[node].monoid
 
 

@@ -30,9 +30,8 @@ from xpgrad.backends.gpu.cuda.printing.layout import c_strides
 from xpgrad.backends.gpu.cuda.tiles.part import Part
 from xpgrad.backends.gpu.cuda.tiles.sums import Sums
 from xpgrad.backends.gpu.cuda.tiles.turn import Call, Kernels, Turn, between
-from xpgrad.backends.parts import Operand
-from xpgrad.core import Value
-from xpgrad.core.graph import operand_aval
+from xpgrad.backends.parts import TiledOperand
+from xpgrad.core import Const, Operand, Value
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.relations import is_fat
@@ -51,16 +50,14 @@ GRAIN = 256
 
 def cache_tile(region: Region, axes: Axes, l2: int) -> int:
     """Samples of which what the region reads fills half of the L2 cache; more where they are little work."""
-    read: dict[Any, int] = {}
+    read: dict[Value, int] = {}
     work = 1
     for node in region.nodes:
-        for i, u in enumerate(node.inputs):
-            operand = Operand(node, i, axes, region.label)
+        for i, u in enumerate(node.operands):
+            operand = TiledOperand(node, i, axes, region.label)
             if u in region.tiled or operand.axis is None or operand.counts:
                 continue
-            root = id(operand.constant) if u is None else looked_into(u)
-            aval = operand_aval(node, i)
-            read[root] = aval.size // max(region.extent, 1) * aval.dtype.itemsize
+            read[looked_into(u)] = u.size // max(region.extent, 1) * u.dtype.itemsize
         if is_fat(node):
             work += prod(axes.extent[e] for e in (*axes.labels(node), *axes.reduced(node)) if e is not None)
     found = max(l2 // 2 // max(sum(read.values()), 1), WORK * region.extent // work)
@@ -89,7 +86,7 @@ class TiledStep:
     ) -> None:
         self.step, self._plan, self._layouts, self._device = step, plan, layouts, device
         self._cut, self._reason = cut, reason
-        self._constants: dict[int, Any] = {}
+        self._constants: dict[Const, Any] = {}
         self._lock = threading.Lock()
         self.notes: list[str] = []
         tile = step.extent
@@ -130,10 +127,10 @@ class TiledStep:
         arrays = {s: layout_of(self._planned(u)[between(a, 0, length)]) for s, (u, a) in part.slices.items()}
         return Turn(part, arrays, self._layouts, self._device)
 
-    def _planned(self, source: Any) -> Any:
+    def _planned(self, source: Operand) -> Any:
         """An array with the strides that ``source`` will have."""
-        if not isinstance(source, Value):
-            return self._constants.setdefault(id(source), self._device.put(source))
+        if isinstance(source, Const):
+            return self._constants.setdefault(source, self._device.put(source.data))
         if source in self._cut:
             assert self._stage is not None
             return self._stage.arrays[list(self._cut).index(source)]
@@ -161,7 +158,7 @@ class TiledStep:
             for begin in range(0, step.extent, max(self.tile, 1))
         ]
         sums = Sums(step, self._plan, self._device, [turn for _, turn in turns])
-        whole = {n: xp.empty(n.shape, n.dtype) for n in step.stores}
+        whole: Env = {n: xp.empty(n.shape, n.dtype) for n in step.stores}
         sizes = zip_longest(*(turn.sizes for _, turn in turns), fillvalue=0)
         memory = [xp.empty(max(found), np.uint8) for found in sizes]
         inner = dict(env)
@@ -169,8 +166,8 @@ class TiledStep:
             part, end = turn.part, begin + turn.part.length
             loaded = self._load(k, env, begin, end)
             for s, (u, axis) in part.slices.items():
-                if not isinstance(u, Value):
-                    inner[s] = self._constants[id(u)][between(axis, begin, end)]
+                if isinstance(u, Const):
+                    inner[s] = self._constants[u][between(axis, begin, end)]
                 elif u in loaded:
                     inner[s] = loaded[u][between(axis, 0, part.length)]
                 else:

@@ -20,7 +20,7 @@ from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
 from xpgrad.backends.gpu.cuda.tiles.part import Part
 from xpgrad.backends.reference import run_node
-from xpgrad.core import Value, operands_of
+from xpgrad.core import Input, Node, Value, operands_of
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.nests import Declined
 from xpgrad.plan.plan import Region
@@ -35,17 +35,17 @@ class Kernels(NamedTuple):
     module: Any
     fresh: bool
     arguments: Arguments
-    reads: set[Value]
+    reads: set[Node]
 
 
 class Call(NamedTuple):
     """A node that is the library's, with the views that are its operands; a product fills a given array."""
 
-    node: Value
+    node: Node
     reason: str
-    looks: list[Value]
+    looks: list[Node]
     is_product: bool
-    reads: set[Value]
+    reads: set[Node]
 
 
 class Turn:
@@ -55,9 +55,9 @@ class Turn:
     ----------
     part : Part
     steps : list of Kernels or Call
-    dense : set of Value
+    dense : set of Input or Node
         Slices that are copied, because the library's product would do so each time.
-    direct : set of Value
+    direct : set of Node
         What is written to its place in the whole array at once.
     buffers : dict of Value to int
         For what else a step makes for another, and for ``dense``, the number of its piece of memory.
@@ -65,17 +65,17 @@ class Turn:
         The bytes of each.
     """
 
-    def __init__(self, part: Part, arrays: Mapping[Value, Any], layouts: Layouts, device: Device) -> None:
+    def __init__(self, part: Part, arrays: Mapping[Input, Any], layouts: Layouts, device: Device) -> None:
         self.part, self._device = part, device
         region = part.region
-        self._calls: dict[Value, str] = {}
-        self._products: set[Value] = set()
+        self._calls: dict[Node, str] = {}
+        self._products: set[Node] = set()
         for node, p in part.of.items():
             if is_fat(node):  # of the whole graph, be the tile as short as it may
                 self._calls[p] = "of two large matrices is the library's"
             if by_library(node):
                 self._products.add(p)
-        read = {looked_into(u) for p in self._products for u in p.inputs if u is not None}
+        read = {looked_into(u) for p in self._products for u in p.operands}
         self.dense = {s for s in part.slices if s in read and not _adjoins(arrays[s])}
         held = dict(layouts.held)
         held.update((s, np.empty(s.shape, s.dtype) if s in self.dense else arrays[s]) for s in part.slices)
@@ -90,7 +90,7 @@ class Turn:
                     raise
                 self._calls[error.node] = str(error)
         self.steps = [x if isinstance(x, Call) else self._ready(*x) for x in found]
-        self.direct: set[Value] = set()
+        self.direct: set[Node] = set()
         self.buffers: dict[Value, int] = {}
         self.sizes: list[int] = []
         self._share_memory()
@@ -104,12 +104,12 @@ class Turn:
         return [x for x in self.steps if isinstance(x, Call)]
 
     # ── stages ───────────────────────────────────────────────────────────────────────────────
-    def _staged(self) -> list[Call | tuple[Kernel, set[Value]]]:
+    def _staged(self) -> list[Call | tuple[Kernel, set[Node]]]:
         region, calls = self.part.region, self._calls
         self._seen = {n for n in region.nodes if is_view(n) and n not in calls}
         nodes = [n for n in region.nodes if n not in self._seen]
-        stage: dict[Value, int] = {}
-        readers: dict[Value, list[Value]] = {}
+        stage: dict[Node, int] = {}
+        readers: dict[Node, list[Node]] = {}
         for node in nodes:
             roots = self._roots([node])
             stage[node] = max([stage[r] + (r in calls and node not in calls) for r in roots], default=0)
@@ -119,7 +119,7 @@ class Turn:
             if node in readers and node not in calls:
                 stage[node] = min(stage[r] for r in readers[node])
         stores = set(region.stores)
-        found: list[Call | tuple[Kernel, set[Value]]] = []
+        found: list[Call | tuple[Kernel, set[Node]]] = []
         for s in sorted(set(stage.values())):
             ours = [n for n in nodes if stage[n] == s and n not in calls]
             theirs = [n for n in nodes if stage[n] == s and n in calls]
@@ -133,30 +133,28 @@ class Turn:
             ]
         return found
 
-    def _roots(self, nodes: Sequence[Value]) -> set[Value]:
+    def _roots(self, nodes: Sequence[Node]) -> set[Node]:
         """What of the region ``nodes`` read, seen through views."""
-        found = set()
+        found: set[Node] = set()
         for node in nodes:
-            for u in node.inputs:
-                while u in self._seen:
-                    assert u is not None
-                    u = u.inputs[0]
-                if u in self._own:
-                    assert u is not None
+            for u in node.operands:
+                while isinstance(u, Node) and u in self._seen:
+                    u = u.operands[0]
+                if isinstance(u, Node) and u in self._own:
                     found.add(u)
         return found
 
-    def _looks(self, nodes: Sequence[Value]) -> list[Value]:
+    def _looks(self, nodes: Sequence[Node]) -> list[Node]:
         """The region's views that ``nodes`` read, with what these look through, in order."""
-        wanted = {u for n in nodes for u in n.inputs}
-        found: list[Value] = []
+        wanted = {u for n in nodes for u in n.operands}
+        found: list[Node] = []
         for node in reversed(self.part.region.nodes):
             if node in wanted and node in self._seen:
                 found.insert(0, node)
-                wanted.update(node.inputs)
+                wanted.update(node.operands)
         return found
 
-    def _kernel(self, nodes: list[Value], stored: list[Value]) -> Kernel:
+    def _kernel(self, nodes: list[Node], stored: list[Node]) -> Kernel:
         whole = self.part.region
         inside = {*nodes, *self._looks(nodes)}
         sums = [n for n in nodes if n in whole.sums]
@@ -171,7 +169,7 @@ class Turn:
         layouts = Layouts(self._held, {*stored, *sums})
         return Kernel(region, self.part.plan, layouts, self._device.limits)
 
-    def _ready(self, kernel: Kernel, reads: set[Value]) -> Kernels:
+    def _ready(self, kernel: Kernel, reads: set[Node]) -> Kernels:
         return Kernels(kernel, *self._device.compile(kernel.text), Arguments(kernel, self._device), reads)
 
     # ── memory ───────────────────────────────────────────────────────────────────────────────
