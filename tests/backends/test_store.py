@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from xpgrad.backends import store as module
-from xpgrad.backends.store import Store, default_directory
+from xpgrad.backends.store import Store, default_directory, default_store
 
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are those of POSIX")
 
@@ -425,6 +425,15 @@ def test_a_store_sees_what_others_have_written(store, monkeypatch):
     for k in range(20):
         Store(store.directory).put(str(k), bytes(1000))
     assert sum(p.stat().st_size for p in Path(store.directory).iterdir()) <= 10_000
+
+
+def test_many_kernels_take_one_look_at_the_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("XPGRAD_CACHE_DIR", str(tmp_path / "cache"))
+    looks, look = [], module._prune
+    monkeypatch.setattr(module, "_prune", lambda directory: looks.append(directory) or look(directory))
+    for k in range(20):
+        default_store().put(str(k), b"code")
+    assert looks == [str(tmp_path / "cache")]
 
 
 def test_what_is_not_ours_is_neither_counted_nor_removed(store, monkeypatch):

@@ -12,6 +12,7 @@ from backends.gpu.device import Collector
 from xpgrad.backends import programs
 from xpgrad.backends.cpu.llvm import program as llvm
 from xpgrad.backends.cpu.llvm.build import available
+from xpgrad.backends.store import Store
 from xpgrad.compiler import compile
 
 rng = np.random.default_rng(0)
@@ -280,7 +281,7 @@ def test_a_kernel_is_said_to_be_compiled_if_it_was(monkeypatch):
         return np.exp(np.cos(x) * scale) - np.sqrt(np.abs(np.arctan2(x, 0.25 + x * x)) + 1.25)
 
     monkeypatch.setattr(llvm, "_ready", {})
-    monkeypatch.setattr(llvm.Store, "get", lambda self, key: None)
+    monkeypatch.setattr(Store, "get", lambda self, key: None)
     for x in (Y[:5], np.tile(Y, 20)):  # in one call, and step by step
         first, second = compile(f), compile(f)
         with programs.use("llvm"):

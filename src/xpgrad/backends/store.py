@@ -131,6 +131,15 @@ class Store:
         self._puts += 1
 
 
+_stores: dict[str | None, Store] = {}
+
+
+def default_store() -> Store:
+    """The store in the default directory: one for the process, which knows how much it has put there."""
+    store = Store()
+    return _stores.setdefault(store.directory, store)
+
+
 class _Fault(str):
     """Why an entry is not what it should be."""
 

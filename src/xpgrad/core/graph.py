@@ -7,6 +7,7 @@ dtype that its rule says, and a graph's outputs are its own values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class Value:
 
     @property
     def size(self) -> int:
-        return self.aval.size
+        return prod(self.shape)
 
 
 class Input(Value):

@@ -33,48 +33,54 @@ class Axes:
     def __init__(self, graph: Graph, memory: Iterable[Value]) -> None:
         self.memory = set(memory)
         self.relations: dict[Value, Relation] = {}
+        self.extent: list[int] = []
+        # While the axes are entered: sets of elements, one for each axis of each node. Then their labels.
         self._parent: list[int] = []
         self._holders: list[set[int]] = []
-        self.extent: list[int] = []
-        self._labels: dict[Value, list[int | None]] = {}
-        self._reduced: dict[Value, list[int]] = {}
-        self._whole: dict[Value, list[int]] = {}
+        self._elements: dict[Value, list[int | None]] = {}
         self._own: dict[Value, dict[tuple[int, int], int]] = {}
+        self._reduced: dict[Value, tuple[int, ...]] = {}
+        self._whole: dict[Value, tuple[int, ...]] = {}
         for node in graph.nodes:
             if node not in self.memory:
                 self._enter(node)
+        label = [self._find(e) for e in range(len(self._parent))]
+        self._labels = {
+            v: tuple(None if e is None else label[e] for e in elements)
+            for v, elements in self._elements.items()
+        }
+        self._own = {v: {at: label[e] for at, e in own.items()} for v, own in self._own.items()}
+        self._reduced = {v: tuple(label[e] for e in elements) for v, elements in self._reduced.items()}
+        self._whole = {v: tuple(label[e] for e in elements) for v, elements in self._whole.items()}
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────
     def labels(self, value: Value) -> tuple[int | None, ...]:
         """The label of each axis of a computed value; None on an axis of length 1."""
-        return tuple(None if e is None else self._find(e) for e in self._labels[value])
+        return self._labels[value]
 
     def reduced(self, node: Node) -> tuple[int, ...]:
         """The labels that ``node`` contracts or reduces."""
-        return tuple(self._find(e) for e in self._reduced[node])
+        return self._reduced[node]
 
     def axis(self, value: Value, label: int) -> int | None:
         """The axis of ``value`` that has ``label``."""
-        if value not in self._labels:
-            return None
-        labels = self.labels(value)
+        labels = self._labels.get(value, ())
         return labels.index(label) if label in labels else None
 
     def operand_labels(self, node: Node, i: int) -> tuple[int | None, ...]:
         """The labels of the axes of operand ``i`` as this node reads it; None where it needs them whole."""
-        shape = node.operands[i].shape
         own = self._own[node]
-        return tuple(self._find(own[i, a]) if (i, a) in own and n != 1 else None for a, n in enumerate(shape))
+        return tuple(own.get((i, a)) if n != 1 else None for a, n in enumerate(node.operands[i].shape))
 
     def made_whole(self, node: Node) -> tuple[int, ...]:
         """The labels of output axes that the node cannot make a part of."""
-        return tuple(self._find(e) for e in self._whole[node])
+        return self._whole[node]
 
     # ── building ─────────────────────────────────────────────────────────────────────────────
     def _enter(self, node: Node) -> None:
         rel = self.relations[node] = relation(node)
         mine: list[int | None] = [None if n == 1 else self._fresh(n, node) for n in node.shape]
-        self._labels[node] = mine
+        self._elements[node] = mine
         own = self._own[node] = {}
         linked = set(rel.free)
         for k, i, a in rel.links:
@@ -82,24 +88,25 @@ class Axes:
             if element is not None:
                 own[i, a] = element
                 linked.add(k)
-        self._whole[node] = [e for k, e in enumerate(mine) if e is not None and k not in linked]
-        self._reduced[node] = []
+        self._whole[node] = tuple(e for k, e in enumerate(mine) if e is not None and k not in linked)
+        reduced = []
         for places in rel.reduced:
             n = node.operands[places[0][0]].shape[places[0][1]]
             if n == 1:
                 continue
             element = self._fresh(n, node)
-            self._reduced[node].append(element)
+            reduced.append(element)
             for place in places:
                 own[place] = element
+        self._reduced[node] = tuple(reduced)
         for i, u in enumerate(node.operands):
-            if u in self._labels:
+            if u in self._elements:
                 self._bind(node, i, u)
 
     def _bind(self, node: Node, i: int, u: Operand) -> None:
         """Let the axes of an operand go along with the node's, unless a value got one label twice."""
         own = self._own[node]
-        for a, theirs in enumerate(self._labels[u]):
+        for a, theirs in enumerate(self._elements[u]):
             if theirs is not None and (i, a) in own:
                 self._unite(own[i, a], theirs)
 

@@ -41,7 +41,7 @@ from xpgrad.backends.explaining import (
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.parts import COMBINE, IDENTITY, summed
 from xpgrad.backends.reference import run_node
-from xpgrad.backends.store import Store
+from xpgrad.backends.store import default_store
 from xpgrad.core import Const, Node, Value, operands_of
 from xpgrad.plan import Plan, Region, Straight
 
@@ -68,7 +68,7 @@ def ready(text: str, name: str = RUN) -> tuple[_Ready, bool]:
         found = _ready.get(text)
         if found is not None:
             return found, False
-        store = Store()
+        store = default_store()
         key = f"{build.fingerprint()}\n{text}"
         obj = store.get(key)
         fresh = obj is None

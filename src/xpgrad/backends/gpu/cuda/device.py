@@ -24,7 +24,7 @@ from xpgrad.backends.gpu.cuda import nvrtc
 from xpgrad.backends.gpu.cuda.arguments import Refused
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.backends.gpu.cuda.tiles.stream import SLOT
-from xpgrad.backends.store import Store
+from xpgrad.backends.store import default_store
 from xpgrad.devices import cuda_errors, is_refused_capture, note_start
 
 OLDEST = 70
@@ -76,7 +76,7 @@ class CudaDevice:
             found = self._modules.get(text)
             if found is not None:
                 return found, False
-            store = Store()
+            store = default_store()
             built = f"xpgrad {__version__}, NVRTC {nvrtc.version()}, {' '.join(nvrtc.OPTIONS)}, {self.arch}"
             key = f"{built}\n{text}"
             image = store.get(key)
