@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from xpgrad.core import Aval, show, verify
+import xpgrad as xg
+from xpgrad.core import Aval, Const, show, verify
 from xpgrad.trace import graph_of
 
 
@@ -60,3 +61,33 @@ def test_a_constant_result_is_part_of_the_rebuilt_tree():
     graph, rebuild = graph_of(lambda x: {"y": x + 1, "n": 3}, np.ones(3))
     assert len(graph.outputs) == 1
     assert rebuild(["value"]) == {"y": "value", "n": 3}
+
+
+def test_an_operand_is_an_input_a_node_or_a_constant():
+    graph, _ = graph_of(lambda x: (x * 2) * x, np.ones(3))
+    (x,) = graph.inputs
+    double, product = graph.nodes
+    assert double.operands[0] is x
+    assert isinstance(double.operands[1], Const)
+    assert (double.operands[1].data, double.operands[1].aval) == (2, Aval((), np.dtype(int), weak=True))
+    assert product.operands == (double, x)
+
+
+@pytest.mark.parametrize("writeable", [True, False])
+def test_an_array_that_several_nodes_read_is_one_constant(writeable):
+    weights = np.arange(3.0)
+    weights.flags.writeable = writeable
+    graph, _ = graph_of(lambda x: np.sum(x * weights) + np.dot(x, weights), np.ones(3))
+    product, _, dot, _ = graph.nodes
+    assert product.operands[1] is dot.operands[1]
+    assert product.operands[1].data is weights
+
+
+def test_verify_lets_a_python_number_that_an_outer_trace_wraps_give_way():
+    def loss(scale, x):
+        graph, _ = graph_of(lambda x: x * scale, x)
+        assert graph.nodes[0].dtype == np.float32
+        verify(graph)
+        return scale
+
+    assert xg.grad(loss)(2.0, np.ones(3, np.float32)) == 1

@@ -56,8 +56,8 @@ class Record(Value):
     ----------
     op : Op
     inputs : sequence of Value or None
-        The operands, each a Record or an Input; None where there is nothing to differentiate by. What a
-        `Node` is swept by has Nodes and Inputs.
+        The operands that get a cotangent, each a Record or an Input of the tape, or a Node or an Input of a
+        graph; None for the others.
     params : mapping
     saved : tuple
         Output and operands for the derivative rules, each as its data or, where they need its shape
