@@ -12,6 +12,7 @@ from xpgrad.backends.gpu.cuda.printing.expressions import (
     stored_type,
     value_type,
 )
+from xpgrad.backends.gpu.cuda.printing.functions import stated_functions
 from xpgrad.backends.gpu.cuda.printing.source import prelude
 from xpgrad.core import OPS, SCALAR_TYPES, Input, Node, aval_of
 
@@ -104,7 +105,8 @@ class Kernels:
 
     def source(self):
         self._names = {key: f"k{i}" for i, key in enumerate(self._cases)}
-        return "\n".join([prelude(), *[kernel(self._cases[key], name) for key, name in self._names.items()]])
+        body = "\n".join(kernel(self._cases[key], name) for key, name in self._names.items())
+        return "\n".join([prelude(), stated_functions(body), body])
 
     def run(self, key):
         if self._module is None:

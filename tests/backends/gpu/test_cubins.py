@@ -45,14 +45,16 @@ def texts_of(f, args, target=None):
 
 
 def joined(texts):
-    """One module of several: each but the prelude in a namespace, its kernels under names of their own."""
+    """One module of several: prelude and functions once, each text's kernels under other names."""
     begins = prelude()
-    bodies = []
+    functions, bodies = {}, []
     for name, text in texts.items():
         assert text.startswith(begins)
-        body = re.sub(_HEAD, rf"\1{name}_\2", text.removeprefix(begins))
+        called, end, body = text.removeprefix(begins).rpartition("}  // namespace xg\n")
+        functions |= dict.fromkeys(called.removesuffix(end).strip().split("\n\n")[1:])
+        body = re.sub(_HEAD, rf"\1{name}_\2", body)
         bodies.append(f"namespace of_{name} {{\n{body}\n}}")
-    return begins + "\n".join(bodies)
+    return "\n".join([begins, "namespace xg {", *functions, "}", *bodies])
 
 
 def check(drawn, arch):

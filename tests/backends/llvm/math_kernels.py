@@ -2,19 +2,28 @@
 
 import ctypes
 from functools import cache
+from inspect import signature
 
 import numpy as np
 
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.functions import definitions, symbol
+from xpgrad.codegen import scalar
 
 DTYPE = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
-BINARY = frozenset("arctan2 copysign floor_divide fmax fmin fmod hypot power remainder".split())
+
+
+def operands_of(name):
+    """How many operands the function takes."""
+    return len(signature(scalar.BODIES[name]).parameters)
+
+
+BINARY = frozenset(name for name in scalar.FUNCTIONS if operands_of(name) == 2)
 
 
 def loop(name, kind, scales=False):
-    """A module whose ``f`` stores the function of each element of one array, or two, in another."""
-    operands = range(2 if name in BINARY else 1)
+    """A module whose ``f`` stores the function of each element of one array, or several, in another."""
+    operands = range(operands_of(name))
     loads = "\n".join(
         f"  %p{j} = getelementptr {kind}, ptr %x{j}, i64 %i\n  %v{j} = load {kind}, ptr %p{j}" for j in operands
     )
@@ -43,8 +52,7 @@ end:
 def function(name, kind, scales=False):
     """The math function as a function of NumPy arrays."""
     loaded = build.load(build.compile_ir(loop(name, kind, scales)), ["f"])
-    operands = 2 if name in BINARY else 1
-    code = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (operands + 1), ctypes.c_int64)(loaded["f"])
+    code = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (operands_of(name) + 1), ctypes.c_int64)(loaded["f"])
 
     def call(*xs):
         xs = [np.ascontiguousarray(x, DTYPE[kind]) for x in np.broadcast_arrays(*xs)]

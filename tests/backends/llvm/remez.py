@@ -1,7 +1,8 @@
-"""The polynomials of the scalar functions, computed; as a script it prints the file that holds them.
+"""The polynomials of the scalar functions, computed; as a script it prints a file that holds them.
 
-In:  the functions, intervals, degrees and weights of `TABLE`.
-Out: ``src/xpgrad/codegen/scalar/polynomials.py``, each polynomial with its error.
+In:  the functions, intervals, degrees and weights of `TABLES`, of which the argument names one.
+Out: ``polynomials.py``, ``special_polynomials.py`` or ``bessel_polynomials.py`` of ``codegen/scalar``, each
+     polynomial with its error.
 Holds: the error stated is that of the rounded coefficients, in exact arithmetic.
 """
 
@@ -163,8 +164,64 @@ def cosine(z: Any) -> Any:
     return (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2
 
 
+def digamma_rest(w: Any) -> Any:
+    """(log x - 1 / (2 x) - digamma(x)) x^2 of w = 1 / x^2."""
+    x = 1 / mp.sqrt(w)
+    return (mp.log(x) - 1 / (2 * x) - mp.digamma(x)) / w
+
+
+def erfcinv_scaled(u: Any) -> Any:
+    """erfcinv(exp(-t^2)) / t of u = (t - 2) / (t + 2)."""
+    t = 2 * (1 + u) / (1 - u)
+    x = t * 0.8
+    for _ in range(20):
+        e = mp.exp(x * x) * mp.erfc(x)
+        x += (mp.log(e) - x * x + t * t) * e * mp.sqrt(mp.pi) / 2
+    return x / t
+
+
+DIGAMMA_ROOT = mp.findroot(mp.digamma, 1.46)
+J0_ROOT, J1_ROOT = mp.besseljzero(0, 1), mp.besseljzero(1, 1)
+
+
+def digamma_of(d: Any) -> Any:
+    """digamma(x) / (x - its root) of d = x - 1.5."""
+    return mp.digamma(d + 1.5) / (d + 1.5 - DIGAMMA_ROOT)
+
+
+def j0_of(z: Any) -> Any:
+    return mp.besselj(0, mp.sqrt(z)) / (z - J0_ROOT**2)
+
+
+def j1_of(z: Any) -> Any:
+    return mp.besselj(1, mp.sqrt(z)) / mp.sqrt(z) / (z - J1_ROOT**2)
+
+
+def y0_of(z: Any) -> Any:
+    x = mp.sqrt(z)
+    return mp.bessely(0, x) - 2 / mp.pi * mp.log(x) * mp.besselj(0, x)
+
+
+def y1_of(z: Any) -> Any:
+    x = mp.sqrt(z)
+    return (mp.bessely(1, x) - 2 / mp.pi * (mp.log(x) * mp.besselj(1, x) - 1 / x)) / x
+
+
+def modulus(order: int, z: Any) -> tuple[Any, Any]:
+    """P and Q (DLMF 10.17) of z = 1 / x^2."""
+    x = 1 / mp.sqrt(z)
+    angle, scale = x - (2 * order + 1) * mp.pi / 4, mp.sqrt(mp.pi * x / 2)
+    j, y = mp.besselj(order, x) * scale, mp.bessely(order, x) * scale
+    return j * mp.cos(angle) + y * mp.sin(angle), y * mp.cos(angle) - j * mp.sin(angle)
+
+
+def i_scaled(order: int) -> Callable[[Any], Any]:
+    """sqrt(x) exp(-x) i(x) of u = 1 / x."""
+    return lambda u: mp.besseli(order, 1 / u) * mp.exp(-1 / u) / mp.sqrt(u)
+
+
 # name, what of which variable, function, low, high, degree in float32 and in float64 (0: none), weight.
-TABLE: list[tuple[Any, ...]] = [
+ELEMENTARY: list[tuple[Any, ...]] = [
     ("EXP", "(exp(b) - 1 - b) / b^2 of b, relative to exp(b)",
      lambda b: (mp.expm1(b) - b) / b**2, -HALF, HALF, 4, 9, lambda b: b**2 / mp.exp(b)),
     ("EXP2", "(2^b - 1) / b of b, relative to 2^b",
@@ -203,16 +260,56 @@ TABLE: list[tuple[Any, ...]] = [
      erfcx_scaled(mpf(2.5)), -1.0, 8.2 / 13.2, 9, 0, lambda q: 1 / erfcx_scaled(mpf(2.5))(q)),
     ("ERFCX", "(1 + 1.125 a) exp(a^2) erfc(a) of (a - 4) / (a + 4), relative",
      erfcx_scaled(mpf(4)), -1.0, 0.999999, 0, 24, lambda q: 1 / erfcx_scaled(mpf(4))(q)),
+]  # fmt: skip
+SPECIAL: list[tuple[Any, ...]] = [
     ("LGAMMA", "log gamma(2 + d) / d of d, relative",
      lambda d: mp.loggamma(2 + d) / d, -0.50001, 0.50001, 0, 18, lambda d: d / mp.loggamma(2 + d)),
     ("STIRLING", "x times the error of Stirling's formula for log gamma(x), of 1 / x^2, relative",
      lgamma_rest, NEAR, 1 / 7.5**2, 0, 6, lambda w: mpf(10)),
+    ("RGAMMA", "1 / gamma(2 + d) of d, relative",
+     lambda d: 1 / mp.gamma(2 + d), -0.50001, 0.50001, 0, 15, lambda d: mp.gamma(2 + d)),
+    ("PSI", "digamma(x) / (x - its root) of x - 1.5, relative",
+     digamma_of, -0.50001, 0.50001, 8, 22, lambda d: 1 / digamma_of(d)),
+    ("PSI_FAR", "(log x - 1 / (2 x) - digamma(x)) x^2 of 1 / x^2, relative to digamma(x)",
+     digamma_rest, NEAR, 1 / 100, 1, 5, lambda w: w / mp.digamma(1 / mp.sqrt(w))),
+    ("ERFINV", "erfinv(y) / y of y^2, relative",
+     lambda z: mp.erfinv(mp.sqrt(z)) / mp.sqrt(z), NEAR, 0.25001, 0, 13,
+     lambda z: mp.sqrt(z) / mp.erfinv(mp.sqrt(z))),
+    ("ERFCINV", "erfcinv(exp(-t^2)) / t of (t - 2) / (t + 2), t up to 27.4, relative",
+     erfcinv_scaled, -0.415, 0.8641, 0, 14, lambda u: 1 / erfcinv_scaled(u)),
 ]  # fmt: skip
+BESSEL: list[tuple[Any, ...]] = [
+    ("J0", "j0(x) / (x^2 - r^2) of x^2, r its first root, relative",
+     j0_of, NEAR, 16, 0, 10, lambda z: 1 / j0_of(z)),
+    ("J1", "j1(x) / x / (x^2 - r^2) of x^2, r its first root, relative",
+     j1_of, NEAR, 16, 0, 10, lambda z: 1 / j1_of(z)),
+    ("Y0", "y0(x) - 2 / pi log(x) j0(x) of x^2", y0_of, NEAR, 16, 0, 12, lambda z: mpf(1)),
+    ("Y1", "(y1(x) - 2 / pi (log(x) j1(x) - 1 / x)) / x of x^2, times x", y1_of, NEAR, 16, 0, 11, mp.sqrt),
+    ("P0", "(P - 1) x^2 of order 0 of 1 / x^2, divided by x^2",
+     lambda z: (modulus(0, z)[0] - 1) / z, 1e-7, 1 / 16, 0, 17, lambda z: z),
+    ("Q0", "Q x of order 0 of 1 / x^2, divided by x",
+     lambda z: modulus(0, z)[1] / mp.sqrt(z), 1e-7, 1 / 16, 0, 17, mp.sqrt),
+    ("P1", "(P - 1) x^2 of order 1 of 1 / x^2, divided by x^2",
+     lambda z: (modulus(1, z)[0] - 1) / z, 1e-7, 1 / 16, 0, 17, lambda z: z),
+    ("Q1", "Q x of order 1 of 1 / x^2, divided by x",
+     lambda z: modulus(1, z)[1] / mp.sqrt(z), 1e-7, 1 / 16, 0, 17, mp.sqrt),
+    ("I0", "(i0(x) - 1) / x^2 of x^2, relative to i0(x)",
+     lambda z: (mp.besseli(0, mp.sqrt(z)) - 1) / z, NEAR, 7.75**2, 0, 14,
+     lambda z: z / mp.besseli(0, mp.sqrt(z))),
+    ("I1", "i1(x) / x of x^2, relative",
+     lambda z: mp.besseli(1, mp.sqrt(z)) / mp.sqrt(z), NEAR, 7.75**2, 0, 15,
+     lambda z: mp.sqrt(z) / mp.besseli(1, mp.sqrt(z))),
+    ("I0_FAR", "sqrt(x) exp(-x) i0(x) of 1 / x, relative",
+     i_scaled(0), 1e-4, 1 / 7.75, 0, 22, lambda u: 1 / i_scaled(0)(u)),
+    ("I1_FAR", "sqrt(x) exp(-x) i1(x) of 1 / x, relative",
+     i_scaled(1), 1e-4, 1 / 7.75, 0, 22, lambda u: 1 / i_scaled(1)(u)),
+]  # fmt: skip
+TABLES = {"elementary": ELEMENTARY, "special": SPECIAL, "bessel": BESSEL}
 
 
-def specs() -> list[Spec]:
+def specs(table: str) -> list[Spec]:
     found = []
-    for name, what, f, lo, hi, single, double, weight in TABLE:
+    for name, what, f, lo, hi, single, double, weight in TABLES[table]:
         if single:
             found.append(Spec(f"{name}_F32", what, f, lo, hi, single, weight, True))
         if double:
@@ -229,7 +326,7 @@ def text(spec: Spec) -> str:
     return f"# {spec.what},\n# on {where}: 2**{float(mp.log(e, 2)):.1f}\n{spec.name} = (\n{rows})\n"
 
 
-HEADER = '''"""Minimax polynomials of the math functions, lowest coefficient first.
+HEADER = '''"""Minimax polynomials of the {} functions, lowest coefficient first.
 
 Written by tests/backends/llvm/remez.py: Remez exchange in 50 digits, the leading coefficients rounded one by
 one and the rest fitted again where that is better. Before each: what it approximates, where, and the largest
@@ -239,4 +336,5 @@ error of the rounded coefficients. MID: in float64 arithmetic, for results in fl
 '''
 
 if __name__ == "__main__":
-    print(HEADER + "\n".join(text(s) for s in specs()), end="")
+    table = sys.argv[1]
+    print(HEADER.format(table.replace("bessel", "Bessel")) + "\n".join(map(text, specs(table))), end="")

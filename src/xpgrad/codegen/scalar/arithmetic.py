@@ -38,6 +38,7 @@ from xpgrad.codegen.scalar.ir import (
     library,
     narrow,
     nearest,
+    own,
     select,
     sqrt,
     trunc,
@@ -50,7 +51,7 @@ LN2_SHORT, LN2_REST = 0.693147180559663, 2.8235290563031577e-13
 TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
 
 
-def _log_in_two(a: Value) -> tuple[Value, Value]:
+def log_in_two(a: Value) -> tuple[Value, Value]:
     """log(a), a > 0 finite, as a sum of two: wrong by 2^-65 of its size."""
     k, f = normal_parts(a)
     d = f + 2.0
@@ -77,6 +78,7 @@ def _log_in_two(a: Value) -> tuple[Value, Value]:
     return high, (second - high) + low
 
 
+@own("power")
 def power(x: Value, y: Value) -> Value:
     if x.kind == "float":
         wide_x, wide_y = widen(x), widen(y)
@@ -95,11 +97,16 @@ def power(x: Value, y: Value) -> Value:
 
 def _power_of_size(a: Value, y: Value) -> Value:
     """``a^y``, a >= 0, in float64."""
-    high, low = _log_in_two(a)
+    high, low = log_in_two(a)
     high = log_edges(a, high)
     t = y * high
     rest = fma(y, high, -t) + y * low
-    # Of an infinite or undefined product there is no rest.
+    return exp_in_two(t, rest)
+
+
+def exp_in_two(t: Value, rest: Value) -> Value:
+    """exp(t + rest), rest a rounding error of t, in float64."""
+    # Of an infinite or undefined sum there is no rest.
     b, low, n = reduced_with(clamp(t, EXP_RANGE["double"]), select(fabs(t) < 1000.0, rest, 0.0))
     return scaled(exp_of_two(b, low), n)
 

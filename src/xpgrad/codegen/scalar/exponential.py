@@ -124,6 +124,7 @@ def exp_negative(x: Value, precise: bool = False) -> Value:
     return lowered(exp_of_two(b, low) if precise else exp_of_reduced(b), n)
 
 
+@own("exp2")
 def exp2(x: Value) -> Value:
     x = clamp(x, EXP2_RANGE[x.kind])
     n, i = nearest(x, 1.0)
@@ -267,6 +268,32 @@ def expit(x: Value) -> Value:
 
 def softplus(x: Value) -> Value:
     return at_least(x, 0.0) + log1p_unit(exp_negative(-fabs(x)))
+
+
+def logit(x: Value) -> Value:
+    """``log(x / (1 - x))``; from 0.3 on as log1p of ``(2 x - 1) / (1 - x)``, which is exact about 1/2."""
+    far = x < 0.3
+    below = 1.0 - x
+    quotient = select(far, x, fma(x, 2.0, -1.0)) / below
+    if "log1p" in x.block.own:
+        return select(far, log(quotient), log1p(quotient))
+    u = select(far, quotient, quotient + 1.0)
+    back = u - quotient
+    error = (quotient - (u - back)) + (1.0 - back)
+    small = u < TINY[x.kind]
+    lift = 1.0 * MANTISSA[x.kind]
+    k, f = sum_parts(select(small, u * 2.0**lift, u), select(far, 0.0, error))
+    return log_edges(u, log_of_parts(f, k - select(small, lift, 0.0, like=x)))
+
+
+def logaddexp2(x: Value, y: Value) -> Value:
+    """The difference of two equal infinities is taken to be 0; of equal operands the product rounds to 1."""
+    apart = select(eq(x, y), 0.0, x - y)
+    return select(x > y, x, y) + log1p_unit(exp2(-fabs(apart))) * LOG2E
+
+
+def exprel(x: Value) -> Value:
+    return select(eq(x, 0.0), 1.0, select(eq(x, INF), x, expm1(x) / x))
 
 
 def tanh(x: Value) -> Value:

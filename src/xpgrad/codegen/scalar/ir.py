@@ -1,7 +1,8 @@
 """Scalar functions as data: ``a * b + 1`` on `Value` objects appends instructions to a `Block`.
 
 In:  Python operators and the functions below, on values of one block.
-Out: the instructions of one branch-free function, which printers write as LLVM IR and as CUDA C++.
+Out: the instructions of one function, without branches but for `repeat`, which printers write as LLVM IR and as
+CUDA C++.
 Holds: each instruction rounds once, as IEEE 754 says, and none is contracted or reordered; a number takes the
 type of the value beside it, rounded to it.
 
@@ -45,14 +46,16 @@ class Instruction(NamedTuple):
         ``add sub mul div neg``, of floats or of integers that wrap around; ``and or xor shl ashr``;
         ``eq lt le gt ge`` and ``unordered`` (one is NaN), which give i1; ``select``;
         ``fma sqrt fabs copysign floor ceil trunc roundeven ldexp``; ``bits`` and ``from_bits``, which keep the
-        bits; ``widen narrow shorten``, from float to double, back, and from i64 to i32; ``library``; ``call``.
+        bits; ``convert``, to the nearest number of another type, or to an integer towards 0; ``library``;
+        ``call``; ``loop carry going next``, of `repeat`.
     kind : str
         The type of the result.
     operands : tuple of Value
     function : str
-        Of ``library``: which function of the C library gives the result where the first operand is NaN and the
-        others, which are its arguments, are finite; elsewhere the result is the first operand. Of ``call``:
-        which function of the target.
+        Of ``library``: which function, of the C library or of `scalar.RARE`, gives the result where the first
+        operand is NaN and the others, which are its arguments, are finite; elsewhere the result is the first
+        operand. Of ``call``:
+        which function of the target. Of ``loop``: how many turns, at most.
     """
 
     op: str
@@ -258,12 +261,16 @@ def from_bits(i: Value) -> Value:
     return i.block.emit("from_bits", FLOAT[i.kind], i)
 
 
+def convert(x: Value, kind: str) -> Value:
+    return x.block.emit("convert", kind, x)
+
+
 def widen(x: Value) -> Value:
-    return x.block.emit("widen", "double", x)
+    return convert(x, "double")
 
 
 def narrow(x: Value) -> Value:
-    return x.block.emit("narrow", "float", x)
+    return convert(x, "float")
 
 
 def two_power(n: Value) -> Value:
@@ -275,7 +282,7 @@ def two_power(n: Value) -> Value:
 def ldexp(x: Value, n: Value) -> Value:
     """``2^n x``, rounded once, where the processor has an instruction for it."""
     assert x.block.scales
-    return x.block.emit("ldexp", x.kind, x, n if n.kind == "i32" else n.block.emit("shorten", "i32", n))
+    return x.block.emit("ldexp", x.kind, x, n if n.kind == "i32" else convert(n, "i32"))
 
 
 def own(name: str) -> Callable[[Body], Body]:
@@ -291,15 +298,55 @@ def own(name: str) -> Callable[[Body], Body]:
     return wrap
 
 
-def called(name: str, x: Value, *others: Value) -> Value:
-    """The target's own function ``name``."""
-    assert name in x.block.own
-    return x.block.emit("call", x.kind, x, *others, function=name)
+def called(name: str, *xs: Value) -> Value:
+    """The target's own function ``name``, whose result has the type of the last operand."""
+    block, kind = xs[-1].block, xs[-1].kind
+    assert name in block.own, f"{name} is no function of the target"
+    return block.emit("call", kind, *xs, function=name)
 
 
 def library(function: str, y: Value, *xs: Value) -> Value:
-    """``y``, or the C library's ``function`` of ``xs`` where it is NaN and they are finite; in float64."""
-    return y.block.emit("library", "double", y, *xs, function=function)
+    """``y``, or where it is NaN and ``xs`` are finite ``function`` of these.
+
+    For rare arguments: a function of the C library, in float64, or of `scalar.RARE`.
+    """
+    return y.block.emit("library", y.kind, y, *xs, function=function)
+
+
+def repeat(
+    count: int,
+    start: Sequence[Operand],
+    turn: Callable[..., Sequence[Operand]],
+    going: Callable[..., Value] | None = None,
+) -> tuple[Value, ...]:
+    """The values that ``count`` turns make of ``start``; once ``going`` does not hold of them, they stay.
+
+    ``going`` depends on the carried values alone, so that it goes on not to hold. Some of ``start`` is a value,
+    whose type numbers have.
+
+        %0 = loop                       for (int i = 0; i < count; ++i) {
+        %1 = carry double x
+        ...                                 condition = ...
+        going %5                            if (!condition) break;
+        ...
+        next %9                             x = ...
+                                        }
+    """
+    model = next(x for x in start if isinstance(x, Value))
+    block = model.block
+    first = [same(model, x) if not isinstance(x, Value) else x for x in start]
+    block.emit("loop", "", function=str(count))
+    carried = tuple(block.emit("carry", x.kind, x) for x in first)
+    if going is not None:
+        block.emit("going", "", going(*carried))
+    block.emit("next", "", *[same(c, x) for c, x in zip(carried, turn(*carried), strict=True)])
+    return carried
+
+
+def where_needed(needed: Value, found: Callable[[], Value], otherwise: Value) -> Value:
+    """``found()`` where the condition holds, else ``otherwise``; a branch where loops are not made vectors."""
+    (result,) = repeat(1, [otherwise], lambda _: [found()], lambda _: needed)
+    return result
 
 
 def magic(kind: str) -> float:

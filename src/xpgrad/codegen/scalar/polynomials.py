@@ -1,4 +1,4 @@
-"""Minimax polynomials of the math functions, lowest coefficient first.
+"""Minimax polynomials of the elementary functions, lowest coefficient first.
 
 Written by tests/backends/llvm/remez.py: Remez exchange in 50 digits, the leading coefficients rounded one by
 one and the rest fitted again where that is better. Before each: what it approximates, where, and the largest
@@ -351,40 +351,4 @@ ERFCX_F64 = (
     9.629573223381081e-10,
     4.229358094485576e-10,
     -3.2684693885756605e-12,
-)
-
-# log gamma(2 + d) / d of d, relative,
-# on [-0.50001, 0.50001]: 2**-55.4
-LGAMMA_F64 = (
-    0.42278433509846713,
-    0.3224670334241133,
-    -0.0673523010531949,
-    0.02058080842776582,
-    -0.007385551029012247,
-    0.002890510331822351,
-    -0.0011927538979449167,
-    0.000509669496267233,
-    -0.00022315503797269603,
-    9.945792008051088e-05,
-    -4.492305754196328e-05,
-    2.050379075572969e-05,
-    -9.460625856978882e-06,
-    4.3921860186421034e-06,
-    -1.95802016633146e-06,
-    9.035608013266527e-07,
-    -6.139778009593314e-07,
-    2.937018810386704e-07,
-    2.747854792361296e-08,
-)
-
-# x times the error of Stirling's formula for log gamma(x), of 1 / x^2, relative,
-# on [1e-12, 0.0177778]: 2**-54.3
-STIRLING_F64 = (
-    0.08333333333333333,
-    -0.002777777777755941,
-    0.0007936507768140277,
-    -0.0005952332231941375,
-    0.0008410777016051277,
-    -0.001869349092459463,
-    0.004643975121576483,
 )

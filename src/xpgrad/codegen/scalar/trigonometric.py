@@ -25,6 +25,7 @@ from xpgrad.codegen.scalar.ir import (
     at_least,
     at_most,
     bits,
+    called,
     copysign,
     eq,
     fabs,
@@ -37,6 +38,7 @@ from xpgrad.codegen.scalar.ir import (
     narrow,
     nearest,
     own,
+    roundeven,
     select,
     sqrt,
     two_power,
@@ -95,18 +97,43 @@ def sin_cos(x: Value) -> tuple[Value, Value, Value]:
     """The sine and the cosine of r, in float64, and n."""
     if x.kind == "float":
         r, i = quadrant_of_float(x)
-        z = r * r
-        sine = fma(horner(z, poly.SIN_MID_F64) * z, r, r)
-        cosine = fma(fma(horner(z, poly.COS_MID_F64), z, -0.5), z, 1.0)
-        return sine, cosine, i
+        return *_of_angle(r), i
     r, low, i = quadrant(x)
+    return *_of_angle_in_two(r, low), i
+
+
+def _of_angle(r: Value) -> tuple[Value, Value]:
+    """Sine and cosine, |r| little more than pi/4, in float64 for results in float32."""
+    z = r * r
+    sine = fma(horner(z, poly.SIN_MID_F64) * z, r, r)
+    return sine, fma(fma(horner(z, poly.COS_MID_F64), z, -0.5), z, 1.0)
+
+
+def _of_angle_in_two(r: Value, low: Value) -> tuple[Value, Value]:
+    """Sine and cosine of ``r + low``, |r| little more than pi/4, in float64."""
     z = r * r
     # sin(r + low) = sin r + low cos r, and low cos r = low (1 - z / 2) to its own accuracy.
     sine = r + fma(horner(z, poly.SIN_F64) * z, r, fma(z * -0.5, low, low))
     half = z * 0.5
     one = 1.0 - half
-    cosine = one + fma(horner(z, poly.COS_F64), z * z, ((1.0 - one) - half) - r * low)
-    return sine, cosine, i
+    return sine, one + fma(horner(z, poly.COS_F64), z * z, ((1.0 - one) - half) - r * low)
+
+
+def sin_cos_pi(x: Value) -> tuple[Value, Value]:
+    """The sine and the cosine of ``pi x``; a zero of either is exact."""
+    if {"sinpi", "cospi"} <= x.block.own:
+        return called("sinpi", x), called("cospi", x)
+    turn = fma(roundeven(x * 0.5), -2.0, x)
+    n, i = nearest(turn, 2.0)
+    part = fma(n, -0.5, turn)
+    high, low = PI["double"]
+    if x.kind == "float":
+        sine, cosine = map(narrow, _of_angle(widen(part) * high))
+    else:
+        r = part * high
+        sine, cosine = _of_angle_in_two(r, fma(part, low, fma(part, high, -r)))
+    odd = _odd(i)
+    return _negated(select(odd, cosine, sine), i), _negated(select(odd, sine, cosine), i + 1)
 
 
 def _odd(i: Value) -> Value:
@@ -152,6 +179,11 @@ def sinc(x: Value) -> Value:
     y = x * PI[x.kind][0]
     zero = eq(x, 0.0)
     return select(zero, 1.0, sin(y) / select(zero, 1.0, y))
+
+
+def cosm1(x: Value) -> Value:
+    s = sin(x * 0.5)
+    return 0.0 - (s + s) * s
 
 
 # ── hyperbolic ───────────────────────────────────────────────────────────────────────────────

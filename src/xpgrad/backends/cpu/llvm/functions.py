@@ -9,20 +9,18 @@ calls the C library's.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xpgrad.backends.cpu.llvm.rescue import rescued, rescues
-from xpgrad.codegen.scalar import function
+from xpgrad.codegen.scalar import RARE, Function, function
 from xpgrad.codegen.scalar.ir import HUGE, Const, Instruction, Value
 
 SUFFIX = {"float": "f32", "double": "f64"}
 _INTRINSICS = frozenset("fma sqrt fabs copysign floor ceil trunc roundeven".split())
 _CASTS = {
-    "bits": "bitcast",
-    "from_bits": "bitcast",
-    "widen": "fpext",
-    "narrow": "fptrunc",
-    "shorten": "trunc",
+    ("float", "double"): "fpext",
+    ("double", "float"): "fptrunc",
+    ("i64", "i32"): "trunc",
 }
 
 
@@ -39,21 +37,130 @@ def definitions(wanted: Iterable[tuple[str, str]], scales: bool = False) -> str:
     For ``[("reciprocal", "float")]``::
 
         define internal float @xg.reciprocal.f32(float %x) alwaysinline {
-          %1 = fdiv float 0x3FF0000000000000, %x
-          ret float %1
+        start:
+          %v0 = fdiv float 0x3FF0000000000000, %x
+          ret float %v0
         }
     """
     texts = []
     declarations: set[str] = set()
-    wanted_rescues: set[tuple[str, int]] = set()
+    nodes: list[str] = []
+    left: set[tuple[str, int]] = set()
     for name, kind in sorted(set(wanted)):
         f = function(name, kind, scales)
-        lines = "".join(f"  %{k} = {_text(i, declarations)}\n" for k, i in enumerate(f.instructions, 1))
-        wanted_rescues |= {(i.function, len(i.operands) - 1) for i in f.instructions if i.op == "library"}
-        head = f"define internal {kind} {symbol(name, kind)}({', '.join(map(_typed, f.parameters))})"
-        texts.append(f"{head} alwaysinline {{\n{lines}  ret {_typed(f.result)}\n}}\n")
-    declared, functions = rescues(wanted_rescues)
-    return "\n".join([*sorted(declarations | set(declared)), *functions, *texts])
+        left |= {(i.function, len(i.operands) - 1) for i in f.instructions if i.op == "library"}
+        texts.append(_definition(f, "alwaysinline", _Lines(declarations, nodes)))
+    ours = {name: symbol(name, "double") for name, _ in sorted(left) if name in RARE}
+    rare = [function(name, "double", scales) for name in ours]
+    texts += [_definition(f, "noinline", _Lines(declarations, None)) for f in rare]
+    declared, functions = rescues(left, ours)
+    return "\n".join([*sorted(declarations | set(declared)), *functions, *texts, *nodes])
+
+
+def _definition(f: Function, how: str, lines: _Lines) -> str:
+    head = f"define internal {f.kind} {symbol(f.name, f.kind)}({', '.join(map(_typed, f.parameters))}) {how}"
+    return "\n".join([f"{head} {{", *lines.of(f.instructions), f"  ret {_typed(f.result)}", "}", ""])
+
+
+MASKED = 32
+"""A loop of at most so many turns is unrolled, and its values chosen, so that the loop around is vectorised."""
+
+
+class _Loop:
+    """A `repeat` that is being written.
+
+    Attributes
+    ----------
+    k, turns : int
+        The number in its names, and how many turns there are.
+    before : str
+        The block that it begins in.
+    carried : list of (int, Value)
+        The number of each carried value, and what it begins as.
+    place : int
+        The line before which the first lines of its body are put, once they are known.
+    going : str
+        The condition by which values are chosen, if they are.
+    """
+
+    def __init__(self, k: int, turns: int, before: str) -> None:
+        self.k, self.turns, self.before = k, turns, before
+        self.carried: list[tuple[int, Value]] = []
+        self.place = 0
+        self.going = ""
+
+
+class _Lines:
+    """Writes the instructions of a function as lines of IR.
+
+    ``nodes``: the module's metadata; each loop that is to be unrolled adds its own. None if no loop is, for
+    the function is not called in vectors.
+    """
+
+    def __init__(self, declarations: set[str], nodes: list[str] | None) -> None:
+        self._declarations, self._nodes = declarations, nodes
+        self._lines = ["start:"]
+        self._block = "start"
+        self._loops: list[_Loop] = []
+
+    def of(self, instructions: Sequence[Instruction]) -> list[str]:
+        for k, i in enumerate(instructions):
+            if i.op == "loop":
+                self._begin(_Loop(k, int(i.function), self._block))
+            elif i.op == "carry":
+                self._loops[-1].carried.append((k, i.operands[0]))
+            elif i.op == "going":
+                self._going(self._loops[-1], i.operands[0])
+            elif i.op == "next":
+                self._end(self._loops.pop(), i.operands)
+            else:
+                self._lines.append(f"  %v{k} = {_text(i, self._declarations)}")
+        return self._lines
+
+    def _unrolls(self, loop: _Loop) -> bool:
+        return self._nodes is not None and loop.turns <= MASKED
+
+    def _label(self, name: str) -> None:
+        self._lines.append(f"{name}:")
+        self._block = name
+
+    def _begin(self, loop: _Loop) -> None:
+        self._loops.append(loop)
+        self._lines.append(f"  br label %head{loop.k}")
+        self._label(f"head{loop.k}")
+        loop.place = len(self._lines)
+        self._lines.append(f"  %more{loop.k} = icmp ult i32 %turn{loop.k}, {loop.turns}")
+        self._lines.append(f"  br i1 %more{loop.k}, label %body{loop.k}, label %after{loop.k}")
+        self._label(f"body{loop.k}")
+
+    def _going(self, loop: _Loop, condition: Value) -> None:
+        if self._unrolls(loop):
+            loop.going = _typed(condition)
+            return
+        self._lines.append(f"  br {_typed(condition)}, label %on{loop.k}, label %after{loop.k}")
+        self._label(f"on{loop.k}")
+
+    def _end(self, loop: _Loop, following: Sequence[Value]) -> None:
+        k = loop.k
+        heads = [f"  %turn{k} = phi i32 [ 0, %{loop.before} ], [ %then{k}, %{self._block} ]"]
+        for (c, first), x in zip(loop.carried, following, strict=True):
+            name = _name(x)
+            if loop.going:
+                self._lines.append(f"  %next{c} = select {loop.going}, {_typed(x)}, {x.kind} %v{c}")
+                name = f"%next{c}"
+            arms = f"[ {_name(first)}, %{loop.before} ], [ {name}, %{self._block} ]"
+            heads.append(f"  %v{c} = phi {x.kind} {arms}")
+        self._lines[loop.place : loop.place] = heads
+        self._lines.append(f"  %then{k} = add i32 %turn{k}, 1")
+        self._lines.append(f"  br label %head{k}{self._unrolled() if self._unrolls(loop) else ''}")
+        self._label(f"after{k}")
+
+    def _unrolled(self) -> str:
+        """The end of a branch back, by which the loop is unrolled."""
+        assert self._nodes is not None
+        n = len(self._nodes)
+        self._nodes.append(f'!{n} = distinct !{{!{n}, !{{!"llvm.loop.unroll.full"}}}}')
+        return f", !llvm.loop !{n}"
 
 
 def _text(i: Instruction, declarations: set[str]) -> str:
@@ -66,8 +173,10 @@ def _text(i: Instruction, declarations: set[str]) -> str:
         return f"call {i.kind} {target}({', '.join(map(_typed, i.operands))})"
     if i.op == "library":
         return rescued(i.function, _name(first), [_name(x) for x in rest])
-    if i.op in _CASTS:
-        return f"{_CASTS[i.op]} {_typed(first)} to {i.kind}"
+    if i.op in ("bits", "from_bits"):
+        return f"bitcast {_typed(first)} to {i.kind}"
+    if i.op == "convert":
+        return f"{_CASTS[first.kind, i.kind]} {_typed(first)} to {i.kind}"
     if i.op == "select":
         return f"select {', '.join(map(_typed, i.operands))}"
     if i.op == "unordered":
@@ -85,7 +194,7 @@ def _typed(x: Value) -> str:
 def _name(x: Value) -> str:
     if isinstance(x.source, Const):
         return literal(x.kind, x.source.number)
-    return f"%{x.source}" if isinstance(x.source, str) else f"%{x.source + 1}"
+    return f"%{x.source}" if isinstance(x.source, str) else f"%v{x.source}"
 
 
 def literal(kind: str, x: float | int) -> str:

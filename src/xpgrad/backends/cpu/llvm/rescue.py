@@ -1,16 +1,17 @@
-"""The rare arguments that our functions leave to the C library, without keeping loops from being vectorised.
+"""The rare arguments that functions leave to others, without keeping loops from being vectorised.
 
     y = ...                        ; the fast path, NaN for |x| >= 2^49
     y = call @xg.rescue.sin(y, x)  ; sin(x) of the C library where y is NaN and x is finite
 
 A loop with a branch is not vectorised, and neither is one that calls a function that LLVM does not know. So the
 call says by its attribute that there are functions of whole vectors, which look for such an argument in any
-lane and hardly ever find one. They are inlined once the loops are vectors (`build`).
+lane and hardly ever find one. They are inlined once the loops are vectors (`build`). The other function is the
+C library's, or one of `scalar.RARE`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 WIDTHS = (2, 4, 8, 16)
 _INFINITE = "0x7FF0000000000000"
@@ -26,16 +27,19 @@ def rescued(function: str, y: str, xs: Sequence[str]) -> str:
     return f"call double @{name}({operands}) {attributes}"
 
 
-def rescues(wanted: Iterable[tuple[str, int]]) -> tuple[list[str], list[str]]:
-    """Declarations, and the text of the functions that ``wanted`` (name, operands) takes."""
+def rescues(wanted: Iterable[tuple[str, int]], ours: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Declarations, and the text of the functions that ``wanted`` (name, operands) takes.
+
+    ``ours``: the symbols of those that the module itself defines.
+    """
     declared: list[str] = []
     texts: list[str] = []
     kept: list[str] = []
     for function, count in sorted(wanted):
-        declared.append(
-            f"declare double @{function}({', '.join(['double'] * count)}) nounwind willreturn memory(none)"
-        )
-        texts.append(_scalar(function, count))
+        if function not in ours:
+            operands = ", ".join(["double"] * count)
+            declared.append(f"declare double @{function}({operands}) nounwind willreturn memory(none)")
+        texts.append(_scalar(function, ours.get(function, f"@{function}"), count))
         for n in WIDTHS:
             texts.append(_vector(function, count, n))
             kept.append(f"ptr @xg.rescue.{function}.v{n}")
@@ -61,7 +65,7 @@ def _condition(kind: str, flags: str, suffix: str, count: int, infinite: str) ->
     return lines
 
 
-def _scalar(function: str, count: int) -> str:
+def _scalar(function: str, called: str, count: int) -> str:
     operands = ", ".join(f"double %x{k}" for k in range(count))
     lines = _condition("double", "i1", "f64", count, _INFINITE)
     return "\n".join(
@@ -71,7 +75,7 @@ def _scalar(function: str, count: int) -> str:
             *lines,
             f"  br i1 %c{count}, label %far, label %near",
             "far:",
-            f"  %z = call double @{function}({operands})",
+            f"  %z = call double {called}({operands})",
             "  ret double %z",
             "near:",
             "  ret double %y",

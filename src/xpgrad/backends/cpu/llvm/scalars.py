@@ -15,7 +15,7 @@ import numpy as np
 
 from xpgrad.backends.cpu.llvm.functions import symbol
 from xpgrad.backends.cpu.llvm.writer import Writer, number
-from xpgrad.codegen.scalar import FUNCTIONS
+from xpgrad.codegen.scalar import FUNCTIONS, IN_DOUBLE
 from xpgrad.core import Node
 from xpgrad.plan.nests import Declined, has_loops
 
@@ -149,7 +149,7 @@ def _compute_type(node: Node) -> str | None:
         return "i1"
     if "bits" in node.op.traits:
         return ctype_of(avals[0].dtype)
-    return ctype_of(node.dtype)
+    return "double" if name in IN_DOUBLE else ctype_of(node.dtype)
 
 
 _SPECIAL_FLOAT = frozenset(("divide", "reciprocal"))
@@ -176,7 +176,8 @@ def emit(
         return Scalar(w.op(f"fmul contract {kind} {x}, {y}"), out)
     if "same" in node.op.traits:
         return Scalar(xs[0], out)
-    return Scalar(_instruction(w, name, kind, xs, calls), out)
+    found = _instruction(w, name, kind, xs, calls)
+    return Scalar(converted(w, Scalar(found, kind), out) if name in IN_DOUBLE else found, out)
 
 
 def multiply_add(

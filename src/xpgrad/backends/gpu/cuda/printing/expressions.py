@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad.codegen.scalar import IN_DOUBLE
 from xpgrad.core import Const, Node
 from xpgrad.plan.nests import Declined, has_loops
 
@@ -195,7 +196,6 @@ _FUNCTIONS = frozenset(
     j0 j1 y0 y1 yn i0 i1 i0e i1e
     """.split()
 )
-_IN_DOUBLE = frozenset(("gamma_kernel", "beta_kernel"))
 
 
 def check(node: Node) -> None:
@@ -231,7 +231,7 @@ def expression(node: Node, operands: Sequence[str], dtypes: Sequence[DType]) -> 
     text, wanted = _text(node)
     xs = [converted(x, old, new) for x, old, new in zip(operands, dtypes, wanted, strict=True)]
     out = text.format(*xs)
-    return converted(out, FLOAT64, node.dtype) if node.op.name in _IN_DOUBLE else out
+    return converted(out, FLOAT64, node.dtype) if node.op.name in IN_DOUBLE else out
 
 
 def _text(node: Node) -> tuple[str, list[DType]]:
@@ -254,7 +254,7 @@ def _text(node: Node) -> tuple[str, list[DType]]:
     dtype = node.dtype
     if "bits" in node.op.traits:
         dtype = read_dtype(node.operands[0].dtype)
-    elif name in _IN_DOUBLE:
+    elif name in IN_DOUBLE:
         dtype = FLOAT64
     if name == "power" and dtype.kind == "i":
         _check_exponent(node)

@@ -7,10 +7,12 @@ Holds: NVRTC is told to contract nothing, so that each instruction rounds once, 
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Iterator, Sequence
 from functools import cache
 
-from xpgrad.codegen.scalar import KINDS, Function, function
+from xpgrad.codegen.scalar import BODIES, KINDS, RARE, Function, function
 from xpgrad.codegen.scalar.ir import HUGE, Const, Instruction, Value
 
 # By op: CUDA's name, to which an f is added for float. As accurate as ours or better, and faster: they use the
@@ -48,6 +50,12 @@ OWN = {
     "erf": "erf",
     "erfc": "erfc",
     "erfcx": "erfcx",
+    "erfinv": "erfinv",
+    "erfcinv": "erfcinv",
+    "ndtri": "normcdfinv",
+    "gamma": "tgamma",
+    "i0": "cyl_bessel_i0",
+    "i1": "cyl_bessel_i1",
     "power": "pow",
     "hypot": "hypot",
     "arctan2": "atan2",
@@ -57,8 +65,11 @@ OWN = {
     "fmod": "fmod",
 }
 _OF_TWO = frozenset("power hypot arctan2 copysign fmax fmin fmod".split())
-# What is printed from its instructions.
-STATED = ("expit", "softplus", "logit", "sinc", "normal_density", "ndtr", "log_ndtr", "inv_mills")
+# Those that bodies call, and no op is.
+_PARTS = {"log_gamma": "lgamma", "yn": "yn", **{f"bessel_{name}": name for name in ("j0", "j1", "y0", "y1")}}
+_CUDA = OWN | _PARTS
+# What is printed from its instructions, where a kernel calls it.
+STATED = frozenset(BODIES) - frozenset(OWN) - {"sign", "nan_to_num", "remainder", "floor_divide"}
 _TYPES = {"float": "float", "double": "double", "i32": "int", "i64": "long long", "i1": "bool"}
 _UNSIGNED = {"i32": "unsigned int", "i64": "unsigned long long"}
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "and": "&", "or": "|", "xor": "^", "shl": "<<"}
@@ -81,28 +92,71 @@ def own_functions() -> str:
     return "\n".join(lines)
 
 
-@cache
-def stated_functions() -> str:
-    """The functions that are printed.
+def stated_functions(body: str) -> str:
+    """The functions that ``body`` calls, and those that they call.
 
-    For ``expit`` of float::
+    For ``expit``, of float and of double::
+
+        namespace xg {
 
         XG_FN float expit(float x) {
             const float v0 = ::fabsf(x);
             const float v1 = -v0;
-            const float v2 = xg::exp(v1);
+            const float v2 = ::expf(v1);
             ...
             return v6;
         }
+
+        ...
+
+        }  // namespace xg
     """
-    return "\n".join(definition(function(name, kind, own=frozenset(OWN))) for name in STATED for kind in KINDS)
+    found: dict[str, str] = {}
+    for name in sorted(set(_CALL.findall(body)) & STATED):
+        text = _stated(name)
+        for other in sorted(set(_CALL.findall(text)) & STATED):
+            found[other] = _stated(other)
+        found[name] = text
+    return "\n\n".join(["namespace xg {", *found.values(), "}  // namespace xg\n"]) if found else ""
+
+
+_CALL = re.compile(r"\bxg::(\w+)\(")
+
+
+@cache
+def _stated(name: str) -> str:
+    return "\n\n".join(definition(function(name, kind, own=frozenset(_CUDA))) for kind in KINDS)
 
 
 def definition(f: Function) -> str:
     """One function."""
     head = f"XG_FN {f.kind} {f.name}({', '.join(f'{x.kind} {_name(x)}' for x in f.parameters)})"
-    lines = [f"    const {_TYPES[i.kind]} v{k} = {_text(i)};\n" for k, i in enumerate(f.instructions)]
-    return f"{head} {{\n{''.join(lines)}    return {_name(f.result)};\n}}"
+    return "\n".join([f"{head} {{", *_lines(f.instructions), f"    return {_name(f.result)};", "}"])
+
+
+def _lines(instructions: Sequence[Instruction]) -> Iterator[str]:
+    """The instructions as lines; of a `repeat` a loop, which is left when it does not go on."""
+    loops: list[list[int]] = []
+    for k, i in enumerate(instructions):
+        margin = "    " * (1 + len(loops))
+        if i.op == "loop":
+            loops.append([])
+            turns = i.function
+        elif i.op == "carry":
+            loops[-1].append(k)
+            yield f"{margin[4:]}{_TYPES[i.kind]} v{k} = {_name(i.operands[0])};"
+            following = instructions[k + 1].op
+            if following != "carry":
+                yield f"{margin[4:]}for (int k{k} = 0; k{k} < {turns}; ++k{k}) {{"
+        elif i.op == "going":
+            yield f"{margin}if (!{_name(i.operands[0])}) break;"
+        elif i.op == "next":
+            for c, x in zip(loops[-1], i.operands, strict=True):
+                yield f"{margin}const {_TYPES[x.kind]} next{c} = {_name(x)};"
+            yield from (f"{margin}v{c} = next{c};" for c in loops.pop())
+            yield f"{margin[4:]}}}"
+        else:
+            yield f"{margin}const {_TYPES[i.kind]} v{k} = {_text(i)};"
 
 
 def _text(i: Instruction) -> str:
@@ -121,15 +175,16 @@ def _text(i: Instruction) -> str:
         return f"{_BITS[kind]}({xs[0]})"
     if i.op == "from_bits":
         return f"{_FROM_BITS[i.kind]}({xs[0]})"
-    if i.op in ("widen", "narrow", "shorten"):
+    if i.op == "convert":
         return f"static_cast<{_TYPES[i.kind]}>({xs[0]})"
     if i.op in _CALLS:
         return f"::{_CALLS[i.op]}{'f' if kind == 'float' else ''}({', '.join(xs)})"
     if i.op == "call":
-        return f"xg::{i.function}({', '.join(xs)})"
+        return f"::{_CUDA[i.function]}{'f' if i.kind == 'float' else ''}({', '.join(xs)})"
     if i.op == "library":
         wanted = " && ".join([f"{xs[0]} != {xs[0]}", *[f"xg::isfinite({x})" for x in xs[1:]]])
-        return f"{wanted} ? ::{i.function}({', '.join(xs[1:])}) : {xs[0]}"
+        of = f"{'xg::' if i.function in RARE else '::'}{i.function}"
+        return f"{wanted} ? {of}({', '.join(xs[1:])}) : {xs[0]}"
     if i.op == "ashr":
         return f"{xs[0]} >> {xs[1]}"
     text = f"{xs[0]} {_SIGNS[i.op]} {xs[1]}"

@@ -18,6 +18,7 @@ from xpgrad.backends.gpu.cuda.printing.by_block import ByBlock
 from xpgrad.backends.gpu.cuda.printing.by_thread import ByThread, fits
 from xpgrad.backends.gpu.cuda.printing.expressions import value_type
 from xpgrad.backends.gpu.cuda.printing.frame import Frame
+from xpgrad.backends.gpu.cuda.printing.functions import stated_functions
 from xpgrad.backends.gpu.cuda.printing.layout import Parameter, Parameters, Text
 from xpgrad.backends.gpu.cuda.printing.owners import fewest, sample_bytes
 from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase, wide
@@ -126,7 +127,8 @@ class Kernel:
         # Functions that share the frame's arguments are given their list when the last of them is written.
         shared = self.frame.params.text
         functions = [f.replace(_SHARED, shared, 1) for f in self._functions]
-        self.body = "\n".join(functions)
+        body = "\n".join(functions)
+        self.body = stated_functions(body) + body
         self.text = f"{prelude()}\n{self.body}"
 
     def in_words(self, fresh: bool, tiled: bool = False) -> str:

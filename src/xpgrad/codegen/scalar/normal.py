@@ -1,25 +1,22 @@
-"""The normal distribution and its kin, log gamma, and x log y.
+"""The normal distribution and its kin.
 
 Everything about the normal distribution comes from ``erfcx(a) = exp(a^2) erfc(a)``, a >= 0: a polynomial in
 ``(a - k) / (a + k)`` gives ``(1 + 1.125 a) erfcx(a)`` for all a, which hardly changes about 0. ``exp(-a^2)``
 is taken of the square in two parts, so that the tails keep their digits down to 0. About 0 a polynomial for
 erf takes over, which is more accurate.
 
-log gamma: ``(x - 1/2) (log x - 1)``, a constant and a polynomial in ``1 / x^2`` from 7.5 on; below, a
-polynomial about 2, after ``gamma(x + 1) = x gamma(x)`` has been applied as often as it takes; for x < 0 by
-reflection.
+Inverses: about the centre a polynomial; in the tails one in ``t = sqrt(-log q)``, and a step of Newton's.
 """
 
 from __future__ import annotations
 
 from xpgrad.codegen.scalar import polynomials as poly
+from xpgrad.codegen.scalar import special_polynomials as special
 from xpgrad.codegen.scalar.exponential import (
     EXP_RANGE,
     exp,
     exp_of_two,
     log,
-    log1p,
-    log_edges,
     log_of_parts,
     lowered,
     of_kind,
@@ -29,8 +26,6 @@ from xpgrad.codegen.scalar.exponential import (
 )
 from xpgrad.codegen.scalar.ir import (
     INF,
-    MANTISSA,
-    TINY,
     Value,
     at_least,
     at_most,
@@ -42,11 +37,13 @@ from xpgrad.codegen.scalar.ir import (
     horner,
     isnan,
     own,
-    roundeven,
+    repeat,
+    same,
     select,
+    sqrt,
     two_power,
+    where_needed,
 )
-from xpgrad.codegen.scalar.trigonometric import sin
 
 ROOT_2 = 1.4142135623730951
 DENSITY = 0.3989422804014327  # 1 / sqrt(2 pi)
@@ -179,48 +176,48 @@ def inv_mills(x: Value) -> Value:
     return select(x < -(2.0**50), a, y)
 
 
-def logit(x: Value) -> Value:
-    """``log(x / (1 - x))``; from 0.3 on as log1p of ``(2 x - 1) / (1 - x)``, which is exact about 1/2."""
-    far = x < 0.3
-    below = 1.0 - x
-    quotient = select(far, x, fma(x, 2.0, -1.0)) / below
-    if "log1p" in x.block.own:
-        return select(far, log(quotient), log1p(quotient))
-    u = select(far, quotient, quotient + 1.0)
-    back = u - quotient
-    error = (quotient - (u - back)) + (1.0 - back)
-    small = u < TINY[x.kind]
-    lift = 1.0 * MANTISSA[x.kind]
-    k, f = sum_parts(select(small, u * 2.0**lift, u), select(far, 0.0, error))
-    return log_edges(u, log_of_parts(f, k - select(small, lift, 0.0, like=x)))
+# ── inverses ─────────────────────────────────────────────────────────────────────────────────
+ROOT_PI_HALF = 0.886226925452758  # sqrt(pi) / 2
 
 
-# ── log gamma ────────────────────────────────────────────────────────────────────────────────
-HALF_LOG_2PI = 0.9189385332046728
-LOG_PI = 1.1447298858494002
+def _erfinv_central(y: Value) -> Value:
+    """erfinv(y), |y| <= 1/2."""
+    return y * horner(y * y, special.ERFINV_F64)
 
 
-def gammaln(x: Value) -> Value:
-    a = fabs(x)
-    large = a >= 7.5
-    # Below: a = 2 + d shifted by the factors of a product.
-    near = a < 1.5
-    tiny = a < 0.5
-    k = roundeven(a) - 2.0
-    product = a - 1.0
-    factor = select(k >= 1.0, product, 1.0)
-    for i in range(2, 6):
-        factor = factor * select(k >= float(i), a - float(i), 1.0)
-    d = select(near, select(tiny, a, a - 1.0), (a - 2.0) - k)
-    argument = select(large, a, select(near, select(tiny, fma(a, a, a), a), factor))
-    logarithm = log(argument)
-    inner = d * horner(d, poly.LGAMMA_F64) + select(near, -logarithm, logarithm)
-    r = 1.0 / a
-    outer = fma(a - 0.5, logarithm - 1.0, fma(horner(r * r, poly.STIRLING_F64), r, HALF_LOG_2PI - 0.5))
-    positive = select(large, outer, inner)
-    fraction = select(eq(a, INF), 0.0, a - roundeven(a))
-    sine = fabs(sin(fraction * 3.141592653589793))
-    mirrored = LOG_PI - log(a * sine) - positive
-    # So near 0 the reflection would underflow, and the sign makes no difference.
-    y = select(x < -(2.0**-60), select(eq(fraction, 0.0), INF, mirrored), positive)
-    return select(eq(a, INF), x, y)
+def _erfcinv_tail(q: Value) -> Value:
+    """erfcinv(q), 0 < q <= 1/2: a polynomial and one step of Newton's on the logarithm."""
+    size = -log(q)
+    t = sqrt(size)
+    x = t * horner((t - 2.0) / (t + 2.0), special.ERFCINV_F64)
+    e = _erfcx(x)
+    better = fma((log(e) + fma(-x, x, size)) * e, ROOT_PI_HALF, x)
+    return select(eq(q, 0.0), INF, better)
+
+
+@own("erfinv")
+def erfinv(y: Value) -> Value:
+    a = fabs(y)
+    return select(a < 0.5, _erfinv_central(y), copysign(_erfcinv_tail(1.0 - a), y))
+
+
+@own("erfcinv")
+def erfcinv(p: Value) -> Value:
+    rest = 1.0 - p
+    tail = _erfcinv_tail(select(rest < 0.0, 2.0 - p, p))
+    return select(fabs(rest) < 0.5, _erfinv_central(rest), select(rest < 0.0, -tail, tail))
+
+
+@own("ndtri")
+def ndtri(p: Value) -> Value:
+    return -ROOT_2 * erfcinv(p + p)
+
+
+def inv_mills_excess(x: Value) -> Value:
+    """What `inv_mills` has over -x. Left of -5 the sum would cancel: a continued fraction (DLMF 7.9.3)."""
+
+    def fraction() -> Value:
+        q, _ = repeat(26, [same(x, 0.0), same(x, 26.0)], lambda q, k: [k / (q - x), k - 1.0])
+        return q
+
+    return where_needed(x < -5.0, fraction, x + inv_mills(x))
