@@ -1,6 +1,6 @@
 """What the blocks of a product are made of: its factors, its goal, and how large a block is.
 
-In:  arrays with the distances of neighbours along each label.
+In:  arrays with the distances of neighbours along each loop axis.
 Out: where the entries lie; rows in parts that fit into registers.
 Holds: nothing here writes a loop.
 """
@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.writer import Writer
-from xpgrad.plan.nests import Access
+from xpgrad.codegen.kernel_ir import Axis, Buffer, Index
 
 SKINNY = 16
 """A result with so few rows has their number in the text of its kernel."""
@@ -46,18 +45,18 @@ REGISTERS = 20
 
 
 class Factor(NamedTuple):
-    """One factor: its array, its access, and the distance of neighbours along each label."""
+    """One factor: its buffer, where it is read, and the distance of neighbours along each loop axis."""
 
-    storage: Storage
-    access: Access
+    buffer: Buffer
+    at: Index
     pointer: str
-    steps: dict[int, str]
+    steps: dict[Axis, str]
 
-    def step(self, label: int | None) -> str:
-        return "0" if label is None else self.steps.get(label, "0")
+    def step(self, axis: Axis | None) -> str:
+        return "0" if axis is None else self.steps.get(axis, "0")
 
-    def contiguous(self, label: int | None) -> bool:
-        return label is not None and self.steps.get(label) == "1"
+    def contiguous(self, axis: Axis | None) -> bool:
+        return axis is not None and self.steps.get(axis) == "1"
 
 
 class Goal(NamedTuple):
@@ -66,13 +65,13 @@ class Goal(NamedTuple):
     to: Factor
     lost: Factor | None = None
 
-    def place(self, w: Writer, indices: Sequence[tuple[str, int | None]]) -> tuple[str, str]:
-        """Where the entry at ``(index, label)`` lies in both."""
+    def place(self, w: Writer, indices: Sequence[tuple[str, Axis | None]]) -> tuple[str, str]:
+        """Where the entry at ``(index, axis)`` lies in both."""
         found = ["0", "0"]
         for k, factor in enumerate((self.to, self.lost)):
-            for i, label in indices if factor is not None else ():
+            for i, axis in indices if factor is not None else ():
                 assert factor is not None
-                found[k] = w.plus(found[k], w.times(i, factor.step(label)))
+                found[k] = w.plus(found[k], w.times(i, factor.step(axis)))
         return found[0], found[1]
 
 

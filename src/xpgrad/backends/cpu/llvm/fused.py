@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad.backends.cpu.llvm.arguments import bits
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, module
 from xpgrad.backends.cpu.llvm.memory import address
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
-from xpgrad.backends.cpu.llvm.storage import Storage, bits, strides_for
 from xpgrad.backends.cpu.llvm.sums import Total, settled
 from xpgrad.backends.cpu.llvm.writer import Writer
+from xpgrad.codegen.kernel_ir import Buffer, c_strides
 from xpgrad.core import Const, Value
 from xpgrad.plan import Plan, Region
 
@@ -81,7 +82,7 @@ class Fused:
 
     def _table(self, kernel: Kernel, sources: Any, fixed: dict[Value, Any]) -> tuple[Kernel, list[int], Any]:
         """The arguments of one kernel, all known but scalars, which are read where they lie."""
-        slots = kernel.slots
+        slots = kernel.args
         values = list(slots.values)
         for slot, source in slots.pointers:
             if not isinstance(source, Const) and source not in fixed:
@@ -106,10 +107,11 @@ class Fused:
         numbers = [address(args), address(partials), address(scratch)]
         step = kernel.step
         numbers.append(step.extent if isinstance(step, Region) else 0)
-        for node, offset, _, lost in kernel.partials:
-            numbers += [address(partials) + offset, address(self._places[node]), prod(node.shape)]
-            if lost is not None:
-                numbers.append(address(partials) + lost)
+        for part in kernel.partials:
+            node = part.node
+            numbers += [address(partials) + part.offset, address(self._places[node]), prod(node.shape)]
+            if part.lost is not None:
+                numbers.append(address(partials) + part.lost)
         for slot, source in copies:
             numbers += [address(args) + 8 * slot, address(self._places[source])]
         return kernel, numbers, copies
@@ -158,18 +160,14 @@ def _fits(plan: Plan, kernels: Sequence[Kernel], inputs: Sequence[Any]) -> bool:
         and all(x.flags.c_contiguous for x in inputs)
         and all(not isinstance(k.step, Region) or k.step.chunks == 1 for k in kernels)
         and all(v in made for v in outputs)
-        and all(_in_c_order(p.storage) for k in kernels for p in k.partials)
+        and all(_in_c_order(p.buffer) for k in kernels for p in k.partials)
         and len(set(outputs)) == len(outputs)
     )
 
 
-def _in_c_order(storage: Storage) -> bool:
-    return all(
-        n == 1 or s == t
-        for n, s, t in zip(
-            storage.shape, storage.strides, strides_for(storage.shape, range(len(storage.shape))), strict=True
-        )
-    )
+def _in_c_order(buffer: Buffer) -> bool:
+    strides = zip(buffer.shape, buffer.strides or (), c_strides(buffer.shape), strict=True)
+    return all(n == 1 or s == t for n, s, t in strides)
 
 
 def _main(tables: Sequence[tuple[Kernel, list[int], Any]]) -> str:
@@ -206,7 +204,7 @@ def _main(tables: Sequence[tuple[Kernel, list[int], Any]]) -> str:
         for part, held, place, count, lost in sums:
             out = ctype_of(part.node.dtype) or ""
             with w.loop(count) as i:
-                x = loaded(w, part.storage.dtype, held, i)
+                x = loaded(w, part.buffer.dtype, held, i)
                 if lost:
                     x = Scalar(settled(w, Total(x.name, w.load("double", lost, i))), "double")
                 kept(w, Scalar(converted(w, x, out), out), place, i)

@@ -18,13 +18,12 @@ from math import prod
 
 from xpgrad.backends.assembly import Layouts
 from xpgrad.backends.cpu.llvm import build, functions
-from xpgrad.backends.cpu.llvm.boxes import write_boxes
-from xpgrad.backends.cpu.llvm.frame import Call, Frame, identity
+from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, ctype_in_memory
 from xpgrad.backends.cpu.llvm.loops import write_loop
-from xpgrad.backends.cpu.llvm.products import write_product
+from xpgrad.backends.cpu.llvm.matmul import write_matmul
 from xpgrad.backends.cpu.llvm.scalars import INTRINSICS
-from xpgrad.backends.cpu.llvm.storage import Storage
-from xpgrad.backends.cpu.llvm.writer import Writer
+from xpgrad.backends.cpu.llvm.writer import Writer, number
+from xpgrad.codegen.kernel_ir import Buffer, identity
 from xpgrad.plan import Plan
 from xpgrad.plan.plan import Step
 
@@ -33,10 +32,10 @@ RUN = "run"
 TOGETHER = 512
 """Calls in one function, with their pointers: the time that LLVM takes for one grows with its square."""
 
-_WRITE = {"loop": write_loop, "product": write_product, "boxes": write_boxes}
+_WRITE = {"loop": write_loop, "slices": write_loop, "matmul": write_matmul}
 
 
-class Kernel(Frame):
+class Kernel(KernelBuilder):
     """A step as a kernel.
 
     Attributes
@@ -62,9 +61,7 @@ class Kernel(Frame):
         return module([self])
 
     def _write(self) -> str:
-        pieces = [
-            _WRITE[nest.kind](self, nest, f"nest{self.name}.{k}") for k, nest in enumerate(self.nests.nests)
-        ]
+        pieces = [_WRITE[nest.kind](self, nest, f"nest{self.name}.{k}") for k, nest in enumerate(self.ir.nests)]
         run = Writer(
             RUN + self.name,
             ["ptr %args", "i64 %begin", "i64 %end", "ptr %partials", "ptr %scratch"],
@@ -74,10 +71,10 @@ class Kernel(Frame):
         written = [f for piece in pieces for f in piece.functions]
         written += self._calls(run, [c for piece in pieces for c in piece.before], "0", "0")
         calls = [c for piece in pieces for c in piece.calls]
-        if self.label is None:
+        if self.ir.tile_axis is None:
             written += self._calls(run, calls, "0", "0")
         else:
-            tile = self.get(run, self.slots.number("tile", self.tile))
+            tile = self.get(run, self.args.number("tile", self.tile))
             with run.loop("%end", "%begin", tile) as t:
                 n = run.least(tile, run.minus("%end", t))
                 written += self._calls(run, calls, t, n)
@@ -106,32 +103,35 @@ class Kernel(Frame):
 
     def _clear_partials(self, run: Writer) -> None:
         """Set the sums of the chunk to what nothing adds up to."""
-        for node, _, storage, _ in self.partials:
-            count = self.get(run, self.slots.number(("count", node), prod(node.shape)))
-            held = [storage, self.lost[node]] if node in self.lost else [storage]
-            pointers = [self._base(run, s) for s in held]
+        for part in self.partials:
+            buffer, ctype = part.buffer, ctype_in_memory(part.buffer)
+            count = self.get(run, self.args.number(("count", part.node), prod(part.node.shape)))
+            held = [buffer, self.lost[buffer]] if buffer in self.lost else [buffer]
+            pointers = [self._base(run, b) for b in held]
+            start = number(identity(part.monoid, part.node.dtype), ctype)
             with run.loop(count) as i:
                 for pointer in pointers:
-                    run.store(storage.ctype, identity(node, storage.ctype), pointer, i)
+                    run.store(ctype, start, pointer, i)
 
-    def _base(self, run: Writer, storage: Storage) -> str:
-        if storage.kind in ("memory", "out"):
-            return run.op(f"load ptr, ptr {run.at('i64', '%args', str(storage.slot))}")
-        whole = "%partials" if storage.kind == "partial" else "%scratch"
-        return run.op(f"getelementptr i8, ptr {whole}, i64 {self.get(run, storage.slot)}")
+    def _base(self, run: Writer, buffer: Buffer) -> str:
+        if buffer.space in ("memory", "output"):
+            return run.op(f"load ptr, ptr {run.at('i64', '%args', str(self.slot(buffer)))}")
+        whole = "%partials" if buffer.space == "partial" else "%scratch"
+        return run.op(f"getelementptr i8, ptr {whole}, i64 {self.get(run, self.slot(buffer))}")
 
     def _call(self, run: Writer, call: Call, begin: str, tile: str) -> None:
         args = ["ptr %args", f"i64 {tile}"]
-        for storage, places in call.pointers:
-            pointer = self._base(run, storage)
+        for buffer, index in call.pointers:
+            pointer = self._base(run, buffer)
             at = "0"
-            for a, p in enumerate(places):
+            for a, p in enumerate(index):
                 if p.offset:
-                    key = ("offset", id(storage), a, p.offset)
-                    at = run.plus(at, self.get(run, self.slots.number(key, p.offset * storage.strides[a])))
-                if p.label is not None and p.label == self.label and storage.kind in ("memory", "out"):
-                    at = run.plus(at, run.times(begin, self.stride(run, storage, a, p.step)))
-            args.append(f"ptr {run.at(storage.ctype, pointer, at)}")
+                    assert buffer.strides is not None
+                    key = ("offset", buffer, a, p.offset)
+                    at = run.plus(at, self.get(run, self.args.number(key, p.offset * buffer.strides[a])))
+                if p.axis is not None and p.axis.is_tile and not buffer.is_tiled:
+                    at = run.plus(at, run.times(begin, self.stride(run, buffer, a, p.step)))
+            args.append(f"ptr {run.at(ctype_in_memory(buffer), pointer, at)}")
         run.do(f"call void @{call.function}({', '.join(args)})")
 
 

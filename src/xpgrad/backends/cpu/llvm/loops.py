@@ -1,4 +1,4 @@
-"""An elementwise nest with its reductions as a function: loops that LLVM vectorises.
+"""A loop nest as a function: loops that LLVM vectorises.
 
 ; y = x * x, and its sum
 define internal void @nest0(ptr %args, i64 %tile, ptr noalias %p0, ptr noalias %p1, ptr noalias %p2)
@@ -12,12 +12,12 @@ define internal void @nest0(ptr %args, i64 %tile, ptr noalias %p0, ptr noalias %
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import NamedTuple
 
+from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, Piece, ctype_in_memory
 from xpgrad.backends.cpu.llvm.combining import combined, combined_in_any_order, is_extremum
-from xpgrad.backends.cpu.llvm.frame import SHORT, Call, Frame, Piece, identity
-from xpgrad.backends.cpu.llvm.held import Around, around_sum, enclosed, held_in
 from xpgrad.backends.cpu.llvm.scalars import (
     Scalar,
     converted,
@@ -27,309 +27,347 @@ from xpgrad.backends.cpu.llvm.scalars import (
     loaded,
     multiply_add,
 )
-from xpgrad.backends.cpu.llvm.storage import Storage
 from xpgrad.backends.cpu.llvm.sums import BLOCK, LONG, Running, Total, add_to, is_sum, settled
 from xpgrad.backends.cpu.llvm.writer import Writer, number
-from xpgrad.core import Const, Node
-from xpgrad.plan.nests import Access, Nest, Place, is_reduction
+from xpgrad.codegen.kernel_ir import (
+    Apply,
+    Argument,
+    Assignment,
+    Axis,
+    Buffer,
+    Fill,
+    Gather,
+    Index,
+    Literal,
+    Load,
+    Local,
+    LoopNest,
+    MultiplyAdd,
+    OneHot,
+    Operand,
+    Reduce,
+    Store,
+    identity,
+    index_axes,
+    operands_of,
+    reduced_axes,
+)
+from xpgrad.core import Node
+
+SHORT = 16
+"""An axis shorter than this is looped over outside, if another is long."""
 
 
-def write_loop(k: Frame, nest: Nest, name: str) -> Piece:
+def write_loop(k: KernelBuilder, nest: LoopNest, name: str) -> Piece:
     """The function of ``nest``, and the calls of it."""
     return _Loop(k, nest, name).piece()
 
 
-def inner_label(k: Frame, nest: Nest) -> int | None:
-    """The index to run over fastest: the one that most arrays have contiguous, unless it is short."""
-    if not nest.labels:
-        return None
-    votes = dict.fromkeys(nest.labels, 0)
-    for node in nest.nodes:
-        for i in range(len(node.operands)):
-            access = k.nests.access(node, i)
-            if k.nests.joined(node, access) or not access.places or access.is_scalar:
-                continue
-            unit = k.storage(access).unit
-            if unit is not None and access.places[unit].label in votes and access.places[unit].step == 1:
-                votes[access.places[unit].label] += 1  # type: ignore[index]
-        if node in k.stores:
-            labels = [e for e in k.axes.labels(node) if e is not None]
-            if labels:
-                votes[labels[-1]] += 1
-    best = max(votes, key=lambda e: (votes[e], k.length(e)))
+# ── the order of the loops ───────────────────────────────────────────────────────────────────
+def loop_order(k: KernelBuilder, nest: LoopNest) -> list[Axis]:
+    """The axes of ``nest``, outermost first.
+
+    Innermost is the one that most arrays have contiguous, unless it is short; outside go those whose
+    neighbours are far apart.
+    """
+    if not nest.axes:
+        return []
+    places = [(x.buffer, x.at) for x in nest.loads()]
+    places += [(s.buffer, s.at) for s in nest.stores() if s.buffer.space == "output" or nest.kind != "loop"]
+    votes = dict.fromkeys(nest.axes, 0)
+    reach = dict.fromkeys(nest.axes, 0)
+    for buffer, index in places:
+        unit = buffer.unit
+        if unit is not None and index[unit].step == 1 and (axis := index[unit].axis) is not None:
+            votes[axis] += 1
+        for p, stride in zip(index, buffer.strides or (), strict=True):
+            if p.axis is not None:
+                reach[p.axis] = max(reach[p.axis], abs(stride))
+    inner = max(votes, key=lambda e: (votes[e], k.length(e)))
     longest = max(votes, key=k.length)
-    return longest if k.length(best) < SHORT <= k.length(longest) else best
+    if k.length(inner) < SHORT <= k.length(longest):
+        inner = longest
+    outer = sorted((e for e in nest.axes if e is not inner), key=lambda e: (reach[e], e.number), reverse=True)
+    return [*outer, inner]
 
 
-def read_scalar(k: Frame, w: Writer, node: Node, i: int) -> Scalar:
-    """Operand ``i`` of ``node``, a scalar, from its slot."""
-    root = k.nests.access(node, i).root
-    if isinstance(root, Const):
-        slot = k.slots.scalar(("scalar", node, i), root.data)
-    else:
-        slot = k.slots.scalar(("scalar", root), root)
-    kind = "i64" if node.operands[i].dtype.kind in "biu" else "double"
-    return Scalar(w.load(kind, "%args", str(slot)), kind)
+# ── reductions that are combined in memory ───────────────────────────────────────────────────
+class InMemory(NamedTuple):
+    """A reduction that is combined in memory: where, what the sum loses, and what goes around its nest."""
+
+    to: Buffer
+    lost: Buffer | None
+    before: list[Piece]
+    after: list[Piece]
+
+    def around(self, piece: Piece) -> Piece:
+        """``piece`` with what goes around it."""
+        pieces = [*self.before, piece, *self.after]
+        return Piece(
+            [f for p in pieces for f in p.functions], [c for p in pieces for c in p.calls], piece.before
+        )
+
+
+def in_memory(k: KernelBuilder, s: Reduce, name: str) -> InMemory:
+    """Where ``s`` is combined in memory: begun before its nest and settled after it, unless it is the chunk's.
+
+    ; the sums of float32 x[n, r] along its first axis: added up in float64
+    for i in 0..r: wide[i] = 0
+    ...
+    for i in 0..r: y[i] = (float)wide[i]
+    """
+    to = k.wide(s) if is_sum(s.node) else s.buffer
+    if s.buffer.space == "partial":
+        return InMemory(to, k.lost.get(to) if is_sum(s.node) else None, [], [])
+    axes = tuple(sorted(index_axes(s.at), key=lambda e: e.number))
+    start = LoopNest("fill", axes, [Store(to, s.at, Literal(identity(s.monoid, s.node.dtype), to.dtype))])
+    after = []
+    if to is not s.buffer:
+        settled_ = LoopNest("copy", axes, [Store(s.buffer, s.at, Load(to, s.at))])
+        after.append(write_loop(k, settled_, f"{name}.settle"))
+    return InMemory(to, None, [write_loop(k, start, f"{name}.clear")], after)
+
+
+# ── the function ─────────────────────────────────────────────────────────────────────────────
+class _Address(NamedTuple):
+    """An entry of a buffer: the parameter that points to the first turn's, and the steps of the loops."""
+
+    buffer: Buffer
+    pointer: str
+    steps: Mapping[Axis, str]
 
 
 class _Loop:
-    def __init__(self, k: Frame, nest: Nest, name: str) -> None:
+    def __init__(self, k: KernelBuilder, nest: LoopNest, name: str) -> None:
         self.k, self.nest, self.name = k, nest, name
-        self.inner = inner_label(k, nest)
-        self.pointers: list[tuple[Storage, tuple[Place, ...]]] = []
-        self._names: dict[Any, str] = {}
-        self._factors: dict[Node, list[Scalar]] = {}
-        self._outside = ""
-        self._added = {k.nests.added_product(node) for node in nest.nodes}
-        outer = sorted((e for e in nest.labels if e != self.inner), key=self._reach, reverse=True)
-        self.order = outer + ([self.inner] if self.inner is not None else [])
-
-    def _reach(self, label: int) -> tuple[int, int]:
-        """How far apart neighbours along ``label`` are, at most: such loops go outside."""
-        reach = 0
-        for node in self.nest.nodes:
-            for i in range(len(node.operands)):
-                access = self.k.nests.access(node, i)
-                if access.is_scalar or self.k.nests.joined(node, access):
-                    continue
-                storage = self.k.storage(access)
-                for a, p in enumerate(access.places):
-                    if p.label == label:
-                        reach = max(reach, abs(storage.strides[a]))
-        return reach, label
-
-    def pointer(self, storage: Storage, places: tuple[Place, ...]) -> str:
-        """The parameter that points into ``storage``."""
-        key = (id(storage), places)
-        if key not in self._names:
-            self._names[key] = f"%p{len(self.pointers)}"
-            self.pointers.append((storage, places))
-        return self._names[key]
+        if nest.kind == "slices":  # in C order, whatever is read
+            for store in nest.stores():
+                k.lay_out(store.buffer, store.at, None)
+        self.order = loop_order(k, nest)
+        self.inner = self.order[-1] if self.order else None
+        self.pointers: list[tuple[Buffer, Index]] = []
+        self._names: dict[tuple[Buffer, Index], str] = {}
+        self._in_memory: dict[Reduce, InMemory] = {}
+        self._targets: dict[Store | Reduce, Load] = {}
+        for s in nest.body:
+            if isinstance(s, Store):
+                k.lay_out(s.buffer, s.at, self.inner)
+                self._targets[s] = Load(s.buffer, s.at)
+            elif isinstance(s, Reduce):
+                if s.buffer.space == "partial":
+                    k.lay_out_partial(s, self.inner)
+                k.lay_out(s.buffer, s.at, self.inner)
+                self._targets[s] = Load(s.buffer, s.at)
+                # Where more than the inner index is reduced, it adds to what its buffer holds.
+                if s.buffer.space == "partial" or reduced_axes(s, nest) != {self.inner}:
+                    found = self._in_memory[s] = in_memory(k, s, f"{name}.{len(self._in_memory)}")
+                    self._targets[s] = Load(found.to, s.at)
 
     def piece(self) -> Piece:
-        k, nest = self.k, self.nest
-        around: list[Around] = []
-        targets: dict[Node, Storage] = {}
-        for node in nest.nodes:
-            if k.needs_storage(node):
-                targets[node] = k.place(node, self.inner)
-                if self._accumulates(node):
-                    around.append(around_sum(k, node, f"{self.name}.{len(around)}"))
-        w = Writer(self.name, ["ptr %args", "i64 %tile"])
-        self._body(w, targets)
+        w = self.w = Writer(self.name, ["ptr %args", "i64 %tile"])
+        self._body()
         w.params += [f"ptr noalias %p{i}" for i in range(len(self.pointers))]
-        return enclosed(around, Piece([w], [Call(self.name, self.pointers)], []))
+        piece = Piece([w], [Call(self.name, self.pointers)], [])
+        for found in self._in_memory.values():
+            piece = found.around(piece)
+        return piece
 
-    def _accumulates(self, node: Node) -> bool:
-        """Whether the reduction adds to what its array holds: where more than the inner index is reduced."""
-        return is_reduction(node) and (node in self.k.sums or set(self.k.axes.reduced(node)) != {self.inner})
+    # ── addresses ────────────────────────────────────────────────────────────────────────────
+    def _address(self, x: Load) -> _Address:
+        key = (x.buffer, x.at)
+        if key not in self._names:
+            self._names[key] = f"%p{len(self.pointers)}"
+            self.pointers.append(key)
+        return _Address(x.buffer, self._names[key], self.k.steps(self.w, x.buffer, x.at))
 
-    def _own_places(self, node: Node) -> tuple[Place, ...]:
-        return tuple(map(Place, self.k.axes.labels(node)))
+    def _outer(self, x: Load) -> str:
+        """The address with the outer indices in it."""
+        if x not in self._bases:
+            address = self._addresses[x]
+            at = "0"
+            for axis, step in address.steps.items():
+                if axis in self._outer_index:
+                    at = self.w.plus(at, self.w.times(self._outer_index[axis], step))
+            self._bases[x] = self.w.at(ctype_in_memory(x.buffer), address.pointer, at)
+        return self._bases[x]
+
+    def _along(self, x: Load) -> str:
+        """The distance along the inner index."""
+        steps = self._addresses[x].steps
+        if self.inner is None or self.inner not in steps:
+            return "0"
+        return self.w.times(self.index[self.inner], steps[self.inner])
+
+    # ── operands ─────────────────────────────────────────────────────────────────────────────
+    def _operand(self, x: Operand) -> Scalar:
+        match x:
+            case Local(node):
+                return self.values[node]
+            case Literal(value, dtype):
+                ctype = ctype_of(dtype) or ""
+                return Scalar(number(value, ctype), ctype)
+            case Load(buffer) if x not in self.fixed:
+                return loaded(self.w, buffer.dtype, self._outer(x), self._along(x))
+        return self.fixed[x]
+
+    def _fix(self) -> None:
+        """Read before the loops what is the same in all turns, and note where the rest lies."""
+        w = self.w
+        self.fixed: dict[Operand, Scalar] = {}
+        self._addresses: dict[Load, _Address] = {}
+        gathered = {s.load for s in self.nest.body if isinstance(s, Gather)}
+        for x in (x for s in self.nest.body for x in operands_of(s)):
+            if isinstance(x, Argument) and x not in self.fixed:
+                self.fixed[x] = read_argument(self.k, w, x)
+            elif isinstance(x, Load) and x not in self.fixed and x not in self._addresses:
+                address = self._address(x)
+                if address.steps or x in gathered:
+                    self._addresses[x] = address
+                else:
+                    self.fixed[x] = loaded(w, x.buffer.dtype, address.pointer, "0")
+        for s, target in self._targets.items():
+            self._addresses[target] = self._address(target)
+            lost = self._lost(s)
+            if lost is not None:
+                self._addresses[lost] = self._address(lost)
+
+    def _lost(self, s: Store | Reduce) -> Load | None:
+        found = self._in_memory.get(s) if isinstance(s, Reduce) else None
+        return None if found is None or found.lost is None else Load(found.lost, s.at)
 
     # ── the loops ────────────────────────────────────────────────────────────────────────────
-    def _body(self, w: Writer, targets: dict[Node, Storage]) -> None:
-        k = self.k
+    def _body(self) -> None:
+        k, w, nest = self.k, self.w, self.nest
         extents = {e: k.extent(w, e) for e in self.order}
-        if any(self._chooses(node) for node in self.nest.nodes):
+        self._outside = ""
+        if any(isinstance(s, (Gather, OneHot)) for s in nest.body):
             self._outside = w.local("i64")
             w.do(f"store i64 0, ptr {self._outside}")
-        reads: dict[tuple[Node, int], tuple[Storage, str, dict[int, str]]] = {}
-        values: dict[Any, Scalar] = {}
-        for node in self.nest.nodes:
-            for i in range(len(node.operands)):
-                access = k.nests.access(node, i)
-                if k.nests.joined(node, access):
-                    continue
-                if access.is_scalar:
-                    values[node, i] = read_scalar(k, w, node, i)
-                    continue
-                storage = k.storage(access)
-                pointer = self.pointer(storage, access.places)
-                steps = k.steps(w, access, storage)
-                if steps or self._is_gather(node, i):
-                    reads[node, i] = storage, pointer, steps
-                else:
-                    values[node, i] = loaded(w, storage.dtype, pointer, "0")
-        writes, lost = {}, {}
-        for node, storage in targets.items():
-            held = held_in(k, node) if self._accumulates(node) else [storage]
-            writes[node] = self._written(w, node, held[0])
-            if len(held) > 1:
-                lost[node] = self._written(w, node, held[1])
-        over_inner = [node for node in targets if is_reduction(node) and self.inner in k.axes.reduced(node)]
-        accumulators = {node: w.local(ctype_of(node.dtype) or "") for node in over_inner if not is_sum(node)}
+        self._fix()
+        over_inner = [
+            s for s in nest.reductions() if self.inner is not None and self.inner in reduced_axes(s, nest)
+        ]
+        self.accumulators = {s: w.local(ctype_of(s.node.dtype) or "") for s in over_inner if not is_sum(s.node)}
         once = self.inner is not None and (len(self.order) == 1 or k.length(self.inner) >= LONG)
-        running = {
-            node: Running(w, node, ctype_of(node.dtype) or "", once) for node in over_inner if is_sum(node)
+        self.running = {
+            s: Running(w, s.node, ctype_of(s.node.dtype) or "", once) for s in over_inner if is_sum(s.node)
         }
-        index: dict[int, str] = {}
+        self.values: dict[Node, Scalar] = {}
+        self.index: dict[Axis, str] = {}
         with ExitStack() as stack:
             for e in self.order[:-1]:
-                index[e] = stack.enter_context(w.loop(extents[e]))
-            for node, local in accumulators.items():
-                ctype = ctype_of(node.dtype) or ""
-                w.do(f"store {ctype} {identity(node, ctype)}, ptr {local}")
-            for sums in running.values():
+                self.index[e] = stack.enter_context(w.loop(extents[e]))
+            for s, local in self.accumulators.items():
+                ctype = ctype_of(s.node.dtype) or ""
+                w.do(f"store {ctype} {number(identity(s.monoid, s.node.dtype), ctype)}, ptr {local}")
+            for sums in self.running.values():
                 sums.begin(w)
-            outer, before = dict(index), dict(values)
-            bases = {key: self._outer(w, r, outer) for key, r in reads.items()}
-            goals = {node: self._outer(w, r, outer) for node, r in writes.items()}
-            beside = {node: self._outer(w, r, outer) for node, r in lost.items()}
-            side_by_side = {n: bases[n, 0] for n in running if self._lies_side_by_side(n, reads)}
-            with ExitStack() as innermost:
-                entry = "0"
-                if self.inner is not None and len(side_by_side) == len(self.nest.nodes):
-                    for node, base in side_by_side.items():
-                        running[node].add(w, base, extents[self.inner])
-                    index[self.inner] = "0"
-                elif self.inner is not None and running:
-                    n = extents[self.inner]
-                    first = innermost.enter_context(w.loop(n, "0", str(BLOCK)))
-                    count = w.least(str(BLOCK), w.minus(n, first))
-                    for sums in running.values():
-                        innermost.callback(sums.add, w, sums.entries, count)
-                    entry = innermost.enter_context(w.loop(count))
-                    index[self.inner] = w.plus(first, entry)
-                elif self.inner is not None:
-                    index[self.inner] = innermost.enter_context(w.loop(extents[self.inner]))
-                for node in self.nest.nodes:
-                    self._node(w, node, reads, bases, values, index)
-                    if node in running and len(side_by_side) < len(self.nest.nodes):
-                        x = converted(w, values[node], running[node].ctype)
-                        w.store(running[node].ctype, x, running[node].entries, entry)
-                    elif node in writes and is_sum(node) and node not in running:
-                        at = self._at(w, writes[node], index)
-                        ctype = ctype_of(node.dtype) or ""
-                        x = converted(w, Scalar(converted(w, values[node], ctype), ctype), "double")
-                        add_to(w, Total(x, None), w.at("double", goals[node], at), None)
-                    elif node in writes and node not in running:
-                        self._write(w, node, writes[node], goals[node], values[node], accumulators, index)
-            for node, sums in running.items():
-                total = sums.total(w)
-                if self._accumulates(node):
-                    add_to(w, total, goals[node], beside.get(node))
-                else:
-                    ctype = writes[node][0].ctype
-                    w.store(ctype, converted(w, Scalar(settled(w, total), "double"), ctype), goals[node])
-            for node, local in accumulators.items():
-                storage = writes[node][0]
-                ctype = ctype_of(node.dtype) or ""
-                if is_extremum(node):
-                    n = extents[self.order[-1]]
-                    self._last_zero(w, node, local, reads, bases, before, outer, n)
-                found = Scalar(w.load(ctype, local), ctype)
-                if self._accumulates(node):
-                    found = combined(w, node, loaded(w, storage.dtype, goals[node], "0"), found)
-                stored = ctype_of(storage.dtype) or ""
-                kept(w, Scalar(converted(w, found, stored), stored), goals[node], "0")
+            self._outer_index, self._bases = dict(self.index), dict[Load, str]()
+            for x in self._addresses:
+                self._outer(x)
+            self._innermost(extents)
+            self._settle(extents)
         if self._outside:
             with w.when(w.op(f"icmp ne i64 {w.load('i64', self._outside)}, 0")):
                 w.store("i64", "1", "%args", str(k.outside()))
 
-    def _last_zero(
-        self, w: Writer, node: Node, local: str, reads: Any, bases: Any, values: Any, index: Any, n: str
-    ) -> None:
+    def _innermost(self, extents: Mapping[Axis, str]) -> None:
+        w, inner = self.w, self.inner
+        adjoining = [x for s in self.running if (x := self._adjoins(s)) is not None]
+        with ExitStack() as stack:
+            self.entry = "0"
+            if inner is not None and len(adjoining) == len(self.nest.body):
+                for sums, x in zip(self.running.values(), adjoining, strict=True):
+                    sums.add(w, self._outer(x), extents[inner])
+                return
+            if inner is not None and self.running:
+                n = extents[inner]
+                first = stack.enter_context(w.loop(n, "0", str(BLOCK)))
+                count = w.least(str(BLOCK), w.minus(n, first))
+                for sums in self.running.values():
+                    stack.callback(sums.add, w, sums.entries, count)
+                self.entry = stack.enter_context(w.loop(count))
+                self.index[inner] = w.plus(first, self.entry)
+            elif inner is not None:
+                self.index[inner] = stack.enter_context(w.loop(extents[inner]))
+            for s in self.nest.body:
+                if isinstance(s, Store):
+                    self._store(s)
+                elif isinstance(s, Reduce):
+                    self._reduce(s)
+                else:
+                    self.values[s.node] = self._assigned(s)
+
+    def _adjoins(self, s: Reduce) -> Load | None:
+        """What a sum adds up, if that is an array of its dtype, contiguous along the inner index."""
+        x = s.operand
+        if not isinstance(x, Load) or x not in self._addresses or self.inner is None:
+            return None
+        adjoins = x.buffer.dtype == s.node.dtype and self._addresses[x].steps.get(self.inner) == "1"
+        return x if adjoins else None
+
+    def _settle(self, extents: Mapping[Axis, str]) -> None:
+        """What has been reduced over the inner index goes to its buffer."""
+        w = self.w
+        for s, sums in self.running.items():
+            total, target, lost = sums.total(w), self._outer(self._targets[s]), self._lost(s)
+            if s in self._in_memory:
+                add_to(w, total, target, None if lost is None else self._outer(lost))
+            else:
+                ctype = ctype_in_memory(s.buffer)
+                w.store(ctype, converted(w, Scalar(settled(w, total), "double"), ctype), target)
+        for s, local in self.accumulators.items():
+            ctype, target = ctype_of(s.node.dtype) or "", self._outer(self._targets[s])
+            if is_extremum(s.node):
+                self._last_zero(s, local, extents[self.order[-1]])
+            found = Scalar(w.load(ctype, local), ctype)
+            if s in self._in_memory:
+                found = combined(w, s.node, loaded(w, s.buffer.dtype, target, "0"), found)
+            self._keep(found, s.buffer, target, "0")
+
+    def _last_zero(self, s: Reduce, local: str, n: str) -> None:
         """Where an extremum is zero, of which vectors find no sign, take the last zero, as NumPy does."""
-        ctype = ctype_of(node.dtype) or ""
+        w, ctype = self.w, ctype_of(s.node.dtype) or ""
         zero = number(0, ctype)
+        assert self.inner is not None
         with w.when(w.op(f"fcmp oeq {ctype} {w.load(ctype, local)}, {zero}")), w.loop(n) as i:
-            again = dict(values)
-            for other in self.nest.nodes:
-                self._node(w, other, reads, bases, again, index | {self.inner: i})
-            x = converted(w, again[node], ctype)
+            self.index[self.inner] = i
+            for a in self.nest.cone([s]):
+                self.values[a.node] = self._assigned(a)
+            x = self._term(s)
             with w.when(w.op(f"fcmp oeq {ctype} {x}, {zero}")):
                 w.store(ctype, x, local)
 
-    def _lies_side_by_side(self, node: Node, reads: Any) -> bool:
-        """Whether what a sum adds up is an array of its dtype, contiguous along the inner index."""
-        if (node, 0) not in reads or self.inner is None:
-            return False
-        storage, _, steps = reads[node, 0]
-        return storage.dtype == node.dtype and bool(steps.get(self.inner) == "1")
+    # ── statements ───────────────────────────────────────────────────────────────────────────
+    def _assigned(self, s: Assignment) -> Scalar:
+        w, ctype = self.w, ctype_of(s.node.dtype) or ""
+        match s:
+            case Apply(node, operands):
+                return emit(w, node, [self._operand(x) for x in operands], self.k.calls)
+            case MultiplyAdd(node, factors, other, negates):
+                pair = [self._operand(f) for f in factors]
+                return multiply_add(w, node, pair, self._operand(other), negates != "product")
+            case Gather(_, load, chosen, axis, step, length):
+                label = self._chosen(s, chosen, length)
+                apart = self.k.stride(w, load.buffer, axis, step) if step else "0"
+                at = w.plus(self._along(load), w.times(label, apart))
+                return loaded(w, load.buffer.dtype, self._outer(load), at)
+            case OneHot(_, value, chosen, axis, length):
+                here = "0" if axis is None else self.index[axis]
+                hit = w.op(f"icmp eq i64 {self._chosen(s, chosen, length)}, {here}")
+                x = converted(w, self._operand(value), ctype)
+                return Scalar(w.op(f"select i1 {hit}, {ctype} {x}, {ctype} {number(0, ctype)}"), ctype)
+            case Fill(_, value):
+                return Scalar(converted(w, self._operand(value), ctype), ctype)
 
-    def _written(self, w: Writer, node: Node, storage: Storage) -> tuple[Storage, str, dict[int, str]]:
-        """An array that holds ``node``, the parameter that points into it, and its steps."""
-        places = self._own_places(node)
-        return storage, self.pointer(storage, places), self.k.steps(w, Access(node, places), storage)
-
-    def _at(self, w: Writer, write: tuple[Storage, str, dict[int, str]], index: dict[int, str]) -> str:
-        """The distance along the inner index."""
-        steps = write[2]
-        if self.inner is None or self.inner not in steps:
-            return "0"
-        return w.times(index[self.inner], steps[self.inner])
-
-    def _chooses(self, node: Node) -> bool:
-        """Whether a label chooses an entry of a row, or a place in one."""
-        return node.op.name in ("getitem", "scatter_add")
-
-    def _is_gather(self, node: Node, i: int) -> bool:
-        return i == 0 and node.op.name == "getitem"
-
-    def _outer(self, w: Writer, read: tuple[Storage, str, dict[int, str]], index: dict[int, str]) -> str:
-        """The address with the outer indices in it."""
-        storage, pointer, steps = read
-        at = "0"
-        for label, step in steps.items():
-            if label in index:
-                at = w.plus(at, w.times(index[label], step))
-        return w.at(storage.ctype, pointer, at)
-
-    def _node(
-        self, w: Writer, node: Node, reads: Any, bases: Any, values: dict[Any, Scalar], index: Any
-    ) -> None:
-        k = self.k
-        operands = []
-        name = node.op.name
-        for i in range(len(node.operands)):
-            if (node, i) in values:
-                operands.append(values[node, i])
-                continue
-            if (node, i) not in reads:
-                root = k.nests.access(node, i).root
-                operands.append(values[root])
-                continue
-            storage, _, steps = reads[node, i]
-            if (name in ("getitem", "scatter_add") and i == 1) or self._is_gather(node, i):
-                operands.append(Scalar("0", "i64"))
-                continue
-            step = steps.get(self.inner) if self.inner is not None else None
-            at = "0" if step is None else w.times(index[self.inner], step)
-            operands.append(loaded(w, storage.dtype, bases[node, i], at))
-        if is_reduction(node):
-            values[node] = operands[0]
-        elif name == "scatter_add":
-            values[node] = self._scattered(w, node, operands[0], operands[2], index)
-        elif name == "full_like":
-            ctype = ctype_of(node.dtype) or ""
-            fill = (float if node.dtype.kind == "f" else int)(node.params["value"])
-            slot = k.slots.scalar(("fill", node), fill)
-            kind = "double" if node.dtype.kind == "f" else "i64"
-            raw = w.load(kind, "%args", str(slot))
-            values[node] = Scalar(converted(w, Scalar(raw, kind), ctype), ctype)
-        elif name == "getitem":
-            values[node] = self._gathered(w, node, reads, bases, operands[2], index)
-        else:
-            values[node] = self._value(w, node, operands)
-
-    def _value(self, w: Writer, node: Node, operands: list[Scalar]) -> Scalar:
-        """A node of one entry of each operand."""
-        if node.op.name in ("multiply", "square"):
-            self._factors[node] = operands if len(operands) == 2 else operands * 2
-        fused = self.k.nests.fused(node)
-        if fused is not None:
-            i, product = fused
-            return multiply_add(w, node, self._factors[product], operands[1 - i], i == 0)
-        return emit(w, node, operands, self.k.calls, added=node in self._added)
-
-    def _label_of(self, w: Writer, chosen: Scalar, node: Node, count: int) -> str:
-        """A label as an index; a negative one counts from the end, as in NumPy.
+    def _chosen(self, s: Assignment, x: Operand, length: int) -> str:
+        """A choice as an index; a negative one counts from the end, as in NumPy.
 
         One outside is noted, and 0 instead: NumPy's error is for later.
         """
-        wide = converted(w, chosen, "i64")
-        n = self.k.get(w, self.k.slots.number(("classes", node), count))
+        w = self.w
+        wide = converted(w, self._operand(x), "i64")
+        n = self.k.get(w, self.k.args.number(("length", s.node), length))
         negative = w.op(f"icmp slt i64 {wide}, 0")
         at = w.op(f"select i1 {negative}, i64 {w.op(f'add i64 {wide}, {n}')}, i64 {wide}")
         outside = w.op(f"icmp uge i64 {at}, {n}")
@@ -337,44 +375,47 @@ class _Loop:
         w.store("i64", noted, self._outside)
         return w.op(f"select i1 {outside}, i64 0, i64 {at}")
 
-    def _gathered(self, w: Writer, node: Node, reads: Any, bases: Any, chosen: Scalar, index: Any) -> Scalar:
-        """The entry of a row that the row's label chooses."""
-        storage, _, steps = reads[node, 0]
-        at = "0"
-        if self.inner is not None and self.inner in steps:
-            at = w.times(index[self.inner], steps[self.inner])
-        label = self._label_of(w, chosen, node, node.operands[0].shape[1])
-        axis, step = self.k.nests.choice(node)
-        at = w.plus(at, w.times(label, self.k.stride(w, storage, axis, step) if step else "0"))
-        return loaded(w, storage.dtype, bases[node, 0], at)
+    def _store(self, s: Store) -> None:
+        w, target = self.w, self._targets[s]
+        value = self._operand(s.value)
+        if s.adds:
+            held = loaded(w, s.buffer.dtype, self._outer(target), self._along(target))
+            x = converted(w, value, held.ctype)
+            add = "fadd" if held.ctype in ("float", "double") else "add"
+            value = Scalar(w.op(f"{add} {held.ctype} {held.name}, {x}"), held.ctype)
+        self._keep(value, s.buffer, self._outer(target), self._along(target))
 
-    def _scattered(self, w: Writer, node: Node, g: Scalar, chosen: Scalar, index: Any) -> Scalar:
-        """``g`` where the index along the classes is the sample's label, elsewhere 0."""
-        ctype = ctype_of(node.dtype) or ""
-        classes = self.k.axes.labels(node)[1]
-        here = index[classes] if classes is not None else "0"
-        hit = w.op(f"icmp eq i64 {self._label_of(w, chosen, node, node.shape[1])}, {here}")
-        return Scalar(
-            w.op(f"select i1 {hit}, {ctype} {converted(w, g, ctype)}, {ctype} {number(0, ctype)}"), ctype
-        )
+    def _keep(self, x: Scalar, buffer: Buffer, base: str, at: str) -> None:
+        ctype = ctype_of(buffer.dtype) or ""
+        kept(self.w, Scalar(converted(self.w, x, ctype), ctype), base, at)
 
-    def _write(
-        self, w: Writer, node: Node, write: Any, goal: str, value: Scalar, accumulators: Any, index: Any
-    ) -> None:
-        storage = write[0]
-        ctype = ctype_of(node.dtype) or ""
-        value = Scalar(converted(w, value, ctype), ctype)
-        if node in accumulators:
-            held = Scalar(w.load(ctype, accumulators[node]), ctype)
-            new = combined_in_any_order(w, node, held, value)
-            w.do(f"store {ctype} {new.name}, ptr {accumulators[node]}")
-            return
-        at = self._at(w, write, index)
-        if is_reduction(node):
-            value = combined(w, node, loaded(w, storage.dtype, goal, at), value)
-        kept(
-            w,
-            Scalar(converted(w, value, ctype_of(storage.dtype) or ""), ctype_of(storage.dtype) or ""),
-            goal,
-            at,
-        )
+    def _term(self, s: Reduce) -> str:
+        """What is combined in this turn, in the type of the reduction."""
+        w, ctype = self.w, ctype_of(s.node.dtype) or ""
+        if s.factors is None:
+            assert s.operand is not None
+            return converted(w, self._operand(s.operand), ctype)
+        x, y = (converted(w, self._operand(f), ctype) for f in s.factors)
+        return w.op(f"fmul contract {ctype} {x}, {y}")
+
+    def _reduce(self, s: Reduce) -> None:
+        w, ctype, target = self.w, ctype_of(s.node.dtype) or "", self._targets[s]
+        x = Scalar(self._term(s), ctype)
+        if s in self.running:
+            w.store(ctype, x.name, self.running[s].entries, self.entry)
+        elif s in self.accumulators:
+            held = Scalar(w.load(ctype, self.accumulators[s]), ctype)
+            new = combined_in_any_order(w, s.node, held, x)
+            w.do(f"store {ctype} {new.name}, ptr {self.accumulators[s]}")
+        elif is_sum(s.node):
+            place = w.at("double", self._outer(target), self._along(target))
+            add_to(w, Total(converted(w, x, "double"), None), place, None)
+        else:
+            held = loaded(w, s.buffer.dtype, self._outer(target), self._along(target))
+            self._keep(combined(w, s.node, held, x), s.buffer, self._outer(target), self._along(target))
+
+
+def read_argument(k: KernelBuilder, w: Writer, x: Argument) -> Scalar:
+    """A scalar from its slot."""
+    kind = "i64" if x.dtype.kind in "biu" else "double"
+    return Scalar(w.load(kind, "%args", str(k.args.scalar(("scalar", x.key), x.source))), kind)

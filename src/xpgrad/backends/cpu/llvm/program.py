@@ -22,11 +22,11 @@ from xpgrad.backends import reference
 from xpgrad.backends.assembly import LOOKS, Assembly, Layouts, by_library, needed, origin, views_of_constants
 from xpgrad.backends.cpu.interpret import Loop
 from xpgrad.backends.cpu.llvm import build
-from xpgrad.backends.cpu.llvm.frame import Partial
+from xpgrad.backends.cpu.llvm.arguments import bits
+from xpgrad.backends.cpu.llvm.builder import Partial
 from xpgrad.backends.cpu.llvm.fused import Fused
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel
 from xpgrad.backends.cpu.llvm.memory import Scratch, Spare, address
-from xpgrad.backends.cpu.llvm.storage import bits
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.explaining import (
     UNWRITTEN,
@@ -102,7 +102,7 @@ class KernelStep:
         self._sources = sources
         self._as_planned = layouts.held
         self._scratch = Scratch(self.kernel.scratch_bytes)
-        slots = self.kernel.slots
+        slots = self.kernel.args
         self._template = np.array(slots.values, np.int64)
         self._scalars: list[tuple[int, Value]] = []
         self._pointers: list[tuple[int, Value]] = []
@@ -176,9 +176,9 @@ class KernelStep:
             env[part.node] = self._total(partials, chunks, part)
 
     def _total(self, partials: Any, chunks: int, part: Partial) -> Any:
-        node, storage = part.node, part.storage
-        size = storage.dtype.itemsize
-        monoid = self.kernel.axes.relations[node].monoid
+        node, monoid, strides = part.node, part.monoid, part.buffer.strides
+        assert strides is not None
+        size = part.buffer.dtype.itemsize
         if not chunks:
             return np.full(node.shape, IDENTITY[monoid], node.dtype)[()]
         table = self._parts(partials, chunks, part.offset, part)
@@ -186,12 +186,12 @@ class KernelStep:
             total = COMBINE[monoid].reduce(table, axis=0)
         else:
             total = summed(table, self._parts(partials, chunks, part.lost, part))
-        shaped = as_strided(total, node.shape, [s * size for s in storage.strides])
+        shaped = as_strided(total, node.shape, [s * size for s in strides])
         return np.ascontiguousarray(shaped).reshape(node.shape).astype(node.dtype)[()]
 
     def _parts(self, partials: Any, chunks: int, offset: int, part: Partial) -> Any:
         """What the chunks hold at ``offset``, a row for each."""
-        dtype = part.storage.dtype
+        dtype = part.buffer.dtype
         size = dtype.itemsize
         bytes_ = partials.view(np.uint8)[offset:]
         return as_strided(

@@ -142,7 +142,7 @@ class Arguments:
 
     def array(self, value: Value, env: Env) -> Any:
         """The array of ``value`` as the kernel reads it."""
-        return as_planned(value, env, self._device, self._kernel.frame.layouts.held)
+        return as_planned(value, env, self._device, self._kernel.builder.layouts.held)
 
 
 # What a pointer is to, where that is known when the kernel is made.

@@ -8,10 +8,10 @@ for (long long o = warp; o < n; o += warps) {
     if (lane == 0) y[o] = a;
 }
 
-In:  a Frame.
-Out: the body of a kernel: phases, each the nodes of a nest that reduce the same labels.
+In:  a KernelBuilder.
+Out: the body of a kernel: phases, each the statements of a nest that reduce the same axes.
 Holds: every entry is written by one thread; what one phase writes, a later one reads after the threads have
-waited. A sum over the region's axis is added to by the same threads in each tile.
+waited. A sum over the tile axis is added to by the same threads in each tile.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from math import prod
 
-from xpgrad.backends.gpu.cuda.printing.expressions import combine, identity, literal, value_type
-from xpgrad.backends.gpu.cuda.printing.frame import Frame
-from xpgrad.backends.gpu.cuda.printing.layout import Memory, Row, Text, c_strides
+from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder, Values, ctype_of, made_by, strides_of
+from xpgrad.backends.gpu.cuda.printing.expressions import combine, identity, monoid_type, value_type
+from xpgrad.backends.gpu.cuda.printing.layout import Row, Text
+from xpgrad.backends.gpu.cuda.printing.owned import Owned
 from xpgrad.backends.gpu.cuda.printing.owners import owners
-from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase, held_dtype, phases, wide
+from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase, held_dtype, phases
 from xpgrad.backends.gpu.cuda.printing.shares import smallest_tile
-from xpgrad.core import Node, Value
-from xpgrad.plan.boxes import Part
+from xpgrad.codegen.kernel_ir import Axis, Buffer, Reduce, Store, c_strides, index_axes
+from xpgrad.codegen.lower import wide
 
 SAMPLES = 1 << 10
 """Of a tile with indices of 32 bits, at most."""
@@ -38,35 +39,34 @@ class ByBlock:
 
     Attributes
     ----------
-    partials : dict of Node to Memory
-        For each sum over the region's axis the block's part, to which each tile adds.
-    scratch : list of (Node, Memory)
+    partials : list of Reduce
+        The reductions over the tile axis, to whose part of the block each tile adds.
+    scratch : list of Buffer
         What a tile keeps in between.
-    owned : dict of Node to Owned
+    owned : dict of Reduce to Owned
         The products of samples with many features.
     """
 
-    def __init__(self, frame: Frame, tile: int, threads: int = 0) -> None:
-        self.frame, self.tile = frame, tile
-        self.partials: dict[Node, Memory] = {}
-        self.scratch: list[tuple[Node, Memory]] = []
-        self.kept: dict[Node, Row] = {}
-        self.phases = phases(frame)
-        self.owned = owners(frame, threads, tile) if tile else {}
+    def __init__(self, k: KernelBuilder, tile: int, threads: int = 0) -> None:
+        self.k, self.tile = k, tile
+        self.partials: list[Reduce] = []
+        self.scratch: list[Buffer] = []
+        self.kept: dict[Reduce, Row] = {}
+        self.phases = phases(k)
+        self.owned = owners(k, threads, tile) if tile else {}
         for phase in self.phases:
-            for node in phase.nodes:
-                self._place(node, phase)
-        for node, product in self.owned.items():
+            for s in phase.statements:
+                self._lay_out(s, phase)
+        for product in self.owned.values():
             if product.parts is not None:
-                product.parts.name = f"t{len(self.scratch)}"
-                self.scratch.append((node, product.parts))
+                self._scratch(product.parts)
 
     # ── sizes ────────────────────────────────────────────────────────────────────────────────
     @property
     def entries(self) -> int:
         """Of one sample, in the phase that has the most."""
-        extent, label = self.frame.axes.extent, self.frame.label
-        return max((prod(extent[e] for e in p.labels if e != label) for p in self.phases), default=1)
+        sizes = [prod(e.extent for e in p.axes if not e.is_tile) for p in self.phases]
+        return max(sizes, default=1)
 
     @property
     def fewest(self) -> int:
@@ -74,223 +74,217 @@ class ByBlock:
 
         A warp's samples where each thread adds up a long axis of one sample: fewer would leave lanes idle.
         """
-        label = self.frame.label
         one_each = any(
-            p.reduced and self._who(p) == "thread" and self._long(p.labels - p.reduced) == [label]
+            p.reduced and self._who(p) == "thread" and self._long(p.axes - p.reduced) == [self.k.tile_axis]
             for p in self.phases
         )
         return WARP if one_each else min(smallest_tile(max(self.entries, 1)), WARP)
 
-    # ── places ───────────────────────────────────────────────────────────────────────────────
-    def _place(self, node: Node, phase: Phase) -> None:
-        frame = self.frame
-        if node in frame.memories:
+    # ── layout ───────────────────────────────────────────────────────────────────────────────
+    def _lay_out(self, s: Store | Reduce, phase: Phase) -> None:
+        k, buffer = self.k, s.buffer
+        if buffer.space == "output" or buffer.strides is not None:
             return
-        if node in frame.sums:
-            self.partials[node] = Memory(
-                f"sum{len(self.partials)}", wide(node.dtype), node.shape, c_strides(node.shape)
-            )
-        elif node in frame.stores:
-            frame.output(node)
-        else:
-            labels = frame.axes.labels(node)
-            shape = tuple(
-                self.tile if e is not None and e == frame.label else n
-                for e, n in zip(labels, node.shape, strict=True)
-            )
-            lane = frame.lane([e for e in labels if e is not None], phase.nodes)
-            order = sorted(range(node.ndim), key=lambda a: labels[a] is not None and labels[a] == lane)
-            strides = [0] * node.ndim
-            lengths = [shape[a] for a in order]
-            apart = odd_strides(lengths, node.dtype.itemsize) if self.tile else c_strides(lengths)
-            for a, s in zip(order, apart, strict=True):
-                strides[a] = s
-            memory = Memory(f"t{len(self.scratch)}", node.dtype, shape, tuple(strides), tiled=True)
-            self.scratch.append((node, memory))
-            frame.memories[node] = memory
+        if buffer.space == "partial":
+            assert isinstance(s, Reduce)
+            buffer.strides = c_strides(buffer.shape)
+            k.named(buffer, f"sum{len(self.partials)}")
+            self.partials.append(s)
+            return
+        if buffer.is_tiled:
+            shape = zip(s.at, buffer.shape, strict=True)
+            buffer.shape = tuple(self.tile if p.axis is not None and p.axis.is_tile else n for p, n in shape)
+        lane = k.lane(index_axes(s.at), made_by(phase.nest, phase.statements))
+        order = sorted(range(len(s.at)), key=lambda a: s.at[a].axis is lane is not None)
+        lengths = [buffer.shape[a] for a in order]
+        apart = odd_strides(lengths, buffer.dtype.itemsize) if self.tile else c_strides(lengths)
+        strides = [0] * len(order)
+        for a, stride in zip(order, apart, strict=True):
+            strides[a] = stride
+        buffer.strides = tuple(strides)
+        self._scratch(buffer)
+
+    def _scratch(self, buffer: Buffer) -> None:
+        self.k.named(buffer, f"t{len(self.scratch)}")
+        self.scratch.append(buffer)
 
     @property
     def scratch_bytes(self) -> int:
-        return sum(_bytes(m) for _, m in self.scratch)
+        return sum(map(_bytes, self.scratch))
 
     def declare_scratch(self, w: Text, base: str) -> None:
         """Pointers into the block's memory for one tile."""
         offset = 0
-        for _, memory in self.scratch:
-            at = self.frame.params.number(("scratch", memory.name), offset)
-            w(f"{memory.ctype}* const {memory.name} = ({memory.ctype}*)({base} + {at});")
-            offset += _bytes(memory)
+        for buffer in self.scratch:
+            name, ctype = self.k.name(buffer), ctype_of(buffer)
+            at = self.k.args.number(("scratch", name), offset)
+            w(f"{ctype}* const {name} = ({ctype}*)({base} + {at});")
+            offset += _bytes(buffer)
 
     def declare_partials(self, w: Text) -> None:
         """The block's parts of the sums: in registers of all its threads, or in memory."""
-        for node, memory in self.partials.items():
-            pointer = self.frame.params.pointer(("partial", node), memory.ctype, ("partial", node))
-            count = self.frame.params.number(("count", node), max(prod(node.shape), 1))
-            w(f"{memory.ctype}* const {memory.name} = {pointer} + blockIdx.x * {count};")
+        for s in self.partials:
+            ctype, name = ctype_of(s.buffer), self.k.name(s.buffer)
+            pointer = self.k.args.pointer(("partial", s.node), ctype, ("partial", s.node))
+            count = self.k.args.number(("count", s.node), max(prod(s.node.shape), 1))
+            w(f"{ctype}* const {name} = {pointer} + blockIdx.x * {count};")
         for phase in self.phases:
-            for node in phase.nodes:
-                if node in self.partials and self.is_single(phase):
-                    self.kept[node] = self._row(w, node)
-        for node, product in self.owned.items():
-            product.declare(w, self.partials.get(node))
+            for found in phase.statements:
+                if isinstance(found, Reduce) and found in self.partials and self.is_single(phase):
+                    self.kept[found] = self._row(w, found, phase)
+        for product in self.owned.values():
+            product.declare(w)
 
     def finish(self, w: Text) -> None:
         """After the last tile: the sums that the threads of the block hold together."""
         for product in self.owned.values():
             product.finish(w)
-        for node, row in self.kept.items():
-            self._finish(w, node, row, "block")
+        for s, row in self.kept.items():
+            self._finish(w, s, row, "block")
 
     # ── phases ───────────────────────────────────────────────────────────────────────────────
     def write(self, w: Text, phase: Phase) -> None:
-        if phase.part is not None:
-            self._box(w, phase, phase.part)
-        elif phase.nodes[0] in self.owned:
-            self.owned[phase.nodes[0]].write(w)
+        product = self._owner(phase)
+        if product is not None:
+            product.write(w)
         elif not phase.reduced:
             self._pointwise(w, phase)
         else:
             self._reduction(w, phase)
 
+    def _owner(self, phase: Phase) -> Owned | None:
+        first = phase.statements[0]
+        return self.owned.get(first) if isinstance(first, Reduce) else None
+
     def keeps_to_samples(self, phase: Phase) -> bool:
         """Whether each thread deals with the same samples as in other such phases, and with no others."""
-        frame = self.frame
-        if phase.part is not None or frame.label is None or phase.nodes[0] in self.owned:
+        tile = self.k.tile_axis
+        if phase.nest.kind == "slices" or tile is None or self._owner(phase) is not None:
             return False
-        kept = self._long(phase.labels - phase.reduced)
+        kept = self._long(phase.axes - phase.reduced)
         if not phase.reduced or kept:
-            return kept == [frame.label] and self._who(phase) == "thread"
-        return self._long(phase.reduced) == [frame.label]
+            return kept == [tile] and self._who(phase) == "thread"
+        return self._long(phase.reduced) == [tile]
 
     def is_single(self, phase: Phase) -> bool:
         """Whether all threads of one block make one result together."""
-        return bool(phase.reduced) and not self._long(phase.labels - phase.reduced)
+        return bool(phase.reduced) and not self._long(phase.axes - phase.reduced)
 
-    def _long(self, labels: frozenset[int]) -> list[int]:
-        """The labels that threads share out."""
-        return sorted(e for e in labels if e not in self.frame.unrolled)
+    def _long(self, axes: Iterable[Axis]) -> list[Axis]:
+        """The axes that threads share out."""
+        return sorted((e for e in axes if e not in self.k.unrolled), key=lambda e: e.number)
 
-    def _short(self, labels: frozenset[int]) -> list[int]:
-        return sorted(e for e in labels if e in self.frame.unrolled)
+    def _short(self, axes: Iterable[Axis]) -> list[Axis]:
+        return sorted((e for e in axes if e in self.k.unrolled), key=lambda e: e.number)
 
-    def _shared_out(self, w: Text, labels: Sequence[int], first: str, step: str, stack: ExitStack) -> None:
-        """A loop over all indices of ``labels``, the first of them fastest, of which each turn takes one."""
-        frame = self.frame
-        if not labels:
+    def _shared_out(self, w: Text, axes: Sequence[Axis], first: str, step: str, stack: ExitStack) -> None:
+        """A loop over all indices of ``axes``, the first of them fastest, of which each turn takes one."""
+        k = self.k
+        if not axes:
             stack.enter_context(w.block(f"if ({first} == 0)"))
             return
-        total = " * ".join(f"(long long){frame.extent(e)}" for e in labels)
+        total = " * ".join(f"(long long){k.extent(e)}" for e in axes)
         o, rest = w.fresh("o"), w.fresh("o")
         stack.enter_context(w.block(f"for (long long {o} = {first}; {o} < {total}; {o} += {step})"))
-        number = self._number(labels)
-        if len(labels) > 1:
+        number = self._number(axes)
+        if len(axes) > 1:
             w(f"{number} {rest} = {o};")
-        for k, e in enumerate(labels):
-            i, n = frame.index(e, tiled=True), frame.extent(e)
-            if len(labels) == 1:
+        for a, e in enumerate(axes):
+            i, n = k.index(e, in_tile=True), k.extent(e)
+            if len(axes) == 1:
                 w(f"const long long {i} = {o};")
-            elif k == len(labels) - 1:
+            elif a == len(axes) - 1:
                 w(f"const long long {i} = {rest};")
             else:
                 w(f"const long long {i} = {rest} % ({number}){n}; {rest} /= ({number}){n};")
-            if e == frame.label:
+            if e.is_tile:
                 w("const long long g = begin + t;")
 
-    def _number(self, labels: Iterable[int]) -> str:
-        """What numbers the indices of ``labels``: 32 bits, by which a division takes far less, if they suffice.
+    def _number(self, axes: Iterable[Axis]) -> str:
+        """What numbers the indices of ``axes``: 32 bits, by which a division takes far less, if they suffice.
 
         That does not depend on how many samples there are.
         """
-        frame = self.frame
-        size = SAMPLES * prod(frame.axes.extent[e] for e in labels if e != frame.label)
+        size = SAMPLES * prod(e.extent for e in axes if not e.is_tile)
         return "unsigned int" if 0 < self.tile <= SAMPLES and size < 1 << 31 else "long long"
 
-    def _lane_first(self, labels: Sequence[int], lane: int | None) -> list[int]:
-        return sorted(labels, key=lambda e: (e != lane, -e))
+    def _lane_first(self, axes: Sequence[Axis], lane: Axis | None) -> list[Axis]:
+        return sorted(axes, key=lambda e: (e is not lane, -e.number))
 
     def _pointwise(self, w: Text, phase: Phase) -> None:
-        frame = self.frame
-        labels = self._long(phase.labels)
-        cone = frame.cone(phase.nest, phase.nodes)
+        k, axes = self.k, self._long(phase.axes)
+        cone = phase.nest.cone(phase.statements)
         with ExitStack() as stack:
-            self._shared_out(w, self._lane_first(labels, frame.lane(labels, cone)), "thread", "threads", stack)
-            stack.enter_context(frame.loops(w, self._short(phase.labels)))
-            values: dict[Value, str] = {}
-            frame.emit(w, cone, values)
-            for node in phase.nodes:
-                memory = frame.memories[node]
-                w(f"{memory.name}[{frame.own_address(memory, node)}] = {values[node]};")
+            lane = k.lane(axes, [*cone, *phase.statements])
+            self._shared_out(w, self._lane_first(axes, lane), "thread", "threads", stack)
+            stack.enter_context(k.loops(w, self._short(phase.axes)))
+            values: Values = {}
+            k.emit(w, cone, values)
+            for s in phase.statements:
+                place = k.place(s.buffer, s.at)
+                if isinstance(s, Reduce):  # of one entry, over no axis
+                    w(f"{place} = {k.term(s, values)};")
+                else:
+                    w(f"{place} {'+=' if s.adds else '='} {k.typed(s.value, s.buffer.dtype, values)};")
 
     def _reduction(self, w: Text, phase: Phase) -> None:
         """One result to a thread, a warp or the block, whichever reads neighbours by neighbours."""
-        frame = self.frame
-        kept, gone = self._long(phase.labels - phase.reduced), self._long(phase.reduced)
-        cone = frame.cone(phase.nest, phase.nodes)
-        lane = frame.lane([*kept, *gone], cone)
+        k = self.k
+        statements = [s for s in phase.statements if isinstance(s, Reduce)]
+        kept, gone = self._long(phase.axes - phase.reduced), self._long(phase.reduced)
+        cone = phase.nest.cone(phase.statements)
+        lane = k.lane([*kept, *gone], [*cone, *statements])
         who = self._who(phase)
         first, step = ("lane", "lanes") if who == "warp" else ("thread", "threads")
         with ExitStack() as results:
             if kept:
                 starts = ("warp", "warps") if who == "warp" else ("thread", "threads")
                 self._shared_out(w, self._lane_first(kept, lane), *starts, results)
-            rows: dict[Node, Row] = {}
-            for node in phase.nodes:
-                rows[node] = self.kept.get(node) or self._row(w, node)
+            rows = {s: self.kept.get(s) or self._row(w, s, phase) for s in statements}
             with ExitStack() as stack:
                 if who == "thread":
-                    stack.enter_context(frame.loops(w, gone))
+                    stack.enter_context(k.loops(w, gone))
                 elif who == "block" and not gone:
                     stack.enter_context(w.block("if (thread == 0)"))
                 else:
                     self._shared_out(w, self._lane_first(gone, lane), first, step, stack)
-                stack.enter_context(frame.loops(w, self._short(phase.labels)))
-                values: dict[Value, str] = {}
-                frame.emit(w, cone, values)
-                for node in phase.nodes:
-                    at = self._entry(node, rows[node])
-                    w(f"{at} = {frame.added(node, at, rows[node].stored or node.dtype, values)};")
-            for node in phase.nodes:
-                if node not in self.kept:
-                    self._finish(w, node, rows[node], who)
+                stack.enter_context(k.loops(w, self._short(phase.axes)))
+                values: Values = {}
+                k.emit(w, cone, values)
+                for s, row in rows.items():
+                    at = self._entry(s, row)
+                    w(f"{at} = {k.added(s, at, row.stored, values)};")
+            for s, row in rows.items():
+                if s not in self.kept:
+                    self._finish(w, s, row, who)
 
     def _who(self, phase: Phase) -> str:
         """Who makes one result together: where neighbours are summed up, neighbouring threads."""
-        kept, gone = self._long(phase.labels - phase.reduced), self._long(phase.reduced)
+        kept, gone = self._long(phase.axes - phase.reduced), self._long(phase.reduced)
         if not phase.reduced:
             return "thread"
         if not kept:
             return "block"
-        lane = self.frame.lane([*kept, *gone], self.frame.cone(phase.nest, phase.nodes))
-        return "warp" if lane in gone else "thread"
+        cone = phase.nest.cone(phase.statements)
+        return "warp" if self.k.lane([*kept, *gone], [*cone, *phase.statements]) in gone else "thread"
 
-    def _row(self, w: Text, node: Node) -> Row:
-        """Registers for the unrolled axes of ``node``, a reduction of nothing so far."""
-        frame = self.frame
-        labels = frame.axes.labels(node)
-        lengths = [n if e in frame.unrolled else 1 for e, n in zip(labels, node.shape, strict=True)]
-        strides = tuple(s if n > 1 else 0 for s, n in zip(c_strides(lengths), lengths, strict=True))
-        name, count = w.fresh("a"), max(prod(lengths), 1)
-        dtype = held_dtype(frame, node, count)
-        begin = identity(frame.monoid(node), dtype)
-        w(f"{value_type(dtype)} {name}[{count}];")
-        w("#pragma unroll")
-        w(f"for (int k = 0; k < {count}; ++k) {name}[k] = {begin};")
-        return Row(name, strides, dtype)
+    def _row(self, w: Text, s: Reduce, phase: Phase) -> Row:
+        """Registers for the unrolled axes of a reduction, of nothing so far."""
+        lengths = [1 if p.axis is None or p.axis not in self.k.unrolled else p.axis.extent for p in s.at]
+        dtype = held_dtype(self.k, s, phase.nest, max(prod(lengths), 1))
+        return self.k.row(w, w.fresh("a"), lengths, dtype, identity(s.monoid, dtype))
 
-    def _entry(self, node: Node, row: Row) -> str:
-        return f"{row.name}[{self.frame.row_index(row, self.frame.places(node))}]"
+    def _entry(self, s: Reduce, row: Row) -> str:
+        return f"{row.name}[{self.k.row_index(row, s.at)}]"
 
-    def _finish(self, w: Text, node: Node, row: Row, who: str) -> None:
+    def _finish(self, w: Text, s: Reduce, row: Row, who: str) -> None:
         """Combine what several threads hold, and let one of them write it."""
-        frame = self.frame
-        ctype = value_type(row.stored or node.dtype)
-        monoid = f"xg::{frame.monoid(node).capitalize()}"
-        memory = self.partials.get(node) or frame.memories[node]
-        total = w.fresh()
-        with frame.loops(w, self._short(frozenset(frame.own(node)))):
-            entry = self._entry(node, row)
+        k, ctype, monoid = self.k, value_type(row.stored), monoid_type(s.monoid)
+        target, total = ctype_of(s.buffer), w.fresh()
+        with k.loops(w, self._short(index_axes(s.at))):
+            entry = self._entry(s, row)
             if who == "block":
-                wider = value_type(wide(node.dtype))
+                wider = value_type(wide(s.node.dtype))
                 w(f"const {wider} {total} = xg::block_reduce<{monoid}>(({wider}){entry}, ({wider}*)xg_sums);")
             elif who == "warp":
                 w(f"const {ctype} {total} = xg::warp_reduce<{monoid}>({entry});")
@@ -298,76 +292,12 @@ class ByBlock:
                 w(f"const {ctype} {total} = {entry};")
             one = {"block": "thread == 0", "warp": "lane == 0"}.get(who)
             with w.block(f"if ({one})") if one else nullcontext():
-                at = f"{memory.name}[{frame.own_address(memory, node)}]"
-                if node in self.partials and node not in self.kept:
-                    wider = f"({memory.ctype}){total}"
-                    w(f"{at} = begin == first ? {wider} : {combine(frame.monoid(node), at, wider)};")
+                at = k.place(s.buffer, s.at)
+                if s.buffer.space == "partial" and s not in self.kept:
+                    wider = f"({target}){total}"
+                    w(f"{at} = begin == first ? {wider} : {combine(s.monoid, at, wider)};")
                 else:
-                    w(f"{at} = ({memory.ctype}){total};")
-
-    # ── arrays put together of parts ─────────────────────────────────────────────────────────
-    def _box(self, w: Text, phase: Phase, part: Part) -> None:
-        """``u[1:-1] = v``: the threads share out the box of one part."""
-        frame = self.frame
-        (node,) = phase.nodes
-        target = frame.memories[node]
-        labels = frame.axes.labels(node)
-        goal, total, lengths = [], [], []
-        reading = self._reading(node, part.operand) if part.operand is not None else {}
-        at = list(reading.get(None, ()))
-        memory = None
-        if part.operand is not None and not frame.nests.access(node, part.operand).is_scalar:
-            memory = frame.memory(frame.nests.access(node, part.operand))
-        for a, (length, start, step, mine) in enumerate(part.box):
-            along = labels[a] is not None and labels[a] == frame.label
-            n = "m" if along else frame.params.number(("box", node, a, part.operand), length)
-            i = f"b{a}"
-            lengths.append((i, n))
-            total.append(f"(long long){n}")
-            here = i if not along or target.tiled else f"(begin + {i})"
-            factor = frame.params.number(("step", node, a, part.operand), step * target.strides[a])
-            if start:
-                goal.append(frame.params.number(("start", node, a, part.operand), start * target.strides[a]))
-            goal.append(f"{here} * {factor}")
-            if memory is not None:
-                there = i if not along or memory.tiled else f"(begin + {i})"
-                at += [f"{there} * {text}" for text in reading.get(mine, ())] if mine is not None else []
-        with ExitStack() as stack:
-            o = w.fresh("o")
-            stack.enter_context(
-                w.block(f"for (long long {o} = thread; {o} < {' * '.join(total) or '1'}; {o} += threads)")
-            )
-            number = self._number(frame.own(node))
-            w(f"{number} rest = {o};")
-            for i, n in reversed(lengths):
-                w(f"const long long {i} = rest % ({number}){n}; rest /= ({number}){n};")
-            ctype = value_type(node.dtype)
-            if part.operand is None:
-                value = literal(0, node.dtype)
-            elif memory is None:
-                value = f"({ctype})({frame.operand(node, part.operand, {})[0]})"
-            else:
-                value = f"({ctype})({frame.load(memory, ' + '.join(at) or '0')})"
-            place = f"{target.name}[{' + '.join(goal) or '0'}]"
-            w(f"{place} {'+=' if part.adds else '='} {value};")
-
-    def _reading(self, node: Node, operand: int) -> dict[int | None, list[str]]:
-        """For each axis of an operand of a node of boxes the strides that go with it in its array; for None
-        what is added once."""
-        access = self.frame.nests.access(node, operand)
-        if access.is_scalar:
-            return {}
-        u, memory = node.operands[operand], self.frame.memory(access)
-        nests = self.frame.nests
-        axes = nests.view_axes(u) if nests.is_view(u) else [(a, 1, 0) for a in range(u.ndim)]
-        found: dict[int | None, list[str]] = {None: self.frame.beginning(memory)}
-        for axis, (mine, step, offset) in enumerate(axes):
-            stride = memory.strides[axis]
-            if offset:
-                found[None].append(self.frame.distance(memory, offset * stride))
-            if mine is not None and u.shape[mine] != 1:
-                found.setdefault(mine, []).append(self.frame.distance(memory, step * stride))
-        return found
+                    w(f"{at} = ({target}){total};")
 
 
 def odd_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
@@ -385,6 +315,6 @@ def odd_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def _bytes(memory: Memory) -> int:
-    span = sum((n - 1) * s for n, s in zip(memory.shape, memory.strides, strict=True)) + 1
-    return -(-(span if prod(memory.shape) else 0) * memory.dtype.itemsize // 16) * 16
+def _bytes(buffer: Buffer) -> int:
+    span = sum((n - 1) * s for n, s in zip(buffer.shape, strides_of(buffer), strict=True)) + 1
+    return -(-(span if prod(buffer.shape) else 0) * buffer.dtype.itemsize // 16) * 16

@@ -7,7 +7,7 @@ for (long long g = first + threadIdx.x; g < last; g += blockDim.x) {
     a[0] += x[0 * n + g] * d[0];  a[1] += x[1 * n + g] * d[0];
 }
 
-In:  a Frame.
+In:  a KernelBuilder.
 Out: the body of a kernel, and the sums that each thread holds at its end.
 Holds: nothing of the samples' length is written but what the step stores; each array is read once, as far
 as a thread's registers go. Neighbouring samples are one thread's where that makes its loads wider.
@@ -18,32 +18,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from xpgrad.backends.gpu.cuda.printing.expressions import identity, value_type
-from xpgrad.backends.gpu.cuda.printing.frame import Frame
+from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder, Values
+from xpgrad.backends.gpu.cuda.printing.expressions import identity
 from xpgrad.backends.gpu.cuda.printing.layout import Row, Text
 from xpgrad.backends.gpu.cuda.printing.phases import held_dtype
 from xpgrad.backends.gpu.cuda.printing.strips import Strips
-from xpgrad.core import Node, Value
-from xpgrad.plan.nests import Nest, is_reduction
+from xpgrad.codegen.kernel_ir import Axis, Buffer, Index, LoopNest, Reduce, Store, index_axes, reduced_axes
 
 
-def fits(frame: Frame) -> str | None:
-    """Why this form does not fit the region; None where it does."""
-    for nest in frame.nests.nests:
-        if nest.kind == "boxes":
+def why_not(k: KernelBuilder) -> str | None:
+    """Why this form does not fit the kernel; None where it does."""
+    for nest in k.ir.nests:
+        if nest.kind == "slices":
             return "an array is put together of parts"
-        for node in nest.nodes:
-            reduces = set(frame.axes.reduced(node))
-            is_sum = (nest.kind == "product" or is_reduction(node)) and reduces
-            if not is_sum and not frame.is_needed(node):
+        for s in nest.body:
+            if not isinstance(s, (Store, Reduce)):
                 continue
-            if any(e != frame.label and e not in frame.unrolled for e in frame.own(node)):
+            if not all(e.is_tile or e in k.unrolled for e in index_axes(s.at)):
                 return "a value of one sample does not fit into registers"
-            long = [e for e in reduces if e != frame.label and e not in frame.unrolled]
-            if long and frame.label in reduces:
+            reduced = reduced_axes(s, nest) if isinstance(s, Reduce) else frozenset()
+            long = [e for e in reduced if not e.is_tile and e not in k.unrolled]
+            if not long:
+                continue
+            if k.tile_axis in reduced:
                 return "a sum over the samples and another long axis"
-            lane = frame.lane({*long, frame.label} - {None}, [node]) if long else frame.label  # type: ignore[arg-type]
-            if lane != frame.label:
+            assert k.tile_axis is not None
+            if k.lane({*long, k.tile_axis}, [s]) is not k.tile_axis:
                 return "the entries of one sample lie side by side"
     return None
 
@@ -53,25 +53,23 @@ class ByThread:
 
     Attributes
     ----------
-    sums : dict of Node to Row
-        Where a thread holds its part of each sum over the region's axis.
+    sums : dict of Reduce to Row
+        Where a thread holds its part of each sum over the tile axis.
     """
 
-    def __init__(self, frame: Frame) -> None:
-        self.frame = frame
-        self.strips = Strips(frame)
-        self.sums: dict[Node, Row] = {}
+    def __init__(self, k: KernelBuilder) -> None:
+        self.k = k
+        self.strips = Strips(k)
+        self.sums: dict[Reduce, Row] = {}
 
     def write(self, w: Text) -> None:
-        frame = self.frame
-        for nest in frame.nests.nests:
-            for node in nest.nodes:
-                if node in frame.sums:
-                    dtype = held_dtype(frame, node, max(prod(node.shape), 1))
-                    begin = identity(frame.monoid(node), dtype)
-                    row = frame.row(w, node, w.fresh("sum"), value_type(dtype) or "", begin)
-                    self.sums[node] = row._replace(stored=dtype)
-        strips = self.strips
+        k, strips = self.k, self.strips
+        for nest in k.ir.nests:
+            for s in nest.reductions():
+                if s.buffer.space == "partial":
+                    dtype = held_dtype(k, s, nest, max(prod(s.node.shape), 1))
+                    begin = identity(s.monoid, dtype)
+                    self.sums[s] = k.row(w, w.fresh("sum"), s.node.shape, dtype, begin)
         if not strips.rows:
             with w.block("for (long long g = first + threadIdx.x; g < last; g += blockDim.x)"):
                 self._sample(w)
@@ -85,69 +83,68 @@ class ByThread:
             with w.block(f"for (int v = 0; v < {turn}; ++v)"):
                 w("const long long g = q + v;")
                 with w.block("if (g < last)"):
-                    frame.rows.update({node: strips.rows[node] for node in strips.loads})
+                    k.rows.update({buffer: strips.rows[buffer] for buffer in strips.loads})
                     self._sample(w)
             strips.store(w)
 
     def _sample(self, w: Text) -> None:
         """All of sample ``g``."""
-        for nest in self.frame.nests.nests:
+        for nest in self.k.ir.nests:
             self._nest(w, nest)
 
-    def _nest(self, w: Text, nest: Nest) -> None:
-        frame = self.frame
-        targets: dict[Value, Row] = {}
-        for node in nest.nodes:
-            if node in frame.sums:
-                targets[node] = self.sums[node]
-            elif self._is_sum(nest, node):
-                begin = identity(frame.monoid(node), node.dtype)
-                targets[node] = frame.row(w, node, w.fresh("r"), value_type(node.dtype) or "", begin)
-            elif node in frame.read:
-                targets[node] = frame.row(w, node, w.fresh("r"), value_type(node.dtype) or "")
-        order = self._order(nest)
-        values: dict[Value, str] = {}
-        with frame.loops(w, order):
-            frame.emit(w, nest.nodes, values)
-            for node in nest.nodes:
-                self._keep(w, nest, node, values, targets)
-        for node in nest.nodes:
-            if node not in frame.sums and node in targets:
-                frame.rows[node] = targets[node]
-                if self._is_sum(nest, node) and node in frame.stores:
-                    self._store_row(w, node, targets[node])
+    def _nest(self, w: Text, nest: LoopNest) -> None:
+        k = self.k
+        targets: dict[Store | Reduce, Row] = {}
+        for s in nest.body:
+            if isinstance(s, Reduce):
+                begin = identity(s.monoid, s.node.dtype)
+                targets[s] = self.sums.get(s) or self._row(w, s.buffer, s.at, begin)
+            elif isinstance(s, Store) and s.buffer in k.read:
+                targets[s] = self._row(w, s.buffer, s.at)
+        values: Values = {}
+        with k.loops(w, self._order(nest)):
+            k.emit(w, nest.cone([s for s in nest.body if isinstance(s, (Store, Reduce))]), values)
+            for s in nest.body:
+                if isinstance(s, (Store, Reduce)):
+                    self._keep(w, s, values, targets.get(s))
+        for s, row in targets.items():
+            if s not in self.sums:
+                k.rows[s.buffer] = row
+                if isinstance(s, Reduce) and s.buffer.space == "output":
+                    self._store_row(w, s, row)
 
-    def _is_sum(self, nest: Nest, node: Node) -> bool:
-        return nest.kind == "product" or is_reduction(node)
+    def _row(self, w: Text, buffer: Buffer, at: Index, begin: str | None = None) -> Row:
+        """Registers for one sample of ``buffer``."""
+        lengths = [1 if p.axis is None or p.axis.is_tile else p.axis.extent for p in at]
+        return self.k.row(w, w.fresh("r"), lengths, buffer.dtype, begin)
 
-    def _order(self, nest: Nest) -> Sequence[int]:
-        """The labels beside the region's, long loops outside."""
-        labels = (nest.labels | self.frame.reduced(nest.nodes)) - {self.frame.label}
-        return sorted(labels, key=lambda e: (e in self.frame.unrolled, -self.frame.axes.extent[e], e))
+    def _order(self, nest: LoopNest) -> Sequence[Axis]:
+        """The axes beside the tile axis, long loops outside."""
+        axes = [e for e in nest.axes if not e.is_tile]
+        return sorted(axes, key=lambda e: (e in self.k.unrolled, -e.extent, e.number))
 
-    def _keep(
-        self, w: Text, nest: Nest, node: Node, values: dict[Value, str], targets: dict[Value, Row]
-    ) -> None:
-        frame, value = self.frame, values[node]
-        places = frame.places(node)
-        if node in targets:
-            row = targets[node]
-            at = f"{row.name}[{frame.row_index(row, places)}]"
-            held = row.stored or node.dtype
-            w(f"{at} = {frame.added(node, at, held, values) if self._is_sum(nest, node) else value};")
-        if node in frame.stores and not self._is_sum(nest, node):
-            w(f"{self._place(node)} = {value};")
+    def _keep(self, w: Text, s: Store | Reduce, values: Values, row: Row | None) -> None:
+        k = self.k
+        at = "" if row is None else f"{row.name}[{k.row_index(row, s.at)}]"
+        if isinstance(s, Reduce):
+            assert row is not None
+            w(f"{at} = {k.added(s, at, row.stored, values)};")
+            return
+        value, _ = k.operand(s.value, values)
+        if row is not None:
+            w(f"{at} = {value};")
+        if s.buffer.space == "output":
+            w(f"{self._place(s)} = {value};")
 
-    def _store_row(self, w: Text, node: Node, row: Row) -> None:
-        frame = self.frame
-        with frame.loops(w, [e for e in frame.own(node) if e != frame.label]):
-            w(f"{self._place(node)} = {row.name}[{frame.row_index(row, frame.places(node))}];")
+    def _store_row(self, w: Text, s: Reduce, row: Row) -> None:
+        k = self.k
+        with k.loops(w, [e for e in index_axes(s.at) if not e.is_tile]):
+            w(f"{self._place(s)} = {row.name}[{k.row_index(row, s.at)}];")
 
-    def _place(self, node: Node) -> str:
-        """Where the entry of a stored node goes: to memory, or to registers that go there together."""
-        frame = self.frame
-        if node in self.strips.stores:
-            row = self.strips.rows[node]
-            return f"{row.name}[{frame.row_index(row, frame.places(node))}]"
-        memory = frame.output(node)
-        return f"{memory.name}[{frame.own_address(memory, node)}]"
+    def _place(self, s: Store | Reduce) -> str:
+        """Where the entry of an output goes: to memory, or to registers that go there together."""
+        k = self.k
+        if s.buffer in self.strips.stores:
+            row = self.strips.rows[s.buffer]
+            return f"{row.name}[{k.row_index(row, s.at)}]"
+        return f"{k.name(s.buffer)}[{k.address(s.buffer, s.at)}]"

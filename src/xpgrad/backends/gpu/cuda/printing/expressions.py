@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad.codegen import kernel_ir
 from xpgrad.codegen.scalar import IN_DOUBLE
 from xpgrad.core import Const, Node
 from xpgrad.plan.nests import Declined, has_loops
@@ -123,17 +124,7 @@ def combine(monoid: str, a: str, b: str) -> str:
 def identity(monoid: str, dtype: DType) -> str:
     """What changes nothing that it is combined with."""
     dtype = read_dtype(dtype)
-    if monoid in ("sum", "any"):
-        return literal(0, dtype)
-    if monoid in ("prod", "all"):
-        return literal(1, dtype)
-    largest = monoid == "min"
-    if dtype.kind == "f":
-        return literal(np.inf if largest else -np.inf, dtype)
-    if dtype.kind == "b":
-        return literal(largest, dtype)
-    bounds = np.iinfo(dtype)
-    return literal(bounds.max if largest else bounds.min, dtype)
+    return literal(kernel_ir.identity(monoid, dtype), dtype)
 
 
 # ── what an op is written as ─────────────────────────────────────────────────────────────────

@@ -14,14 +14,14 @@ from math import prod
 from typing import Any, NamedTuple
 
 from xpgrad.backends.assembly import Layouts
+from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder
 from xpgrad.backends.gpu.cuda.printing.by_block import ByBlock
-from xpgrad.backends.gpu.cuda.printing.by_thread import ByThread, fits
-from xpgrad.backends.gpu.cuda.printing.expressions import value_type
-from xpgrad.backends.gpu.cuda.printing.frame import Frame
+from xpgrad.backends.gpu.cuda.printing.by_thread import ByThread, why_not
+from xpgrad.backends.gpu.cuda.printing.expressions import monoid_type, value_type
 from xpgrad.backends.gpu.cuda.printing.functions import stated_functions
-from xpgrad.backends.gpu.cuda.printing.layout import Parameter, Parameters, Text
+from xpgrad.backends.gpu.cuda.printing.layout import KernelArgs, Parameter, Text
 from xpgrad.backends.gpu.cuda.printing.owners import fewest, sample_bytes
-from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase, wide
+from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase
 from xpgrad.backends.gpu.cuda.printing.shares import (
     most_blocks,
     narrowed,
@@ -29,6 +29,7 @@ from xpgrad.backends.gpu.cuda.printing.shares import (
     tiles_of_a_block,
 )
 from xpgrad.backends.gpu.cuda.printing.source import prelude
+from xpgrad.codegen.lower import wide
 from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.plan import Step
@@ -111,7 +112,7 @@ class Kernel:
 
     def __init__(self, step: Step, plan: Plan, layouts: Layouts, limits: Limits) -> None:
         self.step, self.limits = step, limits
-        self.frame = Frame(step, plan, layouts)
+        self.builder = KernelBuilder(step, plan, layouts)
         self.launches: list[Launch] = []
         self.partials: dict[Node, tuple[int, Any]] = {}
         self.scratch_bytes = 0
@@ -123,9 +124,9 @@ class Kernel:
             self._region(step)
         else:
             self._straight()
-        self.outs = [n for n in self.frame.stores if not self.frame.memories[n].tiled] + list(self.partials)
-        # Functions that share the frame's arguments are given their list when the last of them is written.
-        shared = self.frame.params.text
+        self.outs = [*self.builder.ir.made("output"), *self.partials]
+        # Functions that share the builder's arguments are given their list when the last of them is written.
+        shared = self.builder.args.text
         functions = [f.replace(_SHARED, shared, 1) for f in self._functions]
         body = "\n".join(functions)
         self.body = stated_functions(body) + body
@@ -143,12 +144,12 @@ class Kernel:
     # ── regions ──────────────────────────────────────────────────────────────────────────────
     def _region(self, step: Region) -> None:
         limits = self.limits
-        reason = fits(self.frame)
-        size = sum(8 * max(prod(n.shape), 1) for n in self.frame.sums)
+        reason = why_not(self.builder)
+        size = sum(8 * max(prod(n.shape), 1) for n in self.builder.ir.made("partial"))
         most = most_blocks(size, limits.blocks, limits.partials)
         block = None if reason is None else self._tiled(most, size // 8)
-        frame = self.frame
-        body = ByThread(frame) if block is None else None
+        k = self.builder
+        body = ByThread(k) if block is None else None
         if body is not None:
             least = WARP * body.strips.turn
             self.chunk = samples_of_a_block(min(THREADS, limits.tile), least, step.extent, most)
@@ -156,7 +157,7 @@ class Kernel:
             assert block is not None
             self.chunk = tiles_of_a_block(-(-step.extent // block.tile), most) * block.tile
         self.blocks = -(-step.extent // self.chunk)
-        chunk, self.length = frame.params.size("chunk", self.chunk), frame.params.size("length", step.extent)
+        chunk, self.length = k.args.size("chunk", self.chunk), k.args.size("length", step.extent)
         w = Text()
         w(f"const long long first = blockIdx.x * {chunk}, stop = first + {chunk};")
         w(f"const long long last = stop < {self.length} ? stop : {self.length};")
@@ -188,7 +189,7 @@ class Kernel:
             tile = narrowed(found.tile, found.fewest, self.step.extent, most, found.entries, sums)
             # Anew even if it is the same tile: the text, and the order of its arguments, are to be the same.
             found = self._block(tile)
-        self.frame = found.frame
+        self.builder = found.k
         return found
 
     def _shrunk(self, tile: int) -> ByBlock:
@@ -203,20 +204,18 @@ class Kernel:
             tile //= 2
 
     def _block(self, tile: int) -> ByBlock:
-        """What is written into a frame for one tile is not for another."""
-        old = self.frame
-        return ByBlock(Frame(old.step, old.plan, old.layouts), tile, self.limits.threads)
+        """What is laid out for one tile is not for another."""
+        old = self.builder
+        return ByBlock(KernelBuilder(old.step, old.plan, old.layouts), tile, self.limits.threads)
 
     def _by_thread(self, w: Text, body: ByThread) -> None:
-        frame = self.frame
         w("const int thread = threadIdx.x;")
         body.write(w)
-        for node, row in body.sums.items():
-            dtype = wide(node.dtype)
+        for s, row in body.sums.items():
+            node, dtype, monoid = s.node, wide(s.node.dtype), monoid_type(s.monoid)
             ctype, count = value_type(dtype), max(prod(node.shape), 1)
             self.partials[node] = count, dtype
-            pointer = frame.params.pointer(("partial", node), f"{ctype}", ("partial", node))
-            monoid = f"xg::{frame.monoid(node).capitalize()}"
+            pointer = self.builder.args.pointer(("partial", node), f"{ctype}", ("partial", node))
             w("#pragma unroll")
             with w.block(f"for (int k = 0; k < {count}; ++k)"):
                 part = f"({ctype}){row.name}[k]"
@@ -224,19 +223,19 @@ class Kernel:
                 w(f"if (thread == 0) {pointer}[blockIdx.x * {count}ll + k] = total;")
 
     def _by_tile(self, w: Text, block: ByBlock, where: str) -> None:
-        frame = self.frame
+        k = self.builder
         _threads(w, grid=False)
         base = "xg_shared"
         if where == "shared":
             w("XG_DYNAMIC_SHARED(xg_shared);")
         else:
-            size = frame.params.number("scratch bytes", block.scratch_bytes)
+            size = k.args.number("scratch bytes", block.scratch_bytes)
             self.scratch_bytes = max(block.scratch_bytes * self.blocks, 1)
-            pointer = frame.params.pointer("scratch", "unsigned char", "scratch")
+            pointer = k.args.pointer("scratch", "unsigned char", "scratch")
             base = f"({pointer} + blockIdx.x * {size})"
         block.declare_scratch(w, base)
         block.declare_partials(w)
-        tile = frame.params.size("tile", block.tile)
+        tile = k.args.size("tile", block.tile)
         with w.block(f"for (long long begin = first; begin < last; begin += {tile})"):
             w(f"const long long m = last - begin < {tile} ? last - begin : {tile};")
             for phase, following in pairwise([*block.phases, None]):
@@ -247,14 +246,15 @@ class Kernel:
                 ):
                     w("__syncthreads();")
         block.finish(w)
-        for node in block.partials:
-            self.partials[node] = max(prod(node.shape), 1), wide(node.dtype)
+        for s in block.partials:
+            self.partials[s.node] = max(prod(s.node.shape), 1), wide(s.node.dtype)
 
     def _combine(self) -> None:
         """The blocks' parts of all sums, each in order: by a warp for each entry, or by lanes for many."""
-        params = Parameters()
+        params = KernelArgs()
         blocks = self.block_count = params.size("blocks", self.blocks)
         w, grid = Text(), 1
+        monoids = {s.node: s.monoid for nest in self.builder.ir.nests for s in nest.reductions()}
         w(f"__shared__ double xg_rows[{THREADS}];")
         for node, (count, dtype) in self.partials.items():
             if not prod(node.shape):  # its parts have an entry all the same, itself it has none
@@ -263,7 +263,7 @@ class Kernel:
             parts = params.pointer(("partial", node), f"const {wider}", ("partial", node))
             out = params.pointer(node, ctype or "", node)
             n = params.number(("count", node), count)
-            monoid = f"xg::{self.frame.monoid(node).capitalize()}"
+            monoid = monoid_type(monoids[node])
             if count < MANY:
                 w(f"xg::combine_by_warps<{monoid}>({parts}, {out}, {n}, {blocks});")
                 grid = max(grid, -(-count * WARP // THREADS))
@@ -275,40 +275,38 @@ class Kernel:
 
     # ── straight runs ────────────────────────────────────────────────────────────────────────
     def _straight(self) -> None:
-        frame = self.frame
-        block = ByBlock(frame, 0)
+        k = self.builder
+        block = ByBlock(k, 0)
         sizes = [self._size(phase) for phase in block.phases]
         small = sum(sizes) <= SMALL
         self.form = "one block" if small else "a kernel for each nest"
         groups: list[list[Phase]] = [block.phases] if small else [[phase] for phase in block.phases]
         self.scratch_bytes = max(block.scratch_bytes, 1) if block.scratch else 0
-        for k, group in enumerate(groups):
+        for number, group in enumerate(groups):
             alone = small or block.is_single(group[0])
             w = Text()
             w("__shared__ double xg_sums[32];")
             _threads(w, grid=not alone)
             if block.scratch:
-                block.declare_scratch(w, frame.params.pointer("scratch", "unsigned char", "scratch"))
+                block.declare_scratch(w, k.args.pointer("scratch", "unsigned char", "scratch"))
             for phase in group:
                 block.write(w, phase)
                 if small:
                     w("__syncthreads();")
             grid = 1 if alone else max(1, min(-(-self._results(group[0]) // THREADS), 4096))
-            self._function(f"nest{k}", w, grid, 0)
+            self._function(f"nest{number}", w, grid, 0)
 
     def _size(self, phase: Phase) -> int:
-        return prod(self.frame.axes.extent[e] for e in phase.labels)
+        return prod(e.extent for e in phase.axes)
 
     def _results(self, phase: Phase) -> int:
-        if phase.part is not None:
-            return prod(n for n, *_ in phase.part.box)
         warps = WARP if phase.reduced else 1
-        return warps * prod(self.frame.axes.extent[e] for e in phase.labels - phase.reduced)
+        return warps * prod(e.extent for e in phase.axes - phase.reduced)
 
     # ── text ─────────────────────────────────────────────────────────────────────────────────
     def _function(self, name: str, w: Text, grid: int, shared: int, together: int = 1) -> None:
         self._functions.append(_function(name, _SHARED, w, together))
-        self.launches.append(Launch(name, self.frame.params.items, grid, shared))
+        self.launches.append(Launch(name, self.builder.args.items, grid, shared))
 
 
 _SHARED = "@arguments"

@@ -1,21 +1,19 @@
-"""What a CUDA kernel is told, and where its values lie.
+"""The arguments of a CUDA kernel, and the lines of its text.
 
-In:  the arrays that a step reads and makes.
-Out: Parameters, the kernel's list of arguments; Memory, an array with its strides.
+In:  the arrays, sizes and scalars that a kernel asks for while its text is written.
+Out: KernelArgs, its list of arguments; Text; Row, a value in registers.
 Holds: sizes, strides and scalars are arguments, never text, but for axes so short that their loops are
 unrolled. The text depends on which axis of an array is contiguous.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.backends.gpu.cuda.printing.expressions import stored_type
 from xpgrad.core import Value
 
 CONSTANTS = 64
@@ -42,7 +40,7 @@ class Parameter(NamedTuple):
     source: Any
 
 
-class Parameters:
+class KernelArgs:
     """The arguments of a kernel, in the order in which they were first asked for."""
 
     def __init__(self) -> None:
@@ -86,55 +84,6 @@ class Parameters:
         return ", ".join(f"{p.ctype} {p.name}" for p in self.items)
 
 
-@dataclass(eq=False)
-class Memory:
-    """An array that a step reads or makes.
-
-    Attributes
-    ----------
-    name : str
-        Of the pointer in the text.
-    dtype : dtype
-    shape, strides : tuple of int
-        Strides in entries.
-    offset : int
-        Of the first entry from where the pointer points.
-    tiled : bool
-        Along the region's axis it holds one tile, not all.
-    """
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    offset: int = 0
-    tiled: bool = False
-
-    @property
-    def unit(self) -> int | None:
-        """The axis whose neighbours are neighbours in memory."""
-        for a, (n, s) in enumerate(zip(self.shape, self.strides, strict=True)):
-            if n != 1 and s == 1:
-                return a
-        return None
-
-    @property
-    def ctype(self) -> str:
-        found = stored_type(self.dtype)
-        assert found is not None
-        return found
-
-
-def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Strides, in entries, of an array in C order."""
-    strides = []
-    step = 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= max(n, 1)
-    return tuple(reversed(strides))
-
-
 class Text:
     """Lines of C++, indented."""
 
@@ -167,12 +116,12 @@ class Text:
 class Row(NamedTuple):
     """A value in registers: the name of its array, and the stride of each of its axes there (0: no axis).
 
-    ``stored`` is the dtype of registers that hold what lay in memory, None where it is the value's own.
+    ``stored`` is the dtype of the registers: of what lay in memory, or the one that a value is computed in.
     """
 
     name: str
     strides: tuple[int, ...]
-    stored: np.dtype[Any] | None = None
+    stored: np.dtype[Any]
 
 
 def address_of(array: Any) -> int:

@@ -1,6 +1,6 @@
 """Products of the samples with many features, each of which belongs to one thread or one warp.
 
-In:  a Frame whose region runs in tiles.
+In:  a KernelBuilder whose kernel runs in tiles.
 Out: which of its products are such, and what the two ways to write them have in common.
 Holds: the owner of a feature is known from its number. What several warps add to one sum is added in the order
 of the warps, and what a block adds to a feature's sum goes to float64 every so many samples.
@@ -14,11 +14,20 @@ from contextlib import contextmanager
 from math import prod
 from typing import NamedTuple
 
+from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder, ctype_of
 from xpgrad.backends.gpu.cuda.printing.expressions import read, value_type
-from xpgrad.backends.gpu.cuda.printing.frame import Frame
-from xpgrad.backends.gpu.cuda.printing.layout import Memory, Row, Text, c_strides
-from xpgrad.core import Const, Node
-from xpgrad.plan.nests import Access, Nest
+from xpgrad.backends.gpu.cuda.printing.layout import Row, Text
+from xpgrad.codegen.kernel_ir import (
+    Axis,
+    Buffer,
+    Load,
+    LoopNest,
+    Operand,
+    Reduce,
+    c_strides,
+    index_axes,
+    reduced_axes,
+)
 
 AHEAD = 8
 """Loads at most that are on their way from memory to one thread."""
@@ -35,64 +44,63 @@ class Product(NamedTuple):
 
     Attributes
     ----------
-    node : Value
-    samples : int
-        Which operand is the samples' array.
-    feature : int
-        The label of the features.
+    s : Reduce
+    samples, other : Operand
+        The samples' array, and the other factor.
+    feature : Axis
     sums_features : bool
         Whether the features are summed up, ``X @ w``; else the samples are, ``X.T @ dz``.
     samples_adjoin : bool
         Whether neighbours in memory are neighbouring samples; else they are neighbouring features.
     """
 
-    node: Node
-    samples: int
-    feature: int
+    s: Reduce
+    samples: Load
+    other: Operand
+    feature: Axis
     sums_features: bool
     samples_adjoin: bool
 
 
-def product_of(frame: Frame, nest: Nest) -> Product | None:
+def product_of(k: KernelBuilder, nest: LoopNest) -> Product | None:
     """The product that ``nest`` is, if it is one of samples with many features."""
-    if nest.kind != "product" or frame.label is None:
+    if nest.kind != "matmul" or k.tile_axis is None:
         return None
-    (node,) = nest.nodes
-    if node.dtype.kind != "f" or frame.monoid(node) != "sum" or len(node.operands) != 2:
+    (s,) = nest.reductions()
+    if s.node.dtype.kind != "f" or s.factors is None:
         return None
-    accesses = [frame.nests.access(node, i) for i in range(2)]
-    for i, access in enumerate(accesses):
-        found = _features(frame, access)
-        if found is None:
+    for x, other in (s.factors, s.factors[::-1]):
+        found = _features(k, x)
+        if found is None or not isinstance(x, Load):
             continue
         feature, samples_adjoin = found
-        labels = {p.label for p in accesses[1 - i].places if p.label is not None}
-        reduced = frame.reduced([node])
-        if reduced not in ({feature}, {frame.label}) or not reduced <= labels:
+        axes = set(index_axes(other.at)) if isinstance(other, Load) else set()
+        reduced = reduced_axes(s, nest)
+        if reduced not in ({feature}, {k.tile_axis}) or not reduced <= axes:
             return None
-        rest = (labels | set(frame.own(node))) - {feature, frame.label}
-        if {feature, frame.label} <= labels or not rest <= frame.unrolled:
+        rest = (axes | set(index_axes(s.at))) - {feature, k.tile_axis}
+        if {feature, k.tile_axis} <= axes or not rest <= k.unrolled:
             return None
-        if not all(frame.axes.extent[e] for e in rest):  # there is nothing to own
+        if not all(e.extent for e in rest):  # there is nothing to own
             return None
-        return Product(node, i, feature, reduced == {feature}, samples_adjoin)
+        return Product(s, x, other, feature, reduced == {feature}, samples_adjoin)
     return None
 
 
-def _features(frame: Frame, access: Access) -> tuple[int, bool] | None:
-    """The features' label of an array of samples with many features, and whether samples are neighbours."""
-    if isinstance(access.root, Const) or access.is_scalar or access.root in frame.step.nodes:
+def _features(k: KernelBuilder, x: Operand) -> tuple[Axis, bool] | None:
+    """The feature axis of an array of samples with many features, and whether samples are neighbours."""
+    if not isinstance(x, Load) or x.buffer.space != "memory":
         return None
-    labels = [p.label for p in access.places if p.label is not None]
-    if len(labels) != 2 or len(set(labels)) != 2 or frame.label not in labels:
+    axes = index_axes(x.at)
+    if len(axes) != 2 or len(set(axes)) != 2 or k.tile_axis not in axes:
         return None
-    if any(p.label is not None and (p.step != 1 or p.offset) for p in access.places):
+    if any(p.axis is not None and (p.step != 1 or p.offset) for p in x.at):
         return None
-    unit = frame.memory(access).unit
-    feature = next(e for e in labels if e != frame.label)
-    if unit is None or access.places[unit].label is None or feature in frame.unrolled:
+    unit = x.buffer.unit
+    feature = next(e for e in axes if not e.is_tile)
+    if unit is None or x.at[unit].axis is None or feature in k.unrolled:
         return None
-    return feature, access.places[unit].label == frame.label
+    return feature, x.at[unit].axis is k.tile_axis
 
 
 class Owned(ABC):
@@ -100,7 +108,7 @@ class Owned(ABC):
 
     Parameters
     ----------
-    frame : Frame
+    k : KernelBuilder
     product : Product
     threads : int
         Of a block.
@@ -109,30 +117,29 @@ class Owned(ABC):
 
     Attributes
     ----------
-    parts : Memory or None
+    parts : Buffer or None
         What each warp made of the sums over features.
     """
 
-    def __init__(self, frame: Frame, product: Product, threads: int, tile: int) -> None:
-        self.frame, self.product, self.threads, self.tile = frame, product, threads, tile
-        self.node = product.node
-        self.ctype = value_type(self.node.dtype)
-        self.access = frame.nests.access(self.node, product.samples)
-        self.memory = frame.memory(self.access)
-        self.shorts: Sequence[int] = [e for e in frame.own(self.node) if e in frame.unrolled]
-        self.count = prod(frame.axes.extent[e] for e in self.shorts)
+    def __init__(self, k: KernelBuilder, product: Product, threads: int, tile: int) -> None:
+        self.k, self.product, self.threads, self.tile = k, product, threads, tile
+        self.s = product.s
+        self.dtype = product.s.node.dtype
+        self.ctype = value_type(self.dtype)
+        self.buffer = product.samples.buffer
+        self.shorts: Sequence[Axis] = [e for e in index_axes(self.s.at) if e in k.unrolled]
+        self.count = prod(e.extent for e in self.shorts)
         self.warps = -(-threads // 32)
         self.held = ""
-        self.sum: Memory | None = None
-        self.parts: Memory | None = None
+        self.parts: Buffer | None = None
         if product.sums_features:
             shape = self.warps, tile, self.count
-            self.parts = Memory("", self.node.dtype, shape, c_strides(shape), tiled=True)
+            self.parts = Buffer(("parts", self.s.node), "workspace", self.dtype, shape, c_strides(shape))
 
     @property
     def words(self) -> int:
         """Registers of one entry."""
-        return self.node.dtype.itemsize // 4
+        return self.dtype.itemsize // 4
 
     @property
     @abstractmethod
@@ -149,9 +156,9 @@ class Owned(ABC):
         """Whether they are few enough."""
         return self.registers <= OWNED
 
-    def declare(self, w: Text, total: Memory | None) -> None:
-        """Before the first tile; ``total`` is the block's sum over the samples."""
-        self.sum, self.held = total, w.fresh("own")
+    def declare(self, w: Text) -> None:
+        """Before the first tile."""
+        self.held = w.fresh("own")
         self._declare(w)
 
     @abstractmethod
@@ -184,19 +191,18 @@ class Owned(ABC):
 
     def _combine(self, w: Text) -> None:
         """The parts of all warps, in order."""
-        frame, node, parts, count = self.frame, self.node, self.parts, self.count
+        parts, count = self.parts, self.count
         assert parts is not None
-        memory = frame.memories[node]
         with w.block(f"for (long long o = thread; o < m * {count}; o += threads)"):
             w(f"{self.ctype} a = 0;")
-            w(f"for (int k = 0; k < {self.warps}; ++k) a += {parts.name}[k * {self.tile * count} + o];")
+            w(f"for (int k = 0; k < {self.warps}; ++k) a += {self.k.name(parts)}[k * {self.tile * count} + o];")
             w(f"const long long t = o / {count}, g = begin + t;")
             self._decode(w, f"(int)(o % {count})")
-            w(f"{memory.name}[{frame.own_address(memory, node)}] = a;")
+            w(f"{self.k.place(self.s.buffer, self.s.at)} = a;")
 
     def finish(self, w: Text) -> None:
         """After the last tile: what is held goes to the block's sum."""
-        if self.sum is not None:
+        if not self.product.sums_features:
             self._flush(w, f"last - first <= {(self._turns - 1) * self.tile}")
 
     def _flush(self, w: Text, is_first: str) -> None:
@@ -204,8 +210,7 @@ class Owned(ABC):
         with w.block(""):
             w(f"const bool is_first = {is_first};")
             with self._owned_entries(w) as (entry, is_mine):
-                assert self.sum is not None
-                total, wider = self.sum_entry(), f"({self.sum.ctype}){entry}"
+                total, wider = self.k.place(self.s.buffer, self.s.at), f"({ctype_of(self.s.buffer)}){entry}"
                 w(f"if ({is_mine}) {total} = is_first ? {wider} : {total} + {wider};")
             self._forget(w)
 
@@ -219,43 +224,36 @@ class Owned(ABC):
         """A loop over the sums that a thread holds: the entry, and whether it is one, indices in scope."""
 
     # ── text ─────────────────────────────────────────────────────────────────────────────────
-    def sum_entry(self) -> str:
-        """The entry of the block's sum at the indices in scope."""
-        assert self.sum is not None
-        return f"{self.sum.name}[{self.frame.own_address(self.sum, self.node)}]"
-
     def _decode(self, w: Text, number: str) -> None:
         """The indices of the entry of that number among those of one sample or feature."""
         step = self.count
         for e in self.shorts:
-            n = self.frame.axes.extent[e]
-            step //= n
-            w(f"const int {self.frame.index(e)} = {number} / {step} % {n};")
+            step //= e.extent
+            w(f"const int {self.k.index(e)} = {number} / {step} % {e.extent};")
 
     def _entry(self) -> str:
         """The number of the entry at the indices in scope."""
-        labels, extent = self.frame.axes.labels(self.node), self.frame.axes.extent
-        lengths = [extent[e] if e is not None and e in self.shorts else 1 for e in labels]
+        lengths = [p.axis.extent if p.axis is not None and p.axis in self.shorts else 1 for p in self.s.at]
         strides = tuple(s if n > 1 else 0 for s, n in zip(c_strides(lengths), lengths, strict=True))
-        return self.frame.row_index(Row("", strides), self.frame.places(self.node))
+        return self.k.row_index(Row("", strides, self.dtype), self.s.at)
 
     @property
     def feature(self) -> str:
         """The index of a feature."""
-        return self.frame.index(self.product.feature)
+        return self.k.index(self.product.feature)
 
     @property
     def features(self) -> str:
         """How many there are."""
-        return self.frame.extent(self.product.feature)
+        return self.k.extent(self.product.feature)
 
     def _other(self) -> str:
         """The entry of the other factor at the indices in scope."""
-        return f"({self.ctype})({self.frame.operand(self.node, 1 - self.product.samples, {})[0]})"
+        return self.k.typed(self.product.other, self.dtype, {})
 
     def _sample(self, x: str) -> str:
         """An entry of the samples' array, read."""
-        return f"({self.ctype})({read(self.memory.dtype, x)})"
+        return f"({self.ctype})({read(self.buffer.dtype, x)})"
 
     def _address(self) -> str:
-        return self.frame.address(self.memory, self.access.places)
+        return self.k.address(self.buffer, self.product.samples.at)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from xpgrad.backends.gpu.cuda.printing.builder import ctype_of, strides_of
 from xpgrad.backends.gpu.cuda.printing.layout import Text
 from xpgrad.backends.gpu.cuda.printing.owned import AHEAD, Owned
 from xpgrad.backends.gpu.cuda.printing.strips import BYTES
@@ -35,12 +36,12 @@ class OwnedByThread(Owned):
     @property
     def wide(self) -> int:
         """Features that are one load."""
-        return BYTES // self.memory.dtype.itemsize
+        return BYTES // self.buffer.dtype.itemsize
 
     @property
     def owned(self) -> int:
         """Features of one thread."""
-        return -(-self.frame.axes.extent[self.product.feature] // (self.threads * self.wide)) * self.wide
+        return -(-self.product.feature.extent // (self.threads * self.wide)) * self.wide
 
     @property
     def entries(self) -> int:
@@ -74,7 +75,7 @@ class OwnedByThread(Owned):
         with w.block(f"for (int k = 0; k < {self.owned}; ++k)"):
             mine = f"(k / {wide} * (long long)threads + thread) * {wide} + k % {wide}"
             w(f"const long long {self.feature} = {mine};")
-            with self.frame.loops(w, self.shorts):
+            with self.k.loops(w, self.shorts):
                 yield f"{self.held}[{self._place()}]", f"{self.feature} < {self.features}"
 
     def _over_features(self, w: Text) -> None:
@@ -91,10 +92,10 @@ class OwnedByThread(Owned):
                 for head in (f"int s = 0; s < {together}; ++s", f"int k = 0; k < {self.owned}; ++k"):
                     w("#pragma unroll")
                     w(f"for ({head})")
-                with w.block(""), self.frame.loops(w, self.shorts):
+                with w.block(""), self.k.loops(w, self.shorts):
                     at, factor = f"{part}[s * {count} + {self._entry()}]", f"{self.held}[{self._place()}]"
                     w(f"{at} = xg::fma({self._sample(f'{x}[h + s][k]')}, {factor}, {at});")
-                at = f"{parts.name}[(warp * {self.tile} + u + h) * {count} + k]"
+                at = f"{self.k.name(parts)}[(warp * {self.tile} + u + h) * {count} + k]"
                 write = f"[&](int k, {self.ctype} a) {{ if (u + h + k / {count} < m) {at} = a; }}"
                 w(f"xg::warp_totals<xg::Sum>({part}, {write});")
 
@@ -105,7 +106,7 @@ class OwnedByThread(Owned):
             w("#pragma unroll")
             with w.block(f"for (int s = 0; s < {ahead}; ++s)"), w.block("if (u + s < m)"):
                 w("const long long t = u + s, g = begin + t;")
-                with self.frame.loops(w, self.shorts):
+                with self.k.loops(w, self.shorts):
                     other = w.fresh()
                     w(f"const {self.ctype} {other} = {self._other()};")
                     w("#pragma unroll")
@@ -115,22 +116,22 @@ class OwnedByThread(Owned):
 
     def _fetch(self, w: Text) -> str:
         """Registers with this thread's features of the samples from ``u`` on; 0 beyond the ends."""
-        memory, wide, owned, ahead = self.memory, self.wide, self.owned, self.ahead
+        buffer, wide, owned, ahead = self.buffer, self.wide, self.owned, self.ahead
         x, i, n = w.fresh("x"), self.feature, self.features
-        w(f"{memory.ctype} {x}[{ahead}][{owned}];")
+        w(f"{ctype_of(buffer)} {x}[{ahead}][{owned}];")
         w("#pragma unroll")
         with w.block(f"for (int s = 0; s < {ahead}; ++s)"):
             w("const long long t = u + s, g = begin + t;")
             w("#pragma unroll")
             with w.block(f"for (int r = 0; r < {owned // wide}; ++r)"):
                 w(f"const long long {i} = ((long long)r * threads + thread) * {wide};")
-                from_here = f"{memory.name} + {self._address()}"
+                from_here = f"{self.k.name(buffer)} + {self._address()}"
                 with w.block(f"if (t < m && wide_{self.held} && {i} + {wide} <= {n})"):
                     w(f"xg::load<{wide}, {wide}>({x}[s] + r * {wide}, {from_here});")
                 with w.block("else"):
                     w("#pragma unroll")
                     with w.block(f"for (int k = 0; k < {wide}; ++k)"):
-                        w(f"{memory.ctype} found{{}};")
+                        w(f"{ctype_of(buffer)} found{{}};")
                         w(f"if (t < m && {i} + k < {n}) found = *({from_here} + k);")
                         w(f"{x}[s][r * {wide} + k] = found;")
         return x
@@ -140,8 +141,8 @@ class OwnedByThread(Owned):
         return f"k * {self.count} + {self._entry()}"
 
     def _aligned(self) -> str:
-        memory, size = self.memory, self.memory.dtype.itemsize
-        begin = " + ".join([memory.name, *self.frame.beginning(memory)])
-        (along,) = (a for a, p in enumerate(self.access.places) if p.label == self.frame.label)
-        step = self.frame.distance(memory, memory.strides[along])
+        k, buffer, size = self.k, self.buffer, self.buffer.dtype.itemsize
+        begin = " + ".join([k.name(buffer), *k.beginning(buffer)])
+        (along,) = (a for a, p in enumerate(self.product.samples.at) if p.axis is k.tile_axis)
+        step = k.distance(buffer, strides_of(buffer)[along])
         return f"((long long)({begin}) | {step} * {size}) % {self.wide * size} == 0"

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from xpgrad.backends.gpu.cuda.printing.builder import ctype_of
 from xpgrad.backends.gpu.cuda.printing.layout import Text
 from xpgrad.backends.gpu.cuda.printing.owned import Owned
 
@@ -38,7 +39,7 @@ class OwnedByWarp(Owned):
     @property
     def groups(self) -> int:
         """Of one warp."""
-        return -(-self.frame.axes.extent[self.product.feature] // (self.warps * self.group))
+        return -(-self.product.feature.extent // (self.warps * self.group))
 
     @property
     def registers(self) -> int:
@@ -90,24 +91,24 @@ class OwnedByWarp(Owned):
         w(f"{self.ctype} {part}[{count}];")
         w("#pragma unroll")
         w(f"for (int k = 0; k < {count}; ++k) {part}[k] = 0;")
-        groups = -(-self.frame.axes.extent[self.product.feature] // (self.warps * TOGETHER))
+        groups = -(-self.product.feature.extent // (self.warps * TOGETHER))
         with (
             w.block(f"for (int k = 0; k < {groups}; ++k)"),
             self._features(w, TOGETHER) as x,
-            self.frame.loops(w, self.shorts),
+            self.k.loops(w, self.shorts),
         ):
             at = f"{part}[{self._entry()}]"
             w(f"{at} = xg::fma({self._sample(x)}, {self._other()}, {at});")
         w("#pragma unroll")
         with w.block(f"for (int k = 0; k < {count}; ++k)"):
-            w(f"if (lane < m) {parts.name}[(warp * {self.tile} + lane) * {count} + k] = {part}[k];")
+            w(f"if (lane < m) {self.k.name(parts)}[(warp * {self.tile} + lane) * {count} + k] = {part}[k];")
 
     def _over_samples(self, w: Text) -> None:
-        frame, count, other = self.frame, self.count, w.fresh("other")
+        count, other = self.count, w.fresh("other")
         with w.block(""):
             w("const long long t = lane, g = begin + t;")
             w(f"{self.ctype} {other}[{count}];")
-            with frame.loops(w, self.shorts):
+            with self.k.loops(w, self.shorts):
                 w(f"{other}[{self._entry()}] = 0;")
                 w(f"if (t < m) {other}[{self._entry()}] = {self._other()};")
             w("#pragma unroll 1")  # unrolled, the loads of all groups would go before the first sum
@@ -116,7 +117,7 @@ class OwnedByWarp(Owned):
                 w(f"{self.ctype} {terms}[{self.group * count}];")
                 w("#pragma unroll")
                 w(f"for (int c = 0; c < {self.group * count}; ++c) {terms}[c] = 0;")
-                with self._features(w, self.group) as x, frame.loops(w, self.shorts):
+                with self._features(w, self.group) as x, self.k.loops(w, self.shorts):
                     at = f"{terms}[j * {count} + {self._entry()}]"
                     w(f"{at} = {self._sample(x)} * {other}[{self._entry()}];")
                 total = w.fresh("total")
@@ -127,18 +128,18 @@ class OwnedByWarp(Owned):
     @contextmanager
     def _features(self, w: Text, group: int) -> Iterator[str]:
         """This lane's sample of the ``k``-th group's features, of which the ``j``-th has the number ``i``."""
-        memory, ahead, x = self.memory, min(TOGETHER, group), w.fresh("x")
+        buffer, ahead, x = self.buffer, min(TOGETHER, group), w.fresh("x")
         first = f"const long long {self.feature} = {self._first('k', group)}"
         w("#pragma unroll")
         with w.block(f"for (int h = 0; h < {group}; h += {ahead})"):
-            w(f"{memory.ctype} {x}[{ahead}];")
+            w(f"{ctype_of(buffer)} {x}[{ahead}];")
             w("#pragma unroll")
             with w.block(f"for (int s = 0; s < {ahead}; ++s)"):
                 w("const long long t = lane, g = begin + t;")
                 w(f"{first} + h + s;")
-                w(f"{memory.ctype} found{{}};")
+                w(f"{ctype_of(buffer)} found{{}};")
                 mine = f"h + s < {group} && {self.feature} < {self.features} && t < m"
-                w(f"if ({mine}) found = {memory.name}[{self._address()}];")
+                w(f"if ({mine}) found = {self.k.name(buffer)}[{self._address()}];")
                 w(f"{x}[s] = found;")
             w("#pragma unroll")
             with w.block(f"for (int s = 0; s < {ahead}; ++s)"):

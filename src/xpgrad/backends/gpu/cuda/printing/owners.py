@@ -1,6 +1,6 @@
 """Which products of a step have owners of their features, and of what kind.
 
-In:  a Frame whose region runs in tiles.
+In:  a KernelBuilder whose kernel runs in tiles.
 Out: for each such product what writes it.
 """
 
@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xpgrad.backends.gpu.cuda.printing.frame import Frame
+from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder
 from xpgrad.backends.gpu.cuda.printing.owned import Owned, product_of
 from xpgrad.backends.gpu.cuda.printing.owned_by_thread import OwnedByThread
 from xpgrad.backends.gpu.cuda.printing.owned_by_warp import OwnedByWarp
-from xpgrad.core import Node
+from xpgrad.codegen.kernel_ir import Reduce
 
 
-def owners(frame: Frame, threads: int, tile: int) -> dict[Node, Owned]:
+def owners(k: KernelBuilder, threads: int, tile: int) -> dict[Reduce, Owned]:
     """For each product of samples with features that threads or warps own what writes it."""
-    found: dict[Node, Owned] = {}
-    for nest in frame.nests.nests:
-        product = product_of(frame, nest)
+    found: dict[Reduce, Owned] = {}
+    for nest in k.ir.nests:
+        product = product_of(k, nest)
         if product is not None:
             kind = OwnedByWarp if product.samples_adjoin else OwnedByThread
-            writer = kind(frame, product, threads, tile)
+            writer = kind(k, product, threads, tile)
             if writer.fits:
-                found[product.node] = writer
+                found[product.s] = writer
     return found
 
 
@@ -36,7 +36,6 @@ def fewest(owned: Iterable[Owned]) -> int:
 def sample_bytes(owned: Iterable[Owned]) -> int:
     """Of one sample in all arrays that these products read."""
     arrays = {
-        (p.memory.name, p.memory.offset): p.frame.axes.extent[p.product.feature] * p.memory.dtype.itemsize
-        for p in owned
+        (p.k.name(p.buffer), p.buffer.offset): p.product.feature.extent * p.buffer.dtype.itemsize for p in owned
     }
     return sum(arrays.values())

@@ -1,7 +1,7 @@
-"""What the threads of a block do between two waits.
+"""Work between two ``__syncthreads()``.
 
-In:  a Frame.
-Out: its phases, in order: of each nest what is made pointwise, and what reduces the same labels.
+In:  the loop nests of a kernel.
+Out: its phases, in order: of each nest what is made pointwise, and what reduces the same axes.
 Holds: a phase reads what earlier phases made, and nothing that it makes itself at other indices.
 """
 
@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.backends.gpu.cuda.printing.frame import Frame
-from xpgrad.core import Node
-from xpgrad.plan.boxes import Part, parts_of
-from xpgrad.plan.nests import Nest, is_reduction
+from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder
+from xpgrad.codegen.kernel_ir import Axis, LoopNest, Reduce, Store, reduced_axes
+from xpgrad.codegen.lower import wide
 
 WARP = 32
 """Lanes of a warp."""
@@ -24,47 +23,34 @@ FEW = 4
 
 
 class Phase(NamedTuple):
-    """What the threads do between two waits: ``nodes`` of a nest, over ``labels``, of which ``reduced`` go."""
+    """Statements of a nest that the threads share out, over ``axes``, of which ``reduced`` are reduced."""
 
-    nest: Nest
-    nodes: list[Node]
-    labels: frozenset[int]
-    reduced: frozenset[int]
-    part: Part | None = None
+    nest: LoopNest
+    statements: list[Store | Reduce]
+    axes: frozenset[Axis]
+    reduced: frozenset[Axis]
 
 
-def phases(frame: Frame) -> list[Phase]:
-    """The phases of a step, in order."""
+def phases(k: KernelBuilder) -> list[Phase]:
+    """The phases of a kernel, in order."""
     found: list[Phase] = []
-    for nest in frame.nests.nests:
-        if nest.kind == "boxes":
-            found += [Phase(nest, nest.nodes, nest.labels, frozenset(), p) for p in parts_of(nest.nodes[0])]
-            continue
-        groups: dict[frozenset[int], list[Node]] = {}
-        for node in nest.nodes:
-            if is_sum(nest, node):
-                groups.setdefault(frame.reduced([node]), []).append(node)
-            elif frame.is_needed(node):
-                groups.setdefault(frozenset(), []).append(node)
-        for reduced, nodes in groups.items():
-            found.append(Phase(nest, nodes, nest.labels | reduced, reduced))
+    for nest in k.ir.nests:
+        groups: dict[frozenset[Axis], list[Store | Reduce]] = {}
+        for s in nest.body:
+            if isinstance(s, Reduce):
+                groups.setdefault(reduced_axes(s, nest), []).append(s)
+            elif isinstance(s, Store):
+                groups.setdefault(frozenset(), []).append(s)
+        axes = frozenset(nest.axes)
+        found += [Phase(nest, statements, axes, reduced) for reduced, statements in groups.items()]
     return found
 
 
-def is_sum(nest: Nest, node: Node) -> bool:
-    return nest.kind == "product" or is_reduction(node)
-
-
-def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in which the parts of a sum are combined."""
-    return np.dtype(np.float64) if dtype.kind == "f" else dtype
-
-
-def held_dtype(frame: Frame, node: Node, count: int) -> np.dtype[Any]:
+def held_dtype(k: KernelBuilder, s: Reduce, nest: LoopNest, count: int) -> np.dtype[Any]:
     """The dtype in which a thread holds ``count`` entries of a reduction: float64 for a few long sums.
 
     Contractions are added up in their own dtype: many GPUs have few units for float64.
     """
-    long = any(e not in frame.unrolled for e in frame.axes.reduced(node))
-    few = long and count <= FEW and node.op.name == "sum"
-    return wide(node.dtype) if few else node.dtype
+    long = any(e not in k.unrolled for e in reduced_axes(s, nest))
+    few = long and count <= FEW and s.node.op.name == "sum"
+    return wide(s.node.dtype) if few else s.node.dtype

@@ -5,7 +5,7 @@ float x[8];
 if (wide && q + 4 <= last) { load<4, 4>(x, p + q); load<4, 4>(x + 4, p + n + q); }
 else for (int v = 0; v < 4; ++v) if (q + v < last) { x[v] = p[q + v]; x[4 + v] = p[n + q + v]; }
 
-In:  a Frame whose region gives a thread to each sample.
+In:  a KernelBuilder whose kernel gives a thread to each sample.
 Out: how many samples a thread takes at a time, and the text that loads and stores arrays that lie so.
 Holds: what is not aligned, and the last samples, go entry by entry; the values are the same. An array that is
 read in any other way than whole, sample by sample, has no strip.
@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
-from xpgrad.backends.gpu.cuda.printing.frame import REGISTERS, Frame
-from xpgrad.backends.gpu.cuda.printing.layout import Memory, Row, Text
-from xpgrad.core import Const, Operand, Value
-from xpgrad.plan.nests import Access
+from xpgrad.backends.gpu.cuda.printing.builder import REGISTERS, KernelBuilder, ctype_of, strides_of
+from xpgrad.backends.gpu.cuda.printing.layout import Row, Text
+from xpgrad.codegen.kernel_ir import Buffer, Gather, Index, Reduce, Store
 
 BYTES = 16
 """The widest load there is."""
@@ -52,12 +51,13 @@ class Kind(NamedTuple):
         return not self.is_column and self.along == self.entries
 
 
-def kind_of(memory: Memory, axis: int) -> Kind | None:
-    """How ``memory`` lies along its ``axis``; None where neither samples nor entries are neighbours."""
-    lengths = zip(memory.shape, memory.strides, strict=True)
+def kind_of(buffer: Buffer, axis: int) -> Kind | None:
+    """How ``buffer`` lies along its ``axis``; None where neither samples nor entries are neighbours."""
+    strides = strides_of(buffer)
+    lengths = zip(buffer.shape, strides, strict=True)
     axes = tuple(sorted((pair for a, pair in enumerate(lengths) if a != axis and pair[0] > 1), key=_by_stride))
-    along = memory.strides[axis]
-    if not prod(memory.shape) or any(s <= 0 for _, s in axes) or len({s for _, s in axes}) < len(axes):
+    along = strides[axis]
+    if not prod(buffer.shape) or any(s <= 0 for _, s in axes) or len({s for _, s in axes}) < len(axes):
         return None
     if along == 1:
         return Kind(along, axes, is_column=True)
@@ -83,7 +83,7 @@ class Strip:
     """
 
     name: str
-    memory: Memory
+    buffer: Buffer
     kind: Kind
     turn: int
 
@@ -96,7 +96,7 @@ class Strip:
 
     @property
     def pack(self) -> int:
-        pack = BYTES // self.memory.dtype.itemsize
+        pack = BYTES // self.buffer.dtype.itemsize
         while self.run % pack:
             pack //= 2
         return pack
@@ -104,56 +104,56 @@ class Strip:
     @property
     def registers(self) -> int:
         """Of 32 bits."""
-        return self.kind.entries * self.turn * max(self.memory.dtype.itemsize, 4) // 4
+        return self.kind.entries * self.turn * max(self.buffer.dtype.itemsize, 4) // 4
 
-    def row(self, seen: Memory, axis: int) -> Row:
+    def row(self, seen: Buffer, axis: int) -> Row:
         """The registers of sample ``v``, for a view of the array with the samples along ``axis``."""
         entries, turn = self.kind.entries, self.turn if self.kind.is_column else 1
         begin = "v" if self.kind.is_column else f"v * {entries}"
         steps = {s: prod(n for n, _ in self.kind.axes[a + 1 :]) for a, (_, s) in enumerate(self.kind.axes)}
         strides = tuple(
             0 if a == axis or n == 1 else steps[s] * turn
-            for a, (n, s) in enumerate(zip(seen.shape, seen.strides, strict=True))
+            for a, (n, s) in enumerate(zip(seen.shape, strides_of(seen), strict=True))
         )
-        return Row(f"({self.name} + {begin})", strides, self.memory.dtype)
+        return Row(f"({self.name} + {begin})", strides, self.buffer.dtype)
 
 
 class Strips:
-    """The strips of a region's kernel.
+    """The strips of a kernel.
 
     Attributes
     ----------
     turn : int
         Samples that a thread takes at a time.
-    loads, stores : dict of Value to Strip
-    rows : dict of Value to Row
+    loads, stores : dict of Buffer to Strip
+    rows : dict of Buffer to Row
         The registers of sample ``v`` of the turn.
     """
 
-    def __init__(self, frame: Frame) -> None:
-        self.frame = frame
-        loads, stores = dict(_loads(frame)), dict(_stores(frame))
+    def __init__(self, k: KernelBuilder) -> None:
+        self.k = k
+        loads, stores = dict(_loads(k)), dict(_stores(k))
         found = loads | stores
         # Views of one array that lie alike are one strip.
-        lie = {(memory.name, memory.offset, kind): memory for memory, kind, _ in found.values()}
+        lie = {(k.name(buffer), buffer.offset, kind): buffer for buffer, (kind, _) in found.items()}
         self.turn = 1
-        if not _is_long(frame) and not _reads_beside(frame, loads):
-            self.turn = _turn([(memory, kind) for (_, _, kind), memory in lie.items()])
+        if not _is_long(k) and not _reads_beside(k, loads):
+            self.turn = _turn([(buffer, kind) for (_, _, kind), buffer in lie.items()])
         strips: dict[tuple[str, int, Kind], Strip] = {}
         left = REGISTERS
-        for key, memory in lie.items():
-            strip = Strip(f"x{len(strips)}", memory, key[-1], self.turn)
+        for key, buffer in lie.items():
+            strip = Strip(f"x{len(strips)}", buffer, key[-1], self.turn)
             if strip.pack > 1 and strip.registers <= left:
                 left -= strip.registers
                 strips[key] = strip
-        self.rows: dict[Value, Row] = {}
-        self.loads: dict[Value, Strip] = {}
-        self.stores: dict[Value, Strip] = {}
-        for node, (memory, kind, axis) in found.items():
-            strip_of = strips.get((memory.name, memory.offset, kind))
+        self.rows: dict[Buffer, Row] = {}
+        self.loads: dict[Buffer, Strip] = {}
+        self.stores: dict[Buffer, Strip] = {}
+        for buffer, (kind, axis) in found.items():
+            strip_of = strips.get((k.name(buffer), buffer.offset, kind))
             if strip_of is not None:
-                (self.loads if node in loads else self.stores)[node] = strip_of
-                self.rows[node] = strip_of.row(memory, axis)
+                (self.loads if buffer in loads else self.stores)[buffer] = strip_of
+                self.rows[buffer] = strip_of.row(buffer, axis)
 
     # ── text ─────────────────────────────────────────────────────────────────────────────────
     def declare(self, w: Text) -> None:
@@ -164,7 +164,7 @@ class Strips:
         """At the head of a turn, which begins with sample ``q``."""
         strips = _once(self.loads)
         for strip in _once(self.loads | self.stores):
-            w(f"{strip.memory.ctype} {strip.name}[{strip.kind.entries * strip.turn}];")
+            w(f"{ctype_of(strip.buffer)} {strip.name}[{strip.kind.entries * strip.turn}];")
         if strips:
             self._either(w, strips, "xg::load", "{x} = {p};")
 
@@ -179,8 +179,8 @@ class Strips:
 
     def _aligned(self, strip: Strip) -> str:
         """Whether all of a strip's loads are, as far as what they add to the first one's address."""
-        memory, kind = strip.memory, strip.kind
-        terms = [memory.name, *self.frame.beginning(memory)]
+        buffer, kind = strip.buffer, strip.kind
+        terms = [self.k.name(buffer), *self.k.beginning(buffer)]
         apart: list[int] = []
         if kind.is_column:
             terms.append("first")
@@ -189,9 +189,9 @@ class Strips:
             terms.append(f"first * {kind.entries}")
         else:
             apart = [kind.along]
-        size = memory.dtype.itemsize
+        size = buffer.dtype.itemsize
         bits = [f"(long long)({' + '.join(terms)})"]
-        bits += [f"{self.frame.distance(memory, s)} * {size}" for s in dict.fromkeys(apart)]
+        bits += [f"{self.k.distance(buffer, s)} * {size}" for s in dict.fromkeys(apart)]
         return f"({' | '.join(bits)}) % {strip.pack * size} == 0"
 
     def _either(self, w: Text, strips: list[Strip], move: str, one: str) -> None:
@@ -205,32 +205,32 @@ class Strips:
                     self._single(w, strip, one)
 
     def _wide(self, w: Text, strip: Strip, move: str) -> None:
-        frame, kind, memory = self.frame, strip.kind, strip.memory
+        k, kind, buffer = self.k, strip.kind, strip.buffer
         call = f"{move}<{strip.run}, {strip.pack}>"
         with ExitStack() as stack:
             if kind.is_column:
                 at, x = self._loops(w, strip, stack)
-                at, x = [*at, "q"], [f"({k}) * {strip.turn}" for k in x]
+                at, x = [*at, "q"], [f"({n}) * {strip.turn}" for n in x]
             elif kind.is_dense:
                 at, x = [f"q * {kind.entries}"], []
             else:
                 w("#pragma unroll")
                 stack.enter_context(w.block(f"for (int v = 0; v < {strip.turn}; ++v)"))
-                at, x = [f"(q + v) * {frame.distance(memory, kind.along)}"], [f"v * {kind.entries}"]
-            place = " + ".join([memory.name, *frame.beginning(memory), *at])
+                at, x = [f"(q + v) * {k.distance(buffer, kind.along)}"], [f"v * {kind.entries}"]
+            place = " + ".join([k.name(buffer), *k.beginning(buffer), *at])
             w(f"{call}({' + '.join([strip.name, *x])}, {place});")
 
     def _single(self, w: Text, strip: Strip, one: str) -> None:
-        frame, kind, memory = self.frame, strip.kind, strip.memory
+        k, kind, buffer = self.k, strip.kind, strip.buffer
         with ExitStack() as stack:
             at, x = self._loops(w, strip, stack)
-            at.append("q + v" if kind.is_column else f"(q + v) * {frame.distance(memory, kind.along)}")
+            at.append("q + v" if kind.is_column else f"(q + v) * {k.distance(buffer, kind.along)}")
             if kind.is_column:
-                index = " + ".join([*(f"({k}) * {strip.turn}" for k in x), "v"])
+                index = " + ".join([*(f"({n}) * {strip.turn}" for n in x), "v"])
             else:
                 index = " + ".join([*x, f"v * {kind.entries}"])
-            place = " + ".join([*frame.beginning(memory), *at])
-            w(one.format(x=f"{strip.name}[{index}]", p=f"{memory.name}[{place}]"))
+            place = " + ".join([*k.beginning(buffer), *at])
+            w(one.format(x=f"{strip.name}[{index}]", p=f"{k.name(buffer)}[{place}]"))
 
     def _loops(self, w: Text, strip: Strip, stack: ExitStack) -> tuple[list[str], list[str]]:
         """Over the entries of one sample: the terms of where they lie, and of their number."""
@@ -238,104 +238,89 @@ class Strips:
         for a, (n, s) in enumerate(strip.kind.axes):
             w("#pragma unroll")
             stack.enter_context(w.block(f"for (int e{a} = 0; e{a} < {n}; ++e{a})"))
-            at.append(f"e{a} * {self.frame.distance(strip.memory, s)}")
+            at.append(f"e{a} * {self.k.distance(strip.buffer, s)}")
             step = prod(k for k, _ in strip.kind.axes[a + 1 :])
             number.append(f"e{a} * {step}")
         return at, [" + ".join(number)] if number else []
 
 
-def _once(strips: dict[Value, Strip]) -> list[Strip]:
+def _once(strips: dict[Buffer, Strip]) -> list[Strip]:
     return list({strip.name: strip for strip in strips.values()}.values())
 
 
-def _is_long(frame: Frame) -> bool:
+def _is_long(k: KernelBuilder) -> bool:
     """Whether the text for one sample has a loop that is not unrolled, or so much that one copy is enough.
 
     Such a loop reads the entries of one sample, which no strip holds: with several samples it would go through
     them once for each, its lanes not side by side.
     """
-    labels = {e for nest in frame.nests.nests for e in nest.labels | frame.reduced(nest.nodes)}
-    return bool(labels - frame.unrolled - {frame.label}) or len(frame.step.nodes) > NODES
+    return any(not e.is_tile and e not in k.unrolled for e in k.ir.axes()) or len(k.step.nodes) > NODES
 
 
-def _reads_beside(frame: Frame, loads: Collection[Value]) -> bool:
+def _reads_beside(k: KernelBuilder, loads: Collection[Buffer]) -> bool:
     """Whether samples of an array without a strip lie side by side: lanes are then to read them so."""
-    for nest in frame.nests.nests:
-        for node in nest.nodes:
-            for i in range(len(node.operands)):
-                access = frame.nests.access(node, i)
-                root = access.root
-                if root in loads or root in frame.step.nodes or access.is_scalar:
-                    continue
-                unit = frame.memory(access).unit
-                if unit is not None and access.places[unit].label == frame.label:
-                    return True
+    for x in (x for nest in k.ir.nests for x in nest.loads()):
+        if x.buffer.space == "memory" and x.buffer not in loads:
+            unit = x.buffer.unit
+            axis = None if unit is None else x.at[unit].axis
+            if axis is not None and axis.is_tile:
+                return True
     return False
 
 
-def _turn(found: list[tuple[Memory, Kind]]) -> int:
+def _turn(found: list[tuple[Buffer, Kind]]) -> int:
     """As many samples as fill the widest load, and fewer where registers do not hold them."""
-    columns = [memory.dtype.itemsize for memory, kind in found if kind.is_column]
-    dense = [kind.entries * memory.dtype.itemsize for memory, kind in found if kind.is_dense]
+    columns = [buffer.dtype.itemsize for buffer, kind in found if kind.is_column]
+    dense = [kind.entries * buffer.dtype.itemsize for buffer, kind in found if kind.is_dense]
     turn = 1
     if columns:
         turn = BYTES // max(columns)
     elif dense:
         while turn < 4 and max(dense) * turn % BYTES:
             turn *= 2
-    while turn > 1 and sum(Strip("", memory, kind, turn).registers for memory, kind in found) > REGISTERS:
+    while turn > 1 and sum(Strip("", buffer, kind, turn).registers for buffer, kind in found) > REGISTERS:
         turn //= 2
     return max(turn, 1)
 
 
-def _loads(frame: Frame) -> Iterator[tuple[Value, tuple[Memory, Kind, int]]]:
-    """Arrays of which the region reads all entries of a sample, and no others with them."""
-    places: dict[Operand, list[Access]] = {}
-    refused: set[Value] = set()
-    for node in (n for nest in frame.nests.nests for n in nest.nodes):
-        for i in range(len(node.operands)):
-            access = frame.nests.access(node, i)
-            root = access.root
-            if isinstance(root, Const) or access.is_scalar or root in frame.step.nodes:
-                continue
-            places.setdefault(root, []).append(access)
-            if i == 0 and node.op.name == "getitem":  # which entry is known when it runs
-                refused.add(root)
-    for root, accesses in places.items():
-        axes = {_along(frame, access) for access in accesses}
+def _loads(k: KernelBuilder) -> Iterator[tuple[Buffer, tuple[Kind, int]]]:
+    """Arrays of which the kernel reads all entries of a sample, and no others with them."""
+    places: dict[Buffer, list[Index]] = {}
+    refused: set[Buffer] = set()
+    for nest in k.ir.nests:
+        for x in nest.loads():
+            if x.buffer.space == "memory":
+                places.setdefault(x.buffer, []).append(x.at)
+        refused.update(s.load.buffer for s in nest.body if isinstance(s, Gather))  # its entry is known late
+    for buffer, indices in places.items():
+        axes = {_along(k, at) for at in indices}
         axis = axes.pop()
-        if root in refused or axes or axis is None:
+        if buffer in refused or axes or axis is None:
             continue
-        memory = frame.memory(accesses[0])
-        kind = kind_of(memory, axis)
+        kind = kind_of(buffer, axis)
         if kind is not None:
-            yield root, (memory, kind, axis)
+            yield buffer, (kind, axis)
 
 
-def _along(frame: Frame, access: Access) -> int | None:
+def _along(k: KernelBuilder, at: Index) -> int | None:
     """The axis along which the samples are counted, one by one, if the other indices are known in the text."""
     found = None
-    for a, place in enumerate(access.places):
-        if place.label is not None and place.label == frame.label:
-            if found is not None or place.step != 1 or place.offset:
+    for a, p in enumerate(at):
+        if p.axis is not None and p.axis.is_tile:
+            if found is not None or p.step != 1 or p.offset:
                 return None
             found = a
-        elif place.label is not None and place.label not in frame.unrolled:
+        elif p.axis is not None and p.axis not in k.unrolled:
             return None
     return found
 
 
-def _stores(frame: Frame) -> Iterator[tuple[Value, tuple[Memory, Kind, int]]]:
-    for nest in frame.nests.nests:
-        for node in nest.nodes:
-            if node not in frame.stores:
+def _stores(k: KernelBuilder) -> Iterator[tuple[Buffer, tuple[Kind, int]]]:
+    for nest in k.ir.nests:
+        for s in nest.body:
+            if not isinstance(s, (Store, Reduce)) or s.buffer.space != "output":
                 continue
-            labels = frame.axes.labels(node)
-            if any(e is not None and e != frame.label and e not in frame.unrolled for e in labels):
-                continue
-            if frame.label is None or labels.count(frame.label) != 1:
-                continue
-            memory, axis = frame.output(node), labels.index(frame.label)
-            kind = kind_of(memory, axis)
-            if kind is not None:
-                yield node, (memory, kind, axis)
+            axis = _along(k, s.at)
+            kind = None if axis is None else kind_of(s.buffer, axis)
+            if axis is not None and kind is not None:
+                yield s.buffer, (kind, axis)

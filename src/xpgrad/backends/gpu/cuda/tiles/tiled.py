@@ -26,11 +26,11 @@ from xpgrad.backends.assembly import Layouts, layout_of, line_of, placed
 from xpgrad.backends.explaining import indented, names_of, source_lines
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, as_planned
 from xpgrad.backends.gpu.cuda.printing.kernel import THREADS
-from xpgrad.backends.gpu.cuda.printing.layout import c_strides
 from xpgrad.backends.gpu.cuda.tiles.part import Part
 from xpgrad.backends.gpu.cuda.tiles.sums import Sums
 from xpgrad.backends.gpu.cuda.tiles.turn import Call, Kernels, Turn, between
 from xpgrad.backends.parts import TiledOperand
+from xpgrad.codegen.kernel_ir import c_strides
 from xpgrad.core import Const, Operand, Value
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.axes import Axes, is_view

@@ -1,4 +1,4 @@
-"""A product of two factors in blocks that stay in registers; what `products` chooses between.
+"""A product of two factors in blocks that stay in registers; what `matmul` chooses between.
 
 ; inner, for 2 x 3 entries of the result           ; outer, for 3 rows of 2 vectors
 for r in 0..n step 16:                             for r in 0..n:
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from xpgrad.backends.cpu.llvm.builder import VECTOR_BYTES, KernelBuilder
 from xpgrad.backends.cpu.llvm.factors import (
     AHEAD,
     FEW,
@@ -25,47 +26,54 @@ from xpgrad.backends.cpu.llvm.factors import (
     squarish,
     widths_of,
 )
-from xpgrad.backends.cpu.llvm.frame import VECTOR_BYTES, Frame
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept
 from xpgrad.backends.cpu.llvm.sums import Total, add_to, two_sum
 from xpgrad.backends.cpu.llvm.vectors import fma, multiply_add, spread, zero
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer
-from xpgrad.core import Const, Node
-from xpgrad.plan.nests import roots
+from xpgrad.codegen.kernel_ir import Axis, LoopNest, Reduce
+from xpgrad.core import Value
 from xpgrad.plan.tiles import looked_into
 
 
-class Blocks:
+class RegisterBlocks:
     """Writes the loops of one product.
 
-    ``p`` and ``q`` are the labels of the result, ``r`` is contracted; None where there is no such axis.
+    ``p`` and ``q`` are the axes of the result, ``r`` is contracted; None where there is no such axis.
     """
 
-    def __init__(self, k: Frame, node: Node, p: int | None, q: int | None, r: int | None) -> None:
-        self.k, self.node, self.p, self.q, self.r = k, node, p, q, r
-        self.ctype = ctype_of(node.dtype) or ""
+    def __init__(
+        self,
+        k: KernelBuilder,
+        nest: LoopNest,
+        s: Reduce,
+        p: Axis | None,
+        q: Axis | None,
+        r: Axis | None,
+    ) -> None:
+        self.k, self.nest, self.s, self.p, self.q, self.r = k, nest, s, p, q, r
+        self.ctype = ctype_of(s.node.dtype) or ""
         self.lanes = VECTOR_BYTES // SIZES[self.ctype]
 
-    def _extent(self, w: Writer, label: int | None) -> str:
-        return "1" if label is None else self.k.extent(w, label)
+    def _extent(self, w: Writer, axis: Axis | None) -> str:
+        return "1" if axis is None else self.k.extent(w, axis)
 
-    def _rows(self, label: int | None) -> int | None:
+    def _rows(self, axis: Axis | None) -> int | None:
         """The number of rows, where it is small and stands in the text."""
-        if label is None:
+        if axis is None:
             return 1
-        n = self.k.length(label)
-        return n if label != self.k.label and n <= SKINNY else None
+        n = self.k.length(axis)
+        return n if not axis.is_tile and n <= SKINNY else None
 
     def adds(self, inner: bool) -> bool:
         """Whether the result is added up in memory, after every few products.
 
         Where the region's axis is contracted, or so long a one that its sum in the dtype would lose much.
         """
-        if self.node in self.k.sums:
+        if self.s.buffer.space == "partial":
             return True
-        if self.r is None or self.r == self.k.label:
+        if self.r is None or self.r.is_tile:
             return False
-        once = self.k.label is None or self.k.label not in (self.p, self.q)
+        once = not any(e is not None and e.is_tile for e in (self.p, self.q))
         most = (self.lanes if inner else 1) * (FLUSHED if once else UNFLUSHED)
         return self.k.length(self.r) > most
 
@@ -116,7 +124,7 @@ class Blocks:
                         stop = w.plus(start, w.times(room, str(width)))
                     with w.loop(stop, start, str(width)) as h, w.loop(end, g, str(block)) as b:
                         ahead = ""
-                        if start == "0" and run_factor.storage.kind == "memory" and block > 1:
+                        if start == "0" and run_factor.buffer.space == "memory" and block > 1:
                             ahead = w.times(run_factor.step(run), str(block))
                         self._inner_block(
                             w, held_factor, run_factor, goal, (held, run), (h, b), (width, block), n_r, ahead
@@ -130,7 +138,7 @@ class Blocks:
         held: Factor,
         run: Factor,
         goal: Goal,
-        labels: tuple[int | None, int | None],
+        axes: tuple[Axis | None, Axis | None],
         at: tuple[str, str],
         shape: tuple[int, int],
         n_r: str,
@@ -142,7 +150,7 @@ class Blocks:
         """
         lanes, ctype = self.lanes, self.ctype
         rows = [
-            [w.at(ctype, f.pointer, w.times(w.plus(at[s], str(i)), f.step(labels[s]))) for i in range(shape[s])]
+            [w.at(ctype, f.pointer, w.times(w.plus(at[s], str(i)), f.step(axes[s]))) for i in range(shape[s])]
             for s, f in ((0, held), (1, run))
         ]
         sums = [[w.local(f"<{lanes} x {ctype}>") for _ in range(shape[1])] for _ in range(shape[0])]
@@ -169,7 +177,7 @@ class Blocks:
                 rest = w.op(f"load {ctype}, ptr {tails[i][j]}")
                 add = f"@llvm.vector.reduce.fadd.v{lanes}{suffix}"
                 total = w.op(f"call reassoc {ctype} {add}({ctype} {rest}, <{lanes} x {ctype}> {vector})")
-                place = goal.place(w, [(w.plus(at[0], str(i)), labels[0]), (w.plus(at[1], str(j)), labels[1])])
+                place = goal.place(w, [(w.plus(at[0], str(i)), axes[0]), (w.plus(at[1], str(j)), axes[1])])
                 self._finish(w, goal, Scalar(total, ctype), place, self.adds(inner=True))
 
     def _finish(self, w: Writer, goal: Goal, value: Scalar, place: tuple[str, str], adds: bool) -> None:
@@ -182,9 +190,9 @@ class Blocks:
         total = Total(converted(w, value, "double"), None)
         add_to(w, total, w.at("double", to.pointer, place[0]), beside)
 
-    def outer(self, w: Writer, factors: list[Factor], goal: Goal, along: int | None) -> None:
+    def outer(self, w: Writer, factors: list[Factor], goal: Goal, along: Axis | None) -> None:
         """``sum[a][v] += S[a, r] * V[r][v]``, vectors along ``v``, blocks of ``a`` by several vectors."""
-        side = 1 if along is not None and along == self.q else 0
+        side = 1 if along is not None and along is self.q else 0
         vectors, scalars = factors[side], factors[1 - side]
         across = self.p if side == 1 else self.q
         rows = self._rows(across)
@@ -207,13 +215,13 @@ class Blocks:
         vectors: Factor,
         scalars: Factor,
         goal: Goal,
-        labels: tuple[int | None, int | None],
+        axes: tuple[Axis | None, Axis | None],
         rows: int | None,
         n_r: str,
         ahead: bool = False,
     ) -> None:
         """The blocks of `outer`, down the columns; ``ahead``: fetching the rows that follow meanwhile."""
-        along, across = labels
+        along, across = axes
         n_v, n_a = self._extent(w, along), self._extent(w, across)
         start = "0"
         for width in widths_of(rows):
@@ -232,29 +240,34 @@ class Blocks:
                     with w.loop(whole, done, str(size)) as v:
                         if ahead and size == self.lanes * count:
                             self._fetch_ahead(w, vectors, v, size, n_v, n_r)
-                        self._outer_block(w, vectors, scalars, goal, labels, (v, a), (lanes, block, width), n_r)
+                        self._outer_block(w, vectors, scalars, goal, axes, (v, a), (lanes, block, width), n_r)
                     done = whole
             start = stop
 
     def _is_first_to_read(self, factor: Factor) -> bool:
         """Whether the factor is an array in rows of the tile, and no earlier nest has read them."""
-        root, is_stored = factor.access.root, factor.storage.kind == "memory"
-        if isinstance(root, Const) or not is_stored or self.r is None or self.r != self.k.label:
+        source = factor.buffer.source
+        if not isinstance(source, Value) or factor.buffer.space != "memory" or not self._contracts_tile:
             return False
-        array = looked_into(root)
-        for nest in self.k.nests.nests:
-            if self.node in nest.nodes:
+        array = looked_into(source)
+        for nest in self.k.ir.nests:
+            if nest is self.nest:
                 return True
-            if array in map(looked_into, roots(self.k.nests, nest.nodes)):
+            read = {x.buffer.source for x in nest.loads() if isinstance(x.buffer.source, Value)}
+            if array in map(looked_into, read):
                 return False
         raise AssertionError("the product is in none of the nests")
 
-    def _next_tile(self, w: Writer, factor: Factor, along: int | None, width: int) -> str:
-        """How far on the same row of the next tile lies, where it is worth fetching now; else nothing.
+    @property
+    def _contracts_tile(self) -> bool:
+        return self.r is not None and self.r.is_tile
+
+    def _next_tile(self, w: Writer, factor: Factor, along: Axis | None, width: int) -> str:
+        """The prefetch distance to the same row of the next tile, or nothing.
 
         A tile that is read a second time comes from the cache, and memory would stand idle meanwhile.
         """
-        if factor.storage.kind != "memory" or self.r is None or self.r != self.k.label:
+        if factor.buffer.space != "memory" or not self._contracts_tile:
             return ""
         size = SIZES[self.ctype] * (1 if along is None else self.k.length(along))
         if (width <= FEW and size < LONG) or self._is_first_to_read(factor):
@@ -277,7 +290,7 @@ class Blocks:
         vectors: Factor,
         scalars: Factor,
         goal: Factor,
-        labels: tuple[int | None, int | None],
+        axes: tuple[Axis | None, Axis | None],
         width: int,
         n_v: str,
         n_r: str,
@@ -287,7 +300,7 @@ class Blocks:
         A few of its rows at a time are read from end to end, which is what prefetchers are made for; the
         result is read and written again for each few, in the first cache.
         """
-        along, across = labels
+        along, across = axes
         beyond = self._next_tile(w, vectors, along, width)
         for i in range(width):
             with w.loop(n_v) as v:
@@ -343,7 +356,7 @@ class Blocks:
         vectors: Factor,
         scalars: Factor,
         goal: Goal,
-        labels: tuple[int | None, int | None],
+        axes: tuple[Axis | None, Axis | None],
         at: tuple[str, str],
         shape: tuple[int, int, int],
         n_r: str,
@@ -351,7 +364,7 @@ class Blocks:
         lanes, block, width = shape
         ctype = self.ctype
         kind = f"<{lanes} x {ctype}>" if lanes > 1 else ctype
-        along, across = labels
+        along, across = axes
         sums = [[w.local(kind) for _ in range(block)] for _ in range(width)]
         for line in sums:
             for s in line:

@@ -1,31 +1,29 @@
-"""Where the values of a step lie while it runs, and the numbers that its kernel is told.
+"""The arguments of a kernel, and the bytes of its workspace.
 
-In:  the nests of a step, and the arrays that it reads.
-Out: a Storage for each value that has to lie in memory; Slots, the arguments of the kernel.
-Holds: sizes, strides and scalars stand in slots, never in the text of a kernel. The text depends on which
+In:  sizes, strides, scalars and arrays that a kernel asks for while its text is written.
+Out: KernelArgs, a table of 64-bit integers; an Arena, how far each buffer begins after the first.
+Holds: sizes, strides and scalars stand in the table, never in the text of a kernel. The text depends on which
 axis of an array is contiguous, and on no length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from xpgrad.backends.cpu.llvm.scalars import stored_type
 from xpgrad.core import Value
 
 
-class Slots:
+class KernelArgs:
     """The arguments of a kernel: 64-bit integers, the bits of doubles, and addresses."""
 
     def __init__(self) -> None:
         self._index: dict[Any, int] = {}
         self.values: list[int] = []
-        self.pointers: list[tuple[int, Value]] = []
+        self.pointers: list[tuple[int, Any]] = []
         self.scalars: list[tuple[int, Any]] = []
 
     def number(self, key: Any, value: int) -> int:
@@ -59,57 +57,6 @@ def bits(x: Any) -> int:
     if isinstance(x, (bool, int, np.bool_, np.integer)):
         return int(x)
     return int(np.float64(x).view(np.int64))
-
-
-@dataclass(eq=False)
-class Storage:
-    """An array of the step.
-
-    Attributes
-    ----------
-    kind : str
-        ``memory`` (read), ``out`` (made here, read later), ``partial`` (sums of a chunk, in wide
-        types) or ``buffer`` (of one tile).
-    dtype : dtype
-    shape : tuple of int
-    strides : tuple of int
-        In entries.
-    order : tuple of int
-        The axes, outermost first.
-    slot : int
-        Of its address; for partials and buffers of the offset in bytes.
-    """
-
-    kind: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    slot: int
-    offset: int = 0
-
-    @property
-    def unit(self) -> int | None:
-        """The axis whose neighbours are neighbours in memory."""
-        for a, (n, s) in enumerate(zip(self.shape, self.strides, strict=True)):
-            if n != 1 and s == 1:
-                return a
-        return None
-
-    @property
-    def ctype(self) -> str:
-        found = stored_type(self.dtype)
-        assert found is not None
-        return found
-
-
-def strides_for(shape: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
-    """Strides, in entries, of an array whose axes follow ``order``, the last one contiguous."""
-    strides = [0] * len(shape)
-    step = 1
-    for a in reversed(order):
-        strides[a] = step
-        step *= max(shape[a], 1)
-    return tuple(strides)
 
 
 class Arena:

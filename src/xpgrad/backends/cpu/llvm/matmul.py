@@ -1,0 +1,133 @@
+"""A contraction with a skinny result as a function: blocks of the result stay in registers.
+
+Both factors are seen as ``P[p, r]`` and ``Q[r, q]``. Which index the vectors run along is decided by the
+large factor: where the contracted index is contiguous in it, the products are *inner* (a vector of partial
+sums for each entry of the result); where another is, they are *outer* (a vector of results, into which
+scaled vectors of that factor are added). `register_blocks` writes either.
+"""
+
+from __future__ import annotations
+
+from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, Piece
+from xpgrad.backends.cpu.llvm.factors import Factor, Goal
+from xpgrad.backends.cpu.llvm.loops import InMemory, in_memory, write_loop
+from xpgrad.backends.cpu.llvm.register_blocks import RegisterBlocks
+from xpgrad.backends.cpu.llvm.writer import Writer
+from xpgrad.codegen.kernel_ir import (
+    AffineIndex,
+    Axis,
+    Index,
+    Load,
+    LoopNest,
+    Store,
+    index_axes,
+    reduced_axes,
+)
+
+PACKED = 1 << 16
+"""A factor of so many entries at most is copied so that the contracted index is contiguous."""
+
+
+def write_matmul(k: KernelBuilder, nest: LoopNest, name: str) -> Piece:
+    """The functions of ``nest``, and the calls of them."""
+    return _Matmul(k, nest, name).piece()
+
+
+class _Matmul:
+    def __init__(self, k: KernelBuilder, nest: LoopNest, name: str) -> None:
+        self.k, self.nest, self.name = k, nest, name
+        (self.s,) = nest.reductions()
+        assert self.s.factors is not None
+        self.factors = [x for x in self.s.factors if isinstance(x, Load)]
+        assert len(self.factors) == 2, "a scalar is no factor of a contraction"
+        node, index = self.s.node, self.s.at
+        self.p = index[0].axis if node.operands[0].ndim == 2 else None
+        self.q = index[-1].axis if node.operands[1].ndim == 2 else None
+        self.r = next(iter(reduced_axes(self.s, nest)), None)
+        self.packs: list[tuple[Piece, bool]] = []
+
+    def piece(self) -> Piece:
+        k, s = self.k, self.s
+        if 0 in s.node.shape:
+            self._lay_out(None)
+            return Piece([], [], [])
+        units = [_unit(x) for x in self.factors]
+        along = self._vector(units)
+        if along is self.r:
+            self.factors = [
+                x if unit is self.r else self._packed(x, which)
+                for which, (x, unit) in enumerate(zip(self.factors, units, strict=True))
+            ]
+        tile = next((e for e in (self.q, self.p) if e is not None and e.is_tile), None)
+        inner = tile if along is self.r else along
+        self._lay_out(inner if inner is not None else self.q if self.q is not None else self.p)
+        blocks = RegisterBlocks(k, self.nest, s, self.p, self.q, self.r)
+        around = InMemory(s.buffer, None, [], [])
+        if blocks.adds(inner=along is self.r):
+            around = in_memory(k, s, self.name)
+        pointers = [(x.buffer, x.at) for x in self.factors]
+        pointers += [(b, s.at) for b in (around.to, around.lost) if b is not None]
+        w = Writer(self.name, ["ptr %args", "i64 %tile", *[f"ptr noalias %p{i}" for i in range(len(pointers))]])
+        read = [Factor(b, at, f"%p{i}", k.steps(w, b, at)) for i, (b, at) in enumerate(pointers)]
+        goal = Goal(*read[2:])
+        if along is self.r:
+            blocks.inner(w, read[:2], goal)
+        else:
+            blocks.outer(w, read[:2], goal, along)
+        here = [p for p, each in self.packs if each]
+        once = [p for p, each in self.packs if not each]
+        return around.around(
+            Piece(
+                [*(f for p in (*here, *once) for f in p.functions), w],
+                [*(c for p in here for c in p.calls), Call(self.name, pointers)],
+                [c for p in once for c in p.calls],
+            )
+        )
+
+    def _lay_out(self, inner: Axis | None) -> None:
+        if self.s.buffer.space == "partial":
+            self.k.lay_out_partial(self.s, inner)
+        self.k.lay_out(self.s.buffer, self.s.at, inner)
+
+    # ── the choice of the axis that vectors run along ────────────────────────────────────────
+    def _vector(self, units: list[Axis | None]) -> Axis | None:
+        """The axis that vectors run along: one that is contiguous in the larger factor."""
+        k = self.k
+        sizes = [(x.buffer.space == "memory", self._size(x.at)) for x in self.factors]
+        for i in sorted(range(2), key=sizes.__getitem__, reverse=True):
+            unit = units[i]
+            if unit is not None and k.length(unit) > 1:
+                if unit is self.r and not self._can_pack(1 - i, units):
+                    continue
+                return unit
+        return self.q if self.q is not None else self.p
+
+    def _size(self, index: Index) -> int:
+        size = 1
+        for e in index_axes(index):
+            size *= self.k.length(e)
+        return size
+
+    def _can_pack(self, i: int, units: list[Axis | None]) -> bool:
+        """Whether factor ``i`` is contiguous along the contracted axis, or is small enough to be made so."""
+        if units[i] is self.r:
+            return True
+        index = self.factors[i].at
+        return not any(e.is_tile for e in index_axes(index)) and self._size(index) <= PACKED
+
+    def _packed(self, x: Load, which: int) -> Load:
+        """The factor copied so that the contracted axis is contiguous, once before the tiles if that can be."""
+        # Along an axis that it is spread over one row is all: of the tile axis the length is not known yet.
+        other = self.p if which == 0 else self.q
+        found = index_axes(x.at)
+        index = AffineIndex(other if other in found else None), AffineIndex(self.r)
+        to = self.k.workspace(("packed", self.s.node, which), index, self.s.node.dtype, (0, 1))
+        copy = LoopNest("copy", index_axes(index), [Store(to, index, x)])
+        each = x.buffer.space != "memory" or (self.r is not None and self.r.is_tile)
+        self.packs.append((write_loop(self.k, copy, f"{self.name}.pack{which}"), each))
+        return Load(to, index)
+
+
+def _unit(x: Load) -> Axis | None:
+    a = x.buffer.unit
+    return None if a is None or x.at[a].step != 1 else x.at[a].axis

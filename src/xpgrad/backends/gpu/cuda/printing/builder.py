@@ -1,0 +1,349 @@
+"""The values of a kernel in its text: what is in a register, and where the rest is read.
+
+In:  a step of a plan, lowered to the kernel IR.
+Out: C++ for one entry of any of its values, given the names of the indices.
+Holds: every address is a sum of indices times arguments; nothing here knows how threads share the indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from xpgrad.backends.assembly import Layouts, check_strides, origin
+from xpgrad.backends.gpu.cuda.printing.expressions import (
+    check,
+    combine,
+    expression,
+    literal,
+    read,
+    read_dtype,
+    stored_type,
+    value_type,
+)
+from xpgrad.backends.gpu.cuda.printing.layout import KernelArgs, Row, Text, address_of
+from xpgrad.codegen.kernel_ir import (
+    Apply,
+    Argument,
+    Assignment,
+    Axis,
+    Buffer,
+    Fill,
+    Gather,
+    Index,
+    Literal,
+    Load,
+    Local,
+    LoopNest,
+    MultiplyAdd,
+    OneHot,
+    Operand,
+    Reduce,
+    Store,
+    c_strides,
+    index_axes,
+    operands_of,
+)
+from xpgrad.codegen.lower import lower
+from xpgrad.core import Input, Node, Value
+from xpgrad.plan import Plan
+from xpgrad.plan.nests import Declined, is_contraction
+from xpgrad.plan.plan import Step
+from xpgrad.plan.relations import is_fat
+
+UNROLLED = 32
+"""A loop of at most so many turns is unrolled, its length in the text, its values in registers."""
+
+REGISTERS = 64
+"""So many values at most does one thread hold for one nest."""
+
+Values = dict[Node, str]
+
+
+class KernelBuilder:
+    """Everything about a kernel but the sharing of its indices among threads.
+
+    Attributes
+    ----------
+    ir : kernel_ir.Kernel
+    unrolled : frozenset of Axis
+        Those whose loops are unrolled.
+    rows : dict of Buffer to Row
+        The buffers that are in registers.
+    read : set of Buffer
+        What the kernel reads.
+    """
+
+    def __init__(self, step: Step, plan: Plan, layouts: Layouts) -> None:
+        self.step, self.plan, self.layouts = step, plan, layouts
+
+        def checked(node: Node) -> None:
+            _check(node)
+            check_strides(node, layouts.held)
+
+        self.ir = lower(step, plan, layouts.held, layouts.alive, checked)
+        self.tile_axis = self.ir.tile_axis
+        self.args = KernelArgs()
+        self.rows: dict[Buffer, Row] = {}
+        self._names: dict[Buffer, str] = {}
+        self.read = {x.buffer for nest in self.ir.nests for x in nest.loads()}
+        self.unrolled = self._unrolled()
+
+    def _unrolled(self) -> frozenset[Axis]:
+        if self.tile_axis is None:  # threads share out all axes: any of them may be the samples'
+            return frozenset()
+        nests = [nest for nest in self.ir.nests if nest.kind != "slices"]
+        short = {e for nest in nests for e in nest.axes if not e.is_tile and e.extent <= UNROLLED}
+        for nest in nests:
+            own = sorted((e for e in nest.axes if e in short), key=lambda e: (e.extent, e.number))
+            while prod(e.extent for e in own) > REGISTERS:
+                short.discard(own.pop())
+        return frozenset(short)
+
+    # ── indices ──────────────────────────────────────────────────────────────────────────────
+    def extent(self, axis: Axis) -> str:
+        """The length of a loop, in the text or as an argument; along the tile axis that of the tile."""
+        if axis.is_tile:
+            return "m"
+        return str(axis.extent) if axis in self.unrolled else self.args.number(("extent", axis), axis.extent)
+
+    def index(self, axis: Axis, in_tile: bool = False) -> str:
+        """The variable of an axis; of the tile axis within the tile, or in all."""
+        if axis.is_tile:
+            return "t" if in_tile else "g"
+        return f"i{axis.number}"
+
+    @contextmanager
+    def loops(self, w: Text, axes: Sequence[Axis]) -> Iterator[None]:
+        """Loops over whole axes in one thread, unrolled where they are short."""
+        with ExitStack() as stack:
+            for e in axes:
+                if e in self.unrolled:
+                    w("#pragma unroll")
+                i, kind = self.index(e, in_tile=True), "int" if e in self.unrolled else "long long"
+                stack.enter_context(w.block(f"for ({kind} {i} = 0; {i} < {self.extent(e)}; ++{i})"))
+                if e.is_tile:
+                    w("const long long g = begin + t;")
+            yield
+
+    # ── addresses ────────────────────────────────────────────────────────────────────────────
+    def name(self, buffer: Buffer) -> str:
+        """The pointer to ``buffer`` in the text."""
+        if buffer not in self._names:
+            source: Value = buffer.source
+            if buffer.space == "memory":
+                source, buffer.offset = self._seen_from_origin(buffer)
+                self._names[buffer] = self.args.pointer(source, f"const {ctype_of(buffer)}", source)
+            else:
+                assert buffer.space == "output", "a workspace is named where it is laid out"
+                self._names[buffer] = self.args.pointer(source, ctype_of(buffer), source)
+        return self._names[buffer]
+
+    def named(self, buffer: Buffer, name: str) -> None:
+        """Call ``buffer`` by ``name``, which the text declares."""
+        self._names[buffer] = name
+
+    def _seen_from_origin(self, buffer: Buffer) -> tuple[Value, int]:
+        """The input that a view looks into, and how many entries after its first the view begins.
+
+        What is read through several views of one array is then seen to be the same.
+        """
+        source, held = buffer.source, self.layouts.held
+        array, whole = held.get(source), origin(source)
+        base = None if whole is None else held.get(whole)
+        if array is None or whole is None or base is None or base.dtype != array.dtype or not array.size:
+            return source, 0
+        between = address_of(array) - address_of(base)
+        return (source, 0) if between % array.itemsize else (whole, between // array.itemsize)
+
+    def address(self, buffer: Buffer, at: Index) -> str:
+        """The index into ``buffer`` of the entry at ``at``."""
+        terms = self.beginning(buffer)
+        for p, stride, n in zip(at, strides_of(buffer), buffer.shape, strict=True):
+            if p.offset and n:
+                terms.append(self.distance(buffer, p.offset * stride))
+            if p.axis is None or p.step * stride == 0:
+                continue
+            step = self.distance(buffer, p.step * stride)
+            i = self.index(p.axis, buffer.is_tiled)
+            terms.append(i if step == "1" else f"{i} * {step}")
+        return " + ".join(terms) or "0"
+
+    def place(self, buffer: Buffer, at: Index) -> str:
+        """The entry at ``at``, in registers or in memory, as it is stored."""
+        if buffer in self.rows:
+            row = self.rows[buffer]
+            return f"{row.name}[{self.row_index(row, at)}]"
+        name = self.name(buffer)
+        return f"{name}[{self.address(buffer, at)}]"
+
+    def beginning(self, buffer: Buffer) -> list[str]:
+        """The distance of the first entry from where the pointer points, if there is one."""
+        self.name(buffer)
+        return [self.distance(buffer, buffer.offset)] if buffer.offset else []
+
+    def distance(self, buffer: Buffer, entries: int) -> str:
+        """A distance in an array: equal ones are one argument, so that equal addresses are seen to be."""
+        return self.args.number(("distance", self.name(buffer), entries), entries)
+
+    def row_index(self, row: Row, at: Index) -> str:
+        """The index into a value in registers; constant once the loops are unrolled."""
+        terms = []
+        for stride, p in zip(row.strides, at, strict=True):
+            if stride and p.axis is not None:
+                terms.append(f"({self.index(p.axis)} * {p.step} + {p.offset}) * {stride}")
+            elif stride and p.offset:
+                terms.append(str(p.offset * stride))
+        return " + ".join(terms) or "0"
+
+    def row(
+        self, w: Text, name: str, lengths: Sequence[int], dtype: np.dtype[Any], begin: str | None = None
+    ) -> Row:
+        """Declare registers with an axis for each of ``lengths``, with ``begin`` in each."""
+        strides = tuple(s if n > 1 else 0 for s, n in zip(c_strides(lengths), lengths, strict=True))
+        count = max(prod(lengths), 1)
+        w(f"{value_type(dtype)} {name}[{count}];")
+        if begin is not None:
+            w("#pragma unroll")
+            w(f"for (int k = 0; k < {count}; ++k) {name}[k] = {begin};")
+        return Row(name, strides, dtype)
+
+    # ── entries ──────────────────────────────────────────────────────────────────────────────
+    def operand(self, x: Operand, values: Values) -> tuple[str, np.dtype[Any]]:
+        """C++ for an operand at the indices in scope, and its dtype."""
+        match x:
+            case Local(node):
+                return values[node], node.dtype
+            case Literal(value, dtype):
+                return literal(value, dtype), dtype
+            case Argument(source, dtype):
+                kind = "f" if dtype.kind == "f" else "i"
+                key = source if isinstance(source, Input) else ("constant", kind, repr(source))
+                return self.args.scalar(key, kind, source), np.dtype(np.float64 if kind == "f" else np.int64)
+            case Load(buffer, at):
+                return self.entry(buffer, self.place(buffer, at))
+
+    def entry(self, buffer: Buffer, text: str) -> tuple[str, np.dtype[Any]]:
+        """``text``, an entry of ``buffer``, as a value to compute with, and its dtype."""
+        stored = self.rows[buffer].stored if buffer in self.rows else buffer.dtype
+        return read(stored, text), read_dtype(stored)
+
+    def typed(self, x: Operand, dtype: np.dtype[Any], values: Values) -> str:
+        """An operand as a value of ``dtype``."""
+        return f"({value_type(dtype)})({self.operand(x, values)[0]})"
+
+    def emit(self, w: Text, assignments: Sequence[Assignment], values: Values) -> None:
+        """Declare a variable for what each of ``assignments`` makes; ``values`` tells their names."""
+        for s in assignments:
+            text = self._assigned(s, values)
+            name = values[s.node] = w.fresh()
+            w(f"const {value_type(s.node.dtype)} {name} = {text};")
+
+    def _assigned(self, s: Assignment, values: Values) -> str:
+        dtype = s.node.dtype
+        match s:
+            case Apply(node, operands):
+                found = [self.operand(x, values) for x in operands]
+                return expression(node, [text for text, _ in found], [kind for _, kind in found])
+            case MultiplyAdd(_, factors, other, negates):
+                x, y = (self.typed(f, dtype, values) for f in factors)
+                z = self.typed(other, dtype, values)
+                if negates == "product":
+                    x = f"-{x}"
+                elif negates:
+                    z = f"-{z}"
+                return f"xg::fma({x}, {y}, {z})"
+            case Gather(_, load, chosen, axis, step, length):
+                return self._gathered(load, self._chosen(s, chosen, length, values), axis, step)
+            case OneHot(_, value, chosen, axis_, length):
+                here = "0" if axis_ is None else self.index(axis_)
+                hit = f"{self._chosen(s, chosen, length, values)} == {here}"
+                return f"({hit} ? {self.typed(value, dtype, values)} : {literal(0, dtype)})"
+            case Fill(_, argument):
+                return self.typed(argument, dtype, values)
+
+    def _chosen(self, s: Assignment, x: Operand, length: int, values: Values) -> str:
+        """A choice as an index; a negative one counts from the end, as in NumPy."""
+        n = self.args.number(("length", s.node), length)
+        return f"xg::from_end((long long)({self.operand(x, values)[0]}), {n})"
+
+    def _gathered(self, load: Load, chosen: str, axis: int, step: int) -> str:
+        buffer, at = load
+        if buffer in self.rows:
+            row = self.rows[buffer]
+            text = f"{row.name}[{self.row_index(row, at)} + {chosen} * {row.strides[axis] * step}]"
+        else:
+            stride = self.distance(buffer, strides_of(buffer)[axis] * step)
+            text = f"{self.name(buffer)}[{self.address(buffer, at)} + {chosen} * {stride}]"
+        return self.entry(buffer, text)[0]
+
+    def term(self, s: Reduce, values: Values) -> str:
+        """What a reduction combines at the indices in scope, where it is no product."""
+        assert s.operand is not None
+        return self.typed(s.operand, s.node.dtype, values)
+
+    def added(self, s: Reduce, held: str, dtype: np.dtype[Any], values: Values) -> str:
+        """What a reduction that is held in ``dtype`` is after the entry at the indices in scope."""
+        ctype = value_type(dtype)
+        if s.factors is None:
+            return combine(s.monoid, held, f"({ctype})({self.term(s, values)})")
+        x, y = (self.typed(f, s.node.dtype, values) for f in s.factors)
+        return f"xg::fma(({ctype})({x}), ({ctype})({y}), {held})"
+
+    # ── which axis lies side by side ─────────────────────────────────────────────────────────
+    def lane(self, axes: Iterable[Axis], statements: Iterable[Assignment | Store | Reduce]) -> Axis | None:
+        """The axis that neighbouring threads should share out: contiguous in most of what is read."""
+        votes = dict.fromkeys(axes, 0)
+        for s in statements:
+            for x in operands_of(s):
+                if not isinstance(x, Load) or x.buffer in self.rows or x.buffer.space == "workspace":
+                    continue
+                unit = x.buffer.unit
+                if unit is None:
+                    continue
+                axis = x.at[unit].axis
+                if axis in votes and x.at[unit].step == 1:
+                    votes[axis] += 1 + prod(x.buffer.shape)
+            if isinstance(s, (Store, Reduce)) and s.buffer.space == "output":
+                own = index_axes(s.at)
+                if own and own[-1] in votes:
+                    votes[own[-1]] += 1 + prod(s.buffer.shape)
+        return max(votes, key=lambda e: (votes[e], e.extent, e.number)) if votes else None
+
+
+def made_by(nest: LoopNest, statements: Iterable[Store | Reduce]) -> list[Assignment | Store | Reduce]:
+    """``statements``, each with the assignment whose result it takes."""
+    made = {s.node: s for s in nest.assignments()}
+    found: list[Assignment | Store | Reduce] = []
+    for s in statements:
+        found += [made[x.node] for x in operands_of(s) if isinstance(x, Local) and isinstance(s, Store)]
+        found.append(s)
+    return found
+
+
+def strides_of(buffer: Buffer) -> tuple[int, ...]:
+    """The strides of a buffer that has been laid out."""
+    assert buffer.strides is not None
+    return buffer.strides
+
+
+def ctype_of(buffer: Buffer) -> str:
+    """The C++ type of a buffer's entries."""
+    found = stored_type(buffer.dtype)
+    assert found is not None
+    return found
+
+
+def _check(node: Node) -> None:
+    """Raise Declined where there is no expression for ``node``, or where its loops are a library's."""
+    check(node)
+    if not is_contraction(node):
+        return
+    if is_fat(node):
+        raise Declined(node, "of two large matrices is the library's")
+    if any(u.weak for u in node.operands) or node.dtype.kind != "f":
+        raise Declined(node, f"of {node.operands[0].aval} and {node.operands[1].aval} has no loops of ours")

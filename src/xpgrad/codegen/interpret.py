@@ -1,0 +1,210 @@
+"""The kernel IR carried out in NumPy: what each statement means.
+
+In:  a `Kernel`, the length of its tiles, and the arrays that lie in memory before it.
+Out: the arrays that it fills, and its sums.
+Holds: a nest is carried out for all indices of a tile at once, statement by statement; what is rounded once is
+computed in a wider dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from xpgrad.codegen.kernel_ir import (
+    Apply,
+    Argument,
+    Assignment,
+    Axis,
+    Buffer,
+    Fill,
+    Gather,
+    Index,
+    Kernel,
+    Literal,
+    Load,
+    Local,
+    LoopNest,
+    MultiplyAdd,
+    OneHot,
+    Operand,
+    Reduce,
+    Store,
+    identity,
+    reduced_axes,
+)
+from xpgrad.core import Const, Input, Node, Value
+
+COMBINE: dict[str, np.ufunc] = {
+    "sum": np.add,
+    "max": np.maximum,
+    "min": np.minimum,
+    "prod": np.multiply,
+    "any": np.logical_or,
+    "all": np.logical_and,
+}
+"""By which function the parts of a reduction become one, for each monoid."""
+
+_WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
+
+
+def interpret(kernel: Kernel, arrays: Mapping[Value, Any], tile: int) -> dict[Node, Any]:
+    """The outputs and sums of ``kernel``.
+
+    Parameters
+    ----------
+    arrays : dict of Value to array
+        What lies in memory, views included.
+    tile : int
+        Entries of the tile axis in one turn.
+
+    Raises
+    ------
+    IndexError
+        A choice is outside of its axis.
+    """
+    return _Run(kernel, arrays, tile).run()
+
+
+class _Run:
+    def __init__(self, kernel: Kernel, arrays: Mapping[Value, Any], tile: int) -> None:
+        self.kernel, self.arrays, self.tile = kernel, arrays, tile
+        self.held: dict[Buffer, Any] = {}
+        self.begun: set[Buffer] = set()
+        self.begin = self.end = 0
+
+    def run(self) -> dict[Node, Any]:
+        for node, buffer in self.kernel.buffers.items():
+            shape = node.shape
+            if buffer.space == "partial" and not prod_of_extent(self.kernel):
+                self.held[buffer] = np.full(
+                    shape, identity(_monoid(self.kernel, buffer), node.dtype), buffer.dtype
+                )
+            else:
+                self.held[buffer] = np.empty(shape, buffer.dtype)
+        with np.errstate(all="ignore"):
+            for begin, end in self._tiles():
+                self.begin, self.end = begin, end
+                for nest in self.kernel.nests:
+                    self._nest(nest)
+        wanted = [*self.kernel.made("output"), *self.kernel.made("partial")]
+        return {node: self.held[self.kernel.buffers[node]].astype(node.dtype) for node in wanted}
+
+    def _tiles(self) -> list[tuple[int, int]]:
+        axis = self.kernel.tile_axis
+        if axis is None:
+            return [(0, 0)]
+        return [(b, min(b + self.tile, axis.extent)) for b in range(0, axis.extent, self.tile)]
+
+    def _length(self, axis: Axis) -> int:
+        return self.end - self.begin if axis.is_tile else axis.extent
+
+    def _nest(self, nest: LoopNest) -> None:
+        self.nest = nest
+        self.shape = tuple(map(self._length, nest.axes))
+        self.values: dict[Node, Any] = {}
+        for s in nest.body:
+            if isinstance(s, Store):
+                self._store(s)
+            elif isinstance(s, Reduce):
+                self._reduce(s)
+            else:
+                self.values[s.node] = np.asarray(self._assigned(s)).astype(s.node.dtype)
+
+    # ── indices ──────────────────────────────────────────────────────────────────────────────
+    def _grid(self, axis: Axis) -> Any:
+        """The indices of one loop axis, along its own axis of the nest."""
+        k = self.nest.axes.index(axis)
+        first = self.begin if axis.is_tile else 0
+        shape = [n if a == k else 1 for a, n in enumerate(self.shape)]
+        return np.arange(first, first + self.shape[k]).reshape(shape)
+
+    def _at(self, buffer: Buffer, index: Index) -> tuple[Any, ...]:
+        """Arrays of indices, which broadcast to the nest.
+
+        A workspace has the length of the whole axis here, so that its entries have the indices of all tiles.
+        """
+        one = (1,) * len(self.shape)
+        return tuple(
+            np.full(one, p.offset) if p.axis is None else p.step * self._grid(p.axis) + p.offset for p in index
+        )
+
+    def _array(self, buffer: Buffer) -> Any:
+        if buffer not in self.held:
+            source = buffer.source
+            self.held[buffer] = np.asarray(source.data if isinstance(source, Const) else self.arrays[source])
+        return self.held[buffer]
+
+    # ── operands and statements ──────────────────────────────────────────────────────────────
+    def _operand(self, x: Operand) -> Any:
+        match x:
+            case Local(node):
+                return self.values[node]
+            case Load(buffer, index):
+                return self._array(buffer)[self._at(buffer, index)]
+            case Argument(source):
+                return self.arrays[source] if isinstance(source, Input) else source
+            case Literal(value, dtype):
+                return dtype.type(value)
+
+    def _chosen(self, x: Operand, count: int) -> Any:
+        chosen = np.asarray(self._operand(x)).astype(np.int64)
+        if np.any((chosen < -count) | (chosen >= count)):
+            raise IndexError(f"an index is outside of an axis of length {count}")
+        return np.where(chosen < 0, chosen + count, chosen)
+
+    def _assigned(self, s: Assignment) -> Any:
+        match s:
+            case Apply(node, operands):
+                return node.op(*map(self._operand, operands), **node.params)
+            case MultiplyAdd(node, (x, y), other, negates):
+                wider = _WIDER.get(node.dtype, node.dtype)
+                a, b, c = (np.asarray(self._operand(v)).astype(node.dtype).astype(wider) for v in (x, y, other))
+                return {"": a * b + c, "other": a * b - c, "product": c - a * b}[negates]
+            case Gather(_, load, chosen, axis, step, length):
+                at = list(self._at(load.buffer, load.at))
+                at[axis] = at[axis] + step * self._chosen(chosen, length)
+                return self._array(load.buffer)[tuple(at)]
+            case OneHot(node, value, chosen, axis, length):
+                here = 0 if axis is None else self._grid(axis)
+                return np.where(self._chosen(chosen, length) == here, self._operand(value), 0)
+            case Fill(_, value):
+                return self._operand(value)
+
+    def _store(self, s: Store) -> None:
+        value = np.asarray(self._operand(s.value)).astype(s.buffer.dtype)
+        self._write(s.buffer, s.at, value, np.add if s.adds else None)
+
+    def _write(self, buffer: Buffer, index: Index, value: Any, combine: np.ufunc | None) -> None:
+        array, at = self._array(buffer), self._at(buffer, index)
+        shape = np.shape(array[at])
+        value = np.broadcast_to(value, shape) if len(at) else np.reshape(value, shape)
+        array[at] = value if combine is None else combine(array[at], value)
+
+    def _reduce(self, s: Reduce) -> None:
+        gone = reduced_axes(s, self.nest)
+        over = tuple(k for k, e in enumerate(self.nest.axes) if e in gone)
+        dtype = s.node.dtype
+        wider = np.float64 if dtype.kind == "f" else dtype
+        if s.factors is not None:
+            x, y = (np.asarray(self._operand(f)).astype(dtype).astype(wider) for f in s.factors)
+            terms = x * y
+        else:
+            assert s.operand is not None
+            terms = np.asarray(self._operand(s.operand)).astype(dtype).astype(wider)
+        terms = np.broadcast_to(terms, self.shape)
+        part = COMBINE[s.monoid].reduce(terms, axis=over, keepdims=True)
+        again = s.buffer.space == "partial" and s.buffer in self.begun
+        self._write(s.buffer, s.at, part, COMBINE[s.monoid] if again else None)
+        self.begun.add(s.buffer)
+
+
+def prod_of_extent(kernel: Kernel) -> int:
+    """The length of the tile axis; 1 where there is none."""
+    return 1 if kernel.tile_axis is None else kernel.tile_axis.extent
+
+
+def _monoid(kernel: Kernel, buffer: Buffer) -> str:
+    return next(s.monoid for nest in kernel.nests for s in nest.reductions() if s.buffer is buffer)

@@ -1,0 +1,350 @@
+"""The kernel IR: a step of a plan as loops, loads and stores, for any device.
+
+    loop i0, i1:                         ; z = x @ w, one axis in tiles
+        z[i0] sum= x[i0, i1] * w[i1]
+    loop i0:                             ; y = tanh(z), and its sum
+        a = tanh(z[i0])
+        y[i0] = a
+        s[] sum= a
+
+In:  nothing; `lower` makes it.
+Out: a `Kernel`: loop nests in order, each with the statements of its body, and the buffers that they touch.
+Holds: every index is affine in the loop axes. A value is named by the graph's node that it is an entry of. A
+nest reads what it makes itself at the index of its own turn alone; anything else that it reads, an earlier nest
+stored. `interpret` says what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad.core import Input, Node
+from xpgrad.plan.plan import Step
+
+
+@dataclass(eq=False)
+class Axis:
+    """A loop axis.
+
+    Attributes
+    ----------
+    number : int
+        Tells it from others, in a fixed order.
+    extent : int
+        Its length; of the tile axis the length of all tiles together.
+    is_tile : bool
+        Whether it is the region's axis, of which a turn of the kernel takes one tile.
+    """
+
+    number: int
+    extent: int
+    is_tile: bool = False
+
+    def __repr__(self) -> str:
+        return f"i{self.number}"
+
+
+class AffineIndex(NamedTuple):
+    """The index into one axis of a buffer: ``step * i + offset``, ``i`` the index of ``axis``."""
+
+    axis: Axis | None
+    step: int = 1
+    offset: int = 0
+
+
+Index = tuple[AffineIndex, ...]
+
+
+@dataclass(eq=False)
+class Buffer:
+    """An array that a kernel reads or writes.
+
+    Attributes
+    ----------
+    source : Value
+        What it holds. Of a workspace that holds no value it is anything that tells it from others.
+    space : str
+        ``memory`` (there before the step runs), ``output`` (filled here, read later), ``partial`` (reductions
+        over the tile axis, in wide dtypes, one set for each chunk) or ``workspace`` (of one tile).
+    dtype : dtype
+    shape : tuple of int
+    strides : tuple of int, or None
+        In entries; None until a generator has laid the buffer out, or where it keeps it in registers.
+    offset : int
+        Of the first entry from where the buffer begins, in entries.
+    is_tiled : bool
+        Along the tile axis it holds one tile, not all.
+    """
+
+    source: Any
+    space: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None = None
+    offset: int = 0
+    is_tiled: bool = False
+
+    @property
+    def unit(self) -> int | None:
+        """The axis whose neighbours are neighbours in memory."""
+        for a, (n, s) in enumerate(zip(self.shape, self.strides or (), strict=self.strides is not None)):
+            if n != 1 and s == 1:
+                return a
+        return None
+
+
+def strides_in_order(shape: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
+    """Strides, in entries, of an array whose axes follow ``order``, the last one contiguous."""
+    strides = [0] * len(shape)
+    step = 1
+    for a in reversed(order):
+        strides[a] = step
+        step *= max(shape[a], 1)
+    return tuple(strides)
+
+
+def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides, in entries, of an array in C order."""
+    return strides_in_order(shape, range(len(shape)))
+
+
+# ── operands ─────────────────────────────────────────────────────────────────────────────────
+class Local(NamedTuple):
+    """The entry of ``node`` that the same body made before."""
+
+    node: Node
+
+
+class Load(NamedTuple):
+    """One entry of a buffer."""
+
+    buffer: Buffer
+    at: Index
+
+
+class Argument(NamedTuple):
+    """A Python or NumPy scalar, passed by value.
+
+    ``source`` is the graph's input, or the number; ``key`` tells numbers of the user's code from one another.
+    """
+
+    source: Input | float
+    dtype: np.dtype[Any]
+    key: Any
+
+
+class Literal(NamedTuple):
+    """A number that stands in the text."""
+
+    value: float
+    dtype: np.dtype[Any]
+
+
+Operand = Local | Load | Argument | Literal
+
+
+# ── statements ───────────────────────────────────────────────────────────────────────────────
+class Apply(NamedTuple):
+    """``node = op(operands)``, of one entry of each."""
+
+    node: Node
+    operands: tuple[Operand, ...]
+
+
+class MultiplyAdd(NamedTuple):
+    """``node = x * y + z``, rounded once.
+
+    ``negates`` says what is subtracted: ``"product"``, ``"other"`` or nothing.
+    """
+
+    node: Node
+    factors: tuple[Operand, Operand]
+    other: Operand
+    negates: str = ""
+
+
+class Gather(NamedTuple):
+    """``node = buffer[…, chosen, …]``: the entry that an integer operand chooses along one axis of the buffer.
+
+    A negative choice counts from the end of ``length`` entries. One outside is an error of the whole call.
+    """
+
+    node: Node
+    load: Load
+    chosen: Operand
+    axis: int
+    step: int
+    length: int
+
+
+class OneHot(NamedTuple):
+    """``node = value if chosen == axis's index else 0``; the choice as in `Gather`."""
+
+    node: Node
+    value: Operand
+    chosen: Operand
+    axis: Axis | None
+    length: int
+
+
+class Fill(NamedTuple):
+    """``node = value``, a number of the user's code."""
+
+    node: Node
+    value: Argument
+
+
+class Store(NamedTuple):
+    """``buffer[at] = value``, or ``+=``."""
+
+    buffer: Buffer
+    at: Index
+    value: Operand
+    adds: bool = False
+
+
+class Reduce(NamedTuple):
+    """``buffer[at]`` combined with an entry, over those axes of the nest that are not in ``at``.
+
+    Attributes
+    ----------
+    node : Node
+        The reduction, or the contraction.
+    monoid : str
+        ``sum max min prod any all``.
+    operand : Operand or None
+    factors : pair of Operands, or None
+        Instead of ``operand``: their product is added, unrounded.
+    """
+
+    node: Node
+    buffer: Buffer
+    at: Index
+    monoid: str
+    operand: Operand | None
+    factors: tuple[Operand, Operand] | None
+
+
+Assignment = Apply | MultiplyAdd | Gather | OneHot | Fill
+Statement = Assignment | Store | Reduce
+ASSIGNMENTS = (Apply, MultiplyAdd, Gather, OneHot, Fill)
+
+
+def operands_of(s: Statement) -> tuple[Operand, ...]:
+    """What a statement reads; of a `Gather` the entry at choice 0."""
+    match s:
+        case Apply(_, operands):
+            return operands
+        case MultiplyAdd(_, factors, other):
+            return (*factors, other)
+        case Gather(_, load, chosen):
+            return (load, chosen)
+        case OneHot(_, value, chosen):
+            return (value, chosen)
+        case Fill(_, value) | Store(_, _, value):
+            return (value,)
+        case Reduce(factors=None, operand=Local() | Load() | Argument() | Literal() as operand):
+            return (operand,)
+        case Reduce(factors=(x, y)):
+            return (x, y)
+    raise AssertionError(s)
+
+
+@dataclass(eq=False)
+class LoopNest:
+    """Loops over ``axes`` around the statements of ``body``.
+
+    Attributes
+    ----------
+    kind : str
+        ``loop``; ``matmul`` for one contraction of two arrays of at most two axes; ``slices`` for the write of
+        one part of an array that is put together of parts.
+    axes : tuple of Axis
+        Those that a `Reduce` reduces are among them.
+    body : list of Statement
+    """
+
+    kind: str
+    axes: tuple[Axis, ...]
+    body: list[Statement] = field(default_factory=list)
+
+    def assignments(self) -> Iterator[Assignment]:
+        return (s for s in self.body if isinstance(s, ASSIGNMENTS))
+
+    def stores(self) -> Iterator[Store]:
+        return (s for s in self.body if isinstance(s, Store))
+
+    def reductions(self) -> Iterator[Reduce]:
+        return (s for s in self.body if isinstance(s, Reduce))
+
+    def loads(self) -> Iterator[Load]:
+        """What it reads from buffers, once for each time that it is read."""
+        return (x for s in self.body for x in operands_of(s) if isinstance(x, Load))
+
+    def cone(self, wanted: Sequence[Statement]) -> list[Assignment]:
+        """The assignments that ``wanted`` take, in order."""
+        made = {s.node: s for s in self.assignments()}
+        found: set[Node] = set()
+        waiting: list[Statement] = list(wanted)
+        while waiting:
+            for x in operands_of(waiting.pop()):
+                if isinstance(x, Local) and x.node not in found:
+                    found.add(x.node)
+                    waiting.append(made[x.node])
+        return [s for s in self.assignments() if s.node in found]
+
+
+@dataclass(eq=False)
+class Kernel:
+    """A step of a plan.
+
+    Attributes
+    ----------
+    step : Region or Straight
+    tile_axis : Axis or None
+        None: there are no tiles.
+    nests : list of LoopNest
+        In order.
+    buffers : dict of Node to Buffer
+        Those of the values that it makes.
+    """
+
+    step: Step
+    tile_axis: Axis | None
+    nests: list[LoopNest] = field(default_factory=list)
+    buffers: dict[Node, Buffer] = field(default_factory=dict)
+
+    def axes(self) -> list[Axis]:
+        """All loop axes, in order."""
+        found = {e for nest in self.nests for e in nest.axes}
+        return sorted(found, key=lambda e: e.number)
+
+    def made(self, space: str) -> list[Node]:
+        """The values whose buffers are in ``space``, in the order in which they are made."""
+        return [v for v, b in self.buffers.items() if b.space == space]
+
+
+def index_axes(index: Index) -> tuple[Axis, ...]:
+    """The loop axes in an index."""
+    return tuple(p.axis for p in index if p.axis is not None)
+
+
+def reduced_axes(s: Reduce, nest: LoopNest) -> frozenset[Axis]:
+    """The axes over which a `Reduce` of ``nest`` combines."""
+    return frozenset(nest.axes) - frozenset(index_axes(s.at))
+
+
+def identity(monoid: str, dtype: np.dtype[Any]) -> float:
+    """What a reduction in ``dtype`` begins with; the largest of no entries is less than any."""
+    if monoid in ("max", "min"):
+        if dtype.kind == "b":
+            return monoid == "min"
+        if dtype.kind == "f":
+            return float("-inf") if monoid == "max" else float("inf")
+        limits = np.iinfo(dtype)
+        return int(limits.min if monoid == "max" else limits.max)
+    return 1 if monoid in ("prod", "all") else 0

@@ -1,0 +1,277 @@
+"""From a step of a plan to the kernel IR, once for all devices.
+
+In:  a Region or a run of nodes, the arrays that lie in memory before it, and what is read after it.
+Out: a `Kernel`: where each operand is read, what has to be stored, what is rounded once.
+Holds: nothing here knows a device. Buffers of the kernel's own have no strides yet: in which order a workspace
+lies is a generator's choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from xpgrad.codegen.kernel_ir import (
+    AffineIndex,
+    Apply,
+    Argument,
+    Axis,
+    Buffer,
+    Fill,
+    Gather,
+    Index,
+    Kernel,
+    Literal,
+    Load,
+    Local,
+    LoopNest,
+    MultiplyAdd,
+    OneHot,
+    Operand,
+    Reduce,
+    Statement,
+    Store,
+    c_strides,
+)
+from xpgrad.core import Const, Input, Node, Value
+from xpgrad.plan import Plan, Region
+from xpgrad.plan.boxes import Part, parts_of
+from xpgrad.plan.nests import Access, Declined, Nest, Nests, Place, is_contraction, is_reduction
+from xpgrad.plan.plan import Step
+
+
+def lower(
+    step: Step,
+    plan: Plan,
+    held: Mapping[Value, Any],
+    alive: set[Value],
+    check: Callable[[Node], None],
+) -> Kernel:
+    """The kernel of ``step``.
+
+    Parameters
+    ----------
+    held : dict of Value to array
+        The layout of each array that lies in memory before the step; what is missing lies in C order.
+    alive : set of Value
+        What later steps or the outputs read.
+    check : callable
+        ``check(node)`` raises `Declined` for what the generator has no instructions for.
+
+    Raises
+    ------
+    Declined
+        A node has no loops, or ``check`` declines it.
+    """
+    return _Lowering(step, plan, held, alive, check).kernel
+
+
+def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which the parts of a reduction are combined."""
+    return np.dtype(np.float64) if dtype.kind == "f" else dtype
+
+
+class _Lowering:
+    def __init__(
+        self,
+        step: Step,
+        plan: Plan,
+        held: Mapping[Value, Any],
+        alive: set[Value],
+        check: Callable[[Node], None],
+    ) -> None:
+        self.plan, self.labels, self.held = plan, plan.axes, held
+        self.nests = Nests(step, plan, check)
+        self._axes: dict[int, Axis] = {}
+        self._tile = None if self.nests.label is None else self._axis(self.nests.label)
+        self.kernel = Kernel(step, self._tile)
+        self._memory: dict[Value, Buffer] = {}
+        self._slice_axes = 0
+        self._sums = set(step.sums) if isinstance(step, Region) else set()
+        stores = step.stores if isinstance(step, Region) else step.nodes
+        for node in stores:
+            if node in alive and self.nests.is_view(node):
+                raise Declined(node, "is an output, and looks into a value that is not in memory")
+        self._outputs = {n for n in stores if n in alive} - self._sums
+        self._stored = self._outputs | self._sums | self._read_elsewhere(step)
+        for nest in self.nests.nests:
+            if nest.kind == "boxes":
+                self._slices(nest)
+            else:
+                self._loop(nest)
+
+    def _read_elsewhere(self, step: Step) -> set[Value]:
+        """What is read in other nests than where it is made, or at another index."""
+        found: set[Value] = set()
+        for node in step.nodes:
+            if not self.nests.is_view(node):
+                for i in range(len(node.operands)):
+                    access = self.nests.access(node, i)
+                    if not self.nests.joined(node, access):
+                        found.add(access.root)
+        return found
+
+    # ── axes and buffers ─────────────────────────────────────────────────────────────────────
+    def _axis(self, label: int) -> Axis:
+        if label not in self._axes:
+            self._axes[label] = Axis(label, self.labels.extent[label], label == self.nests.label)
+        return self._axes[label]
+
+    def _index(self, places: tuple[Place, ...]) -> Index:
+        return tuple(
+            AffineIndex(None if p.label is None else self._axis(p.label), p.step, p.offset) for p in places
+        )
+
+    def _own(self, node: Node) -> Index:
+        """Where ``node`` itself stands at the indices of its loops."""
+        return self._index(tuple(map(Place, self.labels.labels(node))))
+
+    def _buffer(self, node: Node) -> Buffer:
+        """The buffer of a value that the step makes."""
+        buffers = self.kernel.buffers
+        if node not in buffers:
+            if node in self._outputs:
+                buffers[node] = Buffer(node, "output", node.dtype, node.shape, c_strides(node.shape))
+            elif node in self._sums:
+                buffers[node] = Buffer(node, "partial", wide(node.dtype), node.shape)
+            else:
+                tiled = any(p.axis is not None and p.axis.is_tile for p in self._own(node))
+                buffers[node] = Buffer(node, "workspace", node.dtype, node.shape, is_tiled=tiled)
+        return buffers[node]
+
+    def _in_memory(self, source: Value) -> Buffer:
+        """An array that lies in memory before the step."""
+        if source not in self._memory:
+            array: Any = source.data if isinstance(source, Const) else self.held.get(source)
+            if array is None:  # stored by an earlier step
+                dtype, strides = source.dtype, c_strides(source.shape)
+            else:
+                if not hasattr(array, "strides"):
+                    array = np.asarray(array)
+                dtype, strides = np.dtype(array.dtype), tuple(s // array.itemsize for s in array.strides)
+            self._memory[source] = Buffer(source, "memory", dtype, source.shape, strides)
+        return self._memory[source]
+
+    # ── operands ─────────────────────────────────────────────────────────────────────────────
+    def _operand(self, node: Node, i: int) -> Operand:
+        access = self.nests.access(node, i)
+        u = access.root
+        if isinstance(u, Node) and self.nests.joined(node, access):
+            return Local(u)
+        if not access.is_scalar:
+            return self._load(access)
+        if isinstance(u, Const):
+            return Argument(u.data, node.operands[i].dtype, (node, i))
+        assert isinstance(u, Input)
+        return Argument(u, u.dtype, u)
+
+    def _load(self, access: Access) -> Load:
+        u = access.root
+        if isinstance(u, Node) and u in self.nests.own and not self.nests.is_view(u):
+            return Load(self._buffer(u), self._index(access.places))
+        return Load(self._in_memory(u), self._index(access.places))
+
+    def _factors(self, product: Node) -> tuple[Operand, Operand]:
+        found = [self._operand(product, i) for i in range(len(product.operands))]
+        return found[0], found[-1]
+
+    # ── nests ────────────────────────────────────────────────────────────────────────────────
+    def _loop(self, nest: Nest) -> None:
+        reduced = frozenset(e for node in nest.nodes for e in self.labels.reduced(node))
+        kind = "matmul" if nest.kind == "product" else nest.kind
+        axes = tuple(self._axis(e) for e in sorted(nest.labels | reduced))
+        found = LoopNest(kind, axes)
+        folded = {p for node in nest.nodes for p in self._folded(node)}
+        for node in nest.nodes:
+            if is_reduction(node) or is_contraction(node):
+                found.body.append(self._reduce(node))
+                continue
+            if node not in folded:
+                found.body.append(self._assignment(node))
+            if node in self._stored:
+                found.body.append(Store(self._buffer(node), self._own(node), Local(node)))
+        self.kernel.nests.append(found)
+
+    def _folded(self, node: Node) -> list[Node]:
+        """The product that is rounded together with what ``node`` adds it to, which nothing else reads."""
+        fused = self.nests.fused(node)
+        added = self.nests.added_product(node)
+        return [p for p in (fused[1] if fused is not None else None, added) if p is not None]
+
+    def _reduce(self, node: Node) -> Reduce:
+        monoid = self.labels.relations[node].monoid
+        buffer, index = self._buffer(node), self._own(node)
+        product = node if is_contraction(node) else self.nests.added_product(node)
+        if product is not None:
+            return Reduce(node, buffer, index, monoid, None, self._factors(product))
+        return Reduce(node, buffer, index, monoid, self._operand(node, 0), None)
+
+    def _assignment(self, node: Node) -> Statement:
+        name = node.op.name
+        if name == "full_like":
+            dtype = np.dtype(np.float64 if node.dtype.kind == "f" else np.int64)
+            fill = (float if node.dtype.kind == "f" else int)(node.params["value"])
+            return Fill(node, Argument(fill, dtype, ("fill", node)))
+        if name == "getitem":
+            axis, step = self.nests.choice(node)
+            load = self._load(self.nests.access(node, 0))
+            return Gather(node, load, self._operand(node, 2), axis, step, node.operands[0].shape[1])
+        if name == "scatter_add":
+            label = self.labels.labels(node)[1]
+            axis_ = None if label is None else self._axis(label)
+            return OneHot(node, self._operand(node, 0), self._operand(node, 2), axis_, node.shape[1])
+        fused = self.nests.fused(node)
+        if fused is not None:
+            i, product = fused
+            negates = "" if name == "add" else "other" if i == 0 else "product"
+            return MultiplyAdd(node, self._factors(product), self._operand(node, 1 - i), negates)
+        return Apply(node, tuple(self._operand(node, i) for i in range(len(node.operands))))
+
+    # ── arrays put together of parts ─────────────────────────────────────────────────────────
+    def _slices(self, nest: Nest) -> None:
+        (node,) = nest.nodes
+        for part in parts_of(node):
+            axes = [
+                self._slice_axis(label, length)
+                for label, (length, *_) in zip(self.labels.labels(node), part.box, strict=True)
+            ]
+            index = tuple(
+                AffineIndex(axis, step if axis is not None else 1, start)
+                for axis, (_, start, step, _) in zip(axes, part.box, strict=True)
+            )
+            value = self._part(node, part, axes)
+            found = LoopNest("slices", tuple(e for e in axes if e is not None))
+            found.body.append(Store(self._buffer(node), index, value, part.adds))
+            self.kernel.nests.append(found)
+
+    def _slice_axis(self, label: int | None, length: int) -> Axis | None:
+        """The loop axis of one axis of a part; a part has the whole of the tile axis."""
+        if label is not None and label == self.nests.label:
+            return self._tile
+        if length == 1:
+            return None
+        self._slice_axes += 1
+        return Axis(len(self.labels.extent) + self._slice_axes, length)
+
+    def _part(self, node: Node, part: Part, axes: list[Axis | None]) -> Operand:
+        """What is written, at the indices of the loops over one part."""
+        if part.operand is None:
+            return Literal(0, node.dtype)
+        found = self._operand(node, part.operand)
+        if not isinstance(found, Load):
+            return found
+        u = node.operands[part.operand]
+        along = {mine: axis for axis, (*_, mine) in zip(axes, part.box, strict=True) if mine is not None}
+        view = self.nests.view_axes(u) if self.nests.is_view(u) else None
+        index = [(a, 1, 0) for a in range(u.ndim)] if view is None else view
+        return Load(
+            found.buffer,
+            tuple(
+                AffineIndex(along.get(mine), step, offset)
+                if mine is not None and u.shape[mine] != 1 and along.get(mine) is not None
+                else AffineIndex(None, 1, offset)
+                for mine, step, offset in index
+            ),
+        )
