@@ -282,7 +282,10 @@ class KernelBuilder:
         return self.entry(buffer, text)[0]
 
     def term(self, s: Reduce, values: Values) -> str:
-        """What a reduction combines at the indices in scope, where it is no product."""
+        """What a reduction combines at the indices in scope."""
+        if s.factors is not None:
+            x, y = (self.typed(f, s.node.dtype, values) for f in s.factors)
+            return f"{x} * {y}"
         assert s.operand is not None
         return self.typed(s.operand, s.node.dtype, values)
 

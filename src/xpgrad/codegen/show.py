@@ -1,0 +1,113 @@
+"""A kernel of the IR as text: its loop nests, each with the statements of its body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from xpgrad._errors import describe
+from xpgrad.codegen.kernel_ir import (
+    AffineIndex,
+    Apply,
+    Argument,
+    Axis,
+    Buffer,
+    Fill,
+    Gather,
+    Index,
+    Kernel,
+    Literal,
+    Load,
+    Local,
+    MultiplyAdd,
+    OneHot,
+    Operand,
+    Reduce,
+    Statement,
+    Store,
+)
+from xpgrad.core import Const, Graph, Value
+from xpgrad.core.show import names_of, params_text
+
+
+def show(kernel: Kernel, graph: Graph) -> str:
+    """Print ``kernel``, whose values have their names in ``graph``.
+
+    A value without an index is the entry that the same body made. ``i`` is the index of the tile axis, ``j0``,
+    ``j1``, ... are those of others.
+
+    >>> show(kernel, graph)  # np.sum(np.exp(x) * 2 + y)
+    loop i
+      c = exp(a[i])
+      e = fma(c, 2, b[i])
+      f sum= e
+    """
+    return "\n".join(_Printer(names_of(graph)).lines(kernel))
+
+
+class _Printer:
+    def __init__(self, names: Mapping[Value, str]) -> None:
+        self.names = names
+        self.indices: dict[Axis, str] = {}
+
+    def lines(self, kernel: Kernel) -> Iterator[str]:
+        for nest in kernel.nests:
+            axes = sorted(nest.axes, key=lambda e: (not e.is_tile, e.number))
+            yield f"{nest.kind} {', '.join(map(self._name, axes))}".rstrip()
+            yield from (f"  {self._statement(s)}" for s in nest.body)
+
+    def _name(self, axis: Axis) -> str:
+        """The index of a loop axis, numbered as the nests first have them."""
+        if axis.is_tile:
+            return "i"
+        return self.indices.setdefault(axis, f"j{len(self.indices)}")
+
+    def _statement(self, s: Statement) -> str:
+        match s:
+            case Store(buffer, at, value, adds):
+                return f"{self._entry(buffer, at)} {'+=' if adds else '='} {self._operand(value)}"
+            case Reduce(_, buffer, at, monoid, operand, factors):
+                xs = factors if factors is not None else (operand,)
+                right = " * ".join(self._operand(x) for x in xs if x is not None)
+                return f"{self._entry(buffer, at)} {monoid}= {right}"
+        return f"{self.names[s.node]} = {self._right(s)}"
+
+    def _right(self, s: Statement) -> str:
+        match s:
+            case Apply(node, operands):
+                return f"{node.op.name}({', '.join([*map(self._operand, operands), *params_text(node)])})"
+            case MultiplyAdd(_, (x, y), other, negates):
+                signs = "-" if negates == "product" else "", "-" if negates == "other" else ""
+                product = f"{signs[0]}{self._operand(x)}, {self._operand(y)}"
+                return f"fma({product}, {signs[1]}{self._operand(other)})"
+            case Gather(_, load, chosen, axis, step, length):
+                scale = "" if step == 1 else f"{step} * "
+                return f"{self._operand(load)} moved by {scale}{self._operand(chosen)} of {length} along axis {axis}"
+            case OneHot(_, value, chosen, axis_, _):
+                here = "0" if axis_ is None else self._name(axis_)
+                return f"{self._operand(value)} if {self._operand(chosen)} == {here} else 0"
+            case Fill(_, value):
+                return self._operand(value)
+        raise AssertionError(s)
+
+    def _operand(self, x: Operand) -> str:
+        match x:
+            case Local(node):
+                return self.names[node]
+            case Load(buffer, at):
+                return self._entry(buffer, at)
+            case Argument(source):
+                return self.names[source] if isinstance(source, Value) else repr(source)
+            case Literal(value):
+                return repr(value)
+
+    def _entry(self, buffer: Buffer, at: Index) -> str:
+        source = buffer.source
+        name = describe(source.data) if isinstance(source, Const) else self.names[source]
+        return f"{name}[{', '.join(map(self._index, at))}]" if at else name
+
+    def _index(self, p: AffineIndex) -> str:
+        if p.axis is None:
+            return str(p.offset)
+        i = self._name(p.axis)
+        product = {1: i, -1: f"-{i}"}.get(p.step, f"{p.step}*{i}")
+        return product + (f" + {p.offset}" if p.offset > 0 else f" - {-p.offset}" if p.offset else "")
