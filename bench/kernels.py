@@ -20,7 +20,7 @@ import numpy as np
 import xpgrad as xg
 from bench.peers import problems
 from bench.peers.problems import Problem, one_hot
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda import nvrtc
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.devices import namespace
@@ -79,7 +79,7 @@ def record(names: Collection[str] = ()) -> dict[str, Any]:
         if names and name not in names:
             continue
         device = Texts()
-        with programs.use("cuda", None, device):
+        with choose.use("cuda", None, device):
             xg.compile(xg.value_and_grad(loss)).explain(*args)
         rows[name] = {
             arch: [

@@ -3,7 +3,7 @@
 import numpy as np
 
 from xpgrad._trees import flatten
-from xpgrad.backends.programs import NodeByNode
+from xpgrad.backends.choose import NodeByNode
 from xpgrad.trace import graph_of
 
 

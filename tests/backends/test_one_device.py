@@ -11,7 +11,7 @@ import pytest
 import xpgrad as xg
 from cases.linalg_calls import CASES as LINALG
 from cases.numpy_calls import CASES
-from xpgrad.backends import Backend, programs, registry
+from xpgrad.backends import Backend, choose, registry
 from xpgrad.backends.cpu.numpy_rows import numpy_rows
 from xpgrad.compiler import compile, compiled
 from xpgrad.core import OPS
@@ -107,7 +107,7 @@ def stand_in(monkeypatch):
 
     for module in (xg, _table, subscripts):
         monkeypatch.setattr(module, "to_device", to_device)
-    for module in (programs, compiled):
+    for module in (choose, compiled):
         monkeypatch.setattr(module, "device_of", lambda x: "gpu" if type(x) is StandIn else "cpu")
     forget()
     yield

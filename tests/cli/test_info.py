@@ -15,7 +15,7 @@ import pytest
 from xpgrad import cli
 from xpgrad._errors import DataError, message
 from xpgrad._version import __version__
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.cli import info
 from xpgrad.devices import Gpu, GpuStatus
 
@@ -55,7 +55,7 @@ def test_the_report_names_the_generator_and_where_kernels_are_kept(
 ) -> None:
     monkeypatch.setenv("XPGRAD_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("XPGRAD_NUM_THREADS", "3")
-    monkeypatch.setattr(programs, "generator", lambda: ("llvm", ""))
+    monkeypatch.setattr(choose, "generator", lambda: ("llvm", ""))
     cli.main(["info"])
     rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert rows["compile"] == "LLVM kernels, 3 threads"
@@ -66,7 +66,7 @@ def test_without_llvm_the_report_says_what_runs_instead_and_why(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, no_gpu: None
 ) -> None:
     monkeypatch.setenv("XPGRAD_NUM_THREADS", "many")
-    monkeypatch.setattr(programs, "generator", lambda: ("interpreter", "llvmlite cannot be imported"))
+    monkeypatch.setattr(choose, "generator", lambda: ("interpreter", "llvmlite cannot be imported"))
     cli.main(["info"])
     out = capsys.readouterr().out
     assert "NumPy interpreter, threads unknown: XPGRAD_NUM_THREADS is no positive integer" in out

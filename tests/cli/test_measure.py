@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.cli.contenders import LARGEST_Z, Absent, Contender, by_hand, line_up, loss, starting_point
 from xpgrad.cli.measure import TOLERANCE, in_float64, measure
 from xpgrad.cli.problem import build
@@ -60,7 +60,7 @@ def test_the_first_call_of_the_compiled_step_is_told_apart(problem, point):
 
 
 def test_without_llvm_the_compiled_step_is_interpreted_and_says_so(problem, point):
-    with programs.use("interpreter"):
+    with choose.use("interpreter"):
         compiled = line_up(problem, point, "cpu")[3]
         (result,) = measure([compiled], point, problem.X, problem.Y, repeats=1)
         assert result.agrees

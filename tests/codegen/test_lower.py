@@ -6,7 +6,7 @@ import numpy as np
 
 from plan.planning import LOOPS, plan_of
 from xpgrad._trees import flatten
-from xpgrad.backends.assembly import layout_of
+from xpgrad.backends.layouts import layout_of
 from xpgrad.codegen.lower import lower
 from xpgrad.codegen.show import show
 from xpgrad.ops.indexing import ARRAY, scatter_add

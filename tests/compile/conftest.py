@@ -12,7 +12,7 @@ import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
 from xpgrad._trees import flatten, tree_map
-from xpgrad.backends import programs, reference
+from xpgrad.backends import choose, reference
 from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.compiler import compile
@@ -39,21 +39,21 @@ class Compiled:
 
     def __init__(self, name):
         # One of so many random programs: what is compiled costs more than what is interpreted.
-        self.name, self.share = name, {"interpreter": 1, "llvm": 3, "cuda": 12, "gpu": 8}[name]
+        self.name, self.share = name, {"interpreter": 1, "definition": 2, "llvm": 3, "cuda": 12, "gpu": 8}[name]
 
     def compile(self, f, threads=None):
         compiled = compile(f, threads=threads)
         target = _target(f)
 
         def run(*args):
-            with programs.use(self.name, target):
+            with choose.use(self.name, target):
                 return compiled(*args)
 
         return run
 
     def explain(self, f, *args):
         """What becomes of ``f`` on the machine that this stands for."""
-        with programs.use(self.name):
+        with choose.use(self.name):
             return compile(f).explain(*args)
 
 
@@ -85,13 +85,13 @@ class Shimmed(Compiled):
         target, device = _target(f), ShimDevice(_limits(f), (1, 64)[chance % 2], chance // 2 % 2 == 1)
 
         def run(*args):
-            with programs.use("cuda", target, device):
+            with choose.use("cuda", target, device):
                 return compiled(*args)
 
         return run
 
     def explain(self, f, *args):
-        with programs.use("cuda", None, ShimDevice()):
+        with choose.use("cuda", None, ShimDevice()):
             return compile(f).explain(*args)
 
 
@@ -108,7 +108,7 @@ class OnCard(Compiled):
         def run(*args):
             args = tree_map(_put, args)
             before = [_bytes(x) for x in flatten(args)[0]]
-            with programs.use("cuda", target, _card(_limits(f))):
+            with choose.use("cuda", target, _card(_limits(f))):
                 out = compiled(*args)
             assert before == [_bytes(x) for x in flatten(args)[0]], "an argument was written to"
             return tree_map(_brought, out)
@@ -157,7 +157,7 @@ def _limits(f):
     return None if target is None else Limits(target.grain, 5, target.cache, 64)
 
 
-COMPILERS = [Reference(), Compiled("interpreter")]
+COMPILERS = [Reference(), Compiled("interpreter"), Compiled("definition")]
 if available() is None:
     COMPILERS.append(Compiled("llvm"))
 if missing() is None:

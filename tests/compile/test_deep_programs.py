@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.cpu.llvm import program as llvm
 from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.compiler import compile
@@ -174,7 +174,7 @@ SHORT_FOR_LLVM = [f for f in CHAINS if f not in (wheres, writes, signs)]
 )
 def test_a_long_chain_is_compiled(f, generator):
     value, slope = CHAINS[f](x)
-    with programs.use(generator):
+    with choose.use(generator):
         step = compile(xg.value_and_grad(f))
         found = step(x)
         assert step.explain(x)
@@ -183,7 +183,7 @@ def test_a_long_chain_is_compiled(f, generator):
 
 
 def test_a_hessian_of_a_long_chain_is_compiled():
-    with programs.use("interpreter"):
+    with choose.use("interpreter"):
         found = compile(xg.hessian(moves_under_a_logarithm))(x)
     np.testing.assert_allclose(found, 2 * np.eye(4), rtol=CLOSE)
 
@@ -208,7 +208,7 @@ def many(xs):
 def test_as_many_axes_as_parameters_are_cut_without_recursion(count, size):
     """Each array has an axis of its own; all differ in length."""
     xs = [np.full(size + k, k / 1e3) for k in range(count)]
-    with programs.use("interpreter"):
+    with choose.use("interpreter"):
         found = compile(xg.grad(many))(xs)
     for k, g in enumerate(found):
         np.testing.assert_array_equal(g, np.full(size + k, 2 * (k / 1e3)))
@@ -245,7 +245,7 @@ class Texts:
         self.texts = []
         with monkeypatch.context() as patch:
             patch.setattr(llvm, "ready", self._take)
-            with programs.use("llvm"):
+            with choose.use("llvm"):
                 compile(f).explain(*args)
 
     def _take(self, text, name=llvm.RUN):
@@ -280,7 +280,7 @@ def test_a_program_that_is_cut_into_many_functions_computes_the_same(monkeypatch
         u, slope = z, np.ones_like(z)
         for _ in range(6):
             u, slope = u * 0.75 + 1 / (1 + u * u), slope * (0.75 - 2 * u / (1 + u * u) ** 2)
-        with programs.use("llvm"):
+        with choose.use("llvm"):
             value, grad = compile(xg.value_and_grad(f))(z)
         np.testing.assert_allclose(value, np.sum(u * u), rtol=CLOSE)
         np.testing.assert_allclose(grad, 2 * u * slope, rtol=CLOSE, atol=CLOSE)
@@ -299,14 +299,14 @@ def test_a_product_and_the_sum_that_adds_it_are_rounded_once_wherever_a_body_is_
     found = []
     for most in (256, 3, 4, 5):
         monkeypatch.setattr(nests, "MOST", most)
-        with programs.use("llvm"):
+        with choose.use("llvm"):
             found.append(compile(f)(z))
     assert all(np.array_equal(found[0], other) for other in found[1:])
 
 
 def test_the_interpreter_has_the_recurrence_by_hand():
     value, slope = recurrence_by_hand(np.float64)
-    with programs.use("interpreter"):
+    with choose.use("interpreter"):
         found = compile(xg.value_and_grad(recurrence))(x)
     close(found[0], value)
     close(found[1], slope)

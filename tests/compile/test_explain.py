@@ -9,7 +9,7 @@ import pytest
 
 import xpgrad as xg
 from backends.gpu.device import Collector
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.cpu.llvm import program as llvm
 from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.backends.store import Store
@@ -115,7 +115,7 @@ SOFTPLUS = "log(expit(z)) -> -softplus(-z)"
     ids="plain grad value_and_grad jacobian hessian hvp vjp jvp nested checkpoint compiled".split(),
 )
 def test_each_rewrite_is_named_with_its_line_wherever_it_happened(transform):
-    with programs.use("interpreter"):
+    with choose.use("interpreter"):
         text = compile(transform(logistic)).explain(w, X, Y)
     assert f"{EXPIT}  at {line_in(logistic, '1 / (1')}\n" in text
     assert f"{SOFTPLUS}  at {line_in(logistic, 'np.log(a)')}\n" in text
@@ -130,7 +130,7 @@ def notes(text):
 @every_program
 def test_each_note_has_a_line_and_is_there_once(name):
     f, args = PROGRAMS[name]
-    with programs.use("interpreter"):
+    with choose.use("interpreter"):
         found = notes(compile(f).explain(*args))
     assert all(re.search(r"  at test_explain\.py:\d+: \S", note) for note in found)
     # A pass may find again what an earlier one has left, but says nothing twice.
@@ -223,15 +223,15 @@ def test_loops_have_the_tiles_and_chunks_that_are_said(name, monkeypatch):
     f, args = PROGRAMS[name]
     ran = []
 
-    def counted(step, env, threads, spare):
-        run(step, env, threads, spare)
+    def counted(step, env):
+        run(step, env)
         if hasattr(step.step, "extent"):
             ran.append((str(step.step.extent), str(step.step.chunks)))
 
     run = llvm.KernelStep.run
     monkeypatch.setattr(llvm.KernelStep, "run", counted)
-    monkeypatch.setattr(llvm.Program, "_fuse", lambda self: None)
-    with programs.use("llvm"):
+    monkeypatch.setattr(llvm.LLVMProgram, "_fuse", lambda self: None)
+    with choose.use("llvm"):
         compiled = compile(f)
         text = compiled.explain(*args)
         compiled(*args)
@@ -266,7 +266,7 @@ def calls_of(compiled, args, monkeypatch):
 def test_as_many_kernels_are_printed_as_are_run(name, monkeypatch):
     f, args = PROGRAMS[name]
     compiled = compile(f)
-    with programs.use("llvm"):
+    with choose.use("llvm"):
         text = compiled.explain(*args)
         assert text.count("done by kernel") == calls_of(compiled, args, monkeypatch)
     numbers = [int(n) for n in re.findall(r"done by kernel (\d+)", text)]
@@ -284,7 +284,7 @@ def test_a_kernel_is_said_to_be_compiled_if_it_was(monkeypatch):
     monkeypatch.setattr(Store, "get", lambda self, key: None)
     for x in (Y[:5], np.tile(Y, 20)):  # in one call, and step by step
         first, second = compile(f), compile(f)
-        with programs.use("llvm"):
+        with choose.use("llvm"):
             texts = first.explain(x), second.explain(x)
         assert first.compilations == texts[0].count("(compiled)") == 1
         assert second.compilations == texts[1].count("(compiled)") == 0
@@ -295,7 +295,7 @@ def test_a_kernel_is_said_to_be_compiled_if_it_was(monkeypatch):
 def test_as_many_cuda_kernels_are_printed_as_are_launched(name):
     f, args = PROGRAMS[name]
     compiled, device = compile(f), Collector()
-    with programs.use("cuda", None, device):
+    with choose.use("cuda", None, device):
         text = compiled.explain(*args)
         with np.errstate(all="ignore"):
             compiled(*args)
@@ -329,7 +329,7 @@ def sources(text, heading):
 @every_program
 def test_the_source_is_the_ir_that_was_compiled(name):
     f, args = PROGRAMS[name]
-    with programs.use("llvm"):
+    with choose.use("llvm"):
         text = compile(f).explain(*args, source=True)
     found = sources(text, "LLVM IR")
     assert len(found) == text.count("done by kernel")
@@ -343,7 +343,7 @@ def test_the_source_is_the_ir_that_was_compiled(name):
 def test_the_source_is_the_cuda_text_that_was_compiled(name):
     f, args = PROGRAMS[name]
     device = Collector()
-    with programs.use("cuda", None, device):
+    with choose.use("cuda", None, device):
         text = compile(f).explain(*args, source=True)
     prelude = sources(text, "the prelude, with which the text of each CUDA kernel begins")
     found = sources(text, "CUDA C++, after the prelude")
@@ -359,7 +359,7 @@ def test_source_is_off_unless_it_is_asked_for():
 
 
 def test_what_the_interpreter_does_has_no_source_and_says_so():
-    with programs.use("interpreter"):
+    with choose.use("interpreter"):
         text = compile(logistic).explain(w, X, Y, source=True)
     assert "by the NumPy interpreter (the interpreter was asked for): no source" in text
 

@@ -6,7 +6,7 @@ import pytest
 import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.compiler import compile
 from xpgrad.core import verify
@@ -167,7 +167,7 @@ def test_a_factor_that_is_spread_over_an_axis_is_multiplied_as_the_whole_array(n
 
     expected = f(e, X)
     for target in (None, TINY, Target(cache=256, grain=1, run=1, small=0)):
-        with programs.use(name, target):
+        with choose.use(name, target):
             assert np.allclose(compile(f)(e, X), expected, rtol=1e-12)
 
 
@@ -368,7 +368,7 @@ def test_what_a_second_loop_computes_again_has_the_same_bits(name, shape, reques
         there = xg.to_device(there, "gpu")
     for target in (None, TINY):
         compiled = compile(f)
-        with programs.use(name, target, ShimDevice() if name == "cuda" else None):
+        with choose.use(name, target, ShimDevice() if name == "cuda" else None):
             expect(f, (W, direction)).check(xg.asnumpy(compiled(*there)))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.compiler import compile
 
 rng = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def test_what_falls_back_is_named_with_its_reason():
     text = compile(lambda x: np.sort(np.exp(x)) * 2).explain(np.ones(100_000))
     line = next(line for line in text.splitlines() if "sort" in line and "(" in line and "step" in line)
     assert "without a loop over tiles (" in line
-    with programs.use("interpreter"):
+    with choose.use("interpreter"):
         assert "the interpreter was asked for" in compile(lambda x: x + 1).explain(np.ones(3))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.cpu.llvm import program as llvm
 from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.compiler import compile
@@ -458,6 +458,6 @@ def test_the_guard_of_a_plain_function_is_short():
 def test_a_compiled_function_may_look_for_its_kernels_while_another_is_traced(monkeypatch):
     monkeypatch.setattr(llvm, "_ready", {})
     inner, x = compile(lambda x: x * 2.0), np.arange(3.0)
-    with programs.use("llvm"):
+    with choose.use("llvm"):
         outer = compile(lambda y: y + inner(x))  # of numbers: compiled and called while the other is traced
         assert np.array_equal(outer(x), 3 * x)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
-from xpgrad.backends.programs import use
+from xpgrad.backends.choose import use
 from xpgrad.compiler import compile
 from xpgrad.testing import assert_agrees
 

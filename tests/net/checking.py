@@ -16,7 +16,7 @@ from net.outcomes import Outcome, quiet
 from net.rounding import rounding
 from net.world import check_world
 from xpgrad._trees import flatten
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 
@@ -108,7 +108,7 @@ class _Check:
     def _compiled(self, what, f, args, want, moved):
         for name in self.generators:
             run = compile(f)
-            with programs.use(name, self._target()):
+            with choose.use(name, self._target()):
                 for _ in range(2):
                     out = self._try(f"{what}, {name}", lambda run=run: run(*args))
                     if out is None:
@@ -144,7 +144,7 @@ class _Check:
                 raise Difference(f"{name}: {out!r}\n  where NumPy raises {expected!r}")
 
     def _with(self, name, f, args):
-        with programs.use(name, self._target()):
+        with choose.use(name, self._target()):
             return compile(f)(*args)
 
     # ── derivatives ──────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ import numpy as np
 import xpgrad as xg
 from net.comparing import Difference, same
 from net.outcomes import Outcome, quiet
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.compiler import compile
 
 
@@ -29,7 +29,7 @@ def check_world(program):
                     ("gradient", df, xg.value_and_grad(loss(plain["program"]))),
                 ):
                     args = program.args
-                    with programs.use("interpreter"):
+                    with choose.use("interpreter"):
                         got = run(*args)
                     same(got, wanted(*args), what=f"{what} after {k} changes")
                     outcome.compared.append(f"world, {what}")

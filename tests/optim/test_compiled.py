@@ -7,7 +7,7 @@ import pytest
 
 import xpgrad as xg
 from xpgrad import NumericsError, ShapeError, TraceError
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.optim import lbfgs, minimize
 from xpgrad.testing import close, tolerance
 
@@ -38,10 +38,10 @@ X = np.array([1.0, 2.0, 3.0])
 
 @pytest.fixture(params=["interpreter", "llvm"])
 def generator(request):
-    with programs.use("auto"):
-        if request.param == "llvm" and programs.generator()[0] != "llvm":
-            pytest.skip(programs.generator()[1])
-    with programs.use(request.param):
+    with choose.use("auto"):
+        if request.param == "llvm" and choose.generator()[0] != "llvm":
+            pytest.skip(choose.generator()[1])
+    with choose.use(request.param):
         yield request.param
 
 

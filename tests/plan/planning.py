@@ -9,8 +9,7 @@ import textwrap
 import numpy as np
 
 from xpgrad._trees import flatten
-from xpgrad.backends.assembly import layout_of
-from xpgrad.backends.programs import contiguous, viewable
+from xpgrad.backends.layouts import in_memory
 from xpgrad.core import verify
 from xpgrad.plan import Target, make_plan
 from xpgrad.plan.show import show
@@ -24,8 +23,8 @@ def plan_of(f, *args, target=LOOPS):
     """The plan of ``f`` as it is traced, without passes."""
     graph, _ = graph_of(f, *args)
     verify(graph)
-    held = {v: layout_of(np.asarray(x)) for v, x in zip(graph.inputs, flatten(args)[0], strict=True)}
-    return make_plan(graph, target, viewable(held), contiguous(held))
+    memory = in_memory(graph, [np.asarray(x) for x in flatten(args)[0]])
+    return make_plan(graph, target, memory.views, memory.unit_axes())
 
 
 def assert_plan(text, f, *args, target=LOOPS):

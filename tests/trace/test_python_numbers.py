@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.compiler import compile
 from xpgrad.testing import close, tolerance
@@ -34,7 +34,7 @@ def same(f, t, generators=("interpreter",)):
         warnings.simplefilter("ignore")
         expected = f(t)
         for name in generators:
-            with programs.use(name):
+            with choose.use(name):
                 out = compile(f)(t)
             for a, b in zip(out, expected, strict=True):
                 a, b = np.asarray(a), np.asarray(b)

@@ -22,7 +22,7 @@ from cases.sweeping import (
     pulled_back,
 )
 from xpgrad._trees import flatten
-from xpgrad.backends import programs, reference
+from xpgrad.backends import choose, reference
 from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.compiler import compile
 from xpgrad.testing import check_grads
@@ -98,7 +98,7 @@ def test_values_by_llvm_are_numpys(f):
 def compiled_by(generator):
     def run(sweep, places):
         compiled = compile(sweep.function(places))
-        with programs.use(generator):
+        with choose.use(generator):
             return compiled(*sweep.at(places))
 
     return run
@@ -118,7 +118,7 @@ def test_derivatives_with_shapes_alone_are_eager_ones(f):
 @pytest.mark.parametrize("f", IN_LOOPS, ids=name)
 def test_compiled_derivatives_are_eager_ones(f, generator):
     def compiled(g, *args):
-        with programs.use(generator):
+        with choose.use(generator):
             return compile(g)(*args)
 
     shares = (0.02, 0.002) if generator == "interpreter" else (0.003, 0.0)

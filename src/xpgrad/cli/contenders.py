@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.cli.problem import Array, Problem
 from xpgrad.compiler import compile
 from xpgrad.devices import gpu_status, to_device
@@ -160,7 +160,7 @@ def _compiled(point: Point, X: Array, Y: Array) -> Contender:
     step = compile(value_and_grad(loss))
 
     def preparation() -> str:
-        name, reason = programs.generator()
+        name, reason = choose.generator()
         if name == "interpreter":
             return f"tracing and planning for the NumPy interpreter; {reason}"
         kernels = f"{step.compilations} kernel{'' if step.compilations == 1 else 's'}"

@@ -20,7 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from xpgrad._version import __version__
-from xpgrad.backends import programs, store
+from xpgrad.backends import choose, store
 from xpgrad.backends.cpu import pool
 from xpgrad.devices import devices, gpu_status
 
@@ -98,9 +98,9 @@ def render(facts: dict[str, Any]) -> str:
 
 def _compiler() -> dict[str, Any]:
     """What runs a compiled function on the CPU, why not LLVM, its threads, and where its kernels are kept."""
-    name, reason = programs.generator()
+    name, reason = choose.generator()
     try:
-        threads = programs.thread_count()
+        threads = choose.thread_count()
     except ValueError:  # of the environment variable; a compiled function says so
         threads = None
     return {

@@ -188,7 +188,8 @@ class _Lowering:
             if is_reduction(node) or is_contraction(node):
                 found.body.append(self._reduce(node))
                 continue
-            if node not in folded:
+            # One that a later step reads, where what it is added to is computed again, is made and stored, too.
+            if node not in folded or node in self._stored:
                 found.body.append(self._assignment(node))
             if node in self._stored:
                 found.body.append(Store(self._buffer(node), self._own(node), Local(node)))

@@ -81,7 +81,8 @@ class _Printer:
                 return f"fma({product}, {signs[1]}{self._operand(other)})"
             case Gather(_, load, chosen, axis, step, length):
                 scale = "" if step == 1 else f"{step} * "
-                return f"{self._operand(load)} moved by {scale}{self._operand(chosen)} of {length} along axis {axis}"
+                moved = f"{scale}{self._operand(chosen)} of {length} along axis {axis}"
+                return f"{self._operand(load)} moved by {moved}"
             case OneHot(_, value, chosen, axis_, _):
                 here = "0" if axis_ is None else self._name(axis_)
                 return f"{self._operand(value)} if {self._operand(chosen)} == {here} else 0"

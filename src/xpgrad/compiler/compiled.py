@@ -21,7 +21,7 @@ import numpy as np
 
 from xpgrad._errors import DeviceError, TraceError, describe, message
 from xpgrad._trees import flatten, unflatten
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.compiler import recording
 from xpgrad.compiler.methods import CompiledMethod, Method, alive_of
 from xpgrad.compiler.pickling import copied, found_by_name, picklable
@@ -56,7 +56,7 @@ class Compiled:
 
     def __init__(self, f: Fun, device: str | None, threads: int | None, *, of_params: bool = False) -> None:
         self._f, self._device, self._asked, self._of_params = f, device, threads, of_params
-        self._threads = programs.thread_count(threads)
+        self._threads = choose.thread_count(threads)
         self._lock = threading.RLock()
         self._cache: OrderedDict[Any, Specialization] = OrderedDict()
         self._plain: dict[Any, Specialization] = {}
@@ -149,7 +149,7 @@ class Compiled:
         """
         trace, _ = self._traced_for(args, kwargs)
         asks = 0 if trace.demanded is None else len(trace.demanded)
-        return programs.explain(
+        return choose.explain(
             trace.graph, trace.rewrites, trace.reports, trace.program, source=source, asks=asks
         )
 
@@ -178,7 +178,7 @@ class Compiled:
         """The arguments on the device; what it has no room for stays on the host, to be copied tile by tile."""
         assert self._device is not None
         place = resolve(self._device)
-        stays = [not is_data(x) or programs.stays_on_host(x, place) for x in leaves]
+        stays = [not is_data(x) or choose.stays_on_host(x, place) for x in leaves]
         rest = iter(to_device([x for x, kept in zip(leaves, stays, strict=True) if not kept], place))
         return [x if kept else next(rest) for x, kept in zip(leaves, stays, strict=True)]
 
@@ -227,7 +227,7 @@ class Compiled:
         optimised, reports = run_passes(whole)
         streams = self._device is not None
         trace = Specialization(optimised, rebuild, rewrites, reports, where)
-        trace.program = programs.build(optimised, arrays, self._threads, streams=streams)
+        trace.program = choose.build(optimised, arrays, self._threads, streams=streams)
         if each_call.outputs:
             trace.demanded = Requirements(each_call, self._threads, streams)
         if settled.outputs:

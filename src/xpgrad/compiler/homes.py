@@ -46,7 +46,16 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # What makes kernels and runs them looks for files, processors and caches; the user's code it does not call.
 _MAKING = tuple(
     _HERE + os.path.join("backends", *path.split("/"))
-    for path in ("programs.py", "store.py", "cpu/llvm/", "cpu/pool.py", "gpu/cuda/")
+    for path in (
+        "choose.py",
+        "definition.py",
+        "layouts.py",
+        "program.py",
+        "store.py",
+        "cpu/llvm/",
+        "cpu/pool.py",
+        "gpu/cuda/",
+    )
 )
 _STDLIB = sysconfig.get_paths()["stdlib"] + os.sep
 _PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))

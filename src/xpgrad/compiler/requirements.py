@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DataError, message
-from xpgrad.backends import programs, reference
+from xpgrad.backends import choose, reference
 from xpgrad.core import Graph, Node
 from xpgrad.devices import asnumpy
 from xpgrad.passes import run_passes
@@ -42,7 +42,7 @@ class Requirements:
         """Ask by a program of its own: one pass over what the demands are on."""
         if self._program is None:
             graph, _ = run_passes(asked(self._demands))
-            self._program = programs.build(graph, arrays, self._threads, streams=self._streams)
+            self._program = choose.build(graph, arrays, self._threads, streams=self._streams)
         self.refuse_unless(self._program.run(arrays), arrays)
 
     def refuse_unless(self, holds: Sequence[Any], arrays: Sequence[Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from xpgrad._errors import DataError, message
 from xpgrad._trees import flatten, unflatten
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.devices import common_device, resolve, to_device, using
 from xpgrad.devices.door import array_of, named_leaf
 from xpgrad.optim.batches import Batches, check_not_empty
@@ -173,7 +173,7 @@ def _placed(
     else:
         place = resolve(device)
     leaves, structure = flatten(data)
-    stays = [whole and programs.stays_on_host(x, place) for x in leaves]
+    stays = [whole and choose.stays_on_host(x, place) for x in leaves]
     if not any(stays):
         params, data = to_device((params, data), place)
         return params, data, place, False

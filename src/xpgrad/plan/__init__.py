@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 
-from xpgrad.core import Graph, Value
-from xpgrad.plan.axes import Axes, views_of_memory
+from xpgrad.core import Graph, Node, Value
+from xpgrad.plan.axes import Axes
 from xpgrad.plan.plan import Plan, Region, Straight
 from xpgrad.plan.regions import schedule
 from xpgrad.plan.tiles import Target, set_tiles
@@ -13,23 +13,21 @@ from xpgrad.plan.tiles import Target, set_tiles
 __all__ = ["Plan", "Region", "Straight", "Target", "make_plan"]
 
 
-def make_plan(
-    graph: Graph,
-    target: Target,
-    is_viewable: Callable[[Value], bool],
-    unit_axis: Callable[[Value], int | None] = lambda _: None,
-) -> Plan:
+def make_plan(graph: Graph, target: Target, views: Sequence[Node], unit_axes: Mapping[Value, int]) -> Plan:
     """Cut ``graph`` into steps for ``target``.
 
-    ``is_viewable(node)`` says whether a reshape of an input is a view, which its strides decide;
-    ``unit_axis(value)`` along which axis an input, or a view of one, is contiguous.
+    Parameters
+    ----------
+    views : sequence of Node
+        The nodes that only look at inputs or constants, in order. Which reshapes are among them, strides say.
+    unit_axes : dict of Value to int
+        For inputs, and views of them, the axis along which they are contiguous.
     """
-    views = views_of_memory(graph, is_viewable)
     axes = Axes(graph, {*graph.inputs, *views})
     seen = set(views)
     nodes = [n for n in graph.nodes if n not in seen]
-    plan = Plan(graph, axes, views, schedule(nodes, axes, graph.outputs, target.small))
+    plan = Plan(graph, axes, list(views), schedule(nodes, axes, graph.outputs, target.small))
     for step in plan.steps:
         if isinstance(step, Region):
-            set_tiles(step, axes, target, unit_axis)
+            set_tiles(step, axes, target, unit_axes)
     return plan

@@ -9,9 +9,8 @@ them) is bound to nothing, so that one array can be read in several roles.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from xpgrad.core import Const, Graph, Node, Operand, Value
+from xpgrad.core import Graph, Node, Operand, Value
 from xpgrad.plan.relations import Relation, relation
 
 
@@ -129,17 +128,3 @@ class Axes:
             self._parent[b] = a
             more |= fewer  # the smaller into the larger: a chain of n nodes costs n steps, and not n squared
             self._holders[a] = more
-
-
-def views_of_memory(graph: Graph, is_viewable: Any) -> list[Node]:
-    """The nodes that only look at inputs or constants; ``is_viewable(node)`` decides on reshapes."""
-    memory: set[Value] = set(graph.inputs)
-    found = []
-    for node in graph.nodes:
-        if not is_view(node):
-            continue
-        (source,) = node.operands
-        if (isinstance(source, Const) or source in memory) and is_viewable(node):
-            memory.add(node)
-            found.append(node)
-    return found

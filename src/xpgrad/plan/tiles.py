@@ -8,7 +8,7 @@ inputs give the same bits however many threads share the chunks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from xpgrad.core import Const, Node, Value
@@ -41,31 +41,31 @@ class Target(NamedTuple):
     small: int = 1 << 14
 
 
-def set_tiles(region: Region, axes: Axes, target: Target, unit_axis: Callable[[Value], int | None]) -> None:
+def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Value, int]) -> None:
     """Size the tiles of ``region`` so that what it reads twice or writes in between stays in cache.
 
-    ``unit_axis(input)`` is the axis along which an input is contiguous.
+    ``unit_axes``: for each input the axis along which it is contiguous.
     """
     if not region.extent:
         region.tile = region.chunk = target.grain
         return
     per_entry = max(bytes_per_entry(region, axes), 1)
     tile = max(target.cache // per_entry // target.grain, 1) * target.grain
-    if _in_rows(region, axes, unit_axis):
+    if _in_rows(region, axes, unit_axes):
         tile = max(tile, target.run)
     region.tile = max(min(tile, -(-region.extent // target.grain) * target.grain), 1)
     tiles = -(-region.extent // region.tile)
     region.chunk = -(-tiles // CHUNKS) * region.tile if tiles else region.tile
 
 
-def _in_rows(region: Region, axes: Axes, unit_axis: Callable[[Value], int | None]) -> bool:
+def _in_rows(region: Region, axes: Axes, unit_axes: Mapping[Value, int]) -> bool:
     """Whether some input of several rows is contiguous along the region's axis."""
     for node in region.nodes:
         for i, u in enumerate(node.operands):
             labels = axes.operand_labels(node, i)
             if isinstance(u, Const) or region.label not in labels or u.size == region.extent:
                 continue
-            if unit_axis(u) == labels.index(region.label):
+            if unit_axes.get(u) == labels.index(region.label):
                 return True
     return False
 

@@ -13,7 +13,7 @@ import pytest
 
 import xpgrad as xg
 from xpgrad._trees import flatten
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda.replay import AFTER
 from xpgrad.devices import gpu_status
 from xpgrad.testing import close, tolerance
@@ -275,7 +275,7 @@ def test_a_mapped_file_goes_through_the_gpu_in_tiles(mapped, samples, dtype):
     step = xg.value_and_grad(LOSSES[samples])
     run = xg.compile(step, device="gpu")
     args = params, *mapped(X, Y)
-    with programs.use("cuda", None, streaming(X.nbytes // 7)):
+    with choose.use("cuda", None, streaming(X.nbytes // 7)):
         found = [run(*args) for _ in range(3)]  # buffers that one call leaves, the next one fills
         text = run.explain(*args)
     agree(found[0], step, (params, X, Y))
@@ -294,7 +294,7 @@ def test_threads_stream_by_one_compiled_function(mapped):
 
     def work(k):
         args, plain = both[k % 2]
-        with programs.use("cuda", None, device):
+        with choose.use("cuda", None, device):
             for _ in range(3):
                 agree(run(*args), step, plain)
 
@@ -315,7 +315,7 @@ def test_a_tile_that_does_not_fit_is_halved_and_the_result_is_the_same(cp, mappe
     step = xg.value_and_grad(in_rows)
     run = xg.compile(step, device="gpu")
     args = params, *mapped(X, Y)
-    with room(cp, X.nbytes), programs.use("cuda", None, streaming(2 * X.nbytes)):
+    with room(cp, X.nbytes), choose.use("cuda", None, streaming(2 * X.nbytes)):
         got = run(*args)
         text = run.explain(*args)
     agree(got, step, (params, X, Y))
@@ -421,6 +421,6 @@ def test_minimize_reads_a_mapped_file_in_tiles(mapped):
     params, X, Y = data("rows")
     start = np.zeros_like(params[0]), np.zeros_like(params[1])
     here = xg.minimize(in_rows, start, (X, Y), method="lbfgs", device="cpu", max_iter=20)
-    with programs.use("cuda", None, streaming(X.nbytes // 5)):
+    with choose.use("cuda", None, streaming(X.nbytes // 5)):
         there = xg.minimize(in_rows, start, tuple(mapped(X, Y)), method="lbfgs", device="gpu", max_iter=20)
     assert close(there.value, here.value, 1e-8)

@@ -12,7 +12,7 @@ import xpgrad as xg
 from backends.gpu.device import Collector
 from backends.gpu.test_texts import arguments, logistic, softmax
 from cases.programs import CASES
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda import nvrtc
 from xpgrad.backends.gpu.cuda.printing.source import prelude
 from xpgrad.compiler import compile
@@ -39,7 +39,7 @@ _HEAD = r'("C" __global__ void __launch_bounds__\([^)]*\) )(\w+)(?=\()'
 def texts_of(f, args, target=None):
     """The modules that the CUDA generator writes for ``f``, each once."""
     device = Collector()
-    with programs.use("cuda", target, device):
+    with choose.use("cuda", target, device):
         compile(f).explain(*args)
     return device.texts
 

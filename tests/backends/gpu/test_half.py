@@ -6,7 +6,7 @@ import pytest
 import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.compiler import compile
 from xpgrad.testing import tolerance
 
@@ -27,7 +27,7 @@ def test_float16_data_beside_float32_parameters_give_float32_sums(n):
     w = rng.standard_normal(n).astype(np.float32)
     device, step = ShimDevice(), xg.value_and_grad(loss)
     compiled = compile(step)
-    with programs.use("cuda", None, device):
+    with choose.use("cuda", None, device):
         value, grad = compiled(w, X, y)
         text = compiled.explain(w, X, y)
     expected, expected_grad = step(w.astype(np.float64), X.astype(np.float64), y.astype(np.float64))

@@ -6,7 +6,7 @@ import pytest
 import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.backends.gpu.cuda.printing.owned import FLUSHED
 from xpgrad.compiler import compile
@@ -54,7 +54,7 @@ def check(args, threads=64, limits=None, reverse=False, columns=False):
     if columns:
         args = args[0], np.ascontiguousarray(args[1].T), args[2]
     device = ShimDevice(limits, threads, reverse)
-    with programs.use("cuda", Target(1 << 12, small=0), device):
+    with choose.use("cuda", Target(1 << 12, small=0), device):
         compiled = compile(f)
         value, (dW, db) = compiled(*args)
     wide = [(args[0][0].astype(np.float64), np.float64(args[0][1])), *(x.astype(np.float64) for x in args[1:])]
@@ -118,7 +118,7 @@ def test_sums_are_carried_over_to_float64_every_so_many_samples(columns):
     X, w = np.full((40, m) if columns else (m, 40), 0.1, "f4"), np.zeros(40, "f4")
     f = xg.value_and_grad(lambda w, X: np.sum(w @ X if columns else X @ w))
     device = ShimDevice(Limits(blocks=1), 64)
-    with programs.use("cuda", Target(1 << 12, small=0), device):
+    with choose.use("cuda", Target(1 << 12, small=0), device):
         _, slope = compile(f)(w, X)
     assert owned("\n".join(device.texts))
     np.testing.assert_allclose(slope, np.full(40, m * np.float64(np.float32(0.1))), rtol=1e-5)
@@ -132,7 +132,7 @@ def test_too_many_columns_for_the_threads_have_no_owners():
 def test_what_is_stored_for_each_sample():
     (W, b), X, _ = data(50, 60, 3, "f4")
     device = ShimDevice(None, 64)
-    with programs.use("cuda", Target(1 << 12, small=0), device):
+    with choose.use("cuda", Target(1 << 12, small=0), device):
         out = compile(lambda W, b, X: np.tanh(X @ W + b))(W, b, X)
     np.testing.assert_allclose(out, np.tanh(X @ W + b), rtol=1e-5, atol=1e-6)
     assert owned("\n".join(device.texts))

@@ -13,7 +13,7 @@ from backends.gpu.device import SHIM, ShimDevice
 from backends.gpu.shim import Shim, missing
 from cases.programs import CASES
 from xpgrad._trees import flatten
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
@@ -166,7 +166,7 @@ def softmax(columns):
 
 
 def bits(f, args, device):
-    with programs.use("cuda", LOOP, device):
+    with choose.use("cuda", LOOP, device):
         return [np.asarray(x).tobytes() for x in flatten(compile(f)(*args))[0]]
 
 
@@ -221,7 +221,7 @@ def test_a_change_that_makes_a_race_is_reported(change, found):
 def test_kernels_of_the_corpus_have_no_races(name):
     case = CASES[name]
     f, args = xg.value_and_grad(case.f) if case.scalar else case.f, case.args(70, np.float32)
-    with programs.use("cuda", LOOP, ShimDevice(TILES, 64)):
+    with choose.use("cuda", LOOP, ShimDevice(TILES, 64)):
         got = compile(f)(*args)
     expect(f, args, name).check(got)
 
@@ -231,12 +231,12 @@ def test_kernels_of_random_programs_have_no_races(seed):
     program = random_program(seed, scalar=bool(seed % 2), dtype="float32")
     f = xg.value_and_grad(program, argnums=program.argnums) if seed % 2 else program
     limits = Limits((4, 16, 64)[seed % 3], 5, (0, 1024, 40960)[seed // 3 % 3], 64)
-    with programs.use("cuda", Target((256, 1024, 4096)[seed // 9 % 3], run=1, small=0), ShimDevice(limits, 64)):
+    with choose.use("cuda", Target((256, 1024, 4096)[seed // 9 % 3], run=1, small=0), ShimDevice(limits, 64)):
         compile(f)(*program.args)
 
 
 def test_a_product_over_no_features_writes_no_slopes():
     w, X = np.ones(0, np.float32), np.ones((100_000, 0), np.float32)
-    with programs.use("cuda", None, ShimDevice(None, 64)):
+    with choose.use("cuda", None, ShimDevice(None, 64)):
         slopes = compile(xg.grad(lambda w, X: np.sum(np.tanh(X @ w))))(w, X)
     assert slopes.shape == (0,)

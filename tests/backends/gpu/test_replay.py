@@ -12,7 +12,7 @@ from backends.gpu.shim import missing
 from cases.programs import CASES
 from xpgrad._errors import message
 from xpgrad._trees import flatten
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda.arguments import Refused
 from xpgrad.backends.gpu.cuda.replay import AFTER, KEPT
 from xpgrad.compiler import compile
@@ -41,7 +41,7 @@ class Calls:
 
     def __call__(self, *args):
         self.device.launches.clear()
-        with programs.use("cuda", None, self.device):
+        with choose.use("cuda", None, self.device):
             out = self.compiled(*args)
             self.text = self.compiled.explain(*args)
         return out, list(self.device.launches)
@@ -186,7 +186,7 @@ def test_what_copies_between_its_kernels_is_not_captured(name):
     case = CASES[name]
     args, f = case.args(70, np.float64), xg.value_and_grad(case.f) if case.scalar else case.f
     compiled, device = compile(f), ShimDevice()
-    with programs.use("cuda", Target(1 << 12, small=0), device):
+    with choose.use("cuda", Target(1 << 12, small=0), device):
         found = [flatten(compiled(*args))[0] for _ in range(AFTER + 2)]
         text = compiled.explain(*args)
     assert "graph" not in device.launches
@@ -200,6 +200,6 @@ def test_an_error_of_the_device_has_the_users_line(args):
         def launch(self, module, name, *rest):
             raise xg.DeviceError(message(f"kernel {name}: out of luck"))
 
-    with programs.use("cuda", None, Broken()), pytest.raises(xg.DeviceError, match="kernel nest0") as error:
+    with choose.use("cuda", None, Broken()), pytest.raises(xg.DeviceError, match="kernel nest0") as error:
         compile(STEP)(*args)
     assert "return np.sum(np.tanh(X @ w) ** 2) * rate" in str(error.value)

@@ -12,7 +12,7 @@ import pytest
 import xpgrad as xg
 from backends.gpu.device import Collector, ShimDevice
 from backends.gpu.shim import missing
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda.printing.by_block import odd_strides
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.backends.gpu.cuda.printing.shares import SLOTS, narrowed, smallest_tile, tiles_of_a_block
@@ -37,7 +37,7 @@ class Launches(Collector):
 
 def grids(f, *args):
     device = Launches()
-    with programs.use("cuda", None, device):
+    with choose.use("cuda", None, device):
         compile(f)(*args)
     return device.grids
 
@@ -109,7 +109,7 @@ def test_narrow_tiles_give_the_same_values(threads):
     results = []
     for limits in (None, Limits(blocks=1), Limits(tile=8, blocks=2)):
         device = ShimDevice(limits, threads)
-        with programs.use("cuda", Target(1 << 12, small=0), device):
+        with choose.use("cuda", Target(1 << 12, small=0), device):
             results.append(compile(f)(b, A))
     expected, slope = f(b, A)
     for value, grad in results:
@@ -120,7 +120,7 @@ def test_narrow_tiles_give_the_same_values(threads):
 # ── what a block adds and keeps ──────────────────────────────────────────────────────────────
 def test_the_threads_of_a_block_are_added_up_in_float64():
     device = Collector()
-    with programs.use("cuda", None, device):
+    with choose.use("cuda", None, device):
         compile(lambda W: np.sum(W * W)).explain(np.zeros((300, 700), "f4"))
         compile(lambda W: np.sum(W)).explain(np.zeros(300, "f4"))
     calls = re.findall(r"= xg::block_reduce<xg::Sum>\((.*)", "\n".join(device.texts))
@@ -177,6 +177,6 @@ class Guarded(ShimDevice):
 def test_nothing_is_written_to_a_sum_without_entries(f, shapes, m, threads):
     args = [np.ones([m if n == "m" else n for n in s], "f4") for s in shapes]
     device = Guarded(None, threads)
-    with programs.use("cuda", Target(1 << 12, small=0), device):
+    with choose.use("cuda", Target(1 << 12, small=0), device):
         got = compile(f)(*args)
     np.testing.assert_array_equal(got, f(*args))

@@ -6,7 +6,7 @@ import pytest
 import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.backends.gpu.cuda.tiles import sums
 from xpgrad.compiler import compile
@@ -49,7 +49,7 @@ def run(f, args, slot=400, limits=None):
     device = ShimDevice(limits or Limits(8, 3))
     device.slot = slot
     compiled = compile(f)
-    with programs.use("cuda", Target(1 << 12, small=0), device):
+    with choose.use("cuda", Target(1 << 12, small=0), device):
         return compiled(*args), compiled.explain(*args), device
 
 
@@ -122,7 +122,7 @@ def test_a_tile_that_does_not_fit_is_halved_and_explain_says_so(tmp_path):
             return super().stage(shapes)
 
     device, compiled = Small(), compile(xg.value_and_grad(in_rows))
-    with programs.use("cuda", Target(1 << 12, small=0), device):
+    with choose.use("cuda", Target(1 << 12, small=0), device):
         value, _ = compiled(*args)
         text = compiled.explain(*args)
     np.testing.assert_allclose(value, in_rows(params, X, Y), rtol=CLOSE)

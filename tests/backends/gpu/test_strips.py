@@ -8,7 +8,7 @@ import pytest
 import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
@@ -32,7 +32,7 @@ def elementwise(x, y):
 
 def run(f, args, threads=1, limits=None):
     device = ShimDevice(limits, threads)
-    with programs.use("cuda", Target(1 << 12, small=0), device):
+    with choose.use("cuda", Target(1 << 12, small=0), device):
         return compile(f)(*args), "\n".join(device.texts)
 
 

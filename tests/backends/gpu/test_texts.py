@@ -5,7 +5,7 @@ import pytest
 
 import xpgrad as xg
 from backends.gpu.device import Collector
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.compiler import compile
 
 
@@ -62,7 +62,7 @@ def check(f, features, sizes, dtype):
     known = None
     for m in sizes:
         for rate, penalty in ((0.1, 0.01), (0.2, 0.0)):
-            with programs.use("cuda", None, device):
+            with choose.use("cuda", None, device):
                 step(*arguments(f, features, m, dtype), rate, penalty)
         known = known or set(device.texts)
         assert set(device.texts) == known, f"{m} samples compile anew"

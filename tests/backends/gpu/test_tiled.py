@@ -7,7 +7,7 @@ import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
 from cases.programs import CASES
-from xpgrad.backends import programs
+from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda.printing.kernel import Limits
 from xpgrad.backends.gpu.cuda.tiles import tiled
 from xpgrad.compiler import compile
@@ -66,7 +66,7 @@ class Calls:
 
     def __call__(self, *args):
         self.device.launches.clear()
-        with programs.use("cuda", Target(1 << 12, small=0), self.device):
+        with choose.use("cuda", Target(1 << 12, small=0), self.device):
             out = self.compiled(*args)
             self.text = self.compiled.explain(*args)
         return out

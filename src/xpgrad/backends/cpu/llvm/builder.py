@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.backends.assembly import Layouts, check_strides
 from xpgrad.backends.cpu.llvm.arguments import Arena, KernelArgs
 from xpgrad.backends.cpu.llvm.scalars import check, stored_type
 from xpgrad.backends.cpu.llvm.sums import is_sum, keeps_lost
 from xpgrad.backends.cpu.llvm.writer import Writer
+from xpgrad.backends.layouts import Layouts, check_strides
 from xpgrad.codegen.kernel_ir import Axis, Buffer, Index, Reduce, index_axes, strides_in_order
 from xpgrad.codegen.lower import lower
 from xpgrad.core import Node

@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from xpgrad.backends.assembly import Layouts
 from xpgrad.backends.cpu.llvm import build, functions
 from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, ctype_in_memory
 from xpgrad.backends.cpu.llvm.loops import write_loop
 from xpgrad.backends.cpu.llvm.matmul import write_matmul
 from xpgrad.backends.cpu.llvm.scalars import INTRINSICS
 from xpgrad.backends.cpu.llvm.writer import Writer, number
+from xpgrad.backends.layouts import Layouts
 from xpgrad.codegen.kernel_ir import Buffer, identity
 from xpgrad.plan import Plan
 from xpgrad.plan.plan import Step

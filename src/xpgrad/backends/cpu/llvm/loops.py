@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, Piece, ctype_in_memory
 from xpgrad.backends.cpu.llvm.combining import combined, combined_in_any_order, is_extremum
+from xpgrad.backends.cpu.llvm.loop_order import loop_order
 from xpgrad.backends.cpu.llvm.scalars import (
     Scalar,
     converted,
@@ -54,41 +55,10 @@ from xpgrad.codegen.kernel_ir import (
 )
 from xpgrad.core import Node
 
-SHORT = 16
-"""An axis shorter than this is looped over outside, if another is long."""
-
 
 def write_loop(k: KernelBuilder, nest: LoopNest, name: str) -> Piece:
     """The function of ``nest``, and the calls of it."""
     return _Loop(k, nest, name).piece()
-
-
-# ── the order of the loops ───────────────────────────────────────────────────────────────────
-def loop_order(k: KernelBuilder, nest: LoopNest) -> list[Axis]:
-    """The axes of ``nest``, outermost first.
-
-    Innermost is the one that most arrays have contiguous, unless it is short; outside go those whose
-    neighbours are far apart.
-    """
-    if not nest.axes:
-        return []
-    places = [(x.buffer, x.at) for x in nest.loads()]
-    places += [(s.buffer, s.at) for s in nest.stores() if s.buffer.space == "output" or nest.kind != "loop"]
-    votes = dict.fromkeys(nest.axes, 0)
-    reach = dict.fromkeys(nest.axes, 0)
-    for buffer, index in places:
-        unit = buffer.unit
-        if unit is not None and index[unit].step == 1 and (axis := index[unit].axis) is not None:
-            votes[axis] += 1
-        for p, stride in zip(index, buffer.strides or (), strict=True):
-            if p.axis is not None:
-                reach[p.axis] = max(reach[p.axis], abs(stride))
-    inner = max(votes, key=lambda e: (votes[e], k.length(e)))
-    longest = max(votes, key=k.length)
-    if k.length(inner) < SHORT <= k.length(longest):
-        inner = longest
-    outer = sorted((e for e in nest.axes if e is not inner), key=lambda e: (reach[e], e.number), reverse=True)
-    return [*outer, inner]
 
 
 # ── reductions that are combined in memory ───────────────────────────────────────────────────

@@ -61,7 +61,7 @@ class _Matmul:
         tile = next((e for e in (self.q, self.p) if e is not None and e.is_tile), None)
         inner = tile if along is self.r else along
         self._lay_out(inner if inner is not None else self.q if self.q is not None else self.p)
-        blocks = RegisterBlocks(k, self.nest, s, self.p, self.q, self.r)
+        blocks = RegisterBlocks(k, self.nest, s, (self.p, self.q, self.r))
         around = InMemory(s.buffer, None, [], [])
         if blocks.adds(inner=along is self.r):
             around = in_memory(k, s, self.name)

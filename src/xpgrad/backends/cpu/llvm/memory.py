@@ -7,27 +7,30 @@ Holds: what is given out belongs to one call until it is given back; no output i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from xpgrad.backends.interface import Env
 from xpgrad.backends.outputs import base_of
 from xpgrad.core import Node, Value
 
-Env = dict[Value, Any]
 
-
-class Spare:
+class BufferPool:
     """Arrays between the steps, kept for the next call.
 
     New memory is made page by page as it is first written to, which can take as long as computing what is
     written. Outputs are not among them: they belong to the caller.
     """
 
-    def __init__(self, nodes: set[Value]) -> None:
-        self._nodes = nodes
+    def __init__(self) -> None:
+        self._nodes: set[Value] = set()
         self._free: dict[Value, list[Any]] = {}
+
+    def keep(self, nodes: Iterable[Value]) -> None:
+        """Keep the arrays of these nodes."""
+        self._nodes = set(nodes)
 
     def take(self, node: Node) -> Any:
         """An array for ``node``, its contents anything."""

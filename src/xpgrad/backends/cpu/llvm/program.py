@@ -17,38 +17,36 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from xpgrad._errors import at_line
 from xpgrad.backends import reference
-from xpgrad.backends.assembly import LOOKS, Assembly, Layouts, by_library, needed, origin, views_of_constants
 from xpgrad.backends.cpu.interpret import Loop
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.arguments import bits
 from xpgrad.backends.cpu.llvm.builder import Partial
 from xpgrad.backends.cpu.llvm.fused import Fused
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel
-from xpgrad.backends.cpu.llvm.memory import Scratch, Spare, address
+from xpgrad.backends.cpu.llvm.memory import BufferPool, Scratch, address
 from xpgrad.backends.cpu.pool import run_chunks
-from xpgrad.backends.explaining import (
+from xpgrad.backends.describe import (
     UNWRITTEN,
     describe_step,
-    describe_steps,
     indented,
     names_of,
     number,
     source_lines,
     told,
 )
+from xpgrad.backends.interface import Env
+from xpgrad.backends.layouts import Layouts, origin
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.parts import COMBINE, IDENTITY, summed
-from xpgrad.backends.reference import run_node
+from xpgrad.backends.program import LibraryStep, Program, StepLowering, fills_an_array, views_of_constants
 from xpgrad.backends.store import default_store
-from xpgrad.core import Const, Node, Value, operands_of
+from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region, Straight
 
 _Function = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
 )
-Env = dict[Value, Any]
 
 
 class _Ready(NamedTuple):
@@ -94,11 +92,14 @@ class KernelStep:
         layouts: Layouts,
         sources: dict[Value, tuple[Value, int]],
         fixed: dict[Value, Any],
+        threads: int,
+        pool: BufferPool,
     ) -> None:
         self.kernel = Kernel(step, plan, layouts)
+        self._threads, self._pool = threads, pool
         self.step = step
         self.ready: Any = None
-        self.fresh = False
+        self.fresh = self.only_looks = False
         self._sources = sources
         self._as_planned = layouts.held
         self._scratch = Scratch(self.kernel.scratch_bytes)
@@ -133,13 +134,13 @@ class KernelStep:
         """Compile the kernel, or find it."""
         self.ready, self.fresh = ready(self.kernel.text)
 
-    def run(self, env: Env, threads: int, spare: Spare) -> None:
+    def run(self, env: Env) -> None:
         """Fill in ``env`` what the step makes."""
         kernel, step = self.kernel, self.step
         if self.ready is None:
             self.prepare()
         for node in kernel.outs:
-            env[node] = spare.take(node)
+            env[node] = self._pool.take(node)
         args = self._template.copy()
         for slot, value in self._scalars:
             args[slot] = bits(env[value])
@@ -169,7 +170,7 @@ class KernelStep:
             call(where, begin, end, sums + c * stride, scratch)
             self._scratch.give(block)
 
-        run_chunks(chunk, chunks, threads)
+        run_chunks(chunk, chunks, self._threads)
         if kernel.may_be_outside is not None and args[kernel.may_be_outside]:
             raise Outside
         for part in kernel.partials:
@@ -204,61 +205,34 @@ class KernelStep:
 class LoopStep:
     """A region that the interpreter does, and why."""
 
-    fresh = False
+    fresh = only_looks = False
 
-    def __init__(self, step: Region, plan: Plan, reason: str) -> None:
-        self.step, self.reason = step, reason
+    def __init__(self, step: Region, plan: Plan, reason: str, threads: int) -> None:
+        self.step, self.reason, self._threads = step, reason, threads
         self._loop = Loop(step, plan)
 
     def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
         """What `explain` says of it."""
-        yield f"done by the NumPy interpreter, tile by tile: {self.reason}" + (
-            f" ({UNWRITTEN})" if source else ""
-        )
+        note = f" ({UNWRITTEN})" if source else ""
+        yield f"done by the NumPy interpreter, tile by tile: {self.reason}{note}"
 
-    def run(self, env: Env, threads: int, spare: Spare) -> None:
-        self._loop.run(env, threads)
-
-
-class RowStep:
-    """A node that NumPy does, and why."""
-
-    fresh = False
-
-    def __init__(self, node: Node, reason: str) -> None:
-        self.step = Straight([node], reason)
-        self.reason = reason
-        self.only_looks = reason is LOOKS
-
-    def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
-        """What `explain` says of it."""
-        yield f"done by NumPy: {self.reason}: {names_of(self.step.nodes)}" + (
-            f" ({UNWRITTEN})" if source else ""
-        )
-
-    def run(self, env: Env, threads: int, spare: Spare) -> None:
-        node = self.step.nodes[0]
-        with at_line(node.at), np.errstate(all="ignore"):
-            if by_library(node):
-                left, right = operands_of(node, env)
-                env[node] = np.matmul(left, right, out=spare.take(node))
-            else:
-                env[node] = run_node(node, env)
+    def run(self, env: Env) -> None:
+        """Fill in ``env`` what the region stores and sums."""
+        self._loop.run(env, self._threads)
 
 
-class Program:
+class LLVMProgram(Program):
     """A plan in kernels.
 
     Parameters
     ----------
     plan : Plan
     held : dict of Value to array
-        The inputs and the views of them, as they were when it was planned.
+        The layouts of inputs and views, for which it was planned.
     threads : int
     """
 
     def __init__(self, plan: Plan, held: dict[Value, Any], threads: int) -> None:
-        self.plan, self.threads = plan, threads
         self._held = held
         self._sources: dict[Value, tuple[Value, int]] = {
             node: (source, address(held[node]) - address(held[source]))
@@ -266,26 +240,30 @@ class Program:
             if (source := origin(node)) is not None
         }
         self._fixed = views_of_constants(plan)
-        self.groups = Assembly(
-            lambda step, alive: KernelStep(step, plan, Layouts(held, alive), self._sources, self._fixed),
-            lambda step, reason: [LoopStep(step, plan, reason)],
-            RowStep,
-        ).groups(plan)
-        self.steps = [step for group in self.groups for step in group]
+        pool = self._pool = BufferPool()
+
+        def kernel(step: Region | Straight, alive: set[Value]) -> KernelStep:
+            return KernelStep(step, plan, Layouts(held, alive), self._sources, self._fixed, threads, pool)
+
+        def library(node: Node, reason: str) -> LibraryStep:
+            return LibraryStep(node, reason, library="NumPy", empty=pool.take, source=UNWRITTEN)
+
+        lowering = StepLowering(kernel, lambda step, why: [LoopStep(step, plan, why, threads)], library)
+        super().__init__(plan, lowering.groups(plan))
         self.fused = self._fuse()
         if self.fused is None:
             for step in self.steps:
                 if isinstance(step, KernelStep):
                     step.prepare()
-        self.compiled = sum(step.fresh for step in self.steps) + (self.fused is not None and self.fused.fresh)
+            self.compiled = sum(step.fresh for step in self.steps)
+        else:
+            self.compiled = int(self.fused.fresh)
+        pool.keep({n for step in self.steps for n in _filled(step)} - set(plan.graph.outputs))
+
+    def _read_as_arrays(self) -> set[Value]:
+        """A kernel finds a view by its origin."""
         others = [n for s in self.steps if not isinstance(s, KernelStep) for n in s.step.nodes]
-        used = {*plan.graph.outputs, *(u for n in others for u in n.operands)}
-        self._views = needed(plan.views, used)
-        between: set[Value] = {n for s in self.steps if isinstance(s, KernelStep) for n in s.kernel.outs}
-        between |= {
-            s.step.nodes[0] for s in self.steps if isinstance(s, RowStep) and by_library(s.step.nodes[0])
-        }
-        self._spare = Spare(between - set(plan.graph.outputs))
+        return {*self.plan.graph.outputs, *(u for n in others for u in n.operands)}
 
     def _fuse(self) -> Fused | None:
         """The whole program in one call, where it is small."""
@@ -305,7 +283,7 @@ class Program:
     def describe(self, source: bool) -> list[str]:
         """Each step, and what does it."""
         if self.fused is None:
-            return describe_steps(self.plan, self.groups, source, tiles=True)
+            return super().describe(source)
         lines = [line for k, step in enumerate(self.plan.steps) for line in describe_step(self.plan, k, step)]
         lines.append(f"all steps done by kernel 0 ({told(self.fused.fresh)}), in one call")
         return lines + (indented(source_lines("LLVM IR", self.fused.text)) if source else [])
@@ -316,14 +294,19 @@ class Program:
             found = self.fused.run(inputs)
             if found is not None:
                 return found
-        env: Env = dict(zip(self.plan.graph.inputs, inputs, strict=True))
-        for node in self._views:
-            env[node] = run_node(node, env)
+        env = self.begin(inputs)
         try:
             for step in self.steps:
-                step.run(env, self.threads, self._spare)
+                step.run(env)
         except Outside:  # node by node, the one that it is in says so
             return unshared(reference.run(self.plan.graph, inputs), inputs)
         outputs = unshared([env[v] for v in self.plan.graph.outputs], inputs)
-        self._spare.give(env, outputs)
+        self._pool.give(env, outputs)
         return [x[()] if x.ndim == 0 else x for x in map(np.asarray, outputs)]
+
+
+def _filled(step: Any) -> list[Node]:
+    """The nodes whose arrays a step takes from the pool."""
+    if isinstance(step, KernelStep):
+        return step.kernel.outs
+    return [n for n in step.step.nodes if isinstance(step, LibraryStep) and fills_an_array(n)]

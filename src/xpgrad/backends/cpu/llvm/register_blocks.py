@@ -7,8 +7,9 @@ for r in 0..n step 16:                             for r in 0..n:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 
 from xpgrad.backends.cpu.llvm.builder import VECTOR_BYTES, KernelBuilder
 from xpgrad.backends.cpu.llvm.factors import (
@@ -38,19 +39,12 @@ from xpgrad.plan.tiles import looked_into
 class RegisterBlocks:
     """Writes the loops of one product.
 
-    ``p`` and ``q`` are the axes of the result, ``r`` is contracted; None where there is no such axis.
+    ``axes`` are the two of the result and the contracted one; None where there is no such axis.
     """
 
-    def __init__(
-        self,
-        k: KernelBuilder,
-        nest: LoopNest,
-        s: Reduce,
-        p: Axis | None,
-        q: Axis | None,
-        r: Axis | None,
-    ) -> None:
-        self.k, self.nest, self.s, self.p, self.q, self.r = k, nest, s, p, q, r
+    def __init__(self, k: KernelBuilder, nest: LoopNest, s: Reduce, axes: Sequence[Axis | None]) -> None:
+        self.k, self.nest, self.s = k, nest, s
+        self.p, self.q, self.r = axes
         self.ctype = ctype_of(s.node.dtype) or ""
         self.lanes = VECTOR_BYTES // SIZES[self.ctype]
 
@@ -79,10 +73,8 @@ class RegisterBlocks:
 
     def inner(self, w: Writer, factors: list[Factor], goal: Goal) -> None:
         """As `_inner`, a stretch of the contracted index after the other where they are added up."""
-        with self._stretches(w, factors, self.lanes * FLUSHED, self.adds(inner=True)) as (
-            parts,
-            n_r,
-        ):
+        with self._stretches(w, factors, self.lanes * FLUSHED, self.adds(inner=True)) as found:
+            parts, n_r = found
             self._inner(w, parts, goal, n_r)
 
     @contextmanager
@@ -203,10 +195,8 @@ class RegisterBlocks:
             return
         ahead = rows is not None and self._is_first_to_read(vectors)
         apart = ahead or self.adds(inner=False)
-        with self._stretches(w, [vectors, scalars], AHEAD if ahead else FLUSHED, apart) as (
-            parts,
-            n_r,
-        ):
+        with self._stretches(w, [vectors, scalars], AHEAD if ahead else FLUSHED, apart) as found:
+            parts, n_r = found
             self._columns(w, parts[0], parts[1], goal, (along, across), rows, n_r, ahead)
 
     def _columns(
@@ -249,14 +239,9 @@ class RegisterBlocks:
         source = factor.buffer.source
         if not isinstance(source, Value) or factor.buffer.space != "memory" or not self._contracts_tile:
             return False
-        array = looked_into(source)
-        for nest in self.k.ir.nests:
-            if nest is self.nest:
-                return True
-            read = {x.buffer.source for x in nest.loads() if isinstance(x.buffer.source, Value)}
-            if array in map(looked_into, read):
-                return False
-        raise AssertionError("the product is in none of the nests")
+        before = takewhile(lambda nest: nest is not self.nest, self.k.ir.nests)
+        read = [x.buffer.source for nest in before for x in nest.loads() if x.buffer.space != "workspace"]
+        return looked_into(source) not in map(looked_into, read)
 
     @property
     def _contracts_tile(self) -> bool:

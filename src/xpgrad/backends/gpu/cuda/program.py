@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import LOOKS, Assembly, Layouts, by_library, line_of, needed
-from xpgrad.backends.explaining import describe_steps, indented, names_of, source_lines
+from xpgrad.backends.describe import indented, names_of, source_lines
 from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Refused, Work
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
 from xpgrad.backends.gpu.cuda.printing.source import prelude
@@ -23,9 +22,9 @@ from xpgrad.backends.gpu.cuda.replay import AFTER, Prepared, Replay, Slab
 from xpgrad.backends.gpu.cuda.tiles.joined import joined
 from xpgrad.backends.gpu.cuda.tiles.stream import Whole, cut_of
 from xpgrad.backends.gpu.cuda.tiles.tiled import TiledStep, cache_tile
-from xpgrad.backends.outputs import unshared
-from xpgrad.backends.reference import run_node
-from xpgrad.core import Input, Node, Value, operands_of
+from xpgrad.backends.layouts import Layouts
+from xpgrad.backends.program import LibraryStep, Program, StepLowering, line_of
+from xpgrad.core import Input, Node, Value
 from xpgrad.plan import Plan, Region, Straight
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.nests import Declined
@@ -38,6 +37,8 @@ COPIED = 1 << 20
 
 class KernelStep:
     """A step that kernels do."""
+
+    only_looks = False
 
     def __init__(self, step: Region | Straight, plan: Plan, layouts: Layouts, device: Device) -> None:
         self.step, self.device = step, device
@@ -78,31 +79,7 @@ class KernelStep:
         self.start(env, self.allocate(env))
 
 
-class RowStep:
-    """A node that the library's row does, and why."""
-
-    fresh = False
-
-    def __init__(self, node: Node, reason: str, device: Device) -> None:
-        self.node, self.step = node, Straight([node], reason)
-        self.reason, self.device = reason, device
-        self.only_looks = reason is LOOKS
-
-    def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
-        """What `explain` says of it."""
-        yield f"done by the library's row: {self.reason}: {names_of(self.step.nodes)}"
-
-    def run(self, env: Env) -> None:
-        node = self.node
-        with at_line(node.at), np.errstate(all="ignore"):
-            if by_library(node):
-                left, right = operands_of(node, env)
-                env[node] = self.device.xp.matmul(left, right, out=self.device.xp.empty(node.shape, node.dtype))
-            else:
-                env[node] = run_node(node, env)
-
-
-class Program:
+class CudaProgram(Program):
     """A plan in CUDA kernels.
 
     Parameters
@@ -123,7 +100,7 @@ class Program:
     def __init__(
         self, plan: Plan, held: dict[Value, Any], device: Device, hosts: Collection[Value] = ()
     ) -> None:
-        plan = self.plan = joined(plan, lambda region: cache_tile(region, plan.axes, device.l2))
+        plan = joined(plan, lambda region: cache_tile(region, plan.axes, device.l2))
         self.device = device
 
         def kernel(step: Region | Straight, alive: set[Value]) -> KernelStep | TiledStep:
@@ -137,40 +114,31 @@ class Program:
             except Declined as error:
                 return TiledStep(step, plan, layouts, device, cut, str(error))
 
-        self.groups = Assembly(kernel, None, lambda node, reason: RowStep(node, reason, device)).groups(plan)
-        self.steps = [step for group in self.groups for step in group]
-        self.compiled = sum(step.fresh for step in self.steps)
-        used = {u for s in self.steps for n in s.step.nodes for u in n.operands} | set(plan.graph.outputs)
+        def library(node: Node, reason: str) -> LibraryStep:
+            def empty(n: Node) -> Any:
+                return device.xp.empty(n.shape, n.dtype)
+
+            return LibraryStep(node, reason, library="the library's row", xp=device.xp, empty=empty)
+
+        super().__init__(plan, StepLowering(kernel, None, library).groups(plan), tiles=False)
         for h in hosts:
             for step in self.steps:
-                if isinstance(step, RowStep) and any(looked_into(u) is h for u in step.node.operands):
+                if isinstance(step, LibraryStep) and any(looked_into(u) is h for u in step.node.operands):
                     raise Whole(h, f"{step.node.op} is in no kernel: {step.reason}")
             if any(looked_into(v) is h for v in plan.graph.outputs):
                 raise Whole(h, "it is an output")
-        self._views = [v for v in needed(plan.views, used) if looked_into(v) not in hosts]
+        self._views = [v for v in self._views if looked_into(v) not in hosts]
         self._unfit = self._why_no_graph()
         self._replay = Replay(device, self._prepare) if self._unfit is None else None
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Outputs of the graph; they share no memory with the inputs or one another."""
         with self.device.working():
-            return self._run(inputs)
-
-    def _run(self, inputs: Sequence[Any]) -> list[Any]:
-        if self._replay is not None and not self._replay.refused:
-            found = self._replay.run(inputs)
-            if found is not None:
-                return found
-        env = self._begin(inputs)
-        for step in self.steps:
-            step.run(env)
-        return unshared([env[v] for v in self.plan.graph.outputs], inputs)
-
-    def _begin(self, inputs: Sequence[Any]) -> Env:
-        env: Env = dict(zip(self.plan.graph.inputs, inputs, strict=True))
-        for node in self._views:
-            env[node] = run_node(node, env)
-        return env
+            if self._replay is not None and not self._replay.refused:
+                found = self._replay.run(inputs)
+                if found is not None:
+                    return found
+            return super().run(inputs)
 
     def _prepare(self, inputs: Sequence[Any]) -> Prepared:
         """All kernels with their memory, to be started without allocating any."""
@@ -178,7 +146,7 @@ class Program:
             self.device.xp.asarray(x) if isinstance(x, np.generic) and not v.weak else x
             for v, x in zip(self.plan.graph.inputs, inputs, strict=True)
         ]
-        env = self._begin(scalars)
+        env = self.begin(scalars)
         outputs = self.plan.graph.outputs
         filled = {n for step in self.steps if isinstance(step, KernelStep) for n in step.kernel.outs}
         slab = Slab(self.device.xp, [v for v in dict.fromkeys(outputs) if v in filled])
@@ -206,7 +174,7 @@ class Program:
         for step in self.steps:
             if isinstance(step, TiledStep):
                 return step.unfit
-            if isinstance(step, RowStep) and not is_view(step.node):
+            if isinstance(step, LibraryStep) and not is_view(step.node):
                 return f"{step.node.op.name} is the library's, which may refuse a captured stream"
         if sum(len(step.kernel.launches) for step in self.steps if isinstance(step, KernelStep)) < 2:
             return "one kernel is started as fast as a graph"
@@ -224,7 +192,7 @@ class Program:
             graph = f"no CUDA graph: the device refuses to capture it: {self._replay.refused}"
         else:
             graph = f"a CUDA graph after {AFTER} calls with the same buffers ({self._replay.count} kept)"
-        lines = [*describe_steps(self.plan, self.groups, source, tiles=False), graph]
-        if source and not all(isinstance(step, RowStep) for step in self.steps):
+        lines = [*super().describe(source), graph]
+        if source and not all(isinstance(step, LibraryStep) for step in self.steps):
             lines += source_lines("the prelude, with which the text of each CUDA kernel begins", prelude())
         return lines

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.backends.assembly import Layouts, check_strides, origin
 from xpgrad.backends.gpu.cuda.printing.expressions import (
     check,
     combine,
@@ -26,6 +25,7 @@ from xpgrad.backends.gpu.cuda.printing.expressions import (
     value_type,
 )
 from xpgrad.backends.gpu.cuda.printing.layout import KernelArgs, Row, Text, address_of
+from xpgrad.backends.layouts import Layouts, check_strides, origin
 from xpgrad.codegen.kernel_ir import (
     Apply,
     Argument,

@@ -13,7 +13,6 @@ from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
-from xpgrad.backends.assembly import Layouts
 from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder
 from xpgrad.backends.gpu.cuda.printing.by_block import ByBlock
 from xpgrad.backends.gpu.cuda.printing.by_thread import ByThread, why_not
@@ -29,6 +28,7 @@ from xpgrad.backends.gpu.cuda.printing.shares import (
     tiles_of_a_block,
 )
 from xpgrad.backends.gpu.cuda.printing.source import prelude
+from xpgrad.backends.layouts import Layouts
 from xpgrad.codegen.lower import wide
 from xpgrad.core import Node
 from xpgrad.plan import Plan, Region

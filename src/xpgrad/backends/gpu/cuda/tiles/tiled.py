@@ -22,14 +22,15 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Layouts, layout_of, line_of, placed
-from xpgrad.backends.explaining import indented, names_of, source_lines
+from xpgrad.backends.describe import indented, names_of, source_lines
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, as_planned
 from xpgrad.backends.gpu.cuda.printing.kernel import THREADS
 from xpgrad.backends.gpu.cuda.tiles.part import Part
 from xpgrad.backends.gpu.cuda.tiles.sums import Sums
 from xpgrad.backends.gpu.cuda.tiles.turn import Call, Kernels, Turn, between
+from xpgrad.backends.layouts import Layouts, layout_of, placed
 from xpgrad.backends.parts import TiledOperand
+from xpgrad.backends.program import line_of
 from xpgrad.codegen.kernel_ir import c_strides
 from xpgrad.core import Const, Operand, Value
 from xpgrad.plan import Plan, Region
@@ -74,6 +75,8 @@ class TiledStep:
     reason : str
         Why no kernel takes the region, where a node of it has none; its tile is then all of it.
     """
+
+    only_looks = False
 
     def __init__(
         self,

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad._errors import at_line
-from xpgrad.backends.assembly import Layouts, by_library, line_of
 from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
 from xpgrad.backends.gpu.cuda.tiles.part import Part
+from xpgrad.backends.layouts import Layouts
+from xpgrad.backends.program import fills_an_array, line_of
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Input, Node, Value, operands_of
 from xpgrad.plan.axes import is_view
@@ -73,7 +74,7 @@ class Turn:
         for node, p in part.of.items():
             if is_fat(node):  # of the whole graph, be the tile as short as it may
                 self._calls[p] = "of two large matrices is the library's"
-            if by_library(node):
+            if fills_an_array(node):
                 self._products.add(p)
         read = {looked_into(u) for p in self._products for u in p.operands}
         self.dense = {s for s in part.slices if s in read and not _adjoins(arrays[s])}

@@ -1,7 +1,7 @@
-"""From an optimised Graph to something that runs: the choice of a backend, and what it says of itself.
+"""From an optimised Graph to something that runs: the choice of a generator.
 
 In:  a Graph and the arrays that it was traced for.
-Out: a Program: ``run(arrays) -> outputs``.
+Out: a program: ``run(arrays) -> outputs``.
 Holds: what a generator declines runs by a plainer one, and `explain` gives the reason.
 """
 
@@ -18,13 +18,14 @@ import numpy as np
 
 from xpgrad._errors import at_line
 from xpgrad.backends import reference
-from xpgrad.backends.assembly import layout_of
 from xpgrad.backends.cpu.interpret import Interpreter
 from xpgrad.backends.cpu.pool import thread_count
-from xpgrad.backends.explaining import NOTHING, UNWRITTEN, describe_step, explain
+from xpgrad.backends.describe import NOTHING, UNWRITTEN, describe_step, explain
+from xpgrad.backends.interface import Runnable
+from xpgrad.backends.layouts import InMemory, in_memory
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.reference import run_node
-from xpgrad.core import SCALAR_TYPES, Const, Graph, Node, Value
+from xpgrad.core import SCALAR_TYPES, Const, Graph, Value
 from xpgrad.devices import device_of, free_memory
 from xpgrad.plan import Plan, Target, make_plan
 
@@ -34,9 +35,6 @@ _wanted: ContextVar[str] = ContextVar("generator", default="auto")
 _target: ContextVar[Target | None] = ContextVar("target", default=None)
 _device: ContextVar[Any] = ContextVar("device", default=None)
 
-_RESHAPE_TAKES_COPY = (
-    np.lib.NumpyVersion(np.__version__) >= "2.1.0"
-)  # where setting a shape is deprecated later
 _SURELY_FITS = 256 << 20  # bytes; below it the device is not asked
 
 
@@ -44,6 +42,7 @@ _SURELY_FITS = 256 << 20  # bytes; below it the device is not asked
 def use(name: str, target: Target | None = None, device: Any = None) -> Iterator[None]:
     """Build programs by one generator alone: ``"llvm"``, ``"interpreter"``, ``"cuda"`` or ``"auto"``.
 
+    ``"definition"`` is the interpreter of the kernel IR, which is what the others are held against.
     ``target`` stands in for the machine's: with a cache of a few hundred bytes a small array has many
     tiles. ``device`` stands in for the CUDA device (`backends.gpu.cuda.program.Device`).
     """
@@ -59,7 +58,7 @@ def use(name: str, target: Target | None = None, device: Any = None) -> Iterator
 def generator() -> tuple[str, str]:
     """The generator for the CPU that is used now, and why it is not LLVM's where it is not."""
     wanted = _wanted.get()
-    if wanted == "interpreter":
+    if wanted in ("interpreter", "definition"):
         return wanted, "the interpreter was asked for"
     from xpgrad.backends.cpu.llvm.build import available
 
@@ -121,7 +120,7 @@ def stays_on_host(x: Any, place: str) -> bool:
     return isinstance(x, np.memmap) or (x.nbytes > _SURELY_FITS and x.nbytes > free_memory(place) // 2)
 
 
-def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = False) -> Any:
+def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = False) -> Runnable:
     """A program for ``graph``, planned for arrays laid out in memory as ``arrays`` are.
 
     ``streams``: beside arrays on a GPU, those on the host are copied to it tile by tile.
@@ -135,25 +134,31 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = Fal
     if devices != {"cpu"} or _device.get() is not None:
         return _on_gpu(graph, arrays, given, devices)
     name, reason = generator()
-    held: dict[Value, Any] = {v: layout_of(np.asarray(x)) for v, x in zip(graph.inputs, arrays, strict=True)}
+    memory = in_memory(graph, [np.asarray(x) for x in arrays])
     if name == "interpreter":
         # Each call into NumPy has its cost, and the GIL is handed over between two: larger tiles than a
         # cache holds are the lesser evil.
-        target = _target.get() or Target(cache=4 * cache_size())
-        plan = make_plan(graph, target, viewable(held), contiguous(held))
-        return Interpreted(plan, threads, reason)
-    from xpgrad.backends.cpu.llvm.program import Program
+        return Interpreted(_planned(graph, memory, 4 * cache_size()), threads, reason)
+    plan = _planned(graph, memory, cache_size() // 2)
+    if name == "definition":
+        from xpgrad.backends import definition
 
-    target = _target.get() or Target(cache=cache_size() // 2)
-    plan = make_plan(graph, target, viewable(held), contiguous(held))
-    return Kernels(Program(plan, held, threads))
+        return definition.Interpreted(plan, memory)
+    from xpgrad.backends.cpu.llvm.program import LLVMProgram
+
+    return LLVMProgram(plan, memory.held, threads)
 
 
-def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: set[str]) -> Any:
+def _planned(graph: Graph, memory: InMemory, cache: int) -> Plan:
+    """The plan for a machine with ``cache`` bytes for a tile, or for what stands in for it."""
+    return make_plan(graph, _target.get() or Target(cache), memory.views, memory.unit_axes())
+
+
+def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: set[str]) -> Runnable:
     """A program of CUDA kernels; node by node where the arrays are not all CuPy's and on one device."""
     if len(devices) > 1:
         return NodeByNode(graph, f"arrays on {' and '.join(sorted(devices))}")
-    from xpgrad.backends.gpu.cuda.program import Program
+    from xpgrad.backends.gpu.cuda.program import CudaProgram
     from xpgrad.backends.gpu.cuda.tiles.stream import Whole
 
     device = _device.get()
@@ -169,18 +174,19 @@ def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: 
     arrays = [np.asarray(x) if isinstance(x, SCALAR_TYPES) else x for x in arrays]
     hosts = {v for v, x in zip(graph.inputs, arrays, strict=True) if x.ndim and not device.is_here(x)}
     whole: dict[Value, str] = {}
-    target = _target.get() or Target(cache=1 << 20)
-    arguments: dict[Value, Any] = dict(zip(graph.inputs, arrays, strict=True))
-    layouts: dict[Value, Any] = {v: layout_of(x) for v, x in arguments.items()}
+    placed = list(arrays)
     with device.working():
         while True:
-            held = dict(layouts)
-            plan = make_plan(graph, target, viewable(held), contiguous(held))
+            memory = in_memory(graph, placed)
             try:
-                return Cuda(Program(plan, held, device, hosts - set(whole)), whole)
+                program = CudaProgram(_planned(graph, memory, 1 << 20), memory.held, device, hosts - set(whole))
+                return Moving(program, whole) if whole else program
             except Whole as error:
                 whole[error.value] = error.reason
-                layouts[error.value] = layout_of(device.xp.asarray(arguments[error.value]))
+                placed = [
+                    device.xp.asarray(x) if v is error.value else x
+                    for v, x in zip(graph.inputs, placed, strict=True)
+                ]
 
 
 def _constants(graph: Graph) -> Iterator[Any]:
@@ -191,15 +197,14 @@ def _constants(graph: Graph) -> Iterator[Any]:
                 yield u.data
 
 
-class Cuda:
-    """A plan in CUDA kernels; ``whole`` holds the inputs on the host that cannot be read in tiles, and why."""
+class Moving:
+    """A program of CUDA kernels for inputs on the host that cannot be read in tiles; ``whole`` says why."""
 
     def __init__(self, program: Any, whole: dict[Value, str]) -> None:
         self._program, self._whole = program, whole
-        self.compiled = program.compiled
-        self.run = self._run if whole else program.run
+        self.compiled: int = program.compiled
 
-    def _run(self, inputs: Sequence[Any]) -> list[Any]:
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
         device, graph = self._program.device, self._program.plan.graph
         with device.working():
             given = [
@@ -211,68 +216,6 @@ class Cuda:
     def describe(self, source: bool) -> list[str]:
         moved = [f"{v.aval} is copied from the host in each call: {why}" for v, why in self._whole.items()]
         return [*moved, *self._program.describe(source)]
-
-
-class Kernels:
-    """A plan in kernels of LLVM's."""
-
-    def __init__(self, program: Any) -> None:
-        self._program = program
-        self.compiled = program.compiled
-        self.run = program.run
-
-    def describe(self, source: bool) -> list[str]:
-        lines: list[str] = self._program.describe(source)
-        return lines
-
-
-def viewable(held: dict[Value, Any]) -> Any:
-    """Whether a reshape of an input is a view, tried on its layout; what is one is added to ``held``."""
-
-    def is_viewable(node: Node) -> bool:
-        (source,) = node.operands
-        x = layout_of(np.asarray(source.data)) if isinstance(source, Const) else held[source]
-        if node.op.name == "reshape":
-            try:
-                held[node] = _reshaped(x, node.shape)
-            except ValueError:
-                return False
-        elif node.op.name == "getitem":  # with an ellipsis NumPy gives a view where no axis is left, too
-            index = node.params["index"]
-            index = index if type(index) is tuple else (index,)
-            held[node] = x[index if Ellipsis in index else (*index, ...)]
-        else:
-            held[node] = node.op(x, **node.params)
-        return True
-
-    return is_viewable
-
-
-def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    """``x`` in another shape, without a copy; raises ValueError where there is none."""
-    if _RESHAPE_TAKES_COPY:
-        return np.reshape(x, shape, copy=False)
-    y = x.view()
-    try:
-        y.shape = shape
-    except AttributeError as error:
-        raise ValueError(str(error)) from None
-    return y
-
-
-def contiguous(held: dict[Value, Any]) -> Any:
-    """The axis along which an array of ``held`` is contiguous."""
-
-    def unit_axis(value: Value) -> int | None:
-        x = held.get(value)
-        if x is None:
-            return None
-        found = [
-            a for a, (n, s) in enumerate(zip(x.shape, x.strides, strict=True)) if n != 1 and s == x.itemsize
-        ]
-        return found[0] if found else None
-
-    return unit_axis
 
 
 @cache

@@ -1,0 +1,130 @@
+"""How arrays lie in memory: shapes, dtypes and strides, known before a plan is made.
+
+In:  a Graph and the arrays that it was traced for.
+Out: for each input, and each view of one, an array of the same layout whose entries nobody reads.
+Holds: nothing of the arguments is kept. Whether a reshape is a view, its strides decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from xpgrad.core import Const, Graph, Input, Node, Operand, Value
+from xpgrad.plan.axes import is_view
+from xpgrad.plan.nests import Declined
+
+_RESHAPE_TAKES_COPY = (
+    np.lib.NumpyVersion(np.__version__) >= "2.1.0"
+)  # where setting a shape is deprecated later
+
+
+class InMemory(NamedTuple):
+    """What lies in memory before a graph runs.
+
+    Attributes
+    ----------
+    held : dict of Value to array
+        The layout of each input, and of each view of an input or a constant.
+    views : list of Node
+        The views, in order.
+    """
+
+    held: dict[Value, Any]
+    views: list[Node]
+
+    def unit_axes(self) -> dict[Value, int]:
+        """For each array that has one, the axis along which it is contiguous."""
+        found: dict[Value, int] = {}
+        for value, x in self.held.items():
+            for a, (n, s) in enumerate(zip(x.shape, x.strides, strict=True)):
+                if n != 1 and s == x.itemsize:
+                    found.setdefault(value, a)
+        return found
+
+
+def in_memory(graph: Graph, arrays: Sequence[Any]) -> InMemory:
+    """What lies in memory before ``graph`` runs on ``arrays``, or on arrays of their layouts."""
+    held: dict[Value, Any] = {v: layout_of(x) for v, x in zip(graph.inputs, arrays, strict=True)}
+    views = []
+    for node in graph.nodes:
+        if is_view(node) and (isinstance(node.operands[0], Const) or node.operands[0] in held):
+            found = _looked_at(node, held)
+            if found is not None:
+                held[node] = found
+                views.append(node)
+    return InMemory(held, views)
+
+
+def _looked_at(node: Node, held: Mapping[Value, Any]) -> Any:
+    """The layout of a view; None where it is none."""
+    (source,) = node.operands
+    x = layout_of(np.asarray(source.data)) if isinstance(source, Const) else held[source]
+    if node.op.name == "reshape":
+        try:
+            return _reshaped(x, node.shape)
+        except ValueError:
+            return None
+    if node.op.name == "getitem":  # with an ellipsis NumPy gives a view where no axis is left, too
+        index = node.params["index"]
+        index = index if type(index) is tuple else (index,)
+        return x[index if Ellipsis in index else (*index, ...)]
+    return node.op(x, **node.params)
+
+
+def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` in another shape, without a copy; raises ValueError where there is none."""
+    if _RESHAPE_TAKES_COPY:
+        return np.reshape(x, shape, copy=False)
+    y = x.view()
+    try:
+        y.shape = shape
+    except AttributeError as error:
+        raise ValueError(str(error)) from None
+    return y
+
+
+class Layouts(NamedTuple):
+    """What is known when a kernel is made: the arrays that lie in memory before it runs.
+
+    Attributes
+    ----------
+    held : dict of Value to array
+        Inputs and views of them, as `layout_of` gives them.
+    alive : set of Value
+        What later steps or the outputs read.
+    """
+
+    held: dict[Value, Any]
+    alive: set[Value]
+
+
+def layout_of(x: Any) -> Any:
+    """An array with the shape, dtype and strides of ``x``, whose entries are not to be read.
+
+    What a program keeps of the arguments that it was planned for: the arguments themselves it lets go.
+    """
+    return placed(x.shape, x.dtype, x.strides)
+
+
+def placed(shape: Sequence[int], dtype: Any, strides: Sequence[int]) -> Any:
+    """As `layout_of`, of an array that is not there yet."""
+    return as_strided(np.empty(1, dtype), shape, strides)
+
+
+def check_strides(node: Node, held: Mapping[Value, Any]) -> None:
+    """Decline a node that reads entries which lie a fraction of an entry off: a column of records, say."""
+    for u in node.operands:
+        array: Any = u.data if isinstance(u, Const) else held.get(u)
+        if any(s % array.itemsize for s in getattr(array, "strides", ())):
+            raise Declined(node, "of an array whose entries are not a whole number of entries apart")
+
+
+def origin(node: Operand) -> Input | None:
+    """The input that a view looks into."""
+    while isinstance(node, Node) and node.operands:
+        node = node.operands[0]
+    return node if isinstance(node, Input) else None
