@@ -216,9 +216,9 @@ def test_as_many_axes_as_parameters_are_cut_without_recursion(count, size):
 
 def test_axes_that_are_too_short_each_are_in_no_loop():
     graph = run_passes(graph_of(many, [np.zeros(20 + k) for k in range(N)])[0])[0]
-    plan = make_plan(graph, Target(1 << 19), lambda _: False)
+    plan = make_plan(graph, Target(1 << 19), [], {})
     assert not any(isinstance(step, Region) for step in plan.steps)
-    each = make_plan(graph, Target(1 << 19, small=0), lambda _: False)
+    each = make_plan(graph, Target(1 << 19, small=0), [], {})
     assert sum(isinstance(step, Region) for step in each.steps) == N
 
 
@@ -332,7 +332,7 @@ def test_the_time_that_axes_and_steps_take_grows_with_the_program_and_not_with_i
         before = sys.getprofile()
         sys.setprofile(count)
         try:
-            make_plan(graph, Target(1 << 19), lambda _: False)
+            make_plan(graph, Target(1 << 19), [], {})
         finally:
             sys.setprofile(before)
         counts.append(calls)

@@ -234,7 +234,8 @@ class KernelBuilder:
 
     def typed(self, x: Operand, dtype: np.dtype[Any], values: Values) -> str:
         """An operand as a value of ``dtype``."""
-        return f"({value_type(dtype)})({self.operand(x, values)[0]})"
+        text, found = self.operand(x, values)
+        return text if value_type(found) == value_type(dtype) else f"({value_type(dtype)})({text})"
 
     def emit(self, w: Text, assignments: Sequence[Assignment], values: Values) -> None:
         """Declare a variable for what each of ``assignments`` makes; ``values`` tells their names."""
