@@ -1,7 +1,7 @@
 """Special functions compiled for the CPU, against SciPy's: ``python -m bench.special [--json OUT]``.
 
 One thread each, both in this process, in rounds that take turns, after they have been held against each other.
-What SciPy has no ufunc for is computed by the op's NumPy row.
+What SciPy has no ufunc for is computed by NumPy.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def problems(n):
 
 
 def measure(op, operands, rounds):
-    """Nanoseconds for an entry of the row and of the compiled op, by round; raises where they disagree."""
+    """Nanoseconds for an entry by NumPy and of the compiled op, by round; raises where they disagree."""
     compiled = xg.compile(lambda *xs: op(*xs), threads=1)
     bound = 100 * tolerance(operands[0].dtype).value  # SciPy's digamma beside a pole
     np.testing.assert_allclose(compiled(*operands), op(*operands), rtol=bound, atol=bound)

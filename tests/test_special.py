@@ -12,7 +12,7 @@ import scipy.special
 import xpgrad as xg
 from xpgrad import DataError, DTypeError, NotDifferentiableError, ShapeError
 from xpgrad.backends import reference
-from xpgrad.backends.gpu.cupyx_rows import DECLINES
+from xpgrad.backends.gpu.cupyx import DECLINES
 from xpgrad.testing import check_grads, close, tolerance
 from xpgrad.trace import graph_of
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DataError, message
-from xpgrad.backends.gpu.cupyx_rows import DECLINES
-from xpgrad.backends.special_rows import LIBRARY
+from xpgrad.backends.gpu.cupyx import DECLINES
+from xpgrad.backends.special import LIBRARY
 from xpgrad.core import Op, aval_of
 from xpgrad.ops import bessel as _bessel
 from xpgrad.ops import elementwise as ew

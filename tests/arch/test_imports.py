@@ -20,7 +20,7 @@ ORDER = [
 OPTIONAL = {
     "cupy": {"backends.gpu.cuda.device", "backends.gpu.cuda.nvrtc", "devices"},
     "cupyx": {"backends.gpu", "devices"},
-    "scipy": {"backends.cpu.scipy_rows"},
+    "scipy": {"backends.cpu.scipy"},
     "optree": {"_trees"},
     "pandas": {"cli"},
     "matplotlib": {"cli"},

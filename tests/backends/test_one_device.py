@@ -12,7 +12,7 @@ import xpgrad as xg
 from cases.linalg_calls import CASES as LINALG
 from cases.numpy_calls import CASES
 from xpgrad.backends import Backend, choose, registry
-from xpgrad.backends.cpu.numpy_rows import numpy_rows
+from xpgrad.backends.cpu.numpy import numpy_implementations
 from xpgrad.compiler import compile, compiled
 from xpgrad.core import OPS
 from xpgrad.trace import Traced, subscripts
@@ -87,19 +87,19 @@ def taken(x):
     return x.view(np.ndarray) if type(x) is StandIn else x
 
 
-def row_of(name, row):
-    def stand_in_row(*operands, **params):
+def on_the_stand_in(name, f):
+    def on_it(*operands, **params):
         if name not in INDICES and any(type(x) is np.ndarray for x in operands):
             raise TypeError(f"{name}: a NumPy array among the operands")
-        return put(row(*map(taken, operands), **params))
+        return put(f(*map(taken, operands), **params))
 
-    return stand_in_row
+    return on_it
 
 
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch):
-    """Let the stand-in's arrays be carried as CuPy's are."""
-    backend = Backend("cupy", {name: row_of(name, row) for name, row in numpy_rows().items()})
+    """Let the stand-in's arrays be taken for CuPy's."""
+    backend = Backend("cupy", {name: on_the_stand_in(name, f) for name, f in numpy_implementations().items()})
     monkeypatch.setattr(registry, "gpu_backend", lambda: backend)
 
     def to_device(tree, device):
@@ -115,9 +115,9 @@ def stand_in(monkeypatch):
 
 
 def forget():
-    """Drop the rows that ops remember for CuPy's arrays."""
+    """Drop the implementations that ops remember for CuPy's arrays."""
     for op in OPS.values():
-        op.rows[2] = None
+        op.implementations[2] = None
 
 
 def draw(shapes):
@@ -173,7 +173,7 @@ def test_a_compiled_function_that_closes_over_a_device_array_runs_on_the_device(
     assert on_device(found)
     for a, b in zip(found, expected, strict=True):
         assert np.array_equal(taken(a), b)
-    assert "by the library's rows" in f.explain(put(x))
+    assert "by the library" in f.explain(put(x))
 
 
 @pytest.mark.parametrize("ours", [put, np.asarray], ids=["device", "host"])

@@ -58,11 +58,11 @@ def test_what_warns_where_warnings_are_errors_is_left_to_do_so_when_the_program_
 
 @pytest.mark.parametrize("bug", [AssertionError, AttributeError, KeyError, NameError, RuntimeError])
 def test_a_mistake_of_ours_is_not_taken_for_the_users(monkeypatch, bug):
-    def row(*_):
+    def implementation(*_):
         raise bug("a mistake")
 
     graph, _ = graph_of(inverse_of_zeros, X)
-    monkeypatch.setattr(OPS["inv"], "rows", [row] * 4)
+    monkeypatch.setattr(OPS["inv"], "implementations", [implementation] * 4)
     with pytest.raises(bug, match="a mistake"):
         fold(graph)
 

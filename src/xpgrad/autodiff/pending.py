@@ -71,13 +71,13 @@ class Pending:
         operands = [y for _, y in self.steps]
         in_blocks = type(array) is np.ndarray and all(x.flags.c_contiguous for x in (array, *operands))
         if not in_blocks:  # on a GPU each block would be a kernel of its own
-            _carry_out(array, self.steps, factor)
+            _apply_in_place(array, self.steps, factor)
             return array
         flat = array.reshape(-1)
         steps = [(name, y.reshape(-1)) for name, y in self.steps]
         for start in range(0, flat.size, _BLOCK):
             block = slice(start, start + _BLOCK)
-            _carry_out(flat[block], [(name, y[block]) for name, y in steps], factor)
+            _apply_in_place(flat[block], [(name, y[block]) for name, y in steps], factor)
         return array
 
 
@@ -87,7 +87,7 @@ def _in_range(factor: Any, dtype: Any) -> bool:
     return bool(limits.tiny <= abs(factor) <= limits.max)
 
 
-def _carry_out(x: Any, steps: Sequence[tuple[str, Any]], factor: Any) -> None:
+def _apply_in_place(x: Any, steps: Sequence[tuple[str, Any]], factor: Any) -> None:
     for name, y in steps:
         if name == "multiply":
             x *= y

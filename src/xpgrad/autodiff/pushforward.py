@@ -18,7 +18,7 @@ from xpgrad.core.scalars import POLES, by_numpy
 from xpgrad.ops.complex import real
 from xpgrad.ops.shape import astype, broadcast_to, full_like
 from xpgrad.trace import debugging
-from xpgrad.trace.carrying import carry_out, check_numbers
+from xpgrad.trace.apply import apply_op, check_numbers
 from xpgrad.trace.traced import Trace, Traced
 
 
@@ -35,7 +35,7 @@ class Duals(Trace):
         self.check_open(op)
         datas = [self.operand(op, x) for x in operands]
         ts = [x._node if type(x) is Traced and x._trace is self else None for x in operands]
-        z = carry_out(op, datas, params)
+        z = apply_op(op, datas, params)
         several = type(z) is tuple
         if not several and not is_inexact(z):
             return check_numbers(op, z, datas)

@@ -1,4 +1,4 @@
-"""Who carries ops out: a table of rows for each array library, and generators that make programs of graphs."""
+"""Implementations of ops for each array library, and generators that make programs of graphs."""
 
 from xpgrad.backends.registry import Backend, backend_of_cupy, cpu_backend, gpu_backend
 

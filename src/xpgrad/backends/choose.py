@@ -67,7 +67,7 @@ def generator() -> tuple[str, str]:
 
 
 class NodeByNode:
-    """A graph with arrays of several devices: each op by its row, which takes them or says what is wrong."""
+    """A graph with arrays of several devices: the library runs each op, or says what is wrong."""
 
     compiled = 0
 
@@ -83,7 +83,7 @@ class NodeByNode:
 
     def describe(self, source: bool) -> list[str]:
         none = ["  no source: the library's functions have none here"] if source else []
-        return [f"each node by the library's rows: {self._reason}", *none]
+        return [f"each node by the library: {self._reason}", *none]
 
 
 class Interpreted:

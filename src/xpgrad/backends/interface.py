@@ -3,7 +3,7 @@
 A generator takes the steps of a plan in four stages, each a call:
 
 - *supports*: ``check(node)`` raises `Declined` with the reason where it has no instructions for a node; `lower`
-  asks it for each node of a step, and what is declined runs by the library's row, under that reason;
+  asks it for each node of a step, and what is declined runs by the library, under that reason;
 - *render*: the kernel IR of a step (`xpgrad.codegen.lower`) becomes text, with a list of arguments;
 - *build*: the text becomes machine code, kept by its text (`store`);
 - *launch*: a `ProgramStep` calls it on the arrays of a run.

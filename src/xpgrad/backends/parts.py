@@ -1,7 +1,7 @@
 """A node carried out on a part of an axis: its parameters and operands for one tile.
 
 In:  a node, the axis of its output or operands that is cut, and the bounds of the tile.
-Out: what to give the op's row so that it makes just that part.
+Out: what to give the op's implementation so that it makes just that part.
 """
 
 from __future__ import annotations

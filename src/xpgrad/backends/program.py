@@ -1,4 +1,4 @@
-"""A plan as a program, for any generator: kernels, and the library's rows for what they decline.
+"""A plan as a program, for any generator: kernels, and the library for what they decline.
 
 In:  a Plan, and how a generator makes a kernel of a step.
 Out: the program's steps in order, and what they give when they run.

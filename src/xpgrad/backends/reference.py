@@ -14,7 +14,7 @@ import numpy as np
 
 from xpgrad._errors import at_line
 from xpgrad.core import Graph, Node, Value, operands_of
-from xpgrad.trace.carrying import carry_out
+from xpgrad.trace.apply import apply_op
 from xpgrad.trace.tape import PICK
 
 
@@ -34,4 +34,4 @@ def run_node(node: Node, known: Mapping[Value, Any]) -> Any:
         x.item() if u.weak and isinstance(x, (np.ndarray, np.generic)) else x
         for u, x in zip(node.operands, operands_of(node, known), strict=True)
     ]
-    return xs[0][node.params["index"]] if node.op is PICK else carry_out(node.op, xs, node.params)
+    return xs[0][node.params["index"]] if node.op is PICK else apply_op(node.op, xs, node.params)

@@ -1,4 +1,4 @@
-"""The backends, and their registration as carriers of ops.
+"""The backends, and the registration of their dispatchers.
 
 NumPy's is there from the start. CuPy's is made, and CuPy imported, when the first CuPy array is
 met; a GPU asked for by name and not there is an error that `devices` words.
@@ -13,17 +13,15 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import XpgradError, message
-from xpgrad.backends.cpu.numpy_rows import numpy_rows
-from xpgrad.backends.cpu.scipy_rows import scipy_row
-from xpgrad.backends.special_rows import LIBRARY
-from xpgrad.core import Carrier, Op, register_carrier
+from xpgrad.backends.cpu.numpy import numpy_implementations
+from xpgrad.backends.cpu.scipy import scipy_implementation
+from xpgrad.backends.special import LIBRARY
+from xpgrad.core import Dispatcher, Implementation, Op, register_dispatcher
 from xpgrad.devices import cupy
-
-Row = Callable[..., Any]
 
 
 class Backend:
-    """A table of rows for one array library.
+    """A table of implementations for one array library.
 
     Parameters
     ----------
@@ -31,7 +29,7 @@ class Backend:
     table : dict of str to callable
         For each op that it carries out, by name.
     late : dict of str to callable
-        For each op whose row needs an optional package, what finds the row given the name.
+        For each op whose implementation needs an optional package, what finds it given the name.
     declines : dict of str to str
         For each op that it does not carry out, why.
     """
@@ -39,8 +37,8 @@ class Backend:
     def __init__(
         self,
         name: str,
-        table: dict[str, Row],
-        late: dict[str, Callable[[str], Row]] | None = None,
+        table: dict[str, Implementation],
+        late: dict[str, Callable[[str], Implementation]] | None = None,
         declines: dict[str, str] | None = None,
     ) -> None:
         self.name = name
@@ -48,25 +46,24 @@ class Backend:
         self.late = late or {}
         self.declines = declines or {}
 
-    def row(self, op: Op) -> Row:
-        """The function that carries ``op`` out."""
-        row = self.table.get(op.name)
-        if row is None and op.name in self.late:
-            row = self.table[op.name] = self.late[op.name](op.name)
-        if row is None:
-            raise XpgradError(
-                message(f"{op.name}: not available on {self.name}: {self.declines.get(op.name, 'no row')}")
-            )
-        return row
+    def implementation(self, op: Op) -> Implementation:
+        """The function that computes ``op``."""
+        implementation = self.table.get(op.name)
+        if implementation is None and op.name in self.late:
+            implementation = self.table[op.name] = self.late[op.name](op.name)
+        if implementation is None:
+            reason = self.declines.get(op.name, "no implementation")
+            raise XpgradError(message(f"{op.name}: not available on {self.name}: {reason}"))
+        return implementation
 
-    def carries(self, name: str) -> bool:
-        """Whether there is a row for the op of that name."""
+    def has(self, name: str) -> bool:
+        """Whether there is an implementation for the op of that name."""
         return name in self.table or name in self.late
 
 
 @cache
 def cpu_backend() -> Backend:
-    return Backend("numpy", numpy_rows(), late=dict.fromkeys(LIBRARY, scipy_row))
+    return Backend("numpy", numpy_implementations(), late=dict.fromkeys(LIBRARY, scipy_implementation))
 
 
 @cache
@@ -83,18 +80,25 @@ def gpu_backend() -> Backend:
 
 def backend_of_cupy(cp: Any) -> Backend:
     """The backend for the module CuPy, which needs no GPU to be looked at."""
-    from xpgrad.backends.gpu.cupy_rows import cupy_rows
-    from xpgrad.backends.gpu.cupyx_rows import DECLINES, NAMES, cupyx_row
-    from xpgrad.backends.gpu.linalg_rows import cupy_linalg_declines
+    from xpgrad.backends.gpu.cupy import cupy_implementations
+    from xpgrad.backends.gpu.cupyx import DECLINES, NAMES, cupyx_implementation
+    from xpgrad.backends.gpu.linalg import cupy_linalg_declines
 
-    return Backend("cupy", cupy_rows(cp), dict.fromkeys(NAMES, cupyx_row), DECLINES | cupy_linalg_declines())
+    return Backend(
+        "cupy",
+        cupy_implementations(cp),
+        dict.fromkeys(NAMES, cupyx_implementation),
+        DECLINES | cupy_linalg_declines(),
+    )
 
 
 def _is_cupy(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "cupy"
 
 
-register_carrier(
-    Carrier("numpy", 1, lambda kind: kind in (np.ndarray, np.memmap), lambda op: cpu_backend().row(op))
-)
-register_carrier(Carrier("cupy", 2, _is_cupy, lambda op: gpu_backend().row(op)))
+def _is_numpy(kind: type) -> bool:
+    return kind in (np.ndarray, np.memmap)
+
+
+register_dispatcher(Dispatcher("numpy", 1, _is_numpy, lambda op: cpu_backend().implementation(op)))
+register_dispatcher(Dispatcher("cupy", 2, _is_cupy, lambda op: gpu_backend().implementation(op)))

@@ -1,4 +1,4 @@
-"""The row of `require`, which NumPy and CuPy share: the only place where a demand on data is refused."""
+"""The implementation of `require`: the only place where a demand on data is refused."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Op: what an operation means, and who can carry it out.
 
-An op holds its shape rule and its derivative; it computes nothing. What carries it out is found
-by the type of its operands: a Carrier is a backend for its arrays, or the tracer for traced
-arrays. Carriers are registered from outside, so that this stage knows no arrays.
+An op holds its shape rule and its derivative; it computes nothing. The type of its operands leads to
+a Dispatcher, which has an implementation: a backend's for its arrays, or the tracer's for traced
+arrays. Dispatchers are registered from outside, so that this stage knows no arrays.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from xpgrad._errors import DeviceError, DTypeError, describe, message
 from xpgrad.core.scalars import RAISING, without_poles
 
 Rule = Callable[..., Any]
+Implementation = Callable[..., Any]
 
 OPS: dict[str, Op] = {}
 
@@ -34,63 +35,63 @@ SCALAR_TYPES: tuple[type, ...] = (bool, int, float, complex, np.generic)
 _SCALAR, _NUMPY, _CUPY, _TRACED = range(4)
 
 
-class Carrier(NamedTuple):
-    """Carries ops out for one kind of operand.
+class Dispatcher(NamedTuple):
+    """Finds the implementations of ops for one kind of operand.
 
     Attributes
     ----------
     name : str
         ``"numpy"``, ``"cupy"`` or ``"traced"``.
-    rank : int
-        Where operands of several kinds meet, the highest rank carries the op out.
+    priority : int
+        Where operands of several kinds meet, the highest priority has the implementation.
     accepts : callable
         ``accepts(type) -> bool``.
-    row : callable
-        ``row(op) -> function``, asked once for each op; raises if the op is declined.
+    implementation : callable
+        ``implementation(op) -> function``, asked once for each op; raises if the op is declined.
     """
 
     name: str
-    rank: int
+    priority: int
     accepts: Callable[[type], bool]
-    row: Callable[[Op], Rule]
+    implementation: Callable[[Op], Implementation]
 
 
-_carriers: dict[int, Carrier] = {}
-_rank_of_type: dict[type, int] = {}
+_dispatchers: dict[int, Dispatcher] = {}
+_priority_of_type: dict[type, int] = {}
 
 
-def register_carrier(carrier: Carrier) -> None:
-    """Let ``carrier`` carry ops out for the types that it accepts."""
-    _carriers[carrier.rank] = carrier
-    _rank_of_type.clear()
+def register_dispatcher(dispatcher: Dispatcher) -> None:
+    """Let ``dispatcher`` find the implementations for the types that it accepts."""
+    _dispatchers[dispatcher.priority] = dispatcher
+    _priority_of_type.clear()
     for op in OPS.values():
-        op.rows = [None] * len(op.rows)
+        op.implementations = [None] * len(op.implementations)
 
 
-def carrier_of(x: Any) -> Carrier | None:
-    """The carrier for ``x``; None for a scalar, which combines with every carrier."""
-    rank = _rank_of_type.get(type(x))
-    return _carriers.get(_rank(x) if rank is None else rank)
+def dispatcher_of(x: Any) -> Dispatcher | None:
+    """The dispatcher for ``x``; None for a scalar, which combines with arrays of every kind."""
+    priority = _priority_of_type.get(type(x))
+    return _dispatchers.get(_priority(x) if priority is None else priority)
 
 
-def is_carried(kind: type) -> bool:
-    """Whether a carrier takes arrays of this type: those of a backend, and traced arrays."""
-    return any(carrier.accepts(kind) for carrier in _carriers.values())
+def is_dispatched(kind: type) -> bool:
+    """Whether a dispatcher accepts arrays of this type: those of a backend, and traced arrays."""
+    return any(dispatcher.accepts(kind) for dispatcher in _dispatchers.values())
 
 
-def _rank(x: Any) -> int:
+def _priority(x: Any) -> int:
     kind = type(x)
     if issubclass(kind, SCALAR_TYPES):
-        rank = _SCALAR
+        priority = _SCALAR
     else:
-        takers = [rank for rank, carrier in _carriers.items() if carrier.accepts(kind)]
-        if not takers:
+        found = [k for k, dispatcher in _dispatchers.items() if dispatcher.accepts(kind)]
+        if not found:
             raise DTypeError(
                 message(f"an operand of type {kind.__name__} is no array", {"operand": describe(x)})
             )
-        rank = max(takers)
-    _rank_of_type[kind] = rank
-    return rank
+        priority = max(found)
+    _priority_of_type[kind] = priority
+    return priority
 
 
 class Op:
@@ -172,7 +173,7 @@ class Op:
         self.traits = frozenset(traits.split()) | ({"pointwise"} if self.is_elementwise else set())
         assert self.traits <= TRAITS.keys(), f"op {name} has a trait that is none"
         self.monoid = monoid
-        self.rows: list[Rule | None] = [None] * 4
+        self.implementations: list[Implementation | None] = [None] * 4
         self._kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
 
     def __repr__(self) -> str:
@@ -196,41 +197,41 @@ class Op:
     def __call__(self, *operands: Any, **params: Any) -> Any:
         """Carry the op out, or record it, according to what the operands are."""
         if len(operands) == 1:
-            known = _rank_of_type.get(type(operands[0]))
-            row = None if known is None else self.rows[known]
-            if row is not None:
-                return row(*operands, **params)
-        rank = 0
+            known = _priority_of_type.get(type(operands[0]))
+            implementation = None if known is None else self.implementations[known]
+            if implementation is not None:
+                return implementation(*operands, **params)
+        priority = 0
         seen = 0
         for x in operands:
-            r = _rank_of_type.get(type(x))
-            if r is None:
-                r = _rank(x)
-            seen |= 1 << r
-            if r > rank:
-                rank = r
+            k = _priority_of_type.get(type(x))
+            if k is None:
+                k = _priority(x)
+            seen |= 1 << k
+            if k > priority:
+                priority = k
         if seen & 0b110 == 0b110 and not self.host_indices:
             raise two_devices(self.name, operands)
-        row = self.rows[rank]
-        if row is None:
-            row = self._find_row(rank)
-        return row(*operands, **params)
+        implementation = self.implementations[priority]
+        if implementation is None:
+            implementation = self._find(priority)
+        return implementation(*operands, **params)
 
-    def _find_row(self, rank: int) -> Rule:
-        row = _carriers[rank or _NUMPY].row(self)
-        if rank == _SCALAR and self.name in RAISING:
-            row = without_poles(row)
-        self.rows[rank] = row
-        return row
+    def _find(self, priority: int) -> Implementation:
+        implementation = _dispatchers[priority or _NUMPY].implementation(self)
+        if priority == _SCALAR and self.name in RAISING:
+            implementation = without_poles(implementation)
+        self.implementations[priority] = implementation
+        return implementation
 
 
 def two_devices(name: str, operands: Sequence[Any]) -> DeviceError:
     """The error for operands of one op that live on two devices."""
     got = {}
     for i, x in enumerate(operands):
-        carrier = carrier_of(x)
-        if carrier is not None:  # a scalar is on no device
-            where = getattr(x, "xpgrad_device", _PLACE[carrier.rank])
+        dispatcher = dispatcher_of(x)
+        if dispatcher is not None:  # a scalar is on no device
+            where = getattr(x, "xpgrad_device", _PLACE[dispatcher.priority])
             got[f"operand {i}"] = f"{describe(x)} on the {'GPU' if where.startswith('gpu') else 'CPU'}"
     return DeviceError(
         message(f"{name}: operands on two devices", got, remedy='move one with xg.to_device(x, "gpu") or "cpu"')

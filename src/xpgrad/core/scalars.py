@@ -16,7 +16,7 @@ import numpy as np
 # What Python raises at a pole or on overflow. (FloatingPointError is NumPy's, which the user asked for.)
 POLES = (ZeroDivisionError, OverflowError)
 
-# The ops whose rows are Python's operators on Python's numbers, and raise these.
+# The ops whose implementations are Python's operators on Python's numbers, and raise these.
 RAISING = frozenset(["divide", "floor_divide", "power", "reciprocal", "remainder"])
 
 _NUMPYS = {float: np.float64, complex: np.complex128}
@@ -30,15 +30,15 @@ def by_numpy(f: Callable[..., Any], *operands: Any, **params: Any) -> Any:
     return z
 
 
-def without_poles(row: Callable[..., Any]) -> Callable[..., Any]:
-    """``row`` for scalars, with NumPy's value where Python's operator raises or turns complex."""
+def without_poles(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f`` for scalars, with NumPy's value where Python's operator raises or turns complex."""
 
     def safe(*operands: Any) -> Any:
         try:
-            z = row(*operands)
+            z = f(*operands)
         except POLES:
-            return by_numpy(row, *operands)
-        return z if type(z) is not complex or complex in map(type, operands) else by_numpy(row, *operands)
+            return by_numpy(f, *operands)
+        return z if type(z) is not complex or complex in map(type, operands) else by_numpy(f, *operands)
 
     return safe
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from xpgrad._errors import DTypeError, TraceError, message
 from xpgrad._trees import flatten, paths
-from xpgrad.core.op import is_carried
+from xpgrad.core.op import is_dispatched
 
 _NUMPYS = (np.ndarray, np.memmap)
 # Scalars of these very types need no look at all.
@@ -74,7 +74,7 @@ def is_traced(x: Any) -> bool:
 
 def is_array(x: Any) -> bool:
     """Whether ``x``, from behind the door, is an array or a scalar of NumPy's."""
-    return isinstance(x, (np.ndarray, np.generic)) or is_carried(type(x)) or is_cupy(x)
+    return isinstance(x, (np.ndarray, np.generic)) or is_dispatched(type(x)) or is_cupy(x)
 
 
 def is_data(x: Any) -> bool:
@@ -113,7 +113,7 @@ def admitted(x: Any, where: Where, *of: Any) -> Any:
         return x
     if kind is int and not _INT64.min <= x <= _UINT64.max:
         raise _refused(x, "is beyond 64 bits, of which NumPy makes an object", "float(x)", where, of)
-    if kind in SCALARS or is_traced(x) or is_cupy(x) or (kind not in _NUMPYS and is_carried(kind)):
+    if kind in SCALARS or is_traced(x) or is_cupy(x) or (kind not in _NUMPYS and is_dispatched(kind)):
         return x
     if isinstance(x, np.ndarray):
         return _of_numbers(_plain(x, where, of), x, where, of)

@@ -18,7 +18,7 @@ from xpgrad.core import SCALAR_TYPES, Const, Graph, Node, Operand, aval_of
 from xpgrad.ops.shape import full_like
 from xpgrad.passes.matching import number
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
-from xpgrad.trace.carrying import LIBRARY_ERRORS
+from xpgrad.trace.apply import LIBRARY_ERRORS
 
 # Up to how many entries a result may outgrow its operands.
 _SMALL = 16

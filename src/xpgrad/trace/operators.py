@@ -21,7 +21,7 @@ from xpgrad.ops import elementwise as ew
 from xpgrad.ops.contraction import dot, matmul
 from xpgrad.ops.shape import astype
 from xpgrad.trace import debugging
-from xpgrad.trace.carrying import explained
+from xpgrad.trace.apply import explained
 from xpgrad.trace.functions._table import array
 from xpgrad.trace.tape import Record, Tape
 from xpgrad.trace.traced import Traced, aval_under, check_operands, record

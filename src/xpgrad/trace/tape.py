@@ -17,7 +17,7 @@ from xpgrad._errors import TraceError, message, user_line
 from xpgrad.core import Aval, Const, Input, Node, Op, Value, aval_of, is_inexact
 from xpgrad.core.aval import Shape
 from xpgrad.trace import debugging
-from xpgrad.trace.carrying import carry_out, check_numbers
+from xpgrad.trace.apply import apply_op, check_numbers
 from xpgrad.trace.traced import Trace, Traced, aval_under, is_symbolic
 
 # Up to how many entries a plain array is copied when a tape keeps it.
@@ -165,7 +165,7 @@ class Tape(Trace):
                 x = Traced(x._trace, x._node, x._below)  # a later write to it must not reach the tape
             inputs.append(None)
             datas.append(x)
-        out = carry_out(op, datas, params)
+        out = apply_op(op, datas, params)
         if type(out) is tuple:
             return self._several(op, inputs, params, datas, out) if active else out
         if not is_inexact(out):
@@ -179,7 +179,7 @@ class Tape(Trace):
         if x._view is not None:
             x.refresh()
         node = x._node
-        out = carry_out(op, (x._below,), params)
+        out = apply_op(op, (x._below,), params)
         if type(out) is tuple:
             return self._several(op, (node,), params, (x._below,), out) if node is not None else out
         if not is_inexact(out):

@@ -19,10 +19,10 @@ import numpy as np
 from xpgrad._errors import TraceError, describe, message
 from xpgrad.core import (
     Aval,
-    Carrier,
+    Dispatcher,
     Op,
     aval_of,
-    register_carrier,
+    register_dispatcher,
 )
 from xpgrad.devices.door import SCALARS, admitted, is_numeric
 from xpgrad.trace.views import View, as_array, attach
@@ -323,8 +323,8 @@ def _needs_value(what: str, remedy: str) -> TraceError:
     return TraceError(message(f"{what} of an array whose numbers are not known while tracing", remedy=remedy))
 
 
-def _row(op: Op) -> Callable[..., Any]:
+def _implementation(op: Op) -> Callable[..., Any]:
     return lambda *operands, **params: record(op, operands, params)
 
 
-register_carrier(Carrier("traced", 3, lambda kind: kind is Traced, _row))
+register_dispatcher(Dispatcher("traced", 3, lambda kind: kind is Traced, _implementation))

@@ -1,4 +1,4 @@
-"""Gamma, beta, zeta, Bessel functions and their like, in both types: against mpmath, and NumPy's rows."""
+"""Gamma, beta, zeta, Bessel functions and their like, in both types: against mpmath, and NumPy."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_a_special_function_is_within_its_bound(name, kind):
 
 @pytest.mark.parametrize("kind", ["float", "double"])
 @pytest.mark.parametrize("name", sorted(SPECIAL))
-def test_a_special_function_is_numpys_row_wherever_that_is_trusted(name, kind):
+def test_a_special_function_is_numpys_wherever_that_is_trusted(name, kind):
     case = Case(name, samples.floats(name, DTYPE[kind].name))
     z = case.expected(np.float64)
     if name in scalar.IN_DOUBLE:

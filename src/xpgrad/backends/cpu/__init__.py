@@ -1,1 +1,1 @@
-"""The CPU backend: NumPy's rows, and two ways to run a Plan: the interpreter, and kernels (`llvm`)."""
+"""The CPU backend: NumPy's implementations, an interpreter of Plans, and kernels (`llvm`)."""

@@ -155,5 +155,5 @@ def as_planned(value: Value, env: Env, device: Device, held: Mapping[Value, Any]
     if not device.is_here(found):  # a scalar of NumPy's
         found = env[value] = device.xp.asarray(found)
     elif value not in held and not found.flags.c_contiguous:
-        found = env[value] = found.copy(order="C")  # what a row made in another order
+        found = env[value] = found.copy(order="C")  # what an implementation made in another order
     return found

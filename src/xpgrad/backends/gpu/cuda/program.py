@@ -2,7 +2,7 @@
 
 In:  a Plan, the arrays that it was made for, and in each call the inputs.
 Out: the outputs, new arrays on the device.
-Holds: what no kernel can do is done by the library's rows, and `describe` gives the reason. The device is
+Holds: what no kernel can do is done by the library, and `describe` gives the reason. The device is
 a parameter, so that the same program runs on a CUDA device and, in tests, on a compiler for the CPU.
 """
 
@@ -118,7 +118,7 @@ class CudaProgram(Program):
             def empty(n: Node) -> Any:
                 return device.xp.empty(n.shape, n.dtype)
 
-            return LibraryStep(node, reason, library="the library's row", xp=device.xp, empty=empty)
+            return LibraryStep(node, reason, library="the library", xp=device.xp, empty=empty)
 
         super().__init__(plan, StepLowering(kernel, None, library).groups(plan), tiles=False)
         for h in hosts:

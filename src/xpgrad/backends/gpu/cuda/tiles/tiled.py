@@ -237,7 +237,7 @@ class TiledStep:
         elif x.is_product:
             yield f"by matmul into a buffer: {names_of([x.node])} {x.node.aval}"
         else:
-            yield f"by the library's row: {x.reason}: {names_of([x.node])}"
+            yield f"by the library: {x.reason}: {names_of([x.node])}"
 
 
 def _cut_shape(array: Any, axis: int, tile: int) -> tuple[tuple[int, ...], Any]:

@@ -1,4 +1,4 @@
-"""Carrying an op out one level down, with the array library's errors told in our terms."""
+"""An op applied one level down, with the array library's errors in our terms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, OutOfBoundsError, XpgradError, describe, message
-from xpgrad.core import Op, aval_of, carrier_of
+from xpgrad.core import Op, aval_of, dispatcher_of
 from xpgrad.core.op import two_devices
 from xpgrad.devices.door import admitted
 from xpgrad.trace import debugging
@@ -17,7 +17,7 @@ from xpgrad.trace import debugging
 LIBRARY_ERRORS = (ValueError, TypeError, IndexError, ArithmeticError)
 
 
-def carry_out(op: Op, datas: Sequence[Any], params: Mapping[str, Any]) -> Any:
+def apply_op(op: Op, datas: Sequence[Any], params: Mapping[str, Any]) -> Any:
     """Apply ``op`` one level down; an error of the array library is told in our terms."""
     try:
         out = op(*datas, **params)
@@ -49,7 +49,7 @@ def explained(op: Op, datas: Sequence[Any], params: Mapping[str, Any], error: Ex
     """The shape rule's account of what is wrong, or else the library's, with the operands."""
     for i, x in enumerate(datas):
         admitted(x, "{}: operand {}".format, op.name, i)  # which says what an operand holds that is no number
-    if len({c.rank for c in map(carrier_of, datas) if c is not None and c.name != "traced"}) > 1:
+    if len({c.priority for c in map(dispatcher_of, datas) if c is not None and c.name != "traced"}) > 1:
         return two_devices(op.name, datas)
     try:
         op.shape(*[aval_of(x) for x in datas], **params)

@@ -1,34 +1,35 @@
-"""The rows that CuPy takes from ``cupyx.scipy.special``, and what that module lacks."""
+"""The implementations that CuPy takes from ``cupyx.scipy.special``, and what that module lacks."""
 
 from __future__ import annotations
 
 from math import pi
 from typing import Any
 
-from xpgrad.backends.special_rows import LIBRARY, Row, library_row
+from xpgrad.backends.special import LIBRARY, library_implementation
+from xpgrad.core import Implementation
 from xpgrad.devices import cupy
 
 _LACKS = ("erfi", "dawsn", "ndtri_exp", "betaincc", "jv", "yv", "iv", "ive", "kn", "kv", "kve")
 DECLINES = {name: f"cupyx.scipy.special has no {name}" for name in _LACKS}
-# The logistic functions have one kernel each there; the shared rows would launch several.
+# The logistic functions have one kernel each there; the shared implementations would launch several.
 SHORTER = ("expit", "log_expit")
 NAMES = LIBRARY.union(SHORTER).difference(_LACKS)
 
 
-def cupyx_row(name: str) -> Row:
-    """The row of the op ``name``; imports CuPy."""
+def cupyx_implementation(name: str) -> Implementation:
+    """The implementation of the op ``name``; imports CuPy."""
     cp = cupy()
     import cupyx.scipy.special as special
 
-    row = library_row(name, special, cp)
-    return scaled(row, name, cp) if name in _SCALED else row
+    implementation = library_implementation(name, special, cp)
+    return scaled(implementation, name, cp) if name in _SCALED else implementation
 
 
 # Scaled Bessel functions: 4 v^2, and whether it is i (signs alternate) or k.
 _SCALED = {"i0e": (0, True), "i1e": (4, True), "k0e": (0, False), "k1e": (4, False)}
 
 
-def scaled(row: Row, name: str, xp: Any) -> Row:
+def scaled(implementation: Implementation, name: str, xp: Any) -> Implementation:
     """cupyx multiplies by exp(-abs(x)) or exp(x), and 0 * inf is NaN: beyond 60 take the series.
 
     It is Hankel's, DLMF 10.40.1 and 10.40.2; 14 terms leave less than 1e-16 there.
@@ -47,6 +48,6 @@ def scaled(row: Row, name: str, xp: Any) -> Row:
         series = total / xp.sqrt(2 * pi * u) if alternating else total * xp.sqrt(pi / (2 * u))
         if name == "i1e":
             series = xp.sign(x) * series
-        return xp.where(far, series, row(xp.clip(x, -60, 60)))
+        return xp.where(far, series, implementation(xp.clip(x, -60, 60)))
 
     return patched

@@ -1,4 +1,4 @@
-"""NumPy's rows where the shared one would be slower or is not NumPy's own."""
+"""NumPy's implementations where the shared ones are slower or are not NumPy's own."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.backends.rows import Row, rows
+from xpgrad.backends.implementations import implementations
+from xpgrad.core import Implementation
 
 _SCALAR_DTYPES: dict[type, Any] = {float: np.float64, int: np.int_, complex: np.complex128, bool: np.bool_}
 
 
-def numpy_rows() -> dict[str, Row]:
-    """The rows, by name of op."""
-    table = rows(np)
+def numpy_implementations() -> dict[str, Implementation]:
+    """The implementations, by name of op."""
+    table = implementations(np)
 
     def add_reduce(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
         return np.add.reduce(x, axis, None, None, keepdims)  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""Where the rows of special functions come from: SciPy and CuPy, there or not."""
+"""Where the implementations of special functions come from: SciPy and CuPy, there or not."""
 
 import sys
 
@@ -9,10 +9,10 @@ import scipy.special
 import xpgrad as xg
 from cases.special_ops import ALONG_AXES, F32, F64, NAMES, SHAPES, WITHOUT_A_NAME, in_known_operands, operands
 from xpgrad import DependencyError, NotDifferentiableError, TraceError, XpgradError
-from xpgrad.backends.cpu import scipy_rows
-from xpgrad.backends.gpu import cupyx_rows
+from xpgrad.backends.cpu import scipy as scipy_backend
+from xpgrad.backends.gpu import cupyx
 from xpgrad.backends.registry import Backend, cpu_backend
-from xpgrad.backends.special_rows import LIBRARY, library_row, special_rows
+from xpgrad.backends.special import LIBRARY, library_implementation, special_implementations
 from xpgrad.core import OPS
 from xpgrad.testing import check_grads, close, tolerance
 
@@ -62,10 +62,10 @@ def test_scipys_python_functions_point_to_ours(call):
 
 def test_without_scipy_the_error_says_what_to_type(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.special", None)
-    scipy_rows._scipy_special.cache_clear()
-    backend = Backend("numpy", {}, late=dict.fromkeys(LIBRARY, scipy_rows.scipy_row))
+    scipy_backend._scipy_special.cache_clear()
+    backend = Backend("numpy", {}, late=dict.fromkeys(LIBRARY, scipy_backend.scipy_implementation))
     with pytest.raises(DependencyError, match="erf: needs SciPy on the CPU: pip install scipy"):
-        backend.row(OPS["erf"])
+        backend.implementation(OPS["erf"])
     assert "erf" not in backend.table
 
 
@@ -73,19 +73,19 @@ def test_every_op_has_a_row_or_is_declined_by_name():
     cpu = cpu_backend()
     for name in (*NAMES, *ALONG_AXES, "gammasgn", "softmax_or_zero"):
         assert name in cpu.table or name in cpu.late
-        assert name in cpu.table or name in cupyx_rows.NAMES or name in cupyx_rows.DECLINES
+        assert name in cpu.table or name in cupyx.NAMES or name in cupyx.DECLINES
     with pytest.raises(XpgradError, match=r"jv: not available on cupy: cupyx\.scipy\.special has no jv"):
-        Backend("cupy", {}, declines=cupyx_rows.DECLINES).row(OPS["jv"])
+        Backend("cupy", {}, declines=cupyx.DECLINES).implementation(OPS["jv"])
 
 
 def test_what_cupy_is_said_to_lack_it_lacks():
     theirs = pytest.importorskip("cupyx.scipy.special", exc_type=ImportError)
-    for name in LIBRARY.union(cupyx_rows.SHORTER).difference(WITHOUT_A_NAME):
-        assert hasattr(theirs, name) != (name in cupyx_rows.DECLINES), name
+    for name in LIBRARY.union(cupyx.SHORTER).difference(WITHOUT_A_NAME):
+        assert hasattr(theirs, name) != (name in cupyx.DECLINES), name
 
 
 class OtherModule:
-    """An array module that is not NumPy, but computes like it: the rows take the ways of the GPU."""
+    """An array module that is not NumPy, but computes like it: the implementations take the ways of the GPU."""
 
     def __init__(self):
         self.asked = set()
@@ -95,15 +95,15 @@ class OtherModule:
         return getattr(np, name)
 
 
-def test_rows_for_another_array_module_agree_with_numpys():
+def test_implementations_for_another_array_module_agree_with_numpys():
     xp = OtherModule()
-    table = special_rows(xp)
+    table = special_implementations(xp)
     x = np.array([[-np.inf, 1.0, 1e4], [-np.inf] * 3, [np.inf, 0.0, -5.0], [0.1, 0.2, 0.3]])
     for name in NAMES:
-        row = table.get(name) or library_row(name, scipy.special, xp)
+        implementation = table.get(name) or library_implementation(name, scipy.special, xp)
         xs = operands(OPS[name], SHAPES["broadcast"])
         for zs in (xs, [x.astype(F32) for x in xs], [1.0, *xs[1:]] if len(xs) > 1 else xs):
-            assert close(row(*zs), OPS[name](*zs), tolerance(F64).value), name
+            assert close(implementation(*zs), OPS[name](*zs), tolerance(F64).value), name
     for name in (*ALONG_AXES, "softmax_or_zero"):
         assert close(table[name](x, axis=1), OPS[name](x, axis=1), tolerance(F64).value), name
     cupy = pytest.importorskip("cupy", exc_type=ImportError)
@@ -119,5 +119,5 @@ def test_scaled_bessel_functions_on_the_gpu_have_a_series_where_cupys_kernel_is_
         assert np.max(np.abs(x)) <= 60
         return getattr(scipy.special, name)(x)
 
-    ours = cupyx_rows.scaled(kernel, name, np)(x)
+    ours = cupyx.scaled(kernel, name, np)(x)
     assert np.max(np.abs(ours / getattr(scipy.special, name)(x) - 1)) < tolerance(F64).value

@@ -1,28 +1,25 @@
-"""The rows that NumPy and CuPy share: for each op, a function of the array module's arrays.
+"""The implementations that NumPy and CuPy share: for each op, a function of the array module's arrays.
 
-A row takes arrays positionally and parameters by keyword, as the op does, and writes to no
+An implementation takes arrays positionally and parameters by keyword, as the op does, and writes to no
 operand. What one of the two does differently stands in ``backends/cpu`` or ``backends/gpu``.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from xpgrad.backends.linalg_rows import linalg_rows
+from xpgrad.backends.linalg import linalg_implementations
 from xpgrad.backends.requirements import require
-from xpgrad.backends.special_rows import special_rows
-from xpgrad.core import aval_of
+from xpgrad.backends.special import special_implementations
+from xpgrad.core import Implementation, aval_of
 from xpgrad.ops.indexing import filled
-
-Row = Callable[..., Any]
 
 _OF_SCALARS = np.dtype(float)
 # Operators go by Python's, which is quicker for scalars and keeps Python scalars what they are.
-_OPERATORS: dict[str, Row] = {
+_OPERATORS: dict[str, Implementation] = {
     "add": operator.add,
     "subtract": operator.sub,
     "multiply": operator.mul,
@@ -126,17 +123,17 @@ _SAME_NAME = [
 ]
 
 
-def rows(xp: Any) -> dict[str, Row]:
-    """The rows, by name of op, for the array module ``xp``."""
-    table: dict[str, Row] = {name: getattr(xp, name) for name in _SAME_NAME}
+def implementations(xp: Any) -> dict[str, Implementation]:
+    """The implementations, by name of op, for the array module ``xp``."""
+    table: dict[str, Implementation] = {name: getattr(xp, name) for name in _SAME_NAME}
     table |= _OPERATORS
 
     def at(index: Any, arrays: Any) -> Any:
         """The index with its arrays on this module's device."""
         return filled(index, [a if isinstance(a, xp.ndarray) else xp.asarray(a) for a in arrays])
 
-    table |= special_rows(xp)
-    table |= linalg_rows(xp)
+    table |= special_implementations(xp)
+    table |= linalg_implementations(xp)
 
     def scatter_add(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
         out = xp.zeros(shape, g.dtype)

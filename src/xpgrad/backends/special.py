@@ -1,26 +1,26 @@
-"""Rows of special functions that NumPy and CuPy share.
+"""Implementations of special functions that NumPy and CuPy share.
 
-`special_rows` needs the array module alone. `library_rows` takes the rest from SciPy's module or
-from CuPy's copy of it, and sets right what that does to dtypes: float32 stays float32 whatever
-the order beside it, as NumPy promotes.
+`special_implementations` needs the array module alone. `library_implementation` takes the rest from SciPy's
+module or from CuPy's copy of it, and sets right what that does to dtypes: float32 stays float32 whatever the
+order beside it, as NumPy promotes.
 
-Holds: no row warns, whatever it is given; infinities and NaN are what the function is there.
+Holds: no implementation warns, whatever it is given; infinities and NaN are what the function is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import pi, sqrt
 from typing import Any
 
 import numpy as np
 
-Row = Callable[..., Any]
+from xpgrad.core import Implementation
+
 _quiet = np.errstate(all="ignore")
 
 
-def special_rows(xp: Any) -> dict[str, Row]:
-    """The rows written in the functions of the array module ``xp``, by name of op."""
+def special_implementations(xp: Any) -> dict[str, Implementation]:
+    """The implementations written in the functions of the array module ``xp``, by name of op."""
 
     def in_place(f: Any, x: Any) -> Any:
         """``f(x)`` into ``x``, an array of our own; a scalar has no place."""
@@ -109,11 +109,11 @@ def special_rows(xp: Any) -> dict[str, Row]:
         total = xp.sum(in_place(xp.exp, x - top), axis=axis, keepdims=keepdims)
         return xp.log(total) + (top if keepdims else xp.reshape(top, total.shape))
 
-    def shaped_alike(f: Row) -> Row:
-        """The row of ``f(x, axis)``, quiet and by columns where that is faster."""
+    def shaped_alike(f: Implementation) -> Implementation:
+        """The implementation of ``f(x, axis)``, quiet and by columns where that is faster."""
 
         @_quiet
-        def row(x: Any, *, axis: Any = None) -> Any:
+        def implementation(x: Any, *, axis: Any = None) -> Any:
             x = _float(xp.asarray(x))
             if is_short(x, axis):
                 out = np.empty_like(x, order="C")
@@ -121,7 +121,7 @@ def special_rows(xp: Any) -> dict[str, Row]:
                 return out
             return f(x, axis)
 
-        return row
+        return implementation
 
     def shifted(x: Any, axis: Any) -> tuple[Any, Any]:
         """``x - top``, and ``top``, the largest; +inf counts as the largest number: it takes all."""
@@ -191,20 +191,20 @@ _IN_LIBRARY = """
 LIBRARY = frozenset(_IN_LIBRARY.split())
 
 
-def library_row(name: str, special: Any, xp: Any) -> Row:
-    """The row of an op in `LIBRARY`, from the functions of ``special``."""
+def library_implementation(name: str, special: Any, xp: Any) -> Implementation:
+    """The implementation of an op in `LIBRARY`, from the functions of ``special``."""
     f = _written_in(special, xp).get(name) or getattr(special, name)
 
-    def row(*operands: Any) -> Any:
+    def implementation(*operands: Any) -> Any:
         out = f(*operands)
         if out.dtype == np.float64 and all(getattr(x, "dtype", None) != np.float64 for x in operands):
             out = out.astype(_float_dtype(operands))
         return out if out.shape else out[()]
 
-    return row
+    return implementation
 
 
-def _written_in(special: Any, xp: Any) -> dict[str, Row]:
+def _written_in(special: Any, xp: Any) -> dict[str, Implementation]:
     """What SciPy has under no name."""
 
     def normal_density(x: Any) -> Any:

@@ -1,16 +1,14 @@
-"""CuPy's rows of linear algebra where it checks less than NumPy, or takes fewer shapes."""
+"""CuPy's implementations of linear algebra where it checks less than NumPy, or takes fewer shapes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from xpgrad.backends.linalg_rows import linalg_rows
-
-Row = Callable[..., Any]
+from xpgrad.backends.linalg import linalg_implementations
+from xpgrad.core import Implementation
 
 # Ops that cuSOLVER carries out and whose status CuPy does not look at unless told to.
 _CHECKED = [
@@ -32,11 +30,11 @@ _CHECKED = [
 ]
 
 
-def cupy_linalg_rows(cp: Any) -> dict[str, Row]:
-    """The rows, by name of op; a failure is NumPy's LinAlgError, at the cost of waiting for the GPU."""
+def cupy_linalg_implementations(cp: Any) -> dict[str, Implementation]:
+    """The implementations, by name of op; a failure is NumPy's LinAlgError, which takes a wait for the GPU."""
     import cupyx
 
-    table = linalg_rows(cp)
+    table = linalg_implementations(cp)
 
     def solve(a: Any, b: Any) -> Any:
         stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -47,11 +45,11 @@ def cupy_linalg_rows(cp: Any) -> dict[str, Row]:
     return table | {name: _checked(table[name], cupyx.errstate) for name in _CHECKED}
 
 
-def _checked(row: Row, errstate: Any) -> Row:
-    @wraps(row)
+def _checked(implementation: Implementation, errstate: Any) -> Implementation:
+    @wraps(implementation)
     def checked(*xs: Any, **params: Any) -> Any:
         with errstate(linalg="raise"):
-            return row(*xs, **params)
+            return implementation(*xs, **params)
 
     return checked
 

@@ -1,22 +1,21 @@
-"""The rows of linear algebra and Fourier transforms that NumPy and CuPy share.
+"""The implementations of linear algebra and Fourier transforms that NumPy and CuPy share.
 
-Both libraries give named tuples; a row gives a plain tuple, as every op of several outputs does.
+Both libraries give named tuples; an implementation gives a plain tuple, as every op of several outputs does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-Row = Callable[..., Any]
+from xpgrad.core import Implementation
 
 _WHOLE = 48  # rows; from here on halving a triangular matrix pays (measured on 2 cores)
 
 
-def linalg_rows(xp: Any) -> dict[str, Row]:
-    """The rows, by name of op, for the array module ``xp``."""
+def linalg_implementations(xp: Any) -> dict[str, Implementation]:
+    """The implementations, by name of op, for the array module ``xp``."""
     la = xp.linalg
 
     def adjugate(x: Any) -> Any:
@@ -83,7 +82,7 @@ def linalg_rows(xp: Any) -> dict[str, Row]:
         "eig": eig,
         "svd": lambda x, *, full_matrices=False: tuple(la.svd(x, full_matrices)),
         "qr": lambda x: tuple(la.qr(x)),
-        **_fft_rows(xp.fft),
+        **_fft_implementations(xp.fft),
     }
 
 
@@ -106,7 +105,7 @@ def _h(x: Any) -> Any:
     return x.conj().swapaxes(-1, -2)
 
 
-def _fft_rows(fft: Any) -> dict[str, Row]:
+def _fft_implementations(fft: Any) -> dict[str, Implementation]:
     def fftn(x: Any, *, axes: tuple[int, ...], inverse: bool, norm: str) -> Any:
         if len(axes) == 1:
             return (fft.ifft if inverse else fft.fft)(x, axis=axes[0], norm=norm)

@@ -1,17 +1,18 @@
-"""CuPy's rows where it lacks a function of NumPy's or takes it differently."""
+"""CuPy's implementations where it lacks a function of NumPy's or takes it differently."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from xpgrad.backends.gpu.cupyx_rows import SHORTER
-from xpgrad.backends.gpu.linalg_rows import cupy_linalg_declines, cupy_linalg_rows
-from xpgrad.backends.rows import Row, rows
+from xpgrad.backends.gpu.cupyx import SHORTER
+from xpgrad.backends.gpu.linalg import cupy_linalg_declines, cupy_linalg_implementations
+from xpgrad.backends.implementations import implementations
+from xpgrad.core import Implementation
 
 
-def cupy_rows(cp: Any) -> dict[str, Row]:
-    """The rows, by name of op, for the module CuPy."""
-    table = rows(_WithNumPysNames(cp))
+def cupy_implementations(cp: Any) -> dict[str, Implementation]:
+    """The implementations, by name of op, for the module CuPy."""
+    table = implementations(_WithNumPysNames(cp))
 
     def einsum(*xs: Any, subscripts: str) -> Any:
         return cp.einsum(subscripts, *xs, optimize=len(xs) > 1)
@@ -29,7 +30,7 @@ def cupy_rows(cp: Any) -> dict[str, Row]:
         out.imag = plain_scatter_add(g.imag, *arrays, index=index, shape=shape)
         return out
 
-    table |= cupy_linalg_rows(cp)
+    table |= cupy_linalg_implementations(cp)
     table |= {
         "einsum": einsum,
         "softplus": lambda x: cp.logaddexp(x, 0),

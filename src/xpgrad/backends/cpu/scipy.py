@@ -1,4 +1,4 @@
-"""The rows that SciPy has and NumPy has not. SciPy is imported when the first of them is asked for."""
+"""SciPy's implementations of what NumPy lacks; the first call imports SciPy."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DependencyError, message
-from xpgrad.backends.special_rows import Row, library_row
+from xpgrad.backends.special import library_implementation
+from xpgrad.core import Implementation
 
 
-def scipy_row(name: str) -> Row:
-    """The row of the op ``name``.
+def scipy_implementation(name: str) -> Implementation:
+    """The implementation of the op ``name``.
 
     Raises
     ------
@@ -23,7 +24,7 @@ def scipy_row(name: str) -> Row:
         special = _scipy_special()
     except ImportError as error:
         raise DependencyError(message(f"{name}: needs SciPy on the CPU: pip install scipy")) from error
-    return library_row(name, special, np)
+    return library_implementation(name, special, np)
 
 
 @cache
