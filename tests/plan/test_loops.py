@@ -31,7 +31,7 @@ def test_a_small_graph_has_no_tiles():
     assert_plan(
         """
         in   a  float64[5]
-        straight: too small for a loop over tiles
+        untiled: too small for a loop over tiles
           loop over i0
             b[i0] = exp(a[i0])
             c = sum(b[i0])
@@ -56,7 +56,7 @@ def test_a_loss_over_classes_is_one_loop_over_samples():
         in   a  float64[40, 3]
         in   b  float64[3, 4]
         region over i0 < 40, tile 4, chunk 4
-          product over i0, i1
+          matmul over i0, i1
             c[i0, i1] = dot(a[i0, i2], b[i2, i1])
           loop over i0, i1
             d[i0, 0] = max(c[i0, i1])
@@ -93,11 +93,11 @@ def test_an_array_is_read_once_in_two_roles():
         in   c  float64[40]
         view f = transpose(a, axes=(1, 0))
         region over i0 < 40, tile 20, chunk 20
-          product over i0
+          matmul over i0
             d[i0] = dot(a[i0, i1], b[i1])
           loop over i0
             e[i0] = subtract(d[i0], c[i0])
-          product over i2
+          matmul over i2
             g[i2] = dot(f[i2, i0], e[i0])
           sums g
         out  g

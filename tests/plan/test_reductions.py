@@ -90,7 +90,7 @@ def test_the_mean_is_finished_before_the_loop_of_the_variance():
           loop over i0
             b = sum(a[i0])
           sums b
-        straight: scalars alone
+        untiled: scalars alone
           loop
             c = divide(b, 40)
         region over i1 < 40, tile 40, chunk 40
@@ -99,7 +99,7 @@ def test_the_mean_is_finished_before_the_loop_of_the_variance():
             e[i1] = multiply(d[i1], d[i1])
             f = sum(e[i1])
           sums f
-        straight: scalars alone
+        untiled: scalars alone
           loop
             g = divide(f, 40)
         out  g
@@ -204,7 +204,7 @@ def test_a_value_is_made_in_the_nest_that_reads_it():
     assert_plan(
         """
         in   a  float64[5]
-        straight: too small for a loop over tiles
+        untiled: too small for a loop over tiles
           loop over i1
             c = sum(a[i1])
           loop over i0

@@ -77,7 +77,7 @@ def test_a_slice_of_a_value_waits_until_the_value_is_stored():
           loop over i0
             b[i0] = exp(a[i0])
           stores b
-        straight: no axis that can be taken tile by tile
+        untiled: no axis that can be taken tile by tile
           view c = getitem(b, index=slice(1, None, 2))
         region over i1 < 20, tile 20, chunk 20
           loop over i1
@@ -94,7 +94,7 @@ def test_a_slice_in_a_small_graph_is_read_with_its_start_and_step():
     assert_plan(
         """
         in   a  float64[40]
-        straight: too small for a loop over tiles
+        untiled: too small for a loop over tiles
           view c = getitem(b, index=slice(1, None, 2))
           loop over i0
             b[i0] = exp(a[i0])
@@ -112,7 +112,7 @@ def test_views_of_views_are_composed():
     assert_plan(
         """
         in   a  float64[4, 3]
-        straight: too small for a loop over tiles
+        untiled: too small for a loop over tiles
           view c = getitem(b, index=slice(None, None, -1))
           view d = transpose(c, axes=(1, 0))
           loop over i0, i1
@@ -132,7 +132,7 @@ def test_a_slice_of_a_slice_starts_where_both_say():
     assert_plan(
         """
         in   a  float64[40]
-        straight: too small for a loop over tiles
+        untiled: too small for a loop over tiles
           view c = getitem(b, index=slice(1, None, 2))
           view d = getitem(c, index=slice(3, None, None))
           loop over i0
@@ -151,7 +151,7 @@ def test_axes_that_change_places_in_turn_are_told_from_their_inverse():
     assert_plan(
         """
         in   a  float64[2, 3, 4]
-        straight: too small for a loop over tiles
+        untiled: too small for a loop over tiles
           view c = transpose(b, axes=(1, 2, 0))
           loop over i0, i1, i2
             b[i0, i1, i2] = exp(a[i0, i1, i2])
@@ -205,8 +205,8 @@ def test_a_reshape_that_regroups_axes_has_no_nests():
     assert_plan(
         """
         in   a  float64[4, 10, 3]
-        straight: too small for a loop over tiles
-          no nests: reshape regroups axes of a value that is not in memory
+        untiled: too small for a loop over tiles
+          no loop nests: reshape regroups axes of a value that is not in memory
             b = exp(a)
             c = reshape(b, shape=(4, 30))
             d = multiply(c, 2)
@@ -226,8 +226,8 @@ def test_axes_of_one_length_are_not_the_same_where_a_reshape_regroups_them():
           loop over i0, i1
             b[i0, i1] = exp(a[i0, i1])
           stores b
-        straight: no axis that can be taken tile by tile
-          no nests: reshape regroups axes of a stored value
+        untiled: no axis that can be taken tile by tile
+          no loop nests: reshape regroups axes of a stored value
             c = reshape(b, shape=(40, 6))
         region over i2 < 40, tile 8, chunk 8
           loop over i2, i3

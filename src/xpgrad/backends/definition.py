@@ -22,8 +22,8 @@ from xpgrad.codegen.interpret import interpret
 from xpgrad.codegen.lower import lower
 from xpgrad.codegen.show import show
 from xpgrad.core import Node, Value
-from xpgrad.plan import Plan, Region, Straight
-from xpgrad.plan.nests import Declined, has_loops
+from xpgrad.plan import Plan, Region, Untiled
+from xpgrad.plan.loop_nests import Declined, has_loops
 
 
 class KernelStep:
@@ -31,7 +31,7 @@ class KernelStep:
 
     fresh = only_looks = False
 
-    def __init__(self, step: Region | Straight, plan: Plan, held: dict[Value, Any], alive: set[Value]) -> None:
+    def __init__(self, step: Region | Untiled, plan: Plan, held: dict[Value, Any], alive: set[Value]) -> None:
         self.step, self._graph = step, plan.graph
         self.kernel = lower(step, plan, held, alive, check)
         self._tile = step.tile if isinstance(step, Region) else 0

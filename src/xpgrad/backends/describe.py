@@ -120,7 +120,7 @@ def _reads(plan: Plan, region: Region) -> list[str]:
     found: dict[Value, str] = {}
     for node in region.nodes:
         for i, u in enumerate(node.operands):
-            if u in region.tiled or region.label not in plan.axes.operand_labels(node, i):
+            if u in region.tiled or region.loop_axis not in plan.axes.operand_loop_axes(node, i):
                 continue
             base = root.get(u, u)
             if isinstance(base, Const):

@@ -29,7 +29,7 @@ class ProgramStep(Protocol):
 
     Attributes
     ----------
-    step : Region or Straight
+    step : Region or Untiled
         What it does of the plan.
     fresh : int
         How many kernels had to be compiled for it.

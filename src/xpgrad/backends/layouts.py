@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from xpgrad.core import Const, Graph, Input, Node, Operand, Value
 from xpgrad.plan.axes import is_view
-from xpgrad.plan.nests import Declined
+from xpgrad.plan.loop_nests import Declined
 
 _RESHAPE_TAKES_COPY = (
     np.lib.NumpyVersion(np.__version__) >= "2.1.0"

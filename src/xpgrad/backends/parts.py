@@ -116,10 +116,10 @@ class TiledOperand:
 
     __slots__ = ("axis", "counts", "value")
 
-    def __init__(self, node: Node, i: int, axes: Axes, label: int) -> None:
+    def __init__(self, node: Node, i: int, axes: Axes, loop_axis: int) -> None:
         self.value = node.operands[i]
-        labels = axes.operand_labels(node, i)
-        self.axis = labels.index(label) if label in labels else None
+        loop_axes = axes.operand_loop_axes(node, i)
+        self.axis = loop_axes.index(loop_axis) if loop_axis in loop_axes else None
         self.counts = (
             self.axis is not None
             and node.op.name in ("getitem", "scatter_add")

@@ -21,9 +21,9 @@ from xpgrad.backends.layouts import origin
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Const, Node, Value, operands_of
-from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.axes import is_view
-from xpgrad.plan.nests import Declined, is_contraction
+from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.relations import is_fat
 
 LOOKS = "only looks at what is stored"
@@ -57,7 +57,7 @@ class LibraryStep:
         empty: Callable[[Node], Any],
         source: str = "",
     ) -> None:
-        self.node, self.step, self.reason = node, Straight([node], reason), reason
+        self.node, self.step, self.reason = node, Untiled([node], reason), reason
         self.only_looks = reason is LOOKS
         self._library, self._xp, self._empty, self._source = library, xp, empty, source
 
@@ -135,7 +135,7 @@ class StepLowering:
 
     def __init__(
         self,
-        kernel: Callable[[Region | Straight, set[Value]], ProgramStep],
+        kernel: Callable[[Region | Untiled, set[Value]], ProgramStep],
         region: Callable[[Region, str], Sequence[ProgramStep]] | None,
         library: Callable[[Node, str], ProgramStep],
     ) -> None:
@@ -186,7 +186,7 @@ class StepLowering:
             # What is made before this part is in memory in any case; of its own, what is read after it.
             read: set[Value] = {n for n in tried if n in alive or last.get(n, -1) >= end}
             try:
-                found.append(self._kernel(Straight(tried, reason), read))
+                found.append(self._kernel(Untiled(tried, reason), read))
             except Declined as error:
                 at = place[error.node]
                 waiting += [(at + 1, end), self._library(error.node, str(error)), (begin, at)]
@@ -223,7 +223,7 @@ def needed(views: Sequence[Node], used: set[Any]) -> list[Node]:
     return found
 
 
-def _looks(step: Region | Straight, alive: set[Value]) -> list[Node]:
+def _looks(step: Region | Untiled, alive: set[Value]) -> list[Node]:
     """The views that a step computes for others, with the views that they look through."""
     found: list[Node] = []
     for node in reversed(step.nodes):

@@ -1,1 +1,1 @@
-"""From a plan to the text of kernels: what all targets share."""
+"""The kernel IR and the scalar functions, which all generators share."""

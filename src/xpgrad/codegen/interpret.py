@@ -1,9 +1,9 @@
-"""The kernel IR carried out in NumPy: what each statement means.
+"""An interpreter of the kernel IR in NumPy: the definition of each statement.
 
 In:  a `Kernel`, the length of its tiles, and the arrays that lie in memory before it.
 Out: the arrays that it fills, and its sums.
-Holds: a nest is carried out for all indices of a tile at once, statement by statement; what is rounded once is
-computed in a wider dtype.
+Holds: a nest runs for all indices of a tile at once, statement by statement; a multiply-add is computed in a
+wider dtype, and rounded once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ COMBINE: dict[str, np.ufunc] = {
     "any": np.logical_or,
     "all": np.logical_and,
 }
-"""By which function the parts of a reduction become one, for each monoid."""
+"""For each monoid the function that combines two parts of a reduction."""
 
 _WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 
@@ -56,14 +56,14 @@ def interpret(kernel: Kernel, arrays: Mapping[Value, Any], tile: int) -> dict[No
     Parameters
     ----------
     arrays : dict of Value to array
-        What lies in memory, views included.
+        The arrays in memory, views included.
     tile : int
-        Entries of the tile axis in one turn.
+        Entries of the tile axis in one tile.
 
     Raises
     ------
     IndexError
-        A choice is outside of its axis.
+        A choice is outside its axis.
     """
     return _Run(kernel, arrays, tile).run()
 
@@ -115,16 +115,16 @@ class _Run:
 
     # ── indices ──────────────────────────────────────────────────────────────────────────────
     def _grid(self, axis: Axis) -> Any:
-        """The indices of one loop axis, along its own axis of the nest."""
+        """The indices of one loop axis, in the shape that broadcasts over the nest."""
         k = self.nest.axes.index(axis)
         first = self.begin if axis.is_tile else 0
         shape = [n if a == k else 1 for a, n in enumerate(self.shape)]
         return np.arange(first, first + self.shape[k]).reshape(shape)
 
     def _at(self, buffer: Buffer, index: Index) -> tuple[Any, ...]:
-        """Arrays of indices, which broadcast to the nest.
+        """Arrays of indices, which broadcast over the nest.
 
-        A workspace has the length of the whole axis here, so that its entries have the indices of all tiles.
+        A workspace has the length of the whole axis here, so its indices are those of all tiles.
         """
         one = (1,) * len(self.shape)
         return tuple(

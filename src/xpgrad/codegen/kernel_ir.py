@@ -9,9 +9,9 @@
 
 In:  nothing; `lower` makes it.
 Out: a `Kernel`: loop nests in order, each with the statements of its body, and the buffers that they touch.
-Holds: every index is affine in the loop axes. A value is named by the graph's node that it is an entry of. A
-nest reads what it makes itself at the index of its own turn alone; anything else that it reads, an earlier nest
-stored. `interpret` says what it means.
+Holds: every index is affine in the loop axes. A value has the name of the node whose entry it is. A nest reads
+the values that it makes in the iteration that makes them; an earlier nest stored all others. `interpret` is the
+definition of each statement.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad.core import Input, Node
+from xpgrad.plan.loop_nests import AffineIndex
 from xpgrad.plan.plan import Step
 
 
@@ -33,11 +34,11 @@ class Axis:
     Attributes
     ----------
     number : int
-        Tells it from others, in a fixed order.
+        The key that it is ordered by.
     extent : int
-        Its length; of the tile axis the length of all tiles together.
+        Its length; for the tile axis the length of all tiles together.
     is_tile : bool
-        Whether it is the region's axis, of which a turn of the kernel takes one tile.
+        Whether it is the region's axis, which the kernel runs through tile by tile.
     """
 
     number: int
@@ -48,15 +49,7 @@ class Axis:
         return f"i{self.number}"
 
 
-class AffineIndex(NamedTuple):
-    """The index into one axis of a buffer: ``step * i + offset``, ``i`` the index of ``axis``."""
-
-    axis: Axis | None
-    step: int = 1
-    offset: int = 0
-
-
-Index = tuple[AffineIndex, ...]
+Index = tuple[AffineIndex[Axis], ...]
 
 
 @dataclass(eq=False)
@@ -66,18 +59,18 @@ class Buffer:
     Attributes
     ----------
     source : Value
-        What it holds. Of a workspace that holds no value it is anything that tells it from others.
+        The value that it holds. A workspace that holds no value has any unique object here.
     space : str
         ``memory`` (there before the step runs), ``output`` (filled here, read later), ``partial`` (reductions
-        over the tile axis, in wide dtypes, one set for each chunk) or ``workspace`` (of one tile).
+        over the tile axis, in wide dtypes, one set for each chunk) or ``workspace`` (for one tile).
     dtype : dtype
     shape : tuple of int
     strides : tuple of int, or None
-        In entries; None until a generator has laid the buffer out, or where it keeps it in registers.
+        In entries; None until a generator has laid the buffer out, or if it keeps it in registers.
     offset : int
-        Of the first entry from where the buffer begins, in entries.
+        Entries from the beginning of the buffer to its first entry.
     is_tiled : bool
-        Along the tile axis it holds one tile, not all.
+        Whether it holds one tile of the tile axis, and not all.
     """
 
     source: Any
@@ -129,7 +122,7 @@ class Load(NamedTuple):
 class Argument(NamedTuple):
     """A Python or NumPy scalar, passed by value.
 
-    ``source`` is the graph's input, or the number; ``key`` tells numbers of the user's code from one another.
+    ``source`` is the graph's input, or the number. ``key`` identifies a number of the user's code.
     """
 
     source: Input | float
@@ -138,7 +131,7 @@ class Argument(NamedTuple):
 
 
 class Literal(NamedTuple):
-    """A number that stands in the text."""
+    """A number that is written into the text."""
 
     value: float
     dtype: np.dtype[Any]
@@ -149,7 +142,7 @@ Operand = Local | Load | Argument | Literal
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────
 class Apply(NamedTuple):
-    """``node = op(operands)``, of one entry of each."""
+    """``node = op(operands)``, on one entry of each."""
 
     node: Node
     operands: tuple[Operand, ...]
@@ -158,7 +151,7 @@ class Apply(NamedTuple):
 class MultiplyAdd(NamedTuple):
     """``node = x * y + z``, rounded once.
 
-    ``negates`` says what is subtracted: ``"product"``, ``"other"`` or nothing.
+    ``negates`` names the term with the sign minus: ``"product"``, ``"other"`` or ``""``.
     """
 
     node: Node
@@ -168,9 +161,9 @@ class MultiplyAdd(NamedTuple):
 
 
 class Gather(NamedTuple):
-    """``node = buffer[…, chosen, …]``: the entry that an integer operand chooses along one axis of the buffer.
+    """``node = buffer[…, chosen, …]``: an integer operand chooses the entry along one axis of the buffer.
 
-    A negative choice counts from the end of ``length`` entries. One outside is an error of the whole call.
+    A negative choice counts from the end of ``length`` entries. A choice outside is an error of the whole call.
     """
 
     node: Node
@@ -182,7 +175,7 @@ class Gather(NamedTuple):
 
 
 class OneHot(NamedTuple):
-    """``node = value if chosen == axis's index else 0``; the choice as in `Gather`."""
+    """``node = value if chosen == axis's index else 0``; ``chosen`` is as in `Gather`."""
 
     node: Node
     value: Operand
@@ -192,7 +185,7 @@ class OneHot(NamedTuple):
 
 
 class Fill(NamedTuple):
-    """``node = value``, a number of the user's code."""
+    """``node = value``; the value is a number of the user's code."""
 
     node: Node
     value: Argument
@@ -208,7 +201,7 @@ class Store(NamedTuple):
 
 
 class Reduce(NamedTuple):
-    """``buffer[at]`` combined with an entry, over those axes of the nest that are not in ``at``.
+    """``buffer[at]`` combined with an entry, over the axes of the nest that are not in ``at``.
 
     Attributes
     ----------
@@ -218,7 +211,7 @@ class Reduce(NamedTuple):
         ``sum max min prod any all``.
     operand : Operand or None
     factors : pair of Operands, or None
-        Instead of ``operand``: their product is added, unrounded.
+        Given instead of ``operand``: their product is added, unrounded.
     """
 
     node: Node
@@ -235,7 +228,7 @@ ASSIGNMENTS = (Apply, MultiplyAdd, Gather, OneHot, Fill)
 
 
 def operands_of(s: Statement) -> tuple[Operand, ...]:
-    """What a statement reads; of a `Gather` the entry at choice 0."""
+    """The operands that a statement reads; for a `Gather` the entry at choice 0."""
     match s:
         case Apply(_, operands):
             return operands
@@ -261,10 +254,9 @@ class LoopNest:
     Attributes
     ----------
     kind : str
-        ``loop``; ``matmul`` for one contraction of two arrays of at most two axes; ``slices`` for the write of
-        one part of an array that is put together of parts.
+        ``loop``; ``matmul``: one contraction of two arrays of at most two axes; ``slices``: one slice write.
     axes : tuple of Axis
-        Those that a `Reduce` reduces are among them.
+        They include the axes that a `Reduce` reduces.
     body : list of Statement
     """
 
@@ -282,11 +274,11 @@ class LoopNest:
         return (s for s in self.body if isinstance(s, Reduce))
 
     def loads(self) -> Iterator[Load]:
-        """What it reads from buffers, once for each time that it is read."""
+        """The loads of its statements, as often as they occur."""
         return (x for s in self.body for x in operands_of(s) if isinstance(x, Load))
 
     def cone(self, wanted: Sequence[Statement]) -> list[Assignment]:
-        """The assignments that ``wanted`` take, in order."""
+        """The assignments that ``wanted`` depend on, in order."""
         made = {s.node: s for s in self.assignments()}
         found: set[Node] = set()
         waiting: list[Statement] = list(wanted)
@@ -304,7 +296,7 @@ class Kernel:
 
     Attributes
     ----------
-    step : Region or Straight
+    step : Region or Untiled
     tile_axis : Axis or None
         None: there are no tiles.
     nests : list of LoopNest
@@ -339,7 +331,7 @@ def reduced_axes(s: Reduce, nest: LoopNest) -> frozenset[Axis]:
 
 
 def identity(monoid: str, dtype: np.dtype[Any]) -> float:
-    """What a reduction in ``dtype`` begins with; the largest of no entries is less than any."""
+    """The initial value of a reduction in ``dtype``; the maximum of no entries is less than any number."""
     if monoid in ("max", "min"):
         if dtype.kind == "b":
             return monoid == "min"

@@ -1,9 +1,8 @@
-"""From a step of a plan to the kernel IR, once for all devices.
+"""Lowering of a step of a plan to the kernel IR, for all devices.
 
-In:  a Region or a run of nodes, the arrays that lie in memory before it, and what is read after it.
-Out: a `Kernel`: where each operand is read, what has to be stored, what is rounded once.
-Holds: nothing here knows a device. Buffers of the kernel's own have no strides yet: in which order a workspace
-lies is a generator's choice.
+In:  a Region or an Untiled step, the arrays in memory before it, and the values that are read after it.
+Out: a `Kernel`: where each operand is read, which values are stored, and which products are rounded with a sum.
+Holds: nothing here knows a device. Workspaces have no strides yet: a generator chooses the order of their axes.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from xpgrad.codegen.kernel_ir import (
-    AffineIndex,
     Apply,
     Argument,
     Axis,
@@ -37,9 +35,17 @@ from xpgrad.codegen.kernel_ir import (
 )
 from xpgrad.core import Const, Input, Node, Value
 from xpgrad.plan import Plan, Region
-from xpgrad.plan.boxes import Part, parts_of
-from xpgrad.plan.nests import Access, Declined, Nest, Nests, Place, is_contraction, is_reduction
+from xpgrad.plan.loop_nests import (
+    Access,
+    AffineIndex,
+    Declined,
+    LoopNests,
+    NestPlan,
+    is_contraction,
+    is_reduction,
+)
 from xpgrad.plan.plan import Step
+from xpgrad.plan.slice_writes import SliceWrite, slice_writes_of
 
 
 def lower(
@@ -54,11 +60,11 @@ def lower(
     Parameters
     ----------
     held : dict of Value to array
-        The layout of each array that lies in memory before the step; what is missing lies in C order.
+        The layout of each array that lies in memory before the step; a missing one lies in C order.
     alive : set of Value
-        What later steps or the outputs read.
+        The values that later steps or the outputs read.
     check : callable
-        ``check(node)`` raises `Declined` for what the generator has no instructions for.
+        ``check(node)`` raises `Declined` if the generator has no instructions for the node.
 
     Raises
     ------
@@ -82,10 +88,10 @@ class _Lowering:
         alive: set[Value],
         check: Callable[[Node], None],
     ) -> None:
-        self.plan, self.labels, self.held = plan, plan.axes, held
-        self.nests = Nests(step, plan, check)
+        self.plan, self.axes, self.held = plan, plan.axes, held
+        self.nests = LoopNests(step, plan, check)
         self._axes: dict[int, Axis] = {}
-        self._tile = None if self.nests.label is None else self._axis(self.nests.label)
+        self._tile = None if self.nests.tile_axis is None else self._axis(self.nests.tile_axis)
         self.kernel = Kernel(step, self._tile)
         self._memory: dict[Value, Buffer] = {}
         self._slice_axes = 0
@@ -97,36 +103,36 @@ class _Lowering:
         self._outputs = {n for n in stores if n in alive} - self._sums
         self._stored = self._outputs | self._sums | self._read_elsewhere(step)
         for nest in self.nests.nests:
-            if nest.kind == "boxes":
+            if nest.kind == "slices":
                 self._slices(nest)
             else:
                 self._loop(nest)
 
     def _read_elsewhere(self, step: Step) -> set[Value]:
-        """What is read in other nests than where it is made, or at another index."""
+        """The values that are read in another nest than the one that makes them, or at another index."""
         found: set[Value] = set()
         for node in step.nodes:
             if not self.nests.is_view(node):
                 for i in range(len(node.operands)):
                     access = self.nests.access(node, i)
-                    if not self.nests.joined(node, access):
+                    if not self.nests.is_local(node, access):
                         found.add(access.root)
         return found
 
     # ── axes and buffers ─────────────────────────────────────────────────────────────────────
-    def _axis(self, label: int) -> Axis:
-        if label not in self._axes:
-            self._axes[label] = Axis(label, self.labels.extent[label], label == self.nests.label)
-        return self._axes[label]
+    def _axis(self, number: int) -> Axis:
+        if number not in self._axes:
+            self._axes[number] = Axis(number, self.axes.extent[number], number == self.nests.tile_axis)
+        return self._axes[number]
 
-    def _index(self, places: tuple[Place, ...]) -> Index:
+    def _index(self, index: tuple[AffineIndex[int], ...]) -> Index:
         return tuple(
-            AffineIndex(None if p.label is None else self._axis(p.label), p.step, p.offset) for p in places
+            AffineIndex(None if p.axis is None else self._axis(p.axis), p.step, p.offset) for p in index
         )
 
     def _own(self, node: Node) -> Index:
-        """Where ``node`` itself stands at the indices of its loops."""
-        return self._index(tuple(map(Place, self.labels.labels(node))))
+        """The index at which the loops of ``node`` make its entries."""
+        return self._index(tuple(map(AffineIndex, self.axes.loop_axes(node))))
 
     def _buffer(self, node: Node) -> Buffer:
         """The buffer of a value that the step makes."""
@@ -158,7 +164,7 @@ class _Lowering:
     def _operand(self, node: Node, i: int) -> Operand:
         access = self.nests.access(node, i)
         u = access.root
-        if isinstance(u, Node) and self.nests.joined(node, access):
+        if isinstance(u, Node) and self.nests.is_local(node, access):
             return Local(u)
         if not access.is_scalar:
             return self._load(access)
@@ -170,25 +176,24 @@ class _Lowering:
     def _load(self, access: Access) -> Load:
         u = access.root
         if isinstance(u, Node) and u in self.nests.own and not self.nests.is_view(u):
-            return Load(self._buffer(u), self._index(access.places))
-        return Load(self._in_memory(u), self._index(access.places))
+            return Load(self._buffer(u), self._index(access.at))
+        return Load(self._in_memory(u), self._index(access.at))
 
     def _factors(self, product: Node) -> tuple[Operand, Operand]:
         found = [self._operand(product, i) for i in range(len(product.operands))]
         return found[0], found[-1]
 
-    # ── nests ────────────────────────────────────────────────────────────────────────────────
-    def _loop(self, nest: Nest) -> None:
-        reduced = frozenset(e for node in nest.nodes for e in self.labels.reduced(node))
-        kind = "matmul" if nest.kind == "product" else nest.kind
-        axes = tuple(self._axis(e) for e in sorted(nest.labels | reduced))
-        found = LoopNest(kind, axes)
+    # ── loop nests ────────────────────────────────────────────────────────────────────────────────
+    def _loop(self, nest: NestPlan) -> None:
+        reduced = frozenset(e for node in nest.nodes for e in self.axes.reduced(node))
+        axes = tuple(self._axis(e) for e in sorted(nest.loop_axes | reduced))
+        found = LoopNest(nest.kind, axes)
         folded = {p for node in nest.nodes for p in self._folded(node)}
         for node in nest.nodes:
             if is_reduction(node) or is_contraction(node):
                 found.body.append(self._reduce(node))
                 continue
-            # One that a later step reads, where what it is added to is computed again, is made and stored, too.
+            # A later step reads it, and computes the sum again: it is made and stored, too.
             if node not in folded or node in self._stored:
                 found.body.append(self._assignment(node))
             if node in self._stored:
@@ -196,13 +201,13 @@ class _Lowering:
         self.kernel.nests.append(found)
 
     def _folded(self, node: Node) -> list[Node]:
-        """The product that is rounded together with what ``node`` adds it to, which nothing else reads."""
+        """The product that ``node`` adds, which nothing else reads, and which is rounded with the sum."""
         fused = self.nests.fused(node)
         added = self.nests.added_product(node)
         return [p for p in (fused[1] if fused is not None else None, added) if p is not None]
 
     def _reduce(self, node: Node) -> Reduce:
-        monoid = self.labels.relations[node].monoid
+        monoid = self.axes.relations[node].monoid
         buffer, index = self._buffer(node), self._own(node)
         product = node if is_contraction(node) else self.nests.added_product(node)
         if product is not None:
@@ -220,8 +225,8 @@ class _Lowering:
             load = self._load(self.nests.access(node, 0))
             return Gather(node, load, self._operand(node, 2), axis, step, node.operands[0].shape[1])
         if name == "scatter_add":
-            label = self.labels.labels(node)[1]
-            axis_ = None if label is None else self._axis(label)
+            number = self.axes.loop_axes(node)[1]
+            axis_ = None if number is None else self._axis(number)
             return OneHot(node, self._operand(node, 0), self._operand(node, 2), axis_, node.shape[1])
         fused = self.nests.fused(node)
         if fused is not None:
@@ -230,41 +235,41 @@ class _Lowering:
             return MultiplyAdd(node, self._factors(product), self._operand(node, 1 - i), negates)
         return Apply(node, tuple(self._operand(node, i) for i in range(len(node.operands))))
 
-    # ── arrays put together of parts ─────────────────────────────────────────────────────────
-    def _slices(self, nest: Nest) -> None:
+    # ── slice writes ─────────────────────────────────────────────────────────────────────────
+    def _slices(self, nest: NestPlan) -> None:
         (node,) = nest.nodes
-        for part in parts_of(node):
+        for write in slice_writes_of(node):
             axes = [
-                self._slice_axis(label, length)
-                for label, (length, *_) in zip(self.labels.labels(node), part.box, strict=True)
+                self._slice_axis(number, length)
+                for number, (length, *_) in zip(self.axes.loop_axes(node), write.slices, strict=True)
             ]
             index = tuple(
                 AffineIndex(axis, step if axis is not None else 1, start)
-                for axis, (_, start, step, _) in zip(axes, part.box, strict=True)
+                for axis, (_, start, step, _) in zip(axes, write.slices, strict=True)
             )
-            value = self._part(node, part, axes)
-            found = LoopNest("slices", tuple(e for e in axes if e is not None))
-            found.body.append(Store(self._buffer(node), index, value, part.adds))
+            value = self._written(node, write, axes)
+            found = LoopNest(nest.kind, tuple(e for e in axes if e is not None))
+            found.body.append(Store(self._buffer(node), index, value, write.adds))
             self.kernel.nests.append(found)
 
-    def _slice_axis(self, label: int | None, length: int) -> Axis | None:
-        """The loop axis of one axis of a part; a part has the whole of the tile axis."""
-        if label is not None and label == self.nests.label:
+    def _slice_axis(self, number: int | None, length: int) -> Axis | None:
+        """The loop axis of one axis of a slice write, which has the whole of the tile axis."""
+        if number is not None and number == self.nests.tile_axis:
             return self._tile
         if length == 1:
             return None
         self._slice_axes += 1
-        return Axis(len(self.labels.extent) + self._slice_axes, length)
+        return Axis(len(self.axes.extent) + self._slice_axes, length)
 
-    def _part(self, node: Node, part: Part, axes: list[Axis | None]) -> Operand:
-        """What is written, at the indices of the loops over one part."""
-        if part.operand is None:
+    def _written(self, node: Node, write: SliceWrite, axes: list[Axis | None]) -> Operand:
+        """The entry that is written, at the indices of the loops over one write."""
+        if write.operand is None:
             return Literal(0, node.dtype)
-        found = self._operand(node, part.operand)
+        found = self._operand(node, write.operand)
         if not isinstance(found, Load):
             return found
-        u = node.operands[part.operand]
-        along = {mine: axis for axis, (*_, mine) in zip(axes, part.box, strict=True) if mine is not None}
+        u = node.operands[write.operand]
+        along = {mine: axis for axis, (*_, mine) in zip(axes, write.slices, strict=True) if mine is not None}
         view = self.nests.view_axes(u) if self.nests.is_view(u) else None
         index = [(a, 1, 0) for a in range(u.ndim)] if view is None else view
         return Load(

@@ -1,4 +1,4 @@
-"""A kernel of the IR as text: its loop nests, each with the statements of its body."""
+"""A kernel as text: its loop nests, each with the statements of its body."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from xpgrad._errors import describe
 from xpgrad.codegen.kernel_ir import (
-    AffineIndex,
     Apply,
     Argument,
     Axis,
@@ -27,13 +26,14 @@ from xpgrad.codegen.kernel_ir import (
 )
 from xpgrad.core import Const, Graph, Value
 from xpgrad.core.show import names_of, params_text
+from xpgrad.plan.loop_nests import AffineIndex
 
 
 def show(kernel: Kernel, graph: Graph) -> str:
-    """Print ``kernel``, whose values have their names in ``graph``.
+    """Print ``kernel`` with the names of ``graph``.
 
-    A value without an index is the entry that the same body made. ``i`` is the index of the tile axis, ``j0``,
-    ``j1``, ... are those of others.
+    A value without an index is the entry that the same body made. ``i`` is the index of the tile axis; ``j0``,
+    ``j1``, ... are those of other axes.
 
     >>> show(kernel, graph)  # np.sum(np.exp(x) * 2 + y)
     loop i
@@ -56,7 +56,7 @@ class _Printer:
             yield from (f"  {self._statement(s)}" for s in nest.body)
 
     def _name(self, axis: Axis) -> str:
-        """The index of a loop axis, numbered as the nests first have them."""
+        """The index of a loop axis; the numbers follow the first use."""
         if axis.is_tile:
             return "i"
         return self.indices.setdefault(axis, f"j{len(self.indices)}")
@@ -106,7 +106,7 @@ class _Printer:
         name = describe(source.data) if isinstance(source, Const) else self.names[source]
         return f"{name}[{', '.join(map(self._index, at))}]" if at else name
 
-    def _index(self, p: AffineIndex) -> str:
+    def _index(self, p: AffineIndex[Axis]) -> str:
         if p.axis is None:
             return str(p.offset)
         i = self._name(p.axis)

@@ -23,13 +23,13 @@ OPS: dict[str, Op] = {}
 TRAITS = {
     "pointwise": "each entry of the output depends on one entry of each operand, by broadcasting",
     "cheap": "computing it again takes less time than writing and reading an array",
-    "same": "the numbers are the operand's, at most in another dtype or at other places",
-    "view": "of one operand, its entries at other places",
-    "parts": "an array that is put together of parts",
+    "same": "the numbers are the operand's, at most in another dtype or at other indices",
+    "view": "the entries of one operand, at other indices",
+    "slices": "the output is written slice by slice",
     "contraction": "sums of products over an axis of both operands",
     "bits": "tells kinds of floats apart, in the dtype of the operand",
 }
-"""What planning and code generation ask of an op."""
+"""The facts about an op that planning and code generation ask for."""
 SCALAR_TYPES: tuple[type, ...] = (bool, int, float, complex, np.generic)
 
 _SCALAR, _NUMPY, _CUPY, _TRACED = range(4)

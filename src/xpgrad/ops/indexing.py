@@ -174,7 +174,7 @@ def _pull_scatter_sum(
 
 
 # zeros(shape), and at each index (without arrays) one operand added: many slices in a single array.
-scatter_sum = linear("scatter_sum", _scatter_sum, variadic=_pull_scatter_sum, jointly=True, traits="parts")
+scatter_sum = linear("scatter_sum", _scatter_sum, variadic=_pull_scatter_sum, jointly=True, traits="slices")
 
 
 def _index_update(x: Aval, v: Aval, *arrays: Aval, index: Any) -> Aval:
@@ -224,7 +224,7 @@ index_update = linear(
     push=_push_index_update,
     operands=2,
     reads=[(False, False, False, True)],
-    traits="parts",
+    traits="slices",
 )
 
 

@@ -100,7 +100,7 @@ def _pull_concatenate(i: int, g: Any, _z: Any, *_xs: Any, axis: int) -> Any:
     return g[(*(slice(None),) * axis, slice(start, start + _xs[i].shape[axis]))]
 
 
-concatenate = linear("concatenate", _concatenate, variadic=_pull_concatenate, jointly=True, traits="parts")
+concatenate = linear("concatenate", _concatenate, variadic=_pull_concatenate, jointly=True, traits="slices")
 
 
 def _pad(x: Aval, *, widths: tuple[tuple[int, int], ...]) -> Aval:
@@ -116,7 +116,7 @@ pad = linear(
     lambda g, _z, _x, *, widths: g[
         tuple(slice(lo, lo + n) for (lo, _), n in zip(widths, _x.shape, strict=True))
     ],
-    traits="parts",
+    traits="slices",
 )
 
 

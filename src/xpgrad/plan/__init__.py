@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from xpgrad.core import Graph, Node, Value
 from xpgrad.plan.axes import Axes
-from xpgrad.plan.plan import Plan, Region, Straight
+from xpgrad.plan.plan import Plan, Region, Untiled
 from xpgrad.plan.regions import schedule
 from xpgrad.plan.tiles import Target, set_tiles
 
-__all__ = ["Plan", "Region", "Straight", "Target", "make_plan"]
+__all__ = ["Plan", "Region", "Target", "Untiled", "make_plan"]
 
 
 def make_plan(graph: Graph, target: Target, views: Sequence[Node], unit_axes: Mapping[Value, int]) -> Plan:
@@ -19,7 +19,7 @@ def make_plan(graph: Graph, target: Target, views: Sequence[Node], unit_axes: Ma
     Parameters
     ----------
     views : sequence of Node
-        The nodes that only look at inputs or constants, in order. Which reshapes are among them, strides say.
+        The nodes that only look at inputs or constants, in order; strides decide which reshapes do.
     unit_axes : dict of Value to int
         For inputs, and views of them, the axis along which they are contiguous.
     """

@@ -1,9 +1,9 @@
-"""Which axes of which values go along with one another.
+"""Loop axes: the sets of axes of values that run together.
 
 In:  a Graph.
-Out: Axes: a label for each axis of each computed value, and for each node where its labels stand.
-Holds: no value has one label on two axes; what is read from memory (inputs, constants and views of
-them) is bound to nothing, so that one array can be read in several roles.
+Out: Axes: a loop axis for each axis of each computed value, and for each axis of a node's operands.
+Holds: no value has one loop axis twice. Values that are read from memory (inputs, constants and views of
+them) have none of their own, so that one array can be read in several roles.
 """
 
 from __future__ import annotations
@@ -15,25 +15,27 @@ from xpgrad.plan.relations import Relation, relation
 
 
 def is_view(node: Node) -> bool:
-    """Whether the op only looks at its operand in another way."""
+    """Whether the op only shows the entries of its operand at other indices."""
     return "view" in node.op.traits and len(node.operands) == 1
 
 
 class Axes:
-    """The labels of a graph.
+    """The loop axes of a graph: a number for each, from 0.
 
     Attributes
     ----------
     relations : dict of Value to Relation
     memory : set of Value
         What lies in memory before the graph runs: its inputs, and views of these.
+    extent : list of int
+        The length of each loop axis.
     """
 
     def __init__(self, graph: Graph, memory: Iterable[Value]) -> None:
         self.memory = set(memory)
         self.relations: dict[Value, Relation] = {}
         self.extent: list[int] = []
-        # While the axes are entered: sets of elements, one for each axis of each node. Then their labels.
+        # Elements, one for each axis of each node, in union-find sets; each set is then one loop axis.
         self._parent: list[int] = []
         self._holders: list[set[int]] = []
         self._elements: dict[Value, list[int | None]] = {}
@@ -43,36 +45,36 @@ class Axes:
         for node in graph.nodes:
             if node not in self.memory:
                 self._enter(node)
-        label = [self._find(e) for e in range(len(self._parent))]
-        self._labels = {
-            v: tuple(None if e is None else label[e] for e in elements)
+        found = [self._find(e) for e in range(len(self._parent))]
+        self._loop_axes = {
+            v: tuple(None if e is None else found[e] for e in elements)
             for v, elements in self._elements.items()
         }
-        self._own = {v: {at: label[e] for at, e in own.items()} for v, own in self._own.items()}
-        self._reduced = {v: tuple(label[e] for e in elements) for v, elements in self._reduced.items()}
-        self._whole = {v: tuple(label[e] for e in elements) for v, elements in self._whole.items()}
+        self._own = {v: {at: found[e] for at, e in own.items()} for v, own in self._own.items()}
+        self._reduced = {v: tuple(found[e] for e in elements) for v, elements in self._reduced.items()}
+        self._whole = {v: tuple(found[e] for e in elements) for v, elements in self._whole.items()}
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────
-    def labels(self, value: Value) -> tuple[int | None, ...]:
-        """The label of each axis of a computed value; None on an axis of length 1."""
-        return self._labels[value]
+    def loop_axes(self, value: Value) -> tuple[int | None, ...]:
+        """The loop axis of each axis of a computed value; None for an axis of length 1."""
+        return self._loop_axes[value]
 
     def reduced(self, node: Node) -> tuple[int, ...]:
-        """The labels that ``node`` contracts or reduces."""
+        """The loop axes that ``node`` contracts or reduces."""
         return self._reduced[node]
 
-    def axis(self, value: Value, label: int) -> int | None:
-        """The axis of ``value`` that has ``label``."""
-        labels = self._labels.get(value, ())
-        return labels.index(label) if label in labels else None
+    def axis(self, value: Value, loop_axis: int) -> int | None:
+        """The axis of ``value`` that is ``loop_axis``."""
+        loop_axes = self._loop_axes.get(value, ())
+        return loop_axes.index(loop_axis) if loop_axis in loop_axes else None
 
-    def operand_labels(self, node: Node, i: int) -> tuple[int | None, ...]:
-        """The labels of the axes of operand ``i`` as this node reads it; None where it needs them whole."""
+    def operand_loop_axes(self, node: Node, i: int) -> tuple[int | None, ...]:
+        """The loop axes of operand ``i`` as this node reads it; None for an axis that it needs whole."""
         own = self._own[node]
         return tuple(own.get((i, a)) if n != 1 else None for a, n in enumerate(node.operands[i].shape))
 
     def made_whole(self, node: Node) -> tuple[int, ...]:
-        """The labels of output axes that the node cannot make a part of."""
+        """The loop axes of the output along which the node cannot compute a part."""
         return self._whole[node]
 
     # ── building ─────────────────────────────────────────────────────────────────────────────
@@ -89,21 +91,21 @@ class Axes:
                 linked.add(k)
         self._whole[node] = tuple(e for k, e in enumerate(mine) if e is not None and k not in linked)
         reduced = []
-        for places in rel.reduced:
-            n = node.operands[places[0][0]].shape[places[0][1]]
+        for refs in rel.reduced:
+            n = node.operands[refs[0][0]].shape[refs[0][1]]
             if n == 1:
                 continue
             element = self._fresh(n, node)
             reduced.append(element)
-            for place in places:
-                own[place] = element
+            for ref in refs:
+                own[ref] = element
         self._reduced[node] = tuple(reduced)
         for i, u in enumerate(node.operands):
             if u in self._elements:
                 self._bind(node, i, u)
 
     def _bind(self, node: Node, i: int, u: Operand) -> None:
-        """Let the axes of an operand go along with the node's, unless a value got one label twice."""
+        """Unite the axes of an operand with the node's, unless a value would have one loop axis twice."""
         own = self._own[node]
         for a, theirs in enumerate(self._elements[u]):
             if theirs is not None and (i, a) in own:

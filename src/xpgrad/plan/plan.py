@@ -1,7 +1,7 @@
-"""Plan: a graph cut into steps, each one loop over tiles or one straight run.
+"""Plan: a graph cut into steps, each a loop over tiles or a run of whole arrays.
 
 In:  an optimised Graph.
-Out: what a backend carries out, in order.
+Out: what a backend runs, in order.
 Holds: each step reads inputs, constants, and what an earlier step stored.
 """
 
@@ -16,8 +16,8 @@ from xpgrad.plan.axes import Axes
 
 
 @dataclass
-class Straight:
-    """Nodes that run one after another on whole arrays, and why they are in no loop."""
+class Untiled:
+    """Nodes that run one after another on whole arrays, and the reason why there is no loop over tiles."""
 
     nodes: list[Node]
     reason: str
@@ -29,24 +29,24 @@ class Region:
 
     Attributes
     ----------
-    label : int
-        The axis, as `Axes` labels it.
+    loop_axis : int
+        The number of the axis in `Axes`.
     extent : int
         Its length.
     nodes : list of Node
         In order. A node may be in several regions: what is cheap is computed again.
     tiled : dict of Node to int
-        For each node that is made tile by tile, the place of the axis in its shape.
+        The nodes that are computed tile by tile, each with the axis of its shape that is the loop axis.
     sums : list of Node
         The nodes that reduce the axis; the monoid is in their Relation.
     stores : list of Node
-        Tiled nodes that later steps or the outputs read: written to memory.
+        Tiled nodes that later steps or the outputs read: they are written to memory.
     tile, chunk : int
-        Entries of the axis in one tile, and in one chunk (a multiple of a tile), whose sums are
-        combined in order.
+        Entries of the axis in one tile, and in one chunk (a multiple of a tile). The sums of the chunks
+        are combined in order.
     """
 
-    label: int
+    loop_axis: int
     extent: int
     nodes: list[Node]
     tiled: dict[Node, int]
@@ -60,7 +60,7 @@ class Region:
         return -(-self.extent // self.chunk) if self.extent else 0
 
 
-Step = Straight | Region
+Step = Untiled | Region
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Plan:
     axes : Axes
     views : list of Node
         Nodes that only look at inputs or constants in another way; they cost nothing.
-    steps : list of Straight or Region
+    steps : list of Untiled or Region
     """
 
     graph: Graph

@@ -1,9 +1,9 @@
 """Choose which nodes run in one loop.
 
-In:  a verified Graph and the labels of its axes.
+In:  a verified Graph and its loop axes.
 Out: steps in execution order that compute each node at least once.
-Holds: a region's loop is over an axis along which each of its nodes is made part by part or reduced
-associatively; what needs a finished reduction, or a value whole, is in a later step.
+Holds: a region loops over an axis along which each of its nodes is computed part by part or reduced
+associatively; what needs a finished reduction, or a whole value, is in a later step.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from xpgrad.core import Node, Operand, Value
 from xpgrad.plan.axes import Axes, is_view
-from xpgrad.plan.plan import Region, Step, Straight
+from xpgrad.plan.plan import Region, Step, Untiled
 from xpgrad.plan.relations import is_fat, is_pointwise
 
 _CHEAP_NODES = 6
-"""So many nodes that are cheap, each by its op's trait, are computed again at most, not stored and read."""
+"""The most nodes with the trait ``cheap`` that are computed again, and not stored and read."""
 
 
 def schedule(
@@ -45,7 +45,7 @@ def schedule(
 
 
 class _Rest(NamedTuple):
-    """Nodes that are still to be cut; ``banned``: the labels along which that has been tried."""
+    """Nodes that are still to be cut; ``banned`` has the loop axes along which that has been tried."""
 
     nodes: Sequence[Node]
     outputs: set[Value]
@@ -58,12 +58,12 @@ def _cut(rest: _Rest, axes: Axes, small: int) -> list[Step | _Rest]:
         return []
     volumes = _volumes(nodes, axes, banned)
     if not volumes:
-        return [Straight(list(nodes), _why_whole(nodes))]
+        return [Untiled(list(nodes), _why_whole(nodes))]
     if all(volume < small for volume in volumes.values()):
-        return [Straight(list(nodes), "too small for a loop over tiles")]
+        return [Untiled(list(nodes), "too small for a loop over tiles")]
     # An axis of a few classes or features makes few tiles: a long one that carries as much is better.
-    label = max(volumes, key=lambda label: (volumes[label] * axes.extent[label].bit_length(), label))
-    return _Cut(nodes, axes, outputs, label).steps(banned | {label})
+    loop_axis = max(volumes, key=lambda e: (volumes[e] * axes.extent[e].bit_length(), e))
+    return _Cut(nodes, axes, outputs, loop_axis).steps(banned | {loop_axis})
 
 
 def _why_whole(nodes: Sequence[Node]) -> str:
@@ -78,40 +78,40 @@ def _touched(node: Node) -> int:
 
 
 def _volumes(nodes: Sequence[Node], axes: Axes, banned: frozenset[int]) -> dict[int, int]:
-    """For each label, how many entries the nodes that can be tiled along it touch."""
+    """For each loop axis, the number of entries that the nodes touch which can be tiled along it."""
     volumes: dict[int, int] = {}
     for node in nodes:
         if is_fat(node):
             continue
         whole = axes.made_whole(node)
-        labels = {e for e in axes.labels(node) if e is not None and e not in whole} | set(axes.reduced(node))
-        for label in labels - banned:
-            volumes[label] = volumes.get(label, 0) + _touched(node)
-    return {label: v for label, v in volumes.items() if v}
+        tiled = {e for e in axes.loop_axes(node) if e is not None and e not in whole}
+        for e in (tiled | set(axes.reduced(node))) - banned:
+            volumes[e] = volumes.get(e, 0) + _touched(node)
+    return {e: v for e, v in volumes.items() if v}
 
 
 class _Cut:
-    """Nodes cut along one label: the stage of each, and from these the steps."""
+    """Nodes cut along one loop axis: the stage of each, and the steps that follow from the stages."""
 
-    def __init__(self, nodes: Sequence[Node], axes: Axes, outputs: set[Value], label: int) -> None:
-        self.nodes, self.axes, self.outputs, self.label = nodes, axes, outputs, label
+    def __init__(self, nodes: Sequence[Node], axes: Axes, outputs: set[Value], loop_axis: int) -> None:
+        self.nodes, self.axes, self.outputs, self.loop_axis = nodes, axes, outputs, loop_axis
         self.tiled: dict[Value, int] = {}
         self.sums: set[Value] = set()
         self.stage: dict[Value, int] = {}
         for node in nodes:
             self._place(node)
         self._sink()
-        # What somebody reads whole lies in memory in any case; reading it costs no more than its operands.
+        # A value that is read whole lies in memory in any case; reading it costs no more than its operands.
         self.stored = {
             u for n in nodes for i, u in enumerate(n.operands) if u in self.tiled and not self.aligned(n, i, u)
         }
 
     def _place(self, node: Node) -> None:
         """Put the node in the earliest loop, or before it (``stage`` of a node outside the loops)."""
-        axis = None if is_fat(node) else self.axes.axis(node, self.label)
-        if axis is not None and self.label not in self.axes.made_whole(node):
+        axis = None if is_fat(node) else self.axes.axis(node, self.loop_axis)
+        if axis is not None and self.loop_axis not in self.axes.made_whole(node):
             self.tiled[node] = axis
-        elif self.label in self.axes.reduced(node) and not is_fat(node):
+        elif self.loop_axis in self.axes.reduced(node) and not is_fat(node):
             self.sums.add(node)
         stage = 0
         for i, u in enumerate(node.operands):
@@ -129,11 +129,11 @@ class _Cut:
         """Whether a tile of ``node`` needs just the tile of its operand."""
         if node not in self.tiled and node not in self.sums:
             return False
-        labels = self.axes.operand_labels(node, i)
-        return self.label in labels and labels.index(self.label) == self.tiled[u]
+        loop_axes = self.axes.operand_loop_axes(node, i)
+        return self.loop_axis in loop_axes and loop_axes.index(self.loop_axis) == self.tiled[u]
 
     def _sink(self) -> None:
-        """Move tiled nodes to the loop of their first reader, so that less is stored between loops."""
+        """Move each tiled node to the loop of its first reader, so that less is stored between loops."""
         bound: dict[Value, int] = {}
         for node in reversed(self.nodes):
             if node in self.tiled and node not in self.outputs and node in bound:
@@ -144,7 +144,7 @@ class _Cut:
                     bound[u] = min(bound.get(u, latest), latest)
 
     def steps(self, banned: frozenset[int]) -> list[Step | _Rest]:
-        """The loops, and what is outside of them, between."""
+        """The loops in order, and the nodes outside them."""
         self._order = {node: k for k, node in enumerate(self.nodes)}
         own: dict[int, list[Node]] = {}
         between: dict[int, list[Node]] = {}
@@ -181,10 +181,10 @@ class _Cut:
             nodes = sorted(own | again, key=self._order.__getitem__)
         tiled = {n: self.tiled[n] for n in nodes if n in self.tiled}
         sums = [n for n in nodes if n in self.sums]
-        return Region(self.label, self.axes.extent[self.label], list(nodes), tiled, sums, [])
+        return Region(self.loop_axis, self.axes.extent[self.loop_axis], list(nodes), tiled, sums, [])
 
     def _cheap_cone(self, u: Operand, stage: int) -> set[Node] | None:
-        """``u`` and what of earlier loops it takes to compute it again; None where that is not cheap."""
+        """``u`` and the nodes of earlier loops that computing it again takes; None where that is not cheap."""
         cone: set[Node] = set()
         waiting = [u]
         while waiting:

@@ -1,8 +1,8 @@
-"""How the axes of an op's output relate to those of its operands.
+"""How the axes of a node's output relate to those of its operands.
 
 In:  a node of a Graph.
-Out: its Relation: which axes go along with which, which are contracted or reduced, which must be whole.
-Holds: along every linked axis the op can be carried out a part at a time, and along every reduced axis
+Out: its Relation: which axes are linked, which are contracted or reduced, which must be whole.
+Holds: along every linked axis the op can be applied to a part at a time, and along every reduced axis
 the results of the parts combine by the monoid.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 from xpgrad.core import Aval, Const, Node
 from xpgrad.ops.indexing import ARRAY
 
-Place = tuple[int, int]
-"""(operand, axis)."""
+AxisRef = tuple[int, int]
+"""An axis of an operand: (operand, axis)."""
 
 
 class Relation(NamedTuple):
@@ -29,23 +29,23 @@ class Relation(NamedTuple):
     links : tuple of (int, int, int)
         ``(output axis, operand, operand axis)``: the same index on both sides.
     reduced : tuple of tuples of (int, int)
-        Each an index that the output lacks: the places ``(operand, axis)`` where it stands.
+        Each is an index that the output lacks: the axes ``(operand, axis)`` that it runs along.
     monoid : str
-        What the reduced indices are combined by: ``sum max min prod any all``.
+        The operation that combines entries along reduced axes: ``sum max min prod any all``.
     free : tuple of int
-        Output axes that no operand has, along which any part can be made (`broadcast_to`).
+        Output axes that no operand has, along which any part can be computed (`broadcast_to`).
 
     An operand axis that is in none of these must be whole; so must an output axis.
     """
 
     links: tuple[tuple[int, int, int], ...] = ()
-    reduced: tuple[tuple[Place, ...], ...] = ()
+    reduced: tuple[tuple[AxisRef, ...], ...] = ()
     monoid: str = "sum"
     free: tuple[int, ...] = ()
 
 
 def relation(node: Node) -> Relation:
-    """The Relation of ``node``; one without links where nothing is known of the op."""
+    """The Relation of ``node``; it has no links where nothing is known of the op."""
     op = node.op
     avals = [u.aval for u in node.operands]
     if "pointwise" in op.traits:
@@ -128,7 +128,7 @@ def _transpose(node: Node, avals: list[Aval]) -> Relation:
 
 
 def _reshape(node: Node, avals: list[Aval]) -> Relation:
-    """Axes are linked where everything before them and after them is merely regrouped."""
+    """Link the axes before and after which everything is merely regrouped."""
     old, new = avals[0].shape, node.shape
     links = []
     i = j = 0
@@ -173,13 +173,13 @@ def _matmul(node: Node, avals: list[Aval]) -> Relation:
 def _einsum(node: Node, avals: list[Aval]) -> Relation:
     left, out = node.params["subscripts"].split("->")
     terms = left.split(",")
-    places: dict[str, list[Place]] = {}
+    refs: dict[str, list[AxisRef]] = {}
     for i, term in enumerate(terms):
         for a, letter in enumerate(term):
-            places.setdefault(letter, []).append((i, a))
+            refs.setdefault(letter, []).append((i, a))
     sound = {  # a repeated letter reads a diagonal; an axis of length 1 broadcasts
         letter: where
-        for letter, where in places.items()
+        for letter, where in refs.items()
         if len({i for i, _ in where}) == len(where) and len({avals[i].shape[a] for i, a in where}) == 1
     }
     links = tuple((k, i, a) for k, c in enumerate(out) if c in sound for i, a in sound[c])
@@ -223,8 +223,8 @@ def basic_axes(shape: tuple[int, ...], index: Any) -> list[tuple[int | None, int
 def takes_labels(node: Node) -> bool:
     """Whether a `getitem` or `scatter_add` has the index ``[arange(m), labels]`` into an array of m rows.
 
-    It then reads one entry of each row, by the row's label, or adds one to it. What is added may have length 1,
-    or no axis, where it is the same for all rows.
+    It then reads one entry of each row, which the row's class label chooses, or adds to it. An addend that is
+    the same for all rows may have length 1, or no axis.
     """
     index = node.params.get("index")
     if type(index) is not tuple or len(index) != 2 or any(p is not ARRAY for p in index):

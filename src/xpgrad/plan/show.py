@@ -1,4 +1,4 @@
-"""A plan as text: its steps, and under each the loop nests, with the index at which each value is read."""
+"""A plan as text: its steps with their loop nests, each value with its index."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Iterator, Sequence
 
 from xpgrad.core import Node
 from xpgrad.core.show import names_of, operand_text, params_text
-from xpgrad.plan.boxes import Part, parts_of
-from xpgrad.plan.nests import Declined, Nests, Place
+from xpgrad.plan.loop_nests import AffineIndex, Declined, LoopNests
 from xpgrad.plan.plan import Plan, Region, Step
+from xpgrad.plan.slice_writes import SliceWrite, slice_writes_of
 
 
 def show(plan: Plan) -> str:
     """Print ``plan``.
 
-    ``i0``, ``i1``, ... are loop indices, ``p0``, ``p1``, ... those of one box. An index that only operands
-    have is reduced; ``:`` reads an axis whole.
+    ``i0``, ``i1``, ... are loop indices, ``p0``, ``p1``, ... those of one slice write. An index that only
+    operands have is reduced; ``:`` reads an axis whole.
 
     >>> show(plan)  # np.sum(np.exp(X.T @ w)), in tiles of 16
     in   a  float64[3, 40]
     in   b  float64[3]
     view c = transpose(a, axes=(1, 0))
     region over i0 < 40, tile 16, chunk 16
-      product over i0
+      matmul over i0
         d[i0] = dot(c[i0, i1], b[i1])
       loop over i0
         e[i0] = exp(d[i0])
@@ -42,9 +42,9 @@ class _Printer:
         self.indices: dict[int, str] = {}
         for node in plan.graph.nodes:
             if node not in plan.axes.memory:
-                for label in (*plan.axes.labels(node), *plan.axes.reduced(node)):
-                    if label is not None and label not in self.indices:
-                        self.indices[label] = f"i{len(self.indices)}"
+                for e in (*plan.axes.loop_axes(node), *plan.axes.reduced(node)):
+                    if e is not None and e not in self.indices:
+                        self.indices[e] = f"i{len(self.indices)}"
 
     def lines(self) -> Iterator[str]:
         for value in self.plan.graph.inputs:
@@ -57,29 +57,30 @@ class _Printer:
 
     def _step(self, step: Step) -> Iterator[str]:
         if isinstance(step, Region):
-            over = f"{self.indices[step.label]} < {step.extent}"
+            over = f"{self.indices[step.loop_axis]} < {step.extent}"
             yield f"region over {over}, tile {step.tile}, chunk {step.chunk}"
         else:
-            yield f"straight: {step.reason}"
+            yield f"untiled: {step.reason}"
         try:
-            yield from list(self._nests(Nests(step, self.plan, lambda _: None)))
+            yield from list(self._nests(LoopNests(step, self.plan, lambda _: None)))
         except Declined as error:
-            yield f"  no nests: {error}"
+            yield f"  no loop nests: {error}"
             yield from (f"    {self._whole(node)}" for node in step.nodes)
         if isinstance(step, Region):
             yield from (f"  sums {self.names[node]}" for node in step.sums)
             yield from (f"  stores {self.names[node]}" for node in step.stores)
 
-    def _nests(self, nests: Nests) -> Iterator[str]:
+    def _nests(self, nests: LoopNests) -> Iterator[str]:
         yield from (f"  view {self._whole(node)}" for node in nests.step.nodes if nests.is_view(node))
         for nest in nests.nests:
-            axes = [index for label, index in self.indices.items() if label in nest.labels]
+            axes = [index for e, index in self.indices.items() if e in nest.loop_axes]
             yield f"  {nest.kind} over {', '.join(axes)}" if axes else f"  {nest.kind}"
             for node in nest.nodes:
-                if nest.kind == "boxes":
-                    yield from (f"    {self._part(nests, node, part)}" for part in parts_of(node))
+                if nest.kind == "slices":
+                    yield from (f"    {self._slice_write(nests, node, s)}" for s in slice_writes_of(node))
                     continue
-                left = _at(self.names[node], [self._index(Place(e)) for e in self.plan.axes.labels(node)])
+                own = [self._index(AffineIndex(e)) for e in self.plan.axes.loop_axes(node)]
+                left = _at(self.names[node], own)
                 operands = [self._read(nests, node, i) for i in range(len(node.operands))]
                 yield f"    {left} = {node.op.name}({', '.join(operands)})"
 
@@ -88,39 +89,39 @@ class _Printer:
         operands = [operand_text(self.names, u) for u in node.operands]
         return f"{self.names[node]} = {node.op.name}({', '.join([*operands, *params_text(node)])})"
 
-    def _read(self, nests: Nests, node: Node, i: int) -> str:
+    def _read(self, nests: LoopNests, node: Node, i: int) -> str:
         """Operand ``i`` with the index at which it is read."""
         u, access = node.operands[i], nests.access(node, i)
-        labels = self.plan.axes.operand_labels(node, i)
+        loop_axes = self.plan.axes.operand_loop_axes(node, i)
         # For each axis of the array: the axis of the operand along it, and the step.
         along: Sequence[tuple[int | None, int]] = [(a, 1) for a in range(u.ndim)]
         if nests.is_view(u):
             along = [(a, step) for a, step, _ in nests.view_axes(u)]
         index = []
-        for place, (a, step) in zip(access.places, along, strict=True):
-            whole = a is not None and labels[a] is None and u.shape[a] != 1
-            text = ":" if (place.offset, step) == (0, 1) else f"{place.offset}::{step}"
-            index.append(text if whole else self._index(place))
+        for p, (a, step) in zip(access.at, along, strict=True):
+            whole = a is not None and loop_axes[a] is None and u.shape[a] != 1
+            text = ":" if (p.offset, step) == (0, 1) else f"{p.offset}::{step}"
+            index.append(text if whole else self._index(p))
         return _at(operand_text(self.names, access.root), index)
 
-    def _index(self, place: Place) -> str:
-        if place.label is None:
-            return str(place.offset)
-        return _linear(self.indices[place.label], place.step, place.offset)
+    def _index(self, p: AffineIndex[int]) -> str:
+        if p.axis is None:
+            return str(p.offset)
+        return _linear(self.indices[p.axis], p.step, p.offset)
 
-    def _part(self, nests: Nests, node: Node, part: Part) -> str:
-        """One box of ``node``, whose loops have indices of their own."""
+    def _slice_write(self, nests: LoopNests, node: Node, write: SliceWrite) -> str:
+        """One write of ``node``, whose loops have indices of their own."""
         left, bounds, own = [], [], {}
-        for k, (length, start, step, axis) in enumerate(part.box):
+        for k, (length, start, step, axis) in enumerate(write.slices):
             left.append(str(start) if length == 1 else _linear(f"p{k}", step, start))
             if length != 1:
                 bounds.append(f"p{k} < {length}")
                 own[axis] = f"p{k}"
-        right = "0" if part.operand is None else self._read_in_box(nests, node, part.operand, own)
-        sign = "+=" if part.adds else "="
+        right = "0" if write.operand is None else self._read_in_slice(nests, node, write.operand, own)
+        sign = "+=" if write.adds else "="
         return f"{_at(self.names[node], left)} {sign} {right}  {', '.join(bounds)}".rstrip()
 
-    def _read_in_box(self, nests: Nests, node: Node, i: int, own: dict[int | None, str]) -> str:
+    def _read_in_slice(self, nests: LoopNests, node: Node, i: int, own: dict[int | None, str]) -> str:
         u = node.operands[i]
         along: Sequence[tuple[int | None, int, int]] = [(a, 1, 0) for a in range(u.ndim)]
         if nests.is_view(u):

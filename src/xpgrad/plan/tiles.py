@@ -1,9 +1,9 @@
-"""How much of the axis one turn of a loop takes.
+"""The sizes of tiles and chunks.
 
 In:  Regions.
 Out: the same, with `tile` and `chunk` set.
-Holds: both depend on sizes and on the cache alone, never on the number of threads, so that the same
-inputs give the same bits however many threads share the chunks.
+Holds: both depend on sizes and on the cache alone, never on the number of threads. So the same inputs give
+the same bits with any number of threads.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.plan import Region
 
 CHUNKS = 64
-"""At most so many chunks: enough for the threads of a large machine to share them evenly."""
+"""The most chunks of a region: enough for the threads of a large machine to share them evenly."""
 
 
 class Target(NamedTuple):
-    """What a plan is made for.
+    """The machine that a plan is made for.
 
     Attributes
     ----------
     cache : int
         Bytes of the cache that the tiles of one thread should stay in.
     grain : int
-        A tile is a multiple of this many entries.
+        The length of a tile is a multiple of it.
     run : int
-        Where the axis is contiguous in an array of several rows, a tile takes at least so many entries
-        of each row, cache or no cache: memory is read in runs, and the start of each costs a miss.
+        The least length of a tile along an axis that is contiguous in an array of several rows, whatever
+        the cache holds: memory is read in runs, and the start of each costs a miss.
     small : int
         Nodes that touch fewer entries along each of their axes run without a loop over tiles.
     """
@@ -42,9 +42,9 @@ class Target(NamedTuple):
 
 
 def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Value, int]) -> None:
-    """Size the tiles of ``region`` so that what it reads twice or writes in between stays in cache.
+    """Size the tiles of ``region`` so that values read twice and intermediate values stay in cache.
 
-    ``unit_axes``: for each input the axis along which it is contiguous.
+    ``unit_axes`` has for each input the axis along which it is contiguous.
     """
     if not region.extent:
         region.tile = region.chunk = target.grain
@@ -62,23 +62,23 @@ def _in_rows(region: Region, axes: Axes, unit_axes: Mapping[Value, int]) -> bool
     """Whether some input of several rows is contiguous along the region's axis."""
     for node in region.nodes:
         for i, u in enumerate(node.operands):
-            labels = axes.operand_labels(node, i)
-            if isinstance(u, Const) or region.label not in labels or u.size == region.extent:
+            loop_axes = axes.operand_loop_axes(node, i)
+            if isinstance(u, Const) or region.loop_axis not in loop_axes or u.size == region.extent:
                 continue
-            if unit_axes.get(u) == labels.index(region.label):
+            if unit_axes.get(u) == loop_axes.index(region.loop_axis):
                 return True
     return False
 
 
 def looked_into(value: Value) -> Value:
-    """What a view looks into, unless it is a constant, and any other value itself."""
+    """The value that a view looks into, unless that is a constant; any other value itself."""
     while isinstance(value, Node) and is_view(value) and not isinstance(value.operands[0], Const):
         (value,) = value.operands
     return value
 
 
 def bytes_per_entry(region: Region, axes: Axes) -> int:
-    """The bytes that one entry of the axis takes in all values that a tile touches."""
+    """Bytes for each entry of the axis, in all values that a tile touches."""
     total = sum(n.size // region.extent * n.dtype.itemsize for n in region.tiled if not is_view(n))
     seen: set[Value] = set()
     for node in region.nodes:
@@ -87,6 +87,6 @@ def bytes_per_entry(region: Region, axes: Axes) -> int:
             if array in seen or u in region.tiled:
                 continue
             seen.add(array)
-            if region.label in axes.operand_labels(node, i):
+            if region.loop_axis in axes.operand_loop_axes(node, i):
                 total += u.size // region.extent * u.dtype.itemsize
     return total

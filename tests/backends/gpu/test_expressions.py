@@ -7,7 +7,7 @@ from xpgrad.backends.gpu.cuda import nvrtc
 from xpgrad.backends.gpu.cuda.printing import expressions as ex
 from xpgrad.core import OPS, Const, Input, Node, aval_of
 from xpgrad.passes.lower_pointwise import POINTWISE
-from xpgrad.plan.nests import Declined
+from xpgrad.plan.loop_nests import Declined
 from xpgrad.testing import tolerance
 
 pytest.importorskip("scipy.special")

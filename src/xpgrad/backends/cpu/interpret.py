@@ -18,7 +18,7 @@ from xpgrad.backends.outputs import unshared
 from xpgrad.backends.parts import COMBINE, IDENTITY, TiledOperand, part_params, summed, two_sum
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Const, Node, Value
-from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan import Plan, Region, Untiled
 
 # For each monoid of a Relation.
 _WIDER = {
@@ -51,7 +51,7 @@ class Interpreter:
         for node in self.plan.views:
             env[node] = run_node(node, env)
         for k, step in enumerate(self.plan.steps):
-            if isinstance(step, Straight):
+            if isinstance(step, Untiled):
                 with np.errstate(all="ignore"):
                     for node in step.nodes:
                         env[node] = run_node(node, env)
@@ -72,7 +72,7 @@ class _Call:
     def __init__(self, node: Node, region: Region, plan: Plan) -> None:
         self.node = node
         self.axis = region.tiled.get(node)
-        self.operands = [TiledOperand(node, i, plan.axes, region.label) for i in range(len(node.operands))]
+        self.operands = [TiledOperand(node, i, plan.axes, region.loop_axis) for i in range(len(node.operands))]
         self.params = part_params(node, self.axis)
         row = getattr(np, node.op.name, None)
         self.ufunc = row if isinstance(row, np.ufunc) and not node.params else None

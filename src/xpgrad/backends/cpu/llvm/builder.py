@@ -21,7 +21,7 @@ from xpgrad.codegen.kernel_ir import Axis, Buffer, Index, Reduce, index_axes, st
 from xpgrad.codegen.lower import lower
 from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
-from xpgrad.plan.nests import Declined, is_contraction
+from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_fat
 
@@ -96,7 +96,7 @@ class KernelBuilder:
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────
     def lay_out(self, buffer: Buffer, index: Index, inner: Axis | None) -> None:
-        """Give ``buffer`` its place; the nest that fills it at ``index`` runs fastest over ``inner``."""
+        """Give ``buffer`` its place; the loop nest that fills it at ``index`` runs fastest over ``inner``."""
         if buffer.strides is not None:
             return
         if buffer.is_tiled:
@@ -185,14 +185,14 @@ class KernelBuilder:
 
 
 class Call(NamedTuple):
-    """A call of a nest's function: its name, and what its pointers point to."""
+    """A call of a loop nest's function: its name, and what its pointers point to."""
 
     function: str
     pointers: list[tuple[Buffer, Index]]
 
 
 class Piece(NamedTuple):
-    """What one nest became: functions, and calls of them in each tile, or once before the first."""
+    """What one loop nest became: functions, and calls of them in each tile, or once before the first."""
 
     functions: list[Writer]
     calls: list[Call]

@@ -1,12 +1,12 @@
 """One step of a plan as a kernel: the text of an LLVM module, and the arguments that it takes.
 
-In:  a Region or a Straight step, and the arrays that it reads.
+In:  a Region or an Untiled step, and the arrays that it reads.
 Out: a Kernel.
 Holds: ``@run(args, begin, end, partials, scratch)`` does the entries ``begin`` to ``end`` of the region's
 axis, tile by tile, and adds to ``partials``, which belong to the chunk; ``scratch`` belongs to the thread.
 
     define void @run(ptr %args, i64 %begin, i64 %end, ptr %partials, ptr %scratch)
-        for each tile:                      ; a Straight step has one
+        for each tile:                      ; an Untiled step has one
             call @nest0(args, tile, pointers...)
             call @nest1(args, tile, pointers...)
 """

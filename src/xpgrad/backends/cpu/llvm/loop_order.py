@@ -1,6 +1,6 @@
 """The order of the loops of a nest.
 
-In:  a nest, and the buffers that it reads and writes, as far as they are laid out.
+In:  a loop nest, and the buffers that it reads and writes, as far as they are laid out.
 Out: its axes, outermost first.
 Holds: it depends on which axes are contiguous and on lengths alone.
 """

@@ -79,7 +79,7 @@ class InMemory(NamedTuple):
 
 
 def in_memory(k: KernelBuilder, s: Reduce, name: str) -> InMemory:
-    """Where ``s`` is combined in memory: begun before its nest and settled after it, unless it is the chunk's.
+    """Where ``s`` is combined in memory: begun before its nest and finished after it, unless it is the chunk's.
 
     ; the sums of float32 x[n, r] along its first axis: added up in float64
     for i in 0..r: wide[i] = 0

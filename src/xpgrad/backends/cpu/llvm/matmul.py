@@ -13,16 +13,8 @@ from xpgrad.backends.cpu.llvm.factors import Factor, Goal
 from xpgrad.backends.cpu.llvm.loops import InMemory, in_memory, write_loop
 from xpgrad.backends.cpu.llvm.register_blocks import RegisterBlocks
 from xpgrad.backends.cpu.llvm.writer import Writer
-from xpgrad.codegen.kernel_ir import (
-    AffineIndex,
-    Axis,
-    Index,
-    Load,
-    LoopNest,
-    Store,
-    index_axes,
-    reduced_axes,
-)
+from xpgrad.codegen.kernel_ir import Axis, Index, Load, LoopNest, Store, index_axes, reduced_axes
+from xpgrad.plan.loop_nests import AffineIndex
 
 PACKED = 1 << 16
 """A factor of so many entries at most is copied so that the contracted index is contiguous."""

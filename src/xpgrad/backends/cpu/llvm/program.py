@@ -42,7 +42,7 @@ from xpgrad.backends.parts import COMBINE, IDENTITY, summed
 from xpgrad.backends.program import LibraryStep, Program, StepLowering, fills_an_array, views_of_constants
 from xpgrad.backends.store import default_store
 from xpgrad.core import Const, Node, Value
-from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan import Plan, Region, Untiled
 
 _Function = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
@@ -87,7 +87,7 @@ class KernelStep:
 
     def __init__(
         self,
-        step: Region | Straight,
+        step: Region | Untiled,
         plan: Plan,
         layouts: Layouts,
         sources: dict[Value, tuple[Value, int]],
@@ -242,7 +242,7 @@ class LLVMProgram(Program):
         self._fixed = views_of_constants(plan)
         pool = self._pool = BufferPool()
 
-        def kernel(step: Region | Straight, alive: set[Value]) -> KernelStep:
+        def kernel(step: Region | Untiled, alive: set[Value]) -> KernelStep:
             return KernelStep(step, plan, Layouts(held, alive), self._sources, self._fixed, threads, pool)
 
         def library(node: Node, reason: str) -> LibraryStep:

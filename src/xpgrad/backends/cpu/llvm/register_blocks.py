@@ -235,7 +235,7 @@ class RegisterBlocks:
             start = stop
 
     def _is_first_to_read(self, factor: Factor) -> bool:
-        """Whether the factor is an array in rows of the tile, and no earlier nest has read them."""
+        """Whether the factor is an array in rows of the tile, and no earlier loop nest has read them."""
         source = factor.buffer.source
         if not isinstance(source, Value) or factor.buffer.space != "memory" or not self._contracts_tile:
             return False

@@ -17,7 +17,7 @@ from xpgrad.backends.cpu.llvm.functions import symbol
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.codegen.scalar import FUNCTIONS, IN_DOUBLE
 from xpgrad.core import Node
-from xpgrad.plan.nests import Declined, has_loops
+from xpgrad.plan.loop_nests import Declined, has_loops
 
 _TYPES = {
     np.dtype(np.float32): "float",

@@ -24,7 +24,7 @@ LANES, GROUP = 8, 4
 """Of a vector of float64, and how many vectors are added at a time, each to a sum of its own."""
 
 BLOCK = 512
-"""Entries that a nest makes before they are added."""
+"""Entries that a loop nest makes before they are added."""
 
 LONG = 512
 """Many sums of fewer entries of float64 each: they lose about as much as NumPy's."""
@@ -84,7 +84,7 @@ def add_to(w: Writer, total: Total, held: str, lost: str | None, index: str = "0
 
 
 class Running:
-    """The sum of a nest over its inner index.
+    """The sum of a loop nest over its inner index.
 
     Parameters
     ----------

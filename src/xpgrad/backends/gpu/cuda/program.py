@@ -25,9 +25,9 @@ from xpgrad.backends.gpu.cuda.tiles.tiled import TiledStep, cache_tile
 from xpgrad.backends.layouts import Layouts
 from xpgrad.backends.program import LibraryStep, Program, StepLowering, line_of
 from xpgrad.core import Input, Node, Value
-from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.axes import is_view
-from xpgrad.plan.nests import Declined
+from xpgrad.plan.loop_nests import Declined
 from xpgrad.plan.relations import is_fat
 from xpgrad.plan.tiles import looked_into
 
@@ -40,7 +40,7 @@ class KernelStep:
 
     only_looks = False
 
-    def __init__(self, step: Region | Straight, plan: Plan, layouts: Layouts, device: Device) -> None:
+    def __init__(self, step: Region | Untiled, plan: Plan, layouts: Layouts, device: Device) -> None:
         self.step, self.device = step, device
         self.kernel = Kernel(step, plan, layouts, device.limits)
         self.module, self.fresh = device.compile(self.kernel.text)
@@ -103,9 +103,9 @@ class CudaProgram(Program):
         plan = joined(plan, lambda region: cache_tile(region, plan.axes, device.l2))
         self.device = device
 
-        def kernel(step: Region | Straight, alive: set[Value]) -> KernelStep | TiledStep:
+        def kernel(step: Region | Untiled, alive: set[Value]) -> KernelStep | TiledStep:
             layouts, cut = Layouts(held, alive), cut_of(step, plan, hosts)
-            if isinstance(step, Straight):
+            if isinstance(step, Untiled):
                 return KernelStep(step, plan, layouts, device)
             if cut or any(map(is_fat, step.nodes)):
                 return TiledStep(step, plan, layouts, device, cut)

@@ -51,7 +51,7 @@ from xpgrad.codegen.kernel_ir import (
 from xpgrad.codegen.lower import lower
 from xpgrad.core import Input, Node, Value
 from xpgrad.plan import Plan
-from xpgrad.plan.nests import Declined, is_contraction
+from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_fat
 

@@ -19,7 +19,7 @@ import numpy as np
 from xpgrad.codegen import kernel_ir
 from xpgrad.codegen.scalar import IN_DOUBLE
 from xpgrad.core import Const, Node
-from xpgrad.plan.nests import Declined, has_loops
+from xpgrad.plan.loop_nests import Declined, has_loops
 
 DType = np.dtype[Any]
 BOOL, INT64, UINT64 = np.dtype(np.bool_), np.dtype(np.int64), np.dtype(np.uint64)

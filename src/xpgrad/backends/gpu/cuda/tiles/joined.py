@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from xpgrad.core import Value
-from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_fat
@@ -26,13 +26,13 @@ def joined(plan: Plan, tile: Callable[[Region], int]) -> Plan:
     if not any(is_fat(n) for step in plan.steps for n in step.nodes):
         return plan
     steps = [part for step in plan.steps for part in _apart(step)]
-    for label in dict.fromkeys(s.label for s in plan.steps if isinstance(s, Region)):
+    for label in dict.fromkeys(s.loop_axis for s in plan.steps if isinstance(s, Region)):
         steps = _along(steps, label, plan.axes)
     order = {node: k for k, node in enumerate(plan.graph.nodes)}
     found: list[Step] = []
     for step in steps:
         last = found[-1] if found else None
-        if isinstance(step, Straight) and isinstance(last, Straight) and last.reason == step.reason:
+        if isinstance(step, Untiled) and isinstance(last, Untiled) and last.reason == step.reason:
             last.nodes += step.nodes
         else:
             found.append(step)
@@ -48,14 +48,14 @@ def joined(plan: Plan, tile: Callable[[Region], int]) -> Plan:
 
 
 def _apart(step: Step) -> list[Step]:
-    return [step] if isinstance(step, Region) else [Straight([n], step.reason) for n in step.nodes]
+    return [step] if isinstance(step, Region) else [Untiled([n], step.reason) for n in step.nodes]
 
 
 def _along(steps: Sequence[Step], label: int, axes: Axes) -> list[Step]:
     """The steps in another order, those over ``label`` joined."""
     found: list[Step] = []
     rest = list(steps)
-    while any(isinstance(s, Straight) and _goes_along(s, label, axes) for s in rest):
+    while any(isinstance(s, Untiled) and _goes_along(s, label, axes) for s in rest):
         group = _Group(label, axes)
         before: list[Step] = []
         late: list[Step] = []
@@ -79,9 +79,9 @@ def _along(steps: Sequence[Step], label: int, axes: Axes) -> list[Step]:
 def _goes_along(step: Step, label: int, axes: Axes) -> bool:
     """Whether the step is a loop over ``label``, or a large product that could be in one."""
     if isinstance(step, Region):
-        return step.label == label
+        return step.loop_axis == label
     node = step.nodes[0]
-    return is_fat(node) and (label in axes.labels(node) or label in axes.reduced(node))
+    return is_fat(node) and (label in axes.loop_axes(node) or label in axes.reduced(node))
 
 
 class _Group:
@@ -101,7 +101,7 @@ class _Group:
             for i, u in enumerate(node.operands):
                 if u not in self.made or u in inside:
                     continue
-                labels = self.axes.operand_labels(node, i)
+                labels = self.axes.operand_loop_axes(node, i)
                 own = self.axes.axis(u, self.label)
                 if own is None or self.label not in labels or labels.index(self.label) != own:
                     return False

@@ -36,8 +36,8 @@ class PartAxes(Axes):
         self._nodes[part] = node
         self.relations[part] = self._base.relations[node]
 
-    def labels(self, value: Value) -> tuple[int | None, ...]:
-        return self._base.labels(self._nodes[value])
+    def loop_axes(self, value: Value) -> tuple[int | None, ...]:
+        return self._base.loop_axes(self._nodes[value])
 
     def reduced(self, node: Node) -> tuple[int, ...]:
         return self._base.reduced(self._nodes[node])
@@ -45,8 +45,8 @@ class PartAxes(Axes):
     def axis(self, value: Value, label: int) -> int | None:
         return self._base.axis(self._nodes.get(value, value), label)
 
-    def operand_labels(self, node: Node, i: int) -> tuple[int | None, ...]:
-        return self._base.operand_labels(self._nodes[node], i)
+    def operand_loop_axes(self, node: Node, i: int) -> tuple[int | None, ...]:
+        return self._base.operand_loop_axes(self._nodes[node], i)
 
     def made_whole(self, node: Node) -> tuple[int, ...]:
         return self._base.made_whole(self._nodes[node])
@@ -78,7 +78,7 @@ class Part:
         self.slices: dict[Input, tuple[Operand, int]] = {}
         self.views: dict[Node, tuple[Node, int]] = {}
         self._found: dict[tuple[Operand, int], Input | Node] = {}
-        axes = PartAxes(plan.axes, step.label, length)
+        axes = PartAxes(plan.axes, step.loop_axis, length)
         for node in step.nodes:
             self.of[node] = self._part(node)
             axes.add(self.of[node], node)
@@ -108,7 +108,7 @@ class Part:
     def _part(self, node: Node) -> Node:
         operands: list[Operand] = []
         for i, u in enumerate(node.operands):
-            operand = TiledOperand(node, i, self._axes, self._step.label)
+            operand = TiledOperand(node, i, self._axes, self._step.loop_axis)
             if isinstance(u, Node) and u in self.of:
                 operands.append(self.of[u])
             elif operand.axis is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from xpgrad.backends.gpu.cuda.tiles.part import seen_through
 from xpgrad.core import Const, Node, Operand, Value
-from xpgrad.plan import Plan, Region, Straight
+from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.tiles import looked_into
 
 SLOT = 64 << 20
@@ -26,7 +26,7 @@ class Whole(Exception):
         self.value, self.reason = value, reason
 
 
-def cut_of(step: Region | Straight, plan: Plan, hosts: Collection[Value]) -> dict[Value, int]:
+def cut_of(step: Region | Untiled, plan: Plan, hosts: Collection[Value]) -> dict[Value, int]:
     """Which of ``hosts`` the step reads in tiles, and the axis of each along which it goes.
 
     Raises
@@ -52,12 +52,12 @@ def cut_of(step: Region | Straight, plan: Plan, hosts: Collection[Value]) -> dic
     for node, i, u, root in reads:
         if u in inside or root not in hosts:
             continue
-        labels = plan.axes.operand_labels(node, i)
-        if step.label not in labels:
+        labels = plan.axes.operand_loop_axes(node, i)
+        if step.loop_axis not in labels:
             raise Whole(root, f"{_name([node])} needs all of it at once")
         if u is not root and u not in viewed:
             raise Whole(root, f"{_name([node])} reads a part of it")
-        axis: int | None = labels.index(step.label)
+        axis: int | None = labels.index(step.loop_axis)
         view: Operand = u
         while isinstance(view, Node) and view is not root and axis is not None:
             axis = seen_through(view, axis)

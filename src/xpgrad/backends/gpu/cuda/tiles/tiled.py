@@ -55,12 +55,12 @@ def cache_tile(region: Region, axes: Axes, l2: int) -> int:
     work = 1
     for node in region.nodes:
         for i, u in enumerate(node.operands):
-            operand = TiledOperand(node, i, axes, region.label)
+            operand = TiledOperand(node, i, axes, region.loop_axis)
             if u in region.tiled or operand.axis is None or operand.counts:
                 continue
             read[looked_into(u)] = u.size // max(region.extent, 1) * u.dtype.itemsize
         if is_fat(node):
-            work += prod(axes.extent[e] for e in (*axes.labels(node), *axes.reduced(node)) if e is not None)
+            work += prod(axes.extent[e] for e in (*axes.loop_axes(node), *axes.reduced(node)) if e is not None)
     found = max(l2 // 2 // max(sum(read.values()), 1), WORK * region.extent // work)
     return min(max(found // GRAIN * GRAIN, SAMPLES), region.extent)
 

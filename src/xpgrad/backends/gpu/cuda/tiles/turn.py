@@ -23,7 +23,7 @@ from xpgrad.backends.program import fills_an_array, line_of
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Input, Node, Value, operands_of
 from xpgrad.plan.axes import is_view
-from xpgrad.plan.nests import Declined
+from xpgrad.plan.loop_nests import Declined
 from xpgrad.plan.plan import Region
 from xpgrad.plan.relations import is_fat
 from xpgrad.plan.tiles import looked_into
@@ -160,7 +160,7 @@ class Turn:
         inside = {*nodes, *self._looks(nodes)}
         sums = [n for n in nodes if n in whole.sums]
         region = Region(
-            whole.label,
+            whole.loop_axis,
             whole.extent,
             [n for n in whole.nodes if n in inside],
             {n: a for n, a in whole.tiled.items() if n in inside},

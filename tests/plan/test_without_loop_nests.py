@@ -12,8 +12,8 @@ def test_a_product_of_large_matrices_is_the_librarys():
         """
         in   a  float64[128, 128]
         in   b  float64[128, 128]
-        straight: large matrices are multiplied by the library
-          product over i0, i1
+        untiled: large matrices are multiplied by the library
+          matmul over i0, i1
             c[i0, i1] = dot(a[i0, i2], b[i2, i1])
         out  c
         """,
@@ -30,8 +30,8 @@ def test_what_follows_a_product_of_large_matrices_is_a_loop():
         in   a  float64[300, 128]
         in   b  float64[128, 128]
         in   c  float64[128]
-        straight: large matrices are multiplied by the library
-          product over i0, i1
+        untiled: large matrices are multiplied by the library
+          matmul over i0, i1
             d[i0, i1] = dot(a[i0, i2], b[i2, i1])
         region over i0 < 300, tile 4, chunk 8
           loop over i0, i1
@@ -53,7 +53,7 @@ def test_the_indices_of_einsum_are_axes_of_a_loop():
         in   a  float64[40, 3]
         in   b  float64[40, 3]
         region over i0 < 40, tile 16, chunk 16
-          no nests: einsum has no loops of ours
+          no loop nests: einsum has no loops of ours
             c = einsum(a, b, subscripts=bi,bi->b)
           stores c
         out  c
@@ -68,8 +68,8 @@ def test_a_diagonal_must_be_whole():
     assert_plan(
         """
         in   a  float64[4, 4]
-        straight: no axis that can be taken tile by tile
-          no nests: einsum has no loops of ours
+        untiled: no axis that can be taken tile by tile
+          no loop nests: einsum has no loops of ours
             b = einsum(a, subscripts=ii->i)
         out  b
         """,
@@ -83,7 +83,7 @@ def test_the_other_axes_beside_a_diagonal_are_free():
         """
         in   a  float64[40, 2, 2]
         region over i0 < 40, tile 24, chunk 24
-          no nests: einsum has no loops of ours
+          no loop nests: einsum has no loops of ours
             b = einsum(a, subscripts=bii->b)
           stores b
         out  b
@@ -98,7 +98,7 @@ def test_cumsum_needs_its_axis_whole_and_no_other():
         """
         in   a  float64[40, 3]
         region over i0 < 40, tile 20, chunk 20
-          no nests: cumsum has no loops of ours
+          no loop nests: cumsum has no loops of ours
             b = cumsum(a, axis=1)
           stores b
         out  b
@@ -116,8 +116,8 @@ def test_cumsum_waits_for_all_of_its_axis():
           loop over i0
             b[i0] = exp(a[i0])
           stores b
-        straight: no axis that can be taken tile by tile
-          no nests: cumsum has no loops of ours
+        untiled: no axis that can be taken tile by tile
+          no loop nests: cumsum has no loops of ours
             c = cumsum(b, axis=0)
         out  c
         """,

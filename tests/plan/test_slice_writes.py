@@ -1,4 +1,4 @@
-"""Arrays that are put together of boxes, and entries that labels choose."""
+"""Arrays that are written slice by slice, and entries that class labels choose."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ SMALL = Target(cache=1024)
 X, A, x = np.zeros((40, 3)), np.zeros((4, 3)), np.zeros(40)
 
 
-def test_concatenate_writes_one_box_after_the_other():
+def test_concatenate_writes_one_slice_after_the_other():
     assert_plan(
         """
         in   a  float64[3]
         in   b  float64[4]
-        straight: too small for a loop over tiles
-          boxes over i0
+        untiled: too small for a loop over tiles
+          slices over i0
             c[p0] = a[p0]  p0 < 3
             c[p0 + 3] = b[p0]  p0 < 4
           loop over i0
@@ -39,8 +39,8 @@ def test_concatenate_along_the_samples_waits_for_them():
           loop over i0
             c[i0] = exp(a[i0])
           stores c
-        straight: no axis that can be taken tile by tile
-          boxes over i1
+        untiled: no axis that can be taken tile by tile
+          slices over i1
             d[p0] = c[p0]  p0 < 40
             d[p0 + 40] = b[p0]  p0 < 20
         out  d
@@ -57,7 +57,7 @@ def test_concatenate_of_features_is_in_the_loop_over_samples():
         in   a  float64[40, 3]
         in   b  float64[40, 2]
         region over i0 < 40, tile 12, chunk 12
-          boxes over i0, i1
+          slices over i0, i1
             c[p0, p1] = a[p0, p1]  p0 < 40, p1 < 3
             c[p0, p1 + 3] = b[p0, p1]  p0 < 40, p1 < 2
           stores c
@@ -69,12 +69,12 @@ def test_concatenate_of_features_is_in_the_loop_over_samples():
     )
 
 
-def test_pad_is_a_box_in_zeros():
+def test_pad_is_a_slice_in_zeros():
     assert_plan(
         """
         in   a  float64[3]
-        straight: no axis that can be taken tile by tile
-          boxes over i0
+        untiled: no axis that can be taken tile by tile
+          slices over i0
             b[p0] = 0  p0 < 6
             b[p0 + 1] = a[p0]  p0 < 3
         out  b
@@ -84,7 +84,7 @@ def test_pad_is_a_box_in_zeros():
     )
 
 
-def test_a_write_to_a_slice_is_a_box_with_its_start_and_step():
+def test_a_write_to_a_slice_has_its_start_and_step():
     def written(x, v):
         y = x * 2
         y[1:5:2] = v
@@ -94,10 +94,10 @@ def test_a_write_to_a_slice_is_a_box_with_its_start_and_step():
         """
         in   a  float64[6]
         in   b  float64[2]
-        straight: too small for a loop over tiles
+        untiled: too small for a loop over tiles
           loop over i0
             c[i0] = multiply(a[i0], 2)
-          boxes over i1
+          slices over i1
             d[p0] = c[p0]  p0 < 6
             d[2*p0 + 1] = b[p0]  p0 < 2
         out  d
@@ -109,7 +109,7 @@ def test_a_write_to_a_slice_is_a_box_with_its_start_and_step():
     )
 
 
-def test_a_write_to_a_row_is_a_box_of_one_row():
+def test_a_write_to_a_row_has_one_row():
     def written(X, v):
         Y = X * 2
         Y[2] = v
@@ -119,10 +119,10 @@ def test_a_write_to_a_row_is_a_box_of_one_row():
         """
         in   a  float64[4, 3]
         in   b  float64[3]
-        straight: too small for a loop over tiles
+        untiled: too small for a loop over tiles
           loop over i0, i1
             c[i0, i1] = multiply(a[i0, i1], 2)
-          boxes over i1, i2
+          slices over i1, i2
             d[p0, p1] = c[p0, p1]  p0 < 4, p1 < 3
             d[2, p1] = b[p1]  p1 < 3
         out  d
@@ -134,7 +134,7 @@ def test_a_write_to_a_row_is_a_box_of_one_row():
     )
 
 
-def test_a_write_of_a_row_to_several_is_a_box_of_theirs():
+def test_a_write_of_a_row_to_several_is_one_slice_write():
     def written(X, v):
         Y = X * 2
         Y[1:3] = v
@@ -144,10 +144,10 @@ def test_a_write_of_a_row_to_several_is_a_box_of_theirs():
         """
         in   a  float64[4, 3]
         in   b  float64[3]
-        straight: too small for a loop over tiles
+        untiled: too small for a loop over tiles
           loop over i0, i1
             c[i0, i1] = multiply(a[i0, i1], 2)
-          boxes over i1, i2
+          slices over i1, i2
             d[p0, p1] = c[p0, p1]  p0 < 4, p1 < 3
             d[p0 + 1, p1] = b[p1]  p0 < 2, p1 < 3
         out  d
@@ -173,8 +173,8 @@ def test_a_write_in_reverse_order_waits_for_the_array():
           loop over i0
             c[i0] = exp(a[i0])
           stores c
-        straight: no axis that can be taken tile by tile
-          boxes over i1
+        untiled: no axis that can be taken tile by tile
+          slices over i1
             d[p0] = c[p0]  p0 < 40
             d[-p0 + 39] = b[p0]  p0 < 40
         out  d
@@ -185,13 +185,13 @@ def test_a_write_in_reverse_order_waits_for_the_array():
     )
 
 
-def test_scatter_sum_adds_boxes():
+def test_scatter_sum_adds_slices():
     assert_plan(
         """
         in   a  float64[3]
         in   b  float64[2]
-        straight: no axis that can be taken tile by tile
-          boxes over i0
+        untiled: no axis that can be taken tile by tile
+          slices over i0
             c[p0] = 0  p0 < 6
             c[p0] += a[p0]  p0 < 3
             c[2*p0 + 1] += b[p0]  p0 < 2

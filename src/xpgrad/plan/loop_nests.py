@@ -1,36 +1,41 @@
-"""The loops inside one turn of a step: what a generator prints, for any device.
+"""The loop nests of a step, for any device.
 
 In:  a step of a Plan.
-Out: Nests in order, each a set of indices to loop over and the nodes of its body; for each operand an
-     Access, which says where in an array the body reads.
-Holds: inside a nest a value is read at the very index at which it was made; whatever is read in another
-way, or is a sum, was made by an earlier nest.
+Out: NestPlans in order, each a set of loop axes and the nodes of its body; for each operand an Access,
+     which says where in an array the body reads.
+Holds: a loop nest reads the values that it makes at the index at which it makes them. A value that is read at
+another index, or that is a reduction, was made by an earlier nest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from xpgrad.core import SCALAR_TYPES, Const, Input, Node, Op, Operand, Value
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.plan import Plan, Region, Step
 from xpgrad.plan.relations import basic_axes, is_pointwise, takes_labels
 
+A = TypeVar("A")
+
 
 class Declined(Exception):
-    """A node that nests cannot express, and why."""
+    """A node that loop nests cannot express, and the reason."""
 
     def __init__(self, node: Node, reason: str) -> None:
         super().__init__(f"{node.op.name} {reason}")
         self.node, self.reason = node, reason
 
 
-class Place(NamedTuple):
-    """The index into one axis of an array: ``step * i + offset`` for the loop index ``i`` of ``label``."""
+class AffineIndex(NamedTuple, Generic[A]):
+    """The index into one axis of an array: ``step * i + offset``, ``i`` the index of the loop axis ``axis``.
 
-    label: int | None
+    A plan has loop axes by number, the kernel IR as objects.
+    """
+
+    axis: A | None
     step: int = 1
     offset: int = 0
 
@@ -42,37 +47,38 @@ class Access(NamedTuple):
     ----------
     root : Input, Node or Const
         The array.
-    places : tuple of Place
-        One for each axis of the array.
+    at : tuple of AffineIndex
+        The index: one for each axis of the array.
     """
 
     root: Operand
-    places: tuple[Place, ...]
+    at: tuple[AffineIndex[int], ...]
 
     @property
     def is_scalar(self) -> bool:
-        """Whether it is a Python or NumPy scalar, which a kernel has as an argument."""
+        """Whether it is a Python or NumPy scalar, which is an argument of the kernel."""
         if isinstance(self.root, Const):
             return isinstance(self.root.data, SCALAR_TYPES)
         return isinstance(self.root, Input) and self.root.weak
 
 
 @dataclass
-class Nest:
-    """Loops over ``labels`` around the ``nodes`` of their body.
+class NestPlan:
+    """A loop nest over ``loop_axes`` with the ``nodes`` of its body.
 
-    ``kind`` is ``"loop"``, or ``"product"`` for one contraction of two factors, or ``"boxes"`` for
-    an array that is put together of parts.
+    ``kind`` is ``"loop"``, ``"matmul"`` (one contraction of two factors) or ``"slices"`` (an array that is
+    written slice by slice). ``depth`` is the number of loop nests that must run before it.
     """
 
     kind: str
     depth: int
-    labels: frozenset[int]
+    loop_axes: frozenset[int]
     nodes: list[Node] = field(default_factory=list)
 
 
 MOST = 256
-"""Nodes of one body, but for what is rounded with one of them: compilers take longer for each of many."""
+"""The most nodes of one body, apart from products that are rounded with one of them: the compiler's time for
+each node grows with their number."""
 
 
 def is_reduction(node: Node) -> bool:
@@ -86,38 +92,40 @@ def is_contraction(node: Node) -> bool:
 
 
 def has_loops(op: Op) -> bool:
-    """Whether an op is written as loops of its own; any other is an expression of one entry of each operand."""
+    """Whether an op has loops of its own; any other is an expression of one entry of each operand."""
     return (
         op.monoid is not None
-        or not op.traits.isdisjoint(("contraction", "parts"))
+        or not op.traits.isdisjoint(("contraction", "slices"))
         or op.name in ("full_like", "getitem", "scatter_add")
     )
 
 
-class Nests:
-    """The nests of one step.
+class LoopNests:
+    """The loop nests of one step.
 
-    ``check`` raises Declined for a node that the generator has no instructions for; of several that are
-    declined the first is, so that what comes after it costs nothing.
+    ``check`` raises Declined for a node that the generator has no instructions for. The first such node ends
+    the work, so that the nodes after it cost nothing.
 
     Attributes
     ----------
-    nests : list of Nest
+    nests : list of NestPlan
     own : set of Value
-        What the nests compute.
+        The values that the loop nests compute.
+    tile_axis : int or None
+        The loop axis of the region.
     """
 
     def __init__(self, step: Step, plan: Plan, check: Callable[[Node], None]) -> None:
         self.step, self.plan, self.axes = step, plan, plan.axes
-        self.nests: list[Nest] = []
+        self.nests: list[NestPlan] = []
         self.own: set[Value] = set()
-        self._by_key: dict[tuple[int, frozenset[int]], Nest] = {}
+        self._by_key: dict[tuple[int, frozenset[int]], NestPlan] = {}
         self._not_full: dict[tuple[int, frozenset[int]], int] = {}
-        self._nest_of: dict[Value, Nest] = {}
+        self._nest_of: dict[Value, NestPlan] = {}
         self._views: dict[Value, list[tuple[int | None, int, int]]] = {}
         self._root: dict[Value, Operand] = {}
         self._uses = plan.uses
-        self.label = step.label if isinstance(step, Region) else None
+        self.tile_axis = step.loop_axis if isinstance(step, Region) else None
         for node in step.nodes:
             self._lower(node)
             if node not in self._views:
@@ -128,33 +136,33 @@ class Nests:
     # ── reading ──────────────────────────────────────────────────────────────────────────────
     def access(self, node: Node, i: int) -> Access:
         """Where ``node`` reads its operand ``i``."""
-        labels = self.axes.operand_labels(node, i)
+        loop_axes = self.axes.operand_loop_axes(node, i)
         u = node.operands[i]
         if u not in self._views:
-            return Access(u, tuple(map(Place, labels)))
-        places = []
+            return Access(u, tuple(map(AffineIndex, loop_axes)))
+        index = []
         for axis, step, offset in self._views[u]:
-            label = None if axis is None else labels[axis]
-            places.append(Place(label, step if label is not None else 1, offset))
-        return Access(self._root[u], tuple(places))
+            loop_axis = None if axis is None else loop_axes[axis]
+            index.append(AffineIndex(loop_axis, step if loop_axis is not None else 1, offset))
+        return Access(self._root[u], tuple(index))
 
     def is_view(self, value: Value) -> bool:
         return value in self._views
 
     def view_axes(self, view: Value) -> list[tuple[int | None, int, int]]:
-        """For each axis of the array that ``view`` looks into: its own axis there, the step, and the start."""
+        """For each axis of the array behind ``view``: the axis of the view, the step, and the start."""
         return self._views[view]
 
     def choice(self, node: Node) -> tuple[int, int]:
-        """The axis of its array along which a `getitem` by labels chooses, and the step there."""
+        """The axis of its array along which the labels of a `getitem` choose, and the step there."""
         u = node.operands[0]
         if u not in self._views:
             return 1, 1
-        # Of a view that was spread over the axis there is one entry to choose.
+        # A view that broadcasts over the axis has one entry to choose.
         return next(((a, s) for a, (k, s, _) in enumerate(self._views[u]) if k == 1), (0, 0))
 
-    def joined(self, node: Node, access: Access) -> bool:
-        """Whether the operand is made in the same nest, at the same index."""
+    def is_local(self, node: Node, access: Access) -> bool:
+        """Whether the same loop nest makes the operand, at the same index."""
         u = access.root
         if not isinstance(u, Node) or u not in self._nest_of or is_reduction(u):
             return False
@@ -162,25 +170,24 @@ class Nests:
 
     # ── roundings ────────────────────────────────────────────────────────────────────────────
     def fused(self, node: Node) -> tuple[int, Node] | None:
-        """Which operand of a sum or difference is a product that nothing else reads, and the product.
+        """The operand of a sum or difference that is a product which nothing else reads, and the product.
 
-        Both are then rounded once. That is decided here, by the graph, and never by a compiler: what is
-        computed again in another loop must have the same bits, for it may be compared with itself
-        (``x == max(x)``).
+        Both are then rounded once. The graph decides that here, and never a compiler: a value that is computed
+        again in another loop must have the same bits, for it may be compared with itself (``x == max(x)``).
         """
         if node.op.name not in ("add", "subtract") or node.dtype.kind != "f":
             return None
         return next(((i, p) for i in range(2) if (p := self._product(node, i)) is not None), None)
 
     def added_product(self, node: Node) -> Node | None:
-        """The product that a sum over an axis adds up, where nothing else reads it."""
+        """The product that a sum over an axis adds up, if nothing else reads it."""
         return self._product(node, 0) if node.op.name == "sum" and node.dtype.kind == "f" else None
 
     def _product(self, node: Node, i: int) -> Node | None:
         u = node.operands[i]
         if not isinstance(u, Node) or not self._is_product(u, node):
             return None
-        return u if self.joined(node, self.access(node, i)) else None
+        return u if self.is_local(node, self.access(node, i)) else None
 
     def _is_product(self, u: Node, node: Node) -> bool:
         """Whether ``u`` is a product that only ``node`` reads."""
@@ -200,9 +207,9 @@ class Nests:
             return
         self.own.add(node)
         if is_contraction(node) and node.ndim <= 2 and all(1 <= u.ndim <= 2 for u in node.operands):
-            self._add(Nest("product", self._depth(node, None), self._space(node)), node)
-        elif "parts" in node.op.traits and node.operands[0].ndim:
-            self._add(Nest("boxes", self._depth(node, None), self._space(node)), node)
+            self._add(NestPlan("matmul", self._depth(node, None), self._space(node)), node)
+        elif "slices" in node.op.traits and node.operands[0].ndim:
+            self._add(NestPlan("slices", self._depth(node, None), self._space(node)), node)
         elif is_pointwise(node) or name == "full_like" or takes_labels(node):
             self._join(node, self._space(node))
         elif is_reduction(node):
@@ -211,7 +218,7 @@ class Nests:
             raise Declined(node, "has no loops of ours")
 
     def _space(self, node: Node) -> frozenset[int]:
-        return frozenset(e for e in self.axes.labels(node) if e is not None)
+        return frozenset(e for e in self.axes.loop_axes(node) if e is not None)
 
     def _join(self, node: Node, space: frozenset[int]) -> None:
         depth = self._depth(node, space)
@@ -222,7 +229,7 @@ class Nests:
                 depth += 1
             self._not_full[self._depth(node, space), space] = depth
         if nest is None:
-            nest = self._by_key[depth, space] = Nest("loop", depth, space)
+            nest = self._by_key[depth, space] = NestPlan("loop", depth, space)
             self.nests.append(nest)
         nest.nodes.append(node)
         self._nest_of[node] = nest
@@ -231,13 +238,13 @@ class Nests:
         """Whether ``u`` is a product that ``node`` alone reads and adds (`fused`, `added_product`)."""
         return node.op.name in ("add", "subtract", "sum") and self._is_product(u, node)
 
-    def _add(self, nest: Nest, node: Node) -> None:
+    def _add(self, nest: NestPlan, node: Node) -> None:
         nest.nodes.append(node)
         self.nests.append(nest)
         self._nest_of[node] = nest
 
     def _depth(self, node: Node, space: frozenset[int] | None) -> int:
-        """The earliest turn at which all operands are ready."""
+        """The number of loop nests that must run before all operands are ready."""
         depth = 0
         for i in range(len(node.operands)):
             access = self.access(node, i)
@@ -245,17 +252,17 @@ class Nests:
             if not isinstance(u, Node) or u not in self._nest_of:
                 continue
             nest = self._nest_of[u]
-            straight = (
+            local = (
                 nest.kind == "loop"
-                and nest.labels == space
+                and nest.loop_axes == space
                 and not is_reduction(u)
-                and self._straight(u, node, access)
+                and self._same_index(u, node, access)
             )
-            depth = max(depth, nest.depth + (not straight))
+            depth = max(depth, nest.depth + (not local))
         return depth
 
     def _sink(self) -> None:
-        """Move each node to the nest that first reads it, if it can be made there: fewer values in memory."""
+        """Move each node to the nest that first reads it, if that can make it, so that less is in memory."""
         readers: dict[Value, list[tuple[Node, Access]]] = {}
         for node in self.step.nodes:
             if node in self._nest_of:
@@ -272,33 +279,33 @@ class Nests:
             first = min((self._nest_of[reader] for reader, _ in found), key=lambda n: n.depth)
             if len(first.nodes) >= MOST and not any(self._rounds(node, reader) for reader, _ in found):
                 continue
-            if first.depth <= nest.depth or first.kind != "loop" or first.labels != nest.labels:
+            if first.depth <= nest.depth or first.kind != "loop" or first.loop_axes != nest.loop_axes:
                 continue
             in_first = [(reader, a) for reader, a in found if self._nest_of[reader].depth == first.depth]
             if all(
-                self._nest_of[reader] is first and self._straight(node, reader, a) for reader, a in in_first
+                self._nest_of[reader] is first and self._same_index(node, reader, a) for reader, a in in_first
             ):
                 nest.nodes.remove(node)
                 first.nodes.append(node)
                 first.nodes.sort(key=order.__getitem__)
                 self._nest_of[node] = first
 
-    def _straight(self, u: Node, node: Node, access: Access) -> bool:
+    def _same_index(self, u: Node, node: Node, access: Access) -> bool:
         """Whether ``node`` reads ``u`` at the index at which it is made."""
         chosen = takes_labels(node) and self._root.get(node.operands[0], node.operands[0]) is u
         return not chosen and all(
-            p.label == own and p.step == 1 and p.offset == 0
-            for p, own in zip(access.places, self.axes.labels(u), strict=True)
+            p.axis == own and p.step == 1 and p.offset == 0
+            for p, own in zip(access.at, self.axes.loop_axes(u), strict=True)
         )
 
     # ── views ────────────────────────────────────────────────────────────────────────────────
     def _read_elsewhere(self, node: Node) -> None:
-        """A view of what an earlier step stored."""
+        """Enter a view of a value that an earlier step stored."""
         if not self._look(node):
             raise Declined(node, "regroups axes of a stored value")
 
     def _look(self, node: Node) -> bool:
-        """Note how the axes of a view lie in the array that it looks into; False where they do not."""
+        """Record how the axes of a view lie in the array that it looks into; False if they do not."""
         (u,) = node.operands
         mine = self._axes_of_view(node, u)
         if mine is None:
@@ -318,7 +325,7 @@ class Nests:
         return True
 
     def _axes_of_view(self, node: Node, u: Operand) -> list[tuple[int | None, int, int]] | None:
-        """For each axis of ``u``: the axis of the view along it, the step, and where it begins."""
+        """For each axis of ``u``: the axis of the view along it, the step, and the start."""
         name = node.op.name
         if name == "getitem":
             return [(k, s, o) for k, _, o, s in basic_axes(u.shape, node.params["index"])]
@@ -334,8 +341,8 @@ class Nests:
         return [(links.get(a), 1, 0) for a in range(u.ndim)]
 
 
-def roots(nests: Nests, nodes: Sequence[Node]) -> dict[Input | Node, None]:
-    """The arrays that ``nodes`` read, in order of first use; constants are not among them."""
+def roots(nests: LoopNests, nodes: Sequence[Node]) -> dict[Input | Node, None]:
+    """The arrays that ``nodes`` read, in order of first use, without constants."""
     found: dict[Input | Node, None] = {}
     for node in nodes:
         for i in range(len(node.operands)):
