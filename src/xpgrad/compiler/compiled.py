@@ -14,10 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from operator import is_
-from types import FunctionType
 from typing import Any
-
-import numpy as np
 
 from xpgrad._errors import DeviceError, TraceError, describe, message
 from xpgrad._trees import flatten, unflatten
@@ -26,11 +23,12 @@ from xpgrad.compiler import recording
 from xpgrad.compiler.methods import CompiledMethod, Method, alive_of
 from xpgrad.compiler.pickling import copied, found_by_name, picklable
 from xpgrad.compiler.requirements import Requirements
+from xpgrad.compiler.signature import is_traced, known_key, signature_of
 from xpgrad.compiler.specialization import Specialization
 from xpgrad.compiler.surroundings import Surroundings, used_within
 from xpgrad.core import Const, Graph
 from xpgrad.devices import device_of, resolve, to_device
-from xpgrad.devices.door import is_array, is_data
+from xpgrad.devices.door import is_data
 from xpgrad.passes import run_passes
 from xpgrad.passes.replay import rewrites_heard
 from xpgrad.passes.requirements import separated
@@ -106,7 +104,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs:
-            key, plain = _taken(args)
+            key, plain = known_key(args)
             trace = self._plain.get(key)
             if trace is not None and trace.where.same() and not debugging.nans:
                 if recording.active:
@@ -183,8 +181,8 @@ class Compiled:
         return [x if kept else next(rest) for x, kept in zip(leaves, stays, strict=True)]
 
     def _lookup(self, leaves: Sequence[Any], structure: Any) -> tuple[Specialization, list[Any]]:
-        key = (structure, tuple(map(_signature, leaves)))
-        arrays = [x for x in leaves if _is_traced(x)]
+        key = (structure, tuple(map(signature_of, leaves)))
+        arrays = [x for x in leaves if is_traced(x)]
         try:
             trace = self._cache.get(key)
         except TypeError:
@@ -198,7 +196,7 @@ class Compiled:
         return trace, arrays
 
     def _trace(self, leaves: Sequence[Any], structure: Any, key: Any, changed: bool) -> Specialization:
-        traced = [_is_traced(x) for x in leaves]
+        traced = [is_traced(x) for x in leaves]
 
         def of_arrays(*arrays: Any) -> Any:
             rest = iter(arrays)
@@ -312,51 +310,6 @@ def _again(f: Fun, device: str | None, threads: int | None) -> Compiled:
     return Compiled(f, device, threads)
 
 
-def _taken(args: Any) -> tuple[Any, list[Any]]:
-    """Key and leaves of arguments that are arrays, floats, and tuples of these; key None for any other.
-
-    The way to a program that is known, without `flatten`, which would be much of a call on ten numbers.
-    """
-    key: list[Any] = []
-    leaves: list[Any] = []
-    for x in args:
-        kind = type(x)
-        if kind is np.ndarray:
-            key.append((x.shape, x.dtype, x.strides))
-            leaves.append(x)
-        elif kind is float:
-            key.append(float)
-            leaves.append(x)
-        elif kind is tuple:
-            inner, more = _taken(x)
-            if inner is None:
-                return None, leaves
-            key.append((tuple, inner))
-            leaves += more
-        else:
-            return None, leaves
-    return tuple(key), leaves
-
-
-def _is_traced(x: Any) -> bool:
-    return is_array(x) or isinstance(x, (float, complex))
-
-
-def _signature(x: Any) -> Any:
-    if type(x) is np.ndarray:
-        return x.shape, x.dtype, x.strides
-    if isinstance(x, (float, complex)) and not isinstance(x, np.generic):
-        return type(x)
-    if is_array(x):
-        return tuple(x.shape), np.dtype(x.dtype), getattr(x, "strides", None), type(x), _number(x)
-    return type(x), x, id(x) if isinstance(type(x).__eq__, FunctionType) else 0
-
-
-def _number(x: Any) -> Any:
-    """Which device of several an array is on."""
-    return getattr(getattr(x, "device", None), "id", None)
-
-
 def _count_of_first(structure: Any, traced: Sequence[bool]) -> int:
     """How many of the arrays are leaves of the first argument."""
     args, _ = unflatten(structure, range(len(traced)))
@@ -373,7 +326,7 @@ def _is_reached(graph: Graph, rebuild: Fun) -> bool:
 def _not_hashable(leaves: Sequence[Any]) -> TraceError:
     for x in leaves:
         try:
-            hash(_signature(x))
+            hash(signature_of(x))
         except TypeError:
             return TraceError(
                 message(f"compile: an argument of type {type(x).__name__} is no array and not hashable")

@@ -33,12 +33,15 @@ class Target(NamedTuple):
         the cache holds: memory is read in runs, and the start of each costs a miss.
     small : int
         Nodes that touch fewer entries along each of their axes run without a loop over tiles.
+    alone : int
+        Bytes that one thread goes through alone: waking another takes as long. They are one chunk.
     """
 
     cache: int
     grain: int = 64
     run: int = 1024
     small: int = 1 << 14
+    alone: int = 0
 
 
 def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Value, int]) -> None:
@@ -55,7 +58,8 @@ def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Val
         tile = max(tile, target.run)
     region.tile = max(min(tile, -(-region.extent // target.grain) * target.grain), 1)
     tiles = -(-region.extent // region.tile)
-    region.chunk = -(-tiles // CHUNKS) * region.tile if tiles else region.tile
+    chunks = 1 if region.extent * per_entry <= target.alone else CHUNKS
+    region.chunk = -(-tiles // chunks) * region.tile if tiles else region.tile
 
 
 def _in_rows(region: Region, axes: Axes, unit_axes: Mapping[Value, int]) -> bool:

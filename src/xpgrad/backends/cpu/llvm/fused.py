@@ -1,10 +1,12 @@
-"""A small program in one call: every step in one module, everything that it touches in one block of memory.
+"""A small program in one call: every step in one module, its table of addresses written down before.
 
-In:  the kernels of a plan whose steps have one chunk each, for inputs in C order.
+In:  the kernels of a plan whose steps have one chunk each.
 Out: outputs, by one call of one function.
-Holds: the block belongs to one call at a time; what is given back is copied out of it.
+Holds: the table, and the memory that is kept, belong to one call at a time; what is given back is copied out of
+it, or was made for the call.
 
-For ten numbers the call itself is the work: nothing is looked up that could be written down before.
+For ten numbers the call itself is the work: nothing is looked up that could be written down before. Larger
+arrays are not copied: their addresses are put into the table.
 """
 
 from __future__ import annotations
@@ -28,7 +30,13 @@ from xpgrad.core import Const, Value
 from xpgrad.plan import Plan, Region
 
 LIMIT = 1 << 18
-"""Bytes of all arrays together, above which a program runs step by step."""
+"""Bytes that are kept from call to call, above which a program runs step by step."""
+
+WHOLE = 1 << 22
+"""Bytes of all arrays together, above which it does, too: other threads wait for a call, and could help."""
+
+COPIED = 1 << 12
+"""Bytes of an array that are copied in less time than its address is found."""
 
 MAIN = "main"
 
@@ -39,7 +47,7 @@ class Fused:
     Raises
     ------
     ValueError
-        The program is too large, or its inputs are not in C order; it then runs step by step.
+        The program is too large; it then runs step by step.
     """
 
     def __init__(
@@ -51,86 +59,128 @@ class Fused:
         fixed: dict[Value, Any],
         ready: Any,
     ) -> None:
-        if not _fits(plan, kernels, inputs):
-            raise ValueError("too large, or not in C order")
+        self._plan = plan
+        given = [v for v, x in zip(plan.graph.inputs, inputs, strict=True) if not _is_copied(x)]
+        outputs = [v for v in plan.graph.outputs if v.size * v.dtype.itemsize > COPIED]
+        if not _fits(plan, kernels, inputs, {*given, *outputs}):
+            raise ValueError("too large")
         self._pinned = _Pinned()
         self._places: dict[Value, Any] = {}
         self._outside: list[Any] = []
-        for value, x in zip(plan.graph.inputs, inputs, strict=True):
-            self._places[value] = self._pinned.array(x.shape, x.dtype)
-        tables = []
-        for kernel in kernels:
-            for node in kernel.outs:
-                self._places[node] = self._pinned.array(node.shape, node.dtype)
-            for node in (p.node for p in kernel.partials):
-                self._places[node] = self._pinned.array(node.shape, node.dtype)
-            tables.append(self._table(kernel, sources, fixed))
+        # For each input that is not copied, and each output that is made anew, where its address goes.
+        self._spots: dict[Value, list[tuple[Any, int, int]]] = {v: [] for v in (*given, *outputs)}
+        made = [n for k in kernels for n in (*k.outs, *(p.node for p in k.partials))]
+        for value in (*plan.graph.inputs, *made):
+            if value not in self._spots:
+                self._places[value] = self._pinned.array(value.shape, value.dtype)
+        sizes = [self._table_size(kernel) for kernel in kernels]
+        table = self._pinned.array((max(sum(sizes), 1),), np.dtype(np.int64))
+        tables, at = [], 0
+        for kernel, size in zip(kernels, sizes, strict=True):
+            tables.append((kernel, self._fill(kernel, sources, fixed, table[at : at + size])))
+            at += size
         self.text = module(kernels, _main(tables))
-        found, self.fresh = ready(self.text, MAIN + "0")
-        table = self._pinned.array((max(sum(map(len, [t[1] for t in tables])), 1),), np.dtype(np.int64))
-        flat = [number for t in tables for number in t[1]]
-        table[: len(flat)] = flat
-        self._loaded = found
-        where = address(table)
-        run = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(found.loaded[MAIN + "0"])
-        argument = ctypes.c_void_p(where)
+        self._loaded, self.fresh = ready(self.text, MAIN + "0")
+        run = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(self._loaded.loaded[MAIN + "0"])
+        argument = ctypes.c_void_p(address(table))
         self._call: Callable[[], None] = lambda: run(argument)
-        self._inputs = [self._places[v] for v in plan.graph.inputs]
-        self._outputs = [self._places[v] for v in plan.graph.outputs]
-        self._takers = [x.copy if x.ndim else x.__getitem__ for x in self._outputs]
+        order = {v: k for k, v in enumerate(plan.graph.inputs)}
+        self._given = [(order[v], self._spots[v]) for v in given]
+        self._copies = [(k, self._places[v]) for v, k in order.items() if v in self._places]
+        self._new = [(v.shape, v.dtype, self._spots[v]) for v in outputs]
+        self._takers = [self._taker(v, outputs) for v in plan.graph.outputs]
         self._lock = threading.Lock()
 
-    def _table(self, kernel: Kernel, sources: Any, fixed: dict[Value, Any]) -> tuple[Kernel, list[int], Any]:
-        """The arguments of one kernel, all known but scalars, which are read where they lie."""
-        slots = kernel.args
-        values = list(slots.values)
-        for slot, source in slots.pointers:
+    def _taker(self, value: Value, outputs: Sequence[Value]) -> Callable[[list[Any]], Any]:
+        """What takes an output: out of what is kept, or from the arrays that were made for the call."""
+        if value in outputs:
+            k = outputs.index(value)
+            return lambda made: made[k]
+        place = self._places[value]
+        if place.ndim:
+            return lambda made: place.copy()
+        return lambda made: place[()]
+
+    # ── the table ────────────────────────────────────────────────────────────────────────────
+    def _table_size(self, kernel: Kernel) -> int:
+        sums = sum(3 + (part.lost is not None) for part in kernel.partials)
+        return 4 + sums + 2 * len(_scalar_inputs(kernel))
+
+    def _put(self, array: Any, k: int, value: Value, offset: int) -> None:
+        """Put the address of ``value`` into ``array[k]``, now or in each call."""
+        if value in self._spots:
+            self._spots[value].append((array, k, offset))
+        else:
+            array[k] = address(self._places[value]) + offset
+
+    def _fill(self, kernel: Kernel, sources: Any, fixed: dict[Value, Any], table: Any) -> list[Any]:
+        """Write the addresses that one kernel needs into ``table``; gives the scalars that a call has."""
+        args = self._pinned.array((max(len(kernel.args.values), 1),), np.dtype(np.int64))
+        args[: len(kernel.args.values)] = kernel.args.values
+        for slot, source in kernel.args.pointers:
             if not isinstance(source, Const) and source not in fixed:
                 base, offset = sources.get(source, (source, 0))
-                values[slot] = address(self._places[base]) + offset
+                self._put(args, slot, base, offset)
             else:
                 array = np.asarray(source.data if isinstance(source, Const) else fixed[source])
                 self._pinned.keep(array)
-                values[slot] = address(array)
-        copies = []
-        for slot, source in slots.scalars:
-            if isinstance(source, Value):
-                copies.append((slot, source))
-            else:
-                values[slot] = bits(source)
-        args = self._pinned.array((max(len(values), 1),), np.dtype(np.int64))
-        args[: len(values)] = values
+                args[slot] = address(array)
+        for slot, source in kernel.args.scalars:
+            if not isinstance(source, Value):
+                args[slot] = bits(source)
         if kernel.may_be_outside is not None:
             self._outside.append(args[kernel.may_be_outside :][:1])
         partials = self._pinned.array((kernel.partial_bytes // 8 + 8,), np.dtype(np.float64))
-        scratch = self._pinned.array((kernel.scratch_bytes // 8 + 8,), np.dtype(np.float64))
-        numbers = [address(args), address(partials), address(scratch)]
-        step = kernel.step
-        numbers.append(step.extent if isinstance(step, Region) else 0)
+        workspace = self._pinned.array((kernel.scratch_bytes // 8 + 8,), np.dtype(np.float64))
+        extent = kernel.step.extent if isinstance(kernel.step, Region) else 0
+        table[:4] = address(args), address(partials), address(workspace), extent
+        at = 4
         for part in kernel.partials:
-            node = part.node
-            numbers += [address(partials) + part.offset, address(self._places[node]), prod(node.shape)]
+            table[at] = address(partials) + part.offset
+            self._put(table, at + 1, part.node, 0)
+            table[at + 2] = prod(part.node.shape)
+            at += 3
             if part.lost is not None:
-                numbers.append(address(partials) + part.lost)
+                table[at] = address(partials) + part.lost
+                at += 1
+        copies = _scalar_inputs(kernel)
         for slot, source in copies:
-            numbers += [address(args) + 8 * slot, address(self._places[source])]
-        return kernel, numbers, copies
+            table[at] = address(args) + 8 * slot
+            self._put(table, at + 1, source, 0)
+            at += 2
+        return copies
 
     def run(self, inputs: Sequence[Any]) -> list[Any] | None:
-        """Outputs of the graph; None where another thread is in the block, or an index outside its axis."""
+        """Outputs of the graph; None where another thread is in the call, or an index outside its axis."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
-            for place, x in zip(self._inputs, inputs, strict=True):
-                place[...] = x
+            for k, place in self._copies:
+                place[...] = inputs[k]
+            for k, spots in self._given:
+                at = address(inputs[k])
+                for array, slot, offset in spots:
+                    array[slot] = at + offset
+            made = []
+            for shape, dtype, spots in self._new:
+                x = np.empty(shape, dtype)
+                made.append(x)
+                at = address(x)
+                for array, slot, offset in spots:
+                    array[slot] = at + offset
             self._call()
             if any(self._outside):
                 for slot in self._outside:
                     slot[...] = 0
                 return None
-            return [take() if x.ndim else take(()) for take, x in zip(self._takers, self._outputs, strict=True)]
+            return [take(made) for take in self._takers]
         finally:
             self._lock.release()
+
+
+def _scalar_inputs(kernel: Kernel) -> list[tuple[int, Value]]:
+    """The scalars among the inputs that a kernel reads, with their slots."""
+    return [(slot, source) for slot, source in kernel.args.scalars if isinstance(source, Value)]
 
 
 class _Pinned:
@@ -150,14 +200,20 @@ class _Pinned:
         self._held.append(array)
 
 
-def _fits(plan: Plan, kernels: Sequence[Kernel], inputs: Sequence[Any]) -> bool:
-    total = sum(x.nbytes for x in inputs) + sum(k.scratch_bytes + k.partial_bytes for k in kernels)
-    total += sum(node.size * node.dtype.itemsize for k in kernels for node in k.outs)
-    made = {n for k in kernels for n in [*k.outs, *[p.node for p in k.partials]]}
+def _is_copied(x: Any) -> bool:
+    return bool(x.nbytes <= COPIED and x.flags.c_contiguous)
+
+
+def _fits(plan: Plan, kernels: Sequence[Kernel], inputs: Sequence[Any], apart: set[Value]) -> bool:
+    """``apart``: the arrays that are not kept from call to call."""
+    made = [n for k in kernels for n in (*k.outs, *(p.node for p in k.partials))]
+    sizes = {v: v.size * v.dtype.itemsize for v in (*plan.graph.inputs, *made)}
+    kept_bytes = sum(k.scratch_bytes + k.partial_bytes for k in kernels)
+    kept_bytes += sum(size for v, size in sizes.items() if v not in apart)
     outputs = plan.graph.outputs
     return (
-        total <= LIMIT
-        and all(x.flags.c_contiguous for x in inputs)
+        kept_bytes <= LIMIT
+        and kept_bytes + sum(sizes[v] for v in apart if v in sizes) <= WHOLE
         and all(not isinstance(k.step, Region) or k.step.chunks == 1 for k in kernels)
         and all(v in made for v in outputs)
         and all(_in_c_order(p.buffer) for k in kernels for p in k.partials)
@@ -170,7 +226,7 @@ def _in_c_order(buffer: Buffer) -> bool:
     return all(n == 1 or s == t for n, s, t in strides)
 
 
-def _main(tables: Sequence[tuple[Kernel, list[int], Any]]) -> str:
+def _main(tables: Sequence[tuple[Kernel, list[Any]]]) -> str:
     """The function that runs the kernels one after another; its addresses are in one table.
 
     define void @main0(ptr %table)
@@ -189,7 +245,7 @@ def _main(tables: Sequence[tuple[Kernel, list[int], Any]]) -> str:
     def pointer() -> str:
         return w.op(f"inttoptr i64 {number()} to ptr")
 
-    for kernel, _, copies in tables:
+    for kernel, copies in tables:
         args, partials, scratch, extent = pointer(), pointer(), pointer(), number()
         sums = [
             (p, pointer(), pointer(), number(), pointer() if p.lost is not None else "")

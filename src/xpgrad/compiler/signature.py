@@ -1,0 +1,76 @@
+"""What tells the arguments of one trace from those of another.
+
+In:  the arguments of a call.
+Out: a key: shapes, dtypes and strides of arrays, the classes of traced numbers, and the values of all others.
+Holds: two calls with equal keys run the same program.
+"""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from xpgrad.devices.door import is_array
+
+
+def known_key(args: Any) -> tuple[Any, list[Any]]:
+    """Key and arrays of arguments that are arrays, numbers, and tuples, lists and dicts of these.
+
+    Of any other argument the key is None. This is the way to a program that is known, without `flatten`, which
+    would be much of a call on ten numbers.
+    """
+    key: list[Any] = []
+    leaves: list[Any] = []
+    for x in args:
+        kind = type(x)
+        if kind is np.ndarray:
+            key.append((x.shape, x.dtype, x.strides))
+            leaves.append(x)
+        elif kind in _NUMBERS:
+            key.append(kind)
+            leaves.append(x)
+        elif kind is tuple or kind is list:
+            inner, more = known_key(x)
+            if inner is None:
+                return None, leaves
+            key.append((kind, inner))
+            leaves += more
+        elif kind is dict and all(type(k) is str for k in x):
+            inner, more = known_key([x[k] for k in sorted(x)])  # the order of `flatten`
+            if inner is None:
+                return None, leaves
+            key.append((dict, tuple(x), inner))
+            leaves += more
+        elif kind in _PLAIN:
+            key.append((kind, x))
+        else:
+            return None, leaves
+    return tuple(key), leaves
+
+
+_NUMBERS = frozenset((float, np.float32, np.float64))
+"""Scalars that are traced; the program is the same for all numbers."""
+
+_PLAIN = frozenset((bool, int, str, type(None)))
+"""Arguments that are known when a function is traced."""
+
+
+def is_traced(x: Any) -> bool:
+    return is_array(x) or isinstance(x, (float, complex))
+
+
+def signature_of(x: Any) -> Any:
+    if type(x) is np.ndarray:
+        return x.shape, x.dtype, x.strides
+    if isinstance(x, (float, complex)) and not isinstance(x, np.generic):
+        return type(x)
+    if is_array(x):
+        return tuple(x.shape), np.dtype(x.dtype), getattr(x, "strides", None), type(x), _number(x)
+    return type(x), x, id(x) if isinstance(type(x).__eq__, FunctionType) else 0
+
+
+def _number(x: Any) -> Any:
+    """Which device of several an array is on."""
+    return getattr(getattr(x, "device", None), "id", None)
