@@ -1,4 +1,4 @@
-"""Small programs run in one native call: arrays by address, arguments of every plain kind, one call at a time."""
+"""Small programs run in one native call: arrays by address, arguments of plain kinds, one call at a time."""
 
 import threading
 
