@@ -20,7 +20,6 @@ from xpgrad.autodiff.pending import Pending
 from xpgrad.autodiff.slices import Slices
 from xpgrad.core import SCALAR_TYPES, Graph, Op, Value, aval_of
 from xpgrad.core.scalars import POLES, by_numpy
-from xpgrad.ops.complex import real
 from xpgrad.ops.indexing import ScatterAdd, scatter_add
 from xpgrad.ops.shape import broadcast_to, full_like
 from xpgrad.trace import debugging
@@ -226,8 +225,6 @@ class _Sweep:
         if type(before) is not Slices:
             before = self.settled(value)
         total: Any
-        if value.dtype.kind != "c" and aval_of(c.g).dtype.kind == "c":
-            c = ScatterAdd(real(c.g), c.arrays, c.index, c.shape)
         g = c.g
         if self.kind is None and not c.arrays:
             self._gather(value, before, c)
