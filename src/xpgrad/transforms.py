@@ -303,7 +303,7 @@ def _call(trace: Trace, f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | No
     """Call the user's function; with shapes alone, what ``trace`` is to see is its stable form."""
     if not tracing():
         return call(f, args, kwargs)
-    from xpgrad.passes.replay import call_stable  # eager mode needs no passes
+    from xpgrad.passes.restabilise import call_stable  # eager mode needs no passes
 
     return call_stable(trace, f, args, kwargs)
 

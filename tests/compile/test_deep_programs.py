@@ -19,7 +19,7 @@ from xpgrad.backends.cpu.llvm import program as llvm
 from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.compiler import compile
 from xpgrad.passes import run_passes
-from xpgrad.plan import Region, Target, make_plan, nests
+from xpgrad.plan import Region, Target, loop_nests, make_plan
 from xpgrad.testing import tolerance
 from xpgrad.trace import graph_of
 
@@ -239,7 +239,7 @@ def recurrence_by_hand(dtype):
 
 
 class Texts:
-    """What LLVM would be given by a program, and the nests of its kernels."""
+    """What LLVM would be given by a program, and the loop nests of its kernels."""
 
     def __init__(self, f, *args, monkeypatch):
         self.texts = []
@@ -267,7 +267,7 @@ def test_the_functions_that_llvm_compiles_are_bounded_however_long_the_program(f
 
 @needs_llvm
 def test_a_program_that_is_cut_into_many_functions_computes_the_same(monkeypatch):
-    monkeypatch.setattr(nests, "MOST", 4)
+    monkeypatch.setattr(loop_nests, "MOST", 4)
     monkeypatch.setattr("xpgrad.backends.cpu.llvm.kernel.TOGETHER", 5)
 
     def f(z):
@@ -298,7 +298,7 @@ def test_a_product_and_the_sum_that_adds_it_are_rounded_once_wherever_a_body_is_
 
     found = []
     for most in (256, 3, 4, 5):
-        monkeypatch.setattr(nests, "MOST", most)
+        monkeypatch.setattr(loop_nests, "MOST", most)
         with choose.use("llvm"):
             found.append(compile(f)(z))
     assert all(np.array_equal(found[0], other) for other in found[1:])

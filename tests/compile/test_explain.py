@@ -256,7 +256,7 @@ def calls_of(compiled, args, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(llvm.KernelStep, "run", counting(llvm.KernelStep.run))
-        patch.setattr(llvm.Fused, "run", counting(llvm.Fused.run))
+        patch.setattr(llvm.SingleCall, "run", counting(llvm.SingleCall.run))
         compiled(*args)
     return count
 

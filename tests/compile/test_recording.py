@@ -450,7 +450,7 @@ def test_the_guard_of_a_plain_function_is_short():
 
     f = compile(xg.value_and_grad(rosenbrock))
     f(np.ones(10))
-    guards = next(iter(f._cache.values())).where._guards
+    guards = next(iter(f._cache.values())).captures._guards
     assert guards.count() <= 6
 
 

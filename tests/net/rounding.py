@@ -5,7 +5,7 @@ import numpy as np
 from xpgrad._trees import flatten
 from xpgrad.backends import reference
 from xpgrad.core import Const
-from xpgrad.passes.replay import as_written
+from xpgrad.passes.restabilise import as_written
 from xpgrad.testing.agreement import PERTURBATION, SEEDS, perturbed, rounds
 from xpgrad.trace import graph_of
 

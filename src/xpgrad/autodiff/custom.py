@@ -79,8 +79,7 @@ class custom_vjp:
 def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str, again: Fun) -> Any:
     """``f(*args)``, differentiated by ``bwd``, at the innermost trace among the arguments.
 
-    Where that trace is to be replayed, the call is recorded as one node, and ``again(*args)`` is what the
-    replay calls.
+    A trace whose graph is applied again later records the call as one node, which then calls ``again(*args)``.
     """
     leaves, structure = flatten(tuple(args))
     traced = [x for x in leaves if type(x) is Traced]

@@ -223,7 +223,7 @@ class Moving:
 
 @cache
 def cache_size() -> int:
-    """Bytes of the cache that belongs to one core (the second level); 512 KiB where that is not told."""
+    """Bytes of the L2 cache of one core; 512 KiB if the system does not say."""
     try:
         with open("/sys/devices/system/cpu/cpu0/cache/index2/size") as file:
             text = file.read().strip()

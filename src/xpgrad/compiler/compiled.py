@@ -20,18 +20,18 @@ from xpgrad._errors import DeviceError, TraceError, describe, message
 from xpgrad._trees import flatten, unflatten
 from xpgrad.backends import choose
 from xpgrad.compiler import recording
+from xpgrad.compiler.capture_guards import CaptureGuards, used_within
 from xpgrad.compiler.methods import CompiledMethod, Method, alive_of
 from xpgrad.compiler.pickling import copied, found_by_name, picklable
 from xpgrad.compiler.requirements import Requirements
 from xpgrad.compiler.signature import is_traced, known_key, signature_of
 from xpgrad.compiler.specialization import Specialization
-from xpgrad.compiler.surroundings import Surroundings, used_within
 from xpgrad.core import Const, Graph
 from xpgrad.devices import device_of, resolve, to_device
 from xpgrad.devices.door import is_data
 from xpgrad.passes import run_passes
-from xpgrad.passes.replay import rewrites_heard
 from xpgrad.passes.requirements import separated
+from xpgrad.passes.restabilise import rewrites_heard
 from xpgrad.trace import Traced, debugging, graph_of
 from xpgrad.trace.boundary import admitted_arguments, call
 
@@ -106,9 +106,9 @@ class Compiled:
         if not kwargs:
             key, plain = known_key(args)
             trace = self._plain.get(key)
-            if trace is not None and trace.where.same() and not debugging.nans:
+            if trace is not None and trace.captures.same() and not debugging.nans:
                 if recording.active:
-                    used_within(trace.where)
+                    used_within(trace.captures)
                 return trace.run(plain)
         given, structure = flatten((args, kwargs))
         if any(type(x) is Traced for x in given):
@@ -187,12 +187,12 @@ class Compiled:
             trace = self._cache.get(key)
         except TypeError:
             raise _not_hashable(leaves) from None
-        if trace is None or not trace.where.same():
+        if trace is None or not trace.captures.same():
             with self._lock:
                 trace = self._cache.get(key)
-                if trace is None or not trace.where.same():
+                if trace is None or not trace.captures.same():
                     trace = self._trace(leaves, structure, key, changed=trace is not None)
-        used_within(trace.where)
+        used_within(trace.captures)
         return trace, arrays
 
     def _trace(self, leaves: Sequence[Any], structure: Any, key: Any, changed: bool) -> Specialization:
@@ -210,21 +210,21 @@ class Compiled:
             _check_one_device(arrays)
         others = [x for x, t in zip(leaves, traced, strict=True) if not t]
         f = self._f.bound() if isinstance(self._f, Method) else self._f
-        where = Surroundings(f, others, weak=isinstance(self._f, Method))
+        captures = CaptureGuards(f, others, weak=isinstance(self._f, Method))
         try:
-            with rewrites_heard() as rewrites, where:
+            with rewrites_heard() as rewrites, captures:
                 graph, rebuild = graph_of(of_arrays, *arrays)
         except TraceError:
-            where.raise_refused()
+            captures.raise_refused()
             raise
-        where.settle()
+        captures.settle()
         if _is_reached(graph, rebuild):
             raise _ReachedFromOutside
         fixed_from = _count_of_first(structure, traced) if self._of_params else None
         whole, each_call, settled = separated(graph, fixed_from)
         optimised, reports = run_passes(whole)
         streams = self._device is not None
-        trace = Specialization(optimised, rebuild, rewrites, reports, where)
+        trace = Specialization(optimised, rebuild, rewrites, reports, captures)
         trace.program = choose.build(optimised, arrays, self._threads, streams=streams)
         if each_call.outputs:
             trace.demanded = Requirements(each_call, self._threads, streams)

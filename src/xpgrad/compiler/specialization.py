@@ -13,8 +13,8 @@ import numpy as np
 
 from xpgrad.backends import reference
 from xpgrad.backends.outputs import unshared
+from xpgrad.compiler.capture_guards import CaptureGuards
 from xpgrad.compiler.requirements import Requirements
-from xpgrad.compiler.surroundings import Surroundings
 from xpgrad.core import Graph
 from xpgrad.passes import PassReport
 
@@ -33,7 +33,7 @@ class Specialization:
     rewrites : list of str
         What transforms rewrote before they differentiated, in words.
     reports : list of PassReport
-    where : Surroundings
+    captures : CaptureGuards
         What was read from outside while the function was traced.
     program : program
     demanded : Requirements or None
@@ -48,9 +48,9 @@ class Specialization:
         rebuild: Rebuild,
         rewrites: list[str],
         reports: list[PassReport],
-        where: Surroundings,
+        captures: CaptureGuards,
     ) -> None:
-        self.graph, self.rebuild, self.where = graph, rebuild, where
+        self.graph, self.rebuild, self.captures = graph, rebuild, captures
         self.rewrites, self.reports = rewrites, reports
         self.program: Any = None
         self.demanded: Requirements | None = None

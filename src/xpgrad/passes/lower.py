@@ -6,7 +6,7 @@
 What the forward and the backward pass have in common is then common nodes: `logsumexp` and the
 `softmax` of its derivative share the exponentials and their sum, `log(1 + exp(-|x|))` the exponential.
 
-The rules are in `lower_reductions`, `lower_contractions`, `lower_pointwise` and `lower_kin`.
+The rules are in `lower_reductions`, `lower_contractions`, `lower_pointwise` and `lower_shared_exponential`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 from xpgrad.core import Graph, Node
 from xpgrad.passes.lower_contractions import CONTRACTIONS
-from xpgrad.passes.lower_kin import KIN, kin_of, kin_rule
 from xpgrad.passes.lower_pointwise import POINTWISE
 from xpgrad.passes.lower_reductions import REDUCTIONS
+from xpgrad.passes.lower_shared_exponential import SHARING, shared_exponential_rule, shared_exponentials
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
 
 _RULES = {**CONTRACTIONS, **POINTWISE, **REDUCTIONS}
@@ -25,10 +25,10 @@ _RULES = {**CONTRACTIONS, **POINTWISE, **REDUCTIONS}
 
 def lower(graph: Graph, note: Note = silent) -> Graph:
     """The pass."""
-    kin = kin_rule(kin_of(graph))
+    shares = shared_exponential_rule(shared_exponentials(graph))
 
     def lowered(r: Rewriting, node: Node, operands: list[Any]) -> Any:
-        new = kin(r, node, operands) if node.op in KIN else None
+        new = shares(r, node, operands) if node.op in SHARING else None
         rule = _RULES.get(node.op)
         new = new if new is not None or rule is None else rule(r, node, operands)
         r.note_form(node, operands, new)

@@ -15,7 +15,7 @@ import numpy as np
 from xpgrad._trees import flatten, paths, unflatten
 from xpgrad.backends import reference
 from xpgrad.core import Graph, Node, Value
-from xpgrad.passes.replay import as_written
+from xpgrad.passes.restabilise import as_written
 from xpgrad.testing.tolerances import close, tolerance
 from xpgrad.trace import graph_of
 

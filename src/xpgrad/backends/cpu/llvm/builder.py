@@ -51,7 +51,7 @@ class KernelBuilder:
     lost : dict of Buffer to Buffer
         What sums of float64 over the tile axis have lost.
     partials : list of Partial
-    partial_bytes, scratch_bytes : int
+    partial_bytes, workspace_bytes : int
     may_be_outside : int or None
         The slot of `outside`, where there are indices.
     calls : set of (str, str)
@@ -86,7 +86,7 @@ class KernelBuilder:
         return self._partial_arena.size
 
     @property
-    def scratch_bytes(self) -> int:
+    def workspace_bytes(self) -> int:
         return self._workspace.size
 
     @property

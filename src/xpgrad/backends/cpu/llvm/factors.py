@@ -32,7 +32,7 @@ SQUARE = 5
 that loads least."""
 
 GROUP = 16
-"""So many blocks of rows go past some rows of the other factor, which stay in the first cache meanwhile."""
+"""So many blocks of rows go past some rows of the other factor, which stay in the L1 cache meanwhile."""
 
 FLUSHED = 32
 """So many products at most are added up in the dtype, one after another, before they go to a sum in float64."""

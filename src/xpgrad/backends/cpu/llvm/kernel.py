@@ -2,10 +2,10 @@
 
 In:  a Region or an Untiled step, and the arrays that it reads.
 Out: a Kernel.
-Holds: ``@run(args, begin, end, partials, scratch)`` does the entries ``begin`` to ``end`` of the region's
-axis, tile by tile, and adds to ``partials``, which belong to the chunk; ``scratch`` belongs to the thread.
+Holds: ``@run(args, begin, end, partials, workspace)`` does the entries ``begin`` to ``end`` of the region's
+axis, tile by tile, and adds to ``partials``, which belong to the chunk; ``workspace`` belongs to the thread.
 
-    define void @run(ptr %args, i64 %begin, i64 %end, ptr %partials, ptr %scratch)
+    define void @run(ptr %args, i64 %begin, i64 %end, ptr %partials, ptr %workspace)
         for each tile:                      ; an Untiled step has one
             call @nest0(args, tile, pointers...)
             call @nest1(args, tile, pointers...)
@@ -64,7 +64,7 @@ class Kernel(KernelBuilder):
         pieces = [_WRITE[nest.kind](self, nest, f"nest{self.name}.{k}") for k, nest in enumerate(self.ir.nests)]
         run = Writer(
             RUN + self.name,
-            ["ptr %args", "i64 %begin", "i64 %end", "ptr %partials", "ptr %scratch"],
+            ["ptr %args", "i64 %begin", "i64 %end", "ptr %partials", "ptr %workspace"],
             public=True,
         )
         self._clear_partials(run)
@@ -94,9 +94,9 @@ class Kernel(KernelBuilder):
                 self._parts += 1
                 name = f"part{self.name}.{self._parts}"
                 parts.append(
-                    Writer(name, ["ptr %args", "i64 %begin", "i64 %n", "ptr %partials", "ptr %scratch"])
+                    Writer(name, ["ptr %args", "i64 %begin", "i64 %n", "ptr %partials", "ptr %workspace"])
                 )
-                run.do(f"call void @{name}(ptr %args, i64 {begin}, i64 {tile}, ptr %partials, ptr %scratch)")
+                run.do(f"call void @{name}(ptr %args, i64 {begin}, i64 {tile}, ptr %partials, ptr %workspace)")
                 room = TOGETHER
             self._call(parts[-1], call, "%begin", "%n")
         return parts
@@ -116,7 +116,7 @@ class Kernel(KernelBuilder):
     def _base(self, run: Writer, buffer: Buffer) -> str:
         if buffer.space in ("memory", "output"):
             return run.op(f"load ptr, ptr {run.at('i64', '%args', str(self.slot(buffer)))}")
-        whole = "%partials" if buffer.space == "partial" else "%scratch"
+        whole = "%partials" if buffer.space == "partial" else "%workspace"
         return run.op(f"getelementptr i8, ptr {whole}, i64 {self.get(run, self.slot(buffer))}")
 
     def _call(self, run: Writer, call: Call, begin: str, tile: str) -> None:

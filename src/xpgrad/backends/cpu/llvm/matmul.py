@@ -3,7 +3,7 @@
 Both factors are seen as ``P[p, r]`` and ``Q[r, q]``. Which index the vectors run along is decided by the
 large factor: where the contracted index is contiguous in it, the products are *inner* (a vector of partial
 sums for each entry of the result); where another is, they are *outer* (a vector of results, into which
-scaled vectors of that factor are added). `register_blocks` writes either.
+scaled vectors of that factor are added). `register_blocking` writes either.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, Piece
 from xpgrad.backends.cpu.llvm.factors import Factor, Goal
 from xpgrad.backends.cpu.llvm.loops import InMemory, in_memory, write_loop
-from xpgrad.backends.cpu.llvm.register_blocks import RegisterBlocks
+from xpgrad.backends.cpu.llvm.register_blocking import RegisterBlocking
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.codegen.kernel_ir import Axis, Index, Load, LoopNest, Store, index_axes, reduced_axes
 from xpgrad.plan.loop_nests import AffineIndex
@@ -53,7 +53,7 @@ class _Matmul:
         tile = next((e for e in (self.q, self.p) if e is not None and e.is_tile), None)
         inner = tile if along is self.r else along
         self._lay_out(inner if inner is not None else self.q if self.q is not None else self.p)
-        blocks = RegisterBlocks(k, self.nest, s, (self.p, self.q, self.r))
+        blocks = RegisterBlocking(k, self.nest, s, (self.p, self.q, self.r))
         around = InMemory(s.buffer, None, [], [])
         if blocks.adds(inner=along is self.r):
             around = in_memory(k, s, self.name)

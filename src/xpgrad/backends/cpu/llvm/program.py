@@ -21,10 +21,10 @@ from xpgrad.backends import reference
 from xpgrad.backends.cpu.interpret import Loop
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.arguments import bits
+from xpgrad.backends.cpu.llvm.buffer_pool import BufferPool, Workspaces, address
 from xpgrad.backends.cpu.llvm.builder import Partial
-from xpgrad.backends.cpu.llvm.fused import Fused
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel
-from xpgrad.backends.cpu.llvm.memory import BufferPool, Scratch, address
+from xpgrad.backends.cpu.llvm.single_call import SingleCall
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.describe import (
     UNWRITTEN,
@@ -102,7 +102,7 @@ class KernelStep:
         self.fresh = self.only_looks = False
         self._sources = sources
         self._as_planned = layouts.held
-        self._scratch = Scratch(self.kernel.scratch_bytes)
+        self._workspaces = Workspaces(self.kernel.workspace_bytes)
         slots = self.kernel.args
         self._template = np.array(slots.values, np.int64)
         self._scalars: list[tuple[int, Value]] = []
@@ -162,13 +162,13 @@ class KernelStep:
         sums = address(partials)
 
         def chunk(c: int, _worker: int) -> None:
-            block, scratch = self._scratch.take()
+            block, workspace = self._workspaces.take()
             if isinstance(step, Region):
                 begin, end = c * step.chunk, min((c + 1) * step.chunk, step.extent)
             else:
                 begin = end = 0
-            call(where, begin, end, sums + c * stride, scratch)
-            self._scratch.give(block)
+            call(where, begin, end, sums + c * stride, workspace)
+            self._workspaces.give(block)
 
         run_chunks(chunk, chunks, self._threads)
         if kernel.may_be_outside is not None and args[kernel.may_be_outside]:
@@ -250,14 +250,14 @@ class LLVMProgram(Program):
 
         lowering = StepLowering(kernel, lambda step, why: [LoopStep(step, plan, why, threads)], library)
         super().__init__(plan, lowering.groups(plan))
-        self.fused = self._fuse()
-        if self.fused is None:
+        self.single_call = self._fuse()
+        if self.single_call is None:
             for step in self.steps:
                 if isinstance(step, KernelStep):
                     step.prepare()
             self.compiled = sum(step.fresh for step in self.steps)
         else:
-            self.compiled = int(self.fused.fresh)
+            self.compiled = int(self.single_call.fresh)
         pool.keep({n for step in self.steps for n in _filled(step)} - set(plan.graph.outputs))
 
     def _read_as_arrays(self) -> set[Value]:
@@ -265,7 +265,7 @@ class LLVMProgram(Program):
         others = [n for s in self.steps if not isinstance(s, KernelStep) for n in s.step.nodes]
         return {*self.plan.graph.outputs, *(u for n in others for u in n.operands)}
 
-    def _fuse(self) -> Fused | None:
+    def _fuse(self) -> SingleCall | None:
         """The whole program in one call, where it is small."""
         if not all(isinstance(step, KernelStep) for step in self.steps):
             return None
@@ -276,22 +276,22 @@ class LLVMProgram(Program):
             for k, step in reversed(list(enumerate(self.steps))):
                 kernels.insert(0, Kernel(step.step, plan, Layouts(self._held, alive), str(k)))
                 alive = alive | {u for n in step.step.nodes for u in n.operands}
-            return Fused(plan, kernels, inputs, self._sources, self._fixed, ready)
+            return SingleCall(plan, kernels, inputs, self._sources, self._fixed, ready)
         except ValueError:
             return None
 
     def describe(self, source: bool) -> list[str]:
         """Each step, and what does it."""
-        if self.fused is None:
+        if self.single_call is None:
             return super().describe(source)
         lines = [line for k, step in enumerate(self.plan.steps) for line in describe_step(self.plan, k, step)]
-        lines.append(f"all steps done by kernel 0 ({told(self.fused.fresh)}), in one call")
-        return lines + (indented(source_lines("LLVM IR", self.fused.text)) if source else [])
+        lines.append(f"all steps done by kernel 0 ({told(self.single_call.fresh)}), in one call")
+        return lines + (indented(source_lines("LLVM IR", self.single_call.text)) if source else [])
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Outputs of the graph; they share no memory with the inputs or one another."""
-        if self.fused is not None:
-            found = self.fused.run(inputs)
+        if self.single_call is not None:
+            found = self.single_call.run(inputs)
             if found is not None:
                 return found
         env = self.begin(inputs)

@@ -36,7 +36,7 @@ from xpgrad.core import Value
 from xpgrad.plan.tiles import looked_into
 
 
-class RegisterBlocks:
+class RegisterBlocking:
     """Writes the loops of one product.
 
     ``axes`` are the two of the result and the contracted one; None where there is no such axis.
@@ -283,7 +283,7 @@ class RegisterBlocks:
         """As `outer` for a result of very few rows, in the order in which the large factor lies in memory.
 
         A few of its rows at a time are read from end to end, which is what prefetchers are made for; the
-        result is read and written again for each few, in the first cache.
+        result is read and written again for each few, in the L1 cache.
         """
         along, across = axes
         beyond = self._next_tile(w, vectors, along, width)

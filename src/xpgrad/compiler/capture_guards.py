@@ -1,10 +1,10 @@
-"""What a function reads besides its arguments, watched by construction.
+"""Guards for what a function captures: whatever it reads besides its arguments.
 
 In:  a function that is traced.
-Out: Surroundings, which know whether anything that it read has changed since.
-Holds: a trace is used again only where each place outside from which the traced code may have taken a value has
-that value still. What cannot be watched (an iterator, a file, the clock, random numbers) is refused by name
-while it is traced. Decision 20 says how, and what was weighed.
+Out: CaptureGuards, which know whether anything that it read has changed since.
+Holds: a trace is used again only if each place outside, from which the traced code may have taken a value,
+still has that value. What cannot be watched (an iterator, a file, the clock, random numbers) is refused by
+name while it is traced. Decision 20 says how, and what was weighed.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from xpgrad.compiler.objects import state_of
 from xpgrad.compiler.walk import Walk
 
 
-class Surroundings:
+class CaptureGuards:
     """A context around the tracing of ``f``; then the guards of the trace.
 
-    ``arguments`` are those that are no arrays: functions, objects. ``weak``: what is watched is not kept alive.
+    ``arguments`` are those that are no arrays: functions, objects. ``weak``: the guards keep nothing alive.
     """
 
     __slots__ = ("_drawn", "_guards", "_name", "_recorder", "_walk", "same")
@@ -41,7 +41,7 @@ class Surroundings:
         for x in (f, *arguments):
             self._walk.consider(self._walk.neutral, x, True)
 
-    def __enter__(self) -> Surroundings:
+    def __enter__(self) -> CaptureGuards:
         assert self._recorder is not None
         self._recorder.__enter__()
         return self
@@ -51,7 +51,7 @@ class Surroundings:
         self._recorder.__exit__()
 
     def raise_refused(self) -> None:
-        """Raise what was refused, even if the code that was traced took the error for its own."""
+        """Raise the refusal, even if the traced code took the error for its own."""
         if self._walk is not None and self._walk.error is not None:
             raise self._walk.error
 
@@ -73,15 +73,15 @@ class Surroundings:
         self._walk = self._recorder = self._drawn = None
 
 
-def used_within(used: Surroundings) -> None:
-    """A trace is used: what it watches, an enclosing one watches, too."""
+def used_within(used: CaptureGuards) -> None:
+    """Let the enclosing trace watch all that ``used``, whose trace it uses, watches."""
     recorder = recording.current() if recording.active else None
     if recorder is not None:
         recorder.guards.absorb(used._guards)
 
 
 def _random_state() -> Any:
-    """What Python's and NumPy's global generators would draw next."""
+    """The states of Python's and NumPy's global generators."""
     states: list[Any] = [random.getstate()]
     if "numpy.random" in sys.modules:
         states.append(_comparable(np.random.get_state(legacy=False)))  # noqa: NPY002 - what others draw from

@@ -1,12 +1,12 @@
-"""Differentiate the stable form of a function that is traced with shapes alone.
+"""The stable form of a function, put in its place before it is differentiated.
 
 In:  a Tape or Duals, and a function of arrays traced on it.
 Out: the function's result, on that trace, computed by stable forms (decision 11).
 Holds: each op keeps the user's line. With numbers the function is called as it is.
 
 A derivative of `1 / (1 + exp(-z))` has 0 times infinity in it, which no later pass can tell from what the
-user meant. So the function is traced by itself first, its graph put into stable form, and that form is
-what the outer trace sees, op by op.
+user meant. So a function that is traced with shapes alone is traced by itself first and its graph put into
+stable form; the outer trace then sees that form, op by op.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _rewrites: ContextVar[list[str] | None] = ContextVar("rewrites", default=None)
 
 @contextmanager
 def rewrites_heard() -> Iterator[list[str]]:
-    """What is rewritten within the context before it is differentiated, in words with the user's line."""
+    """Collect, in words with the user's line, what is rewritten within the context before differentiation."""
     found: list[str] = []
     token = _rewrites.set(found)
     try:
@@ -49,7 +49,7 @@ def rewrites_heard() -> Iterator[list[str]]:
 
 @contextmanager
 def as_written() -> Iterator[None]:
-    """Differentiate formulas as the user wrote them: how well those determine a result is asked by tests."""
+    """Differentiate formulas as the user wrote them; tests ask how well these determine a result."""
     token = _written.set(True)
     try:
         yield
@@ -68,7 +68,7 @@ def call_stable(trace: Trace, f: Fun, args: Sequence[Any], kwargs: Mapping[str, 
         return _in_stable_form(trace, f, args, flat, kwargs)
     if not any(_is_symbolic(x) for leaves, _ in (*flat, flatten(kwargs)) for x in leaves):
         return call(f, args, kwargs)
-    # Of some of what is differentiated the numbers are known, and the function may want them.
+    # The numbers of some arguments are known, and the function may want them.
     heard = _rewrites.get()
     before = len(heard or ())
     try:
@@ -109,12 +109,12 @@ def _in_stable_form(trace: Trace, f: Fun, args: Sequence[Any], flat: Any, kwargs
     heard = _rewrites.get()
     note = silent if heard is None else heard.append
     graph = dead(stabilise(cse(symbols.close(), silent), note), silent)
-    values = iter(replay(graph, inputs))
+    values = iter(_apply_nodes(graph, inputs))
     return unflatten(structure, [next(values) if here else x for x, here in zip(outs, traced, strict=True)])
 
 
-def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
-    """Carry ``graph`` out op by op; its ops are recorded by whatever trace ``inputs`` are on."""
+def _apply_nodes(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+    """Apply ``graph`` op by op; the trace that ``inputs`` are on records its ops."""
     known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.nodes:
         xs = operands_of(node, known)

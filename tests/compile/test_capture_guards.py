@@ -45,4 +45,4 @@ def test_what_cannot_be_watched_is_refused_by_name(name):
     f = make()
     with pytest.raises(xg.TraceError, match=said) as error:
         compile(f)(1.0)
-    assert "ways.py:" in str(error.value) or "test_surroundings.py:" in str(error.value)
+    assert "ways.py:" in str(error.value) or "test_capture_guards.py:" in str(error.value)

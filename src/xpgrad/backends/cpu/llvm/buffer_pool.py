@@ -47,7 +47,7 @@ class BufferPool:
                 self._free.setdefault(node, []).append(x)
 
 
-class Scratch:
+class Workspaces:
     """Memory for tiles, handed from call to call."""
 
     def __init__(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""A small program in one call: every step in one module, its table of addresses written down before.
+"""A small program as a single call: one module for all steps, one table of addresses.
 
 In:  the kernels of a plan whose steps have one chunk each.
 Out: outputs, by one call of one function.
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from xpgrad.backends.cpu.llvm.arguments import bits
+from xpgrad.backends.cpu.llvm.buffer_pool import address
 from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, module
-from xpgrad.backends.cpu.llvm.memory import address
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
 from xpgrad.backends.cpu.llvm.sums import Total, settled
 from xpgrad.backends.cpu.llvm.writer import Writer
@@ -41,7 +41,7 @@ COPIED = 1 << 12
 MAIN = "main"
 
 
-class Fused:
+class SingleCall:
     """The kernels of a plan behind one function without arguments.
 
     Raises
@@ -131,7 +131,7 @@ class Fused:
         if kernel.may_be_outside is not None:
             self._outside.append(args[kernel.may_be_outside :][:1])
         partials = self._pinned.array((kernel.partial_bytes // 8 + 8,), np.dtype(np.float64))
-        workspace = self._pinned.array((kernel.scratch_bytes // 8 + 8,), np.dtype(np.float64))
+        workspace = self._pinned.array((kernel.workspace_bytes // 8 + 8,), np.dtype(np.float64))
         extent = kernel.step.extent if isinstance(kernel.step, Region) else 0
         table[:4] = address(args), address(partials), address(workspace), extent
         at = 4
@@ -208,7 +208,7 @@ def _fits(plan: Plan, kernels: Sequence[Kernel], inputs: Sequence[Any], apart: s
     """``apart``: the arrays that are not kept from call to call."""
     made = [n for k in kernels for n in (*k.outs, *(p.node for p in k.partials))]
     sizes = {v: v.size * v.dtype.itemsize for v in (*plan.graph.inputs, *made)}
-    kept_bytes = sum(k.scratch_bytes + k.partial_bytes for k in kernels)
+    kept_bytes = sum(k.workspace_bytes + k.partial_bytes for k in kernels)
     kept_bytes += sum(size for v, size in sizes.items() if v not in apart)
     outputs = plan.graph.outputs
     return (
@@ -230,8 +230,8 @@ def _main(tables: Sequence[tuple[Kernel, list[Any]]]) -> str:
     """The function that runs the kernels one after another; its addresses are in one table.
 
     define void @main0(ptr %table)
-        args, partials, scratch, extent = table[0:4]
-        call @run0(args, 0, extent, partials, scratch)
+        args, partials, workspace, extent = table[0:4]
+        call @run0(args, 0, extent, partials, workspace)
         ; each sum of the chunk, in the type of its value
     """
     w = Writer(MAIN + "0", ["ptr %table"], public=True)
@@ -246,7 +246,7 @@ def _main(tables: Sequence[tuple[Kernel, list[Any]]]) -> str:
         return w.op(f"inttoptr i64 {number()} to ptr")
 
     for kernel, copies in tables:
-        args, partials, scratch, extent = pointer(), pointer(), pointer(), number()
+        args, partials, workspace, extent = pointer(), pointer(), pointer(), number()
         sums = [
             (p, pointer(), pointer(), number(), pointer() if p.lost is not None else "")
             for p in kernel.partials
@@ -256,7 +256,7 @@ def _main(tables: Sequence[tuple[Kernel, list[Any]]]) -> str:
             x = loaded(w, source.dtype, place, "0")
             kind = "i64" if source.dtype.kind in "biu" else "double"
             w.store(kind, converted(w, x, kind), slot)
-        w.do(f"call void @{RUN}{kernel.name}(ptr {args}, i64 0, i64 {extent}, ptr {partials}, ptr {scratch})")
+        w.do(f"call void @{RUN}{kernel.name}(ptr {args}, i64 0, i64 {extent}, ptr {partials}, ptr {workspace})")
         for part, held, place, count, lost in sums:
             out = ctype_of(part.node.dtype) or ""
             with w.loop(count) as i:

@@ -1,4 +1,4 @@
-"""`expit` and `softplus` of z and of -z, where a program has more than one of them, by one exponential.
+"""One exponential for `expit` and `softplus` of z and of -z, if a program has more than one of them.
 
     expit(z)      where(z >= 0, p, q)              e = exp(-|z|)
     expit(-z)     where(z >= 0, q, p)              p = 1 / (1 + e)
@@ -6,7 +6,7 @@
     softplus(-z)  maximum(-z, 0) + log1p(e)
 
 A loss has `softplus` of both signs and its derivative `expit` of both: one exponential and one logarithm in
-place of four and two. Each keeps its relative accuracy in both tails. One that is alone stays an op.
+place of four and two. Each keeps its relative accuracy in both tails. A single one stays an op.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from xpgrad.ops import special as sp
 from xpgrad.passes.matching import is_real, negated
 from xpgrad.passes.rewriting import Rewriting
 
-KIN = (sp.expit, sp.softplus, sp.log_expit)
+SHARING = (sp.expit, sp.softplus, sp.log_expit)
 Rule = Callable[[Rewriting, Node, list[Any]], Any]
 
 
-def kin_of(graph: Graph) -> set[Value]:
-    """The values z that more than one of the kin is of, be it as z or as -z."""
+def shared_exponentials(graph: Graph) -> set[Value]:
+    """The values z for which more than one op of `SHARING` takes z or -z."""
     seen: dict[Value, set[Any]] = {}
     for node in graph.nodes:
-        if node.op in KIN:
+        if node.op in SHARING:
             base, sign = _base(node)
             if base is not None:
                 seen.setdefault(base, set()).add((node.op, sign))
@@ -44,8 +44,8 @@ def _base(node: Node) -> tuple[Any, int]:
     return (x, 1) if inner is None else (inner, -1)
 
 
-def kin_rule(shared: set[Value]) -> Rule:
-    """The rule for nodes of `KIN`, given what `kin_of` found."""
+def shared_exponential_rule(shared: set[Value]) -> Rule:
+    """The rule for nodes of `SHARING`; ``shared`` is what `shared_exponentials` found."""
 
     def rule(r: Rewriting, node: Node, xs: list[Any]) -> Any:
         base, sign = _base(node)
