@@ -8,6 +8,7 @@ import atexit
 import os
 import shutil
 import tempfile
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -31,8 +32,20 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Without what is slow, random programs are fewer as well: one of eight."""
-    os.environ.setdefault("XPGRAD_TEST_SHARE", "8" if config.option.markexpr == "not slow" else "1")
+    """Without what is slow, random programs are fewer: one of eight. Of all files together, so are sweeps."""
+    quick = config.option.markexpr == "not slow"
+    os.environ.setdefault("XPGRAD_TEST_SHARE", "8" if quick else "1")
+    quick &= config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    os.environ.setdefault("XPGRAD_TEST_SWEEPS", "8" if quick else "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """The cases of a sweep that are not in the share of this run are slow."""
+    share = int(os.environ["XPGRAD_TEST_SWEEPS"])
+    for item in items:
+        if item.get_closest_marker("sweep") and zlib.crc32(item.nodeid.encode()) % share:
+            item.add_marker("slow")
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -276,6 +276,7 @@ def same(got, wanted):
         )
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("make", CONVERTED.values(), ids=CONVERTED)
 def test_data_are_read_as_numpy_reads_them_by_every_way_in(make, way):
@@ -289,6 +290,7 @@ def test_data_are_read_as_numpy_reads_them_by_every_way_in(make, way):
         same(way(make()), expected)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "way", [*WAYS.values(), *PARAMETERS.values()], ids=[*WAYS, *(f"{p}, as parameter" for p in PARAMETERS)]
 )
@@ -303,6 +305,7 @@ def test_what_is_no_array_of_numbers_is_refused_by_every_way_in(make, what, reme
     assert "at test_door.py:" in text
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("way", PARAMETERS.values(), ids=PARAMETERS)
 @pytest.mark.parametrize("make", CONVERTED.values(), ids=CONVERTED)
 def test_parameters_are_read_as_numpy_reads_them_by_every_transform(make, way):
@@ -328,6 +331,7 @@ LEFT = {
 EVERYTHING = CONVERTED | {name: make for name, (make, _, _) in REFUSED.items()}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "transform", [xg.jacobian, lambda f: xg.compile(xg.jacobian(f))], ids=["eager", "compiled"]
 )

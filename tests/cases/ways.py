@@ -1452,6 +1452,7 @@ def _module(name="xpgrad_test_config", source="k = 2.0\ndef f(x): return k * x\n
     module = types.ModuleType(name)
     exec(source, module.__dict__)
     sys.modules[name] = module
+    undo.append(lambda: sys.modules.pop(name, None))
     return module
 
 

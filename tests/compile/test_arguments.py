@@ -218,6 +218,7 @@ def _loss(x, w):
     return np.sum(np.log1p(np.exp(-np.abs(z)))) + np.mean(x * 2), z, x[1:] - x[:-1]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("m", [7, 4000])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -264,6 +265,7 @@ def test_a_closed_over_column_of_records_is_read_as_it_lies(compiler):
     np.testing.assert_allclose(compiler.compile(f)(np.ones(4000)), f(np.ones(4000)), rtol=1e-12)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("m", [8, 50, 20_000])
 @pytest.mark.parametrize("label", [5, -6, 10**12])
 def test_a_label_outside_its_axis_is_refused_with_the_line(threaded, m, label):
@@ -283,6 +285,7 @@ def test_a_label_outside_its_axis_is_refused_with_the_line(threaded, m, label):
 
 
 # ── dtypes and scalars ───────────────────────────────────────────────────────────────────────
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "c16", "i1", "i4", "i8", "u1", "u8", "?"])
 def test_any_dtype_gives_what_numpy_gives(compiler, dtype):
     x = (np.arange(12) % 5 + 1).astype(dtype).reshape(3, 4)

@@ -17,6 +17,7 @@ def _as_before():
 
 
 # ── each way ─────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", ways.WAYS)
 def test_a_change_is_noticed_and_nothing_else_makes_a_trace(name):
     f, change = ways.WAYS[name]()
@@ -28,6 +29,7 @@ def test_a_change_is_noticed_and_nothing_else_makes_a_trace(name):
     assert len(compiled.traces) <= 2
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", ways.WAYS)
 def test_a_change_is_noticed_by_a_gradient(name):
     f, change = ways.WAYS[name]()

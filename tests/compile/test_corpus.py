@@ -1,5 +1,7 @@
 """The corpus of `cases.programs`: traced and compiled, every function is what plain NumPy says."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,18 @@ NEEDS_MORE = {"correlation": 3}
 ON_THE_HOST = {"quantile", "ridge_by_solve"}
 
 
+@cache
+def expected(name, dtype, m):
+    """What plain NumPy says of a case, for all compilers."""
+    return expect(CASES[name].f, CASES[name].args(m, dtype), source(name))
+
+
+@cache
+def expected_gradient(name):
+    """What is computed eagerly."""
+    return expect(xg.value_and_grad(CASES[name].f), CASES[name].args(33), source(name))
+
+
 def source(name):
     return f"{name}: {CASES[name].f.__doc__}"
 
@@ -36,25 +50,22 @@ def run(compiler, name, f, args):
     return None
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("m", SIZES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", CASES)
 def test_every_function_of_the_corpus_agrees_with_numpy(compiler, name, dtype, m):
     if m == 1 and name in NEEDS_MORE:
         m = NEEDS_MORE[name]
-    args = CASES[name].args(m, dtype)
-    expected = expect(CASES[name].f, args, source(name))
-    if (got := run(compiler, name, CASES[name].f, args)) is not None:
-        expected.check(got)
+    if (got := run(compiler, name, CASES[name].f, CASES[name].args(m, dtype))) is not None:
+        expected(name, dtype, m).check(got)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", SCALARS)
 def test_gradients_of_the_corpus_agree_with_eager_ones(compiler, name):
-    args = CASES[name].args(33)
-    gradient = xg.value_and_grad(CASES[name].f)
-    expected = expect(gradient, args, source(name))
-    if (got := run(compiler, name, gradient, args)) is not None:
-        expected.check(got)
+    if (got := run(compiler, name, xg.value_and_grad(CASES[name].f), CASES[name].args(33))) is not None:
+        expected_gradient(name).check(got)
 
 
 @pytest.mark.parametrize("name", sorted(set(SCALARS) - {"k_means", "huber", "quantile", "svm_hinge"}))
@@ -63,6 +74,7 @@ def test_gradients_of_the_corpus_agree_with_differences(name):
     check_grads(lambda x: CASES[name].f(x, *rest), (first,), order=1)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", CASES)
 def test_every_function_of_the_corpus_leaves_its_arguments_alone(compiler, name):
     args = CASES[name].args(9)

@@ -164,6 +164,7 @@ def test_a_long_chain_is_differentiated_eagerly(f):
 SHORT_FOR_LLVM = [f for f in CHAINS if f not in (wheres, writes, signs)]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("f", "generator"),
     [
@@ -257,6 +258,7 @@ class Texts:
         return [body.count("\n") for text in self.texts for body in text.split("\ndefine ")[1:]]
 
 
+@pytest.mark.slow
 @needs_llvm
 @pytest.mark.parametrize("f", [wheres, recurrence, writes], ids=lambda f: f.__name__)
 def test_the_functions_that_llvm_compiles_are_bounded_however_long_the_program(f, monkeypatch):

@@ -66,6 +66,7 @@ def _has_hessians(compiler, subscripts, sizes):
     return compiler.name != "cuda"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("subscripts", "sizes"), CASES)
 def test_value_gradient_and_hessian_are_those_of_numpys_einsum(compiler, subscripts, sizes):
     if not _is_drawn(compiler, subscripts, sizes):
@@ -94,6 +95,7 @@ def test_value_gradient_and_hessian_are_those_of_numpys_einsum(compiler, subscri
             assert_agrees(hessians[k], expected.reshape(x.shape * 2), np.float64)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("subscripts", "constant"), list(itertools.product(TWO, (0, 1))))
 def test_an_operand_may_be_a_constant_of_the_function(compiler, subscripts, constant):
     """Its transposes and reshapes are then constants too."""

@@ -217,6 +217,7 @@ def test_what_computes_nothing_says_so():
     assert "nothing is computed" in compile(lambda x: x.T).explain(X)
 
 
+@pytest.mark.sweep
 @needs_llvm
 @pytest.mark.parametrize("name", [n for n in PROGRAMS if n not in BY_THE_INTERPRETER])
 def test_loops_have_the_tiles_and_chunks_that_are_said(name, monkeypatch):

@@ -150,6 +150,7 @@ SPREAD = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("n", [5, 11, 300])
 @pytest.mark.parametrize("spread", SPREAD)
 @pytest.mark.parametrize("side", ["left", "right", "left, transposed", "right, transposed"])
@@ -349,6 +350,7 @@ def test_a_product_with_a_python_number_has_the_dtype_that_numpy_gives_it(name, 
         assert np.allclose(got, expected, rtol=1e-6)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", GENERATORS)
 @pytest.mark.parametrize("shape", [(2, 7), (40, 7), (7, 300)])
 def test_what_a_second_loop_computes_again_has_the_same_bits(name, shape, request):

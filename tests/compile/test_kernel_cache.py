@@ -77,6 +77,7 @@ def test_a_second_process_finds_the_kernels(filled):
 
 
 @needs_llvm
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "changed", "empty"])
 def test_a_corrupt_entry_is_warned_of_and_built_again(filled, tmp_path, damage):
     directory = tmp_path / "cache"
@@ -95,6 +96,7 @@ def test_a_corrupt_entry_is_warned_of_and_built_again(filled, tmp_path, damage):
 
 
 @needs_llvm
+@pytest.mark.slow
 def test_a_directory_that_cannot_be_made_or_no_home_is_warned_of(filled, tmp_path):
     (tmp_path / "file").write_text("in the way")
     for directory, env in ((tmp_path / "file" / "cache", {}), (None, {"HOME": "relative"})):
@@ -134,6 +136,7 @@ REFUSED = {
 
 @needs_llvm
 @pytest.mark.skipif(os.name != "posix", reason="limits and errors are those of POSIX")
+@pytest.mark.slow
 @pytest.mark.parametrize("how", REFUSED)
 def test_a_directory_that_takes_no_kernel_is_warned_of_once_and_still_read(filled, tmp_path, how):
     directory = tmp_path / "cache"
@@ -152,6 +155,7 @@ def test_a_directory_that_takes_no_kernel_is_warned_of_once_and_still_read(fille
 @pytest.mark.skipif(
     not os.path.isdir("/sys/kernel"), reason="there is no sysfs, in which nobody can make anything"
 )
+@pytest.mark.slow
 def test_a_directory_that_not_even_root_can_make_is_warned_of(filled):
     got = run("/sys/kernel/xpgrad")
     (warning,) = got["warnings"]

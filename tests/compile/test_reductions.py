@@ -60,6 +60,7 @@ def _shapes(compiler):
     return SHAPES if compiler.name != "cuda" else [(3, 5)]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_reductions_are_numpys(compiler, dtype):
     if compiler.name == "cuda" and dtype not in ("bool", "int8", "uint32"):

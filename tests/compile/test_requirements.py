@@ -102,6 +102,7 @@ USUAL = ("eager", "compiled value and gradient", "lbfgs")
 FEW = (0, 8, 10)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("call", "case"),
     [(call, i) for call in CALLS for i in (range(len(CASES)) if call in USUAL else FEW)],

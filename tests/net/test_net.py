@@ -31,6 +31,7 @@ def test_programs_have_what_the_net_is_for():
     assert ", 1]" in text["any"]
 
 
+@pytest.mark.slow
 def test_most_programs_are_compared_in_every_way():
     """What is refused, or not smooth, is not compared: that must not become the rule."""
     found = [one(seed, kind, llvm=10**9) for kind in ("pointwise", "contractions") for seed in range(40)]

@@ -65,6 +65,7 @@ def draw(shape, dtype):
     return np.asarray(x + 1j * rng.normal(size=shape) if np.dtype(dtype).kind == "c" else x, dtype)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_the_value_is_numpys(name, dtype, backend):
     f, shape = CALLS[name]
@@ -74,6 +75,7 @@ def test_the_value_is_numpys(name, dtype, backend):
     assert close(out, f(x), BOUND)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_the_pullback_is_the_same_on_every_backend(name, dtype, backend):
     f, shape = CALLS[name]

@@ -48,6 +48,7 @@ def skip_what_is_undetermined(name, backend):
         pytest.skip("cuSOLVER orders eigenvalues its own way")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", KINDS)
 @pytest.mark.parametrize("name", CASES)
 def test_values_are_numpys(name, dtype, backend):
@@ -59,6 +60,7 @@ def test_values_are_numpys(name, dtype, backend):
         assert close(a, b, BOUND)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", KINDS)
 @pytest.mark.parametrize("name", CASES)
 def test_the_pullback_is_the_same_on_every_backend(name, dtype, backend):

@@ -19,6 +19,7 @@ def rosenbrock(x):
     return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
 
+@pytest.mark.slow
 def test_rosenbrock_in_100_dimensions_ends_where_scipy_does(put):
     x0 = np.tile([-1.2, 1.0], 50)
     fit = lbfgs(rosenbrock, put(x0))

@@ -19,6 +19,7 @@ def draw(shapes, dtype=np.float64):
     return [np.asarray(rng.normal(size=s), dtype) for s in shapes]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", [name for name in NUMPY if name not in DATA_DEPENDENT])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_functions_of_numpy(through, name, dtype):
@@ -49,6 +50,7 @@ def operands(op, dtype, scalars):
     return [np.asarray(rng.uniform(*d, size=s), dtype)[()] for d, s in zip(domains, shapes, strict=True)]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", ELEMENTWISE)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("scalars", [False, True])

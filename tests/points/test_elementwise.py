@@ -186,6 +186,7 @@ def test_every_op_with_a_derivative_is_in_the_table():
 IN_ANOTHER_TABLE = {"gammaincinv", "gammainccinv", "betaincinv", "kn"}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", NAMES)
 def test_derivatives_at_special_points(name):
     for way, of in WAYS.items():
@@ -224,6 +225,7 @@ def _programs():
                 yield pytest.param(generator, way, group, marks=pytest.mark.slow if slow else (), id=name)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("generator", "way", "group"), list(_programs()))
 def test_compiled_derivatives_at_special_points(generator, group, way):
     def run(*xs):

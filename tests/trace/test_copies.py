@@ -270,6 +270,7 @@ REFUSALS = tuple(
 )
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 @pytest.mark.parametrize("idiom", IDIOMS.values(), ids=IDIOMS)
 def test_copies_and_views_of_traced_arrays_are_those_of_numpy(idiom, mode):

@@ -38,6 +38,7 @@ ENDS = [np.array([1, 2], "i1"), np.array([True, False]), np.array([0.5, 2], "f4"
 ENDS += [np.array([0.5, 2]), np.array([1 + 1j, 2], "c8"), np.array(2.0, "f4"), np.float32(3), 2.5, 1j]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [0, 1, 4])
 def test_linspace_has_numpys_dtype_whatever_meets_at_its_ends(num):
     """Of int8 and float32 it is float32, of integers float64; a Python number gives way."""

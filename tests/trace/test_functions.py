@@ -19,6 +19,7 @@ def draw(shapes, dtype=np.float64):
     return [np.asarray(rng.normal(size=s), dtype) for s in shapes]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", CASES)
 def test_the_value_is_numpys(name, backend):
     f, shapes = CASES[name]
@@ -31,6 +32,7 @@ def test_the_value_is_numpys(name, backend):
     assert close(out, expected, EXACT)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", CASES)
 def test_the_pullback_is_the_same_on_every_backend(name, backend):
     f, shapes = CASES[name]

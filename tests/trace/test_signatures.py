@@ -49,6 +49,7 @@ def told(found):
     assert not found, f"{len(found)} calls differ:\n" + "\n".join(text[:600] for text in found[:12])
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("f", FUNCTIONS, ids=name)
 def test_every_function_of_the_table_can_be_called_with_each_of_its_parameters(f):
     if not isinstance(f, np.ufunc):
@@ -67,16 +68,19 @@ def test_every_function_of_the_table_can_be_called_with_each_of_its_parameters(f
     assert set(signatures.optional(f)) <= done, "no call with this parameter succeeds"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("f", FUNCTIONS, ids=name)
 def test_values_errors_and_derivatives_are_numpys(f):
     told(text for call in calls(f, 0.6 if EVERY_CALL else 0.1) for text in problems(call, eagerly))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("f", TRACEABLE, ids=name)
 def test_values_and_errors_are_numpys_with_shapes_alone(f):
     told(text for call in calls(f, 0.06) for text in problems(call, by_reference, compiled=True))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("f", TRACEABLE, ids=name)
 def test_compiled_values_and_errors_are_numpys(f):
     run = compiled_by("interpreter")
@@ -104,6 +108,7 @@ def compiled_by(generator):
     return run
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("f", TRACEABLE, ids=name)
 def test_derivatives_with_shapes_alone_are_eager_ones(f):
     def by_graph(g, *args):

@@ -32,7 +32,6 @@ TARGETS = {"in one block": None, "in a loop": Target(1 << 12, small=0)}
 # A call of NVRTC for one kernel reads the prelude for most of its time; one for many programs does so once.
 NAMES = list(CASES)
 PARTS = [NAMES[k : k + 8] for k in range(0, len(NAMES), 8)]
-FOR_ALL = [pytest.param(arch, marks=() if arch == "sm_80" else pytest.mark.slow) for arch in ARCHITECTURES]
 _HEAD = r'("C" __global__ void __launch_bounds__\([^)]*\) )(\w+)(?=\()'
 
 
@@ -70,7 +69,8 @@ def check(drawn, arch):
         assert 0 < used.registers <= 255, kernel
 
 
-@pytest.mark.parametrize("arch", FOR_ALL)
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("names", PARTS, ids=[f"{part[0]} to {part[-1]}" for part in PARTS])
 def test_the_kernels_of_the_corpus_compile(names, arch):
     drawn = []
@@ -85,7 +85,8 @@ def test_the_kernels_of_the_corpus_compile(names, arch):
     check(drawn, arch)
 
 
-@pytest.mark.parametrize("arch", FOR_ALL)
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_kernels_for_many_features_compile(arch):
     drawn = [
         (

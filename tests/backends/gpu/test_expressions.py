@@ -73,6 +73,7 @@ def assert_the_same(name, xs, y, z, *, exact=False):
     assert not wrong.any(), f"{name}: operands, result, NumPy's: {shown}, {wrong.sum()} of {wrong.size}"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("key", FLOATS, ids="-".join)
 def test_a_function_of_floats_is_numpys(key, floats):
     name, case = key[0], FLOATS[key]
@@ -115,6 +116,7 @@ def whole():
     return Kernels(shim.Shim(), WHOLE)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("key", WHOLE, ids="-".join)
 def test_a_function_of_integers_is_numpys_overflow_and_division_by_0_included(key, whole):
     case = WHOLE[key]
@@ -168,6 +170,7 @@ def test_operands_of_two_dtypes_meet_as_in_numpy(key, mixed):
     assert_the_same(key[0], case.operands, mixed.run(key), case.expected())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(nvrtc.available() is not None, reason=str(nvrtc.available()))
 def test_every_expression_compiles_for_a_gpu_and_spills_no_register(floats, whole, mixed):
     for kernels in (floats, whole, mixed):

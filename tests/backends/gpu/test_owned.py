@@ -69,6 +69,7 @@ def owned(text):
     return "wide_own" in text or "warp_totals<xg::Sum>(" in text.partition("region(")[2]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("classes", [0, 1, 3, 10])
 @pytest.mark.parametrize("features", [33, 100, 101, 220])
@@ -78,6 +79,7 @@ def test_value_and_gradient(m, features, classes, columns):
     assert owned(text)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 @pytest.mark.parametrize("threads", [32, 64, 256])
 def test_dtypes_and_threads(dtype, threads):
@@ -86,6 +88,7 @@ def test_dtypes_and_threads(dtype, threads):
     assert owned(text)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("limits", [Limits(1, 5), Limits(4, 2), Limits(16, 3), Limits(64, 1)])
 @pytest.mark.parametrize("reverse", [False, True])
@@ -94,6 +97,7 @@ def test_tiles_and_blocks(limits, reverse, columns):
     assert owned(text)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 @pytest.mark.parametrize("threads", [32, 64, 256])
 def test_dtypes_and_threads_of_columns(dtype, threads):

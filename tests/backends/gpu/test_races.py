@@ -183,6 +183,7 @@ def without_wait(k):
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [False, True])
 def test_a_wait_without_which_results_change_is_reported_where_it_is_missing(columns):
     f, args = softmax(columns)
@@ -217,6 +218,7 @@ def test_a_change_that_makes_a_race_is_reported(change, found):
 
 
 # ── kernels as they are ──────────────────────────────────────────────────────────────────────
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", CASES)
 def test_kernels_of_the_corpus_have_no_races(name):
     case = CASES[name]
@@ -226,6 +228,7 @@ def test_kernels_of_the_corpus_have_no_races(name):
     expect(f, args, name).check(got)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_kernels_of_random_programs_have_no_races(seed):
     program = random_program(seed, scalar=bool(seed % 2), dtype="float32")

@@ -81,6 +81,7 @@ def test_a_nan_goes_through_a_reduction_wherever_it_stands(monoid, reductions):
         assert np.isnan(y[0])
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize(("monoid", "dtype"), list(pairs()))
 def test_the_threads_of_a_warp_and_of_a_block_reduce_to_one_value_of_all(monoid, dtype, block, reductions):

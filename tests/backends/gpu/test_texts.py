@@ -38,6 +38,7 @@ def arguments(f, features, m, dtype):
     return params, r.standard_normal((m, features)).astype(dtype), r.random((m, 3)).astype(dtype)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("sizes", [(20_000, 30_001, 50_002, 262_144), (6, 9, 17, 33)], ids=["large", "small"])
 @pytest.mark.parametrize("features", [5, 100])

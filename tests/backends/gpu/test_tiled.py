@@ -310,6 +310,7 @@ def test_there_is_no_graph_of_a_loop_on_the_host():
     assert "graph" not in run.device.launches
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("tile", [1, 8])
 @pytest.mark.parametrize("name", [name for name in CASES if CASES[name].kind != "elementwise"])
 def test_the_corpus_agrees_where_every_product_is_large(monkeypatch, name, tile):

@@ -48,6 +48,7 @@ def _printer():
     llvm.initialize_native_asmprinter()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["float", "double"])
 @pytest.mark.parametrize("name", sorted(scalar.FUNCTIONS))
 def test_a_loop_is_vectorised_and_calls_nothing(name, kind):
@@ -83,6 +84,7 @@ def test_each_function_is_defined_once_and_each_intrinsic_declared_once():
     llvm.parse_assembly(text).verify()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("table", "spec"), SPECS, ids=[spec.name for _, spec in SPECS])
 def test_a_polynomial_has_the_error_that_is_stated(table, spec):
     points = remez.chebyshev(spec.lo, spec.hi, 300)

@@ -43,6 +43,7 @@ UNARY = {
 TWO = {name: getattr(np, name) for name in "arctan2 hypot power".split()}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", sorted(UNARY))
 def test_a_unary_function_is_within_its_bound_over_the_whole_range(name):
     with np.errstate(all="ignore"):

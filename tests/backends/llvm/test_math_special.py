@@ -82,6 +82,7 @@ def operands(name, kind, n=150):
     return [x[kept] for x in xs]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["float", "double"])
 @pytest.mark.parametrize("name", sorted(SPECIAL))
 def test_a_special_function_is_within_its_bound(name, kind):
