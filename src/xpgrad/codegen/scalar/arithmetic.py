@@ -23,26 +23,21 @@ from xpgrad.codegen.scalar.exponential import (
     reduced_with,
     scaled,
 )
+from xpgrad.codegen.scalar.floats import HUGE, INF, NAN, horner, nearest, two_power
 from xpgrad.codegen.scalar.ir import (
-    HUGE,
-    INF,
-    NAN,
     Value,
     copysign,
     eq,
     fabs,
     floor,
     fma,
-    horner,
     isnan,
     library,
     narrow,
-    nearest,
     own,
     select,
     sqrt,
     trunc,
-    two_power,
     widen,
 )
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from xpgrad.codegen.scalar import bessel_polynomials as poly
 from xpgrad.codegen.scalar.exponential import exp, log
+from xpgrad.codegen.scalar.floats import INF, NAN, horner
 from xpgrad.codegen.scalar.gamma import is_even
 from xpgrad.codegen.scalar.ir import (
-    INF,
-    NAN,
     Value,
     called,
     convert,
@@ -22,7 +21,6 @@ from xpgrad.codegen.scalar.ir import (
     eq,
     fabs,
     fma,
-    horner,
     isnan,
     own,
     same,

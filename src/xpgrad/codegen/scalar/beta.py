@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from xpgrad.codegen.scalar.exponential import exp, log, log1p
+from xpgrad.codegen.scalar.floats import INF
 from xpgrad.codegen.scalar.gamma import HALF_LOG_2PI, gamma, gammaln, gammasgn, is_even, is_pole, stirling
-from xpgrad.codegen.scalar.ir import INF, Value, eq, fabs, floor, fma, same, select, where_needed
+from xpgrad.codegen.scalar.ir import Value, eq, fabs, floor, fma, same, select, where_needed
 
 # Between these no gamma overflows.
 LEAST = {"float": 1e-37, "double": 1e-300}

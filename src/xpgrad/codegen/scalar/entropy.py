@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from xpgrad.codegen.scalar.exponential import log, log1p
-from xpgrad.codegen.scalar.ir import INF, NAN, Value, eq, fabs, isnan, select
+from xpgrad.codegen.scalar.floats import INF, NAN
+from xpgrad.codegen.scalar.ir import Value, eq, fabs, isnan, select
 
 
 def log_ratio(x: Value, y: Value) -> Value:

@@ -15,29 +15,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xpgrad.codegen.scalar import polynomials as poly
-from xpgrad.codegen.scalar.ir import (
+from xpgrad.codegen.scalar.floats import (
     INF,
     MANTISSA,
     NAN,
     TINY,
-    Value,
     at_least,
     at_most,
-    bits,
-    copysign,
-    eq,
-    fabs,
-    fma,
-    from_bits,
     horner,
     ldexp,
     literal_bits,
     nearest,
-    own,
-    select,
     to_float,
     two_power,
 )
+from xpgrad.codegen.scalar.ir import Value, bits, copysign, eq, fabs, fma, from_bits, own, select
 
 LOG2E = 1.4426950408889634
 # Numbers in two parts. The first part of log10 2 has 41 bits, so that its product with an exponent is exact.

@@ -13,18 +13,15 @@ from __future__ import annotations
 from xpgrad.codegen.scalar import special_polynomials as poly
 from xpgrad.codegen.scalar.arithmetic import exp_in_two, log_in_two
 from xpgrad.codegen.scalar.exponential import exp, log, of_kind
+from xpgrad.codegen.scalar.floats import INF, NAN, at_most, horner
 from xpgrad.codegen.scalar.ir import (
-    INF,
-    NAN,
     Value,
-    at_most,
     called,
     copysign,
     eq,
     fabs,
     floor,
     fma,
-    horner,
     isnan,
     own,
     repeat,

@@ -15,7 +15,6 @@ type of the value beside it, rounded to it.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, NamedTuple
@@ -23,15 +22,9 @@ from typing import Any, NamedTuple
 Body = Callable[..., "Value"]
 INTEGER = {"float": "i32", "double": "i64"}
 FLOAT = {"i32": "float", "i64": "double"}
-MANTISSA = {"float": 23, "double": 52}
-BIAS = {"float": 127, "double": 1023}
-HUGE = {"float": (2 - 2.0**-23) * 2.0**127, "double": (2 - 2.0**-52) * 2.0**1023}
-TINY = {"float": 2.0**-126, "double": 2.0**-1022}
-INF = float("inf")
-NAN = float("nan")
 
 
-class Const(NamedTuple):
+class Number(NamedTuple):
     """A number among the operands of an instruction."""
 
     number: float | int
@@ -95,14 +88,14 @@ class Value:
 
     __slots__ = ("block", "kind", "source")
 
-    def __init__(self, block: Block, kind: str, source: int | str | Const) -> None:
+    def __init__(self, block: Block, kind: str, source: int | str | Number) -> None:
         self.block, self.kind, self.source = block, kind, source
 
     def __repr__(self) -> str:
         source = self.source
         return (
             str(source.number)
-            if isinstance(source, Const)
+            if isinstance(source, Number)
             else source
             if isinstance(source, str)
             else f"%{source}"
@@ -185,7 +178,7 @@ def same(like: Value, x: Operand) -> Value:
     if isinstance(x, Value):
         assert x.kind == like.kind, (x.kind, like.kind)
         return x
-    return Value(like.block, like.kind, Const(x))
+    return Value(like.block, like.kind, Number(x))
 
 
 def _call(name: str, x: Value, *others: Operand) -> Value:
@@ -241,16 +234,6 @@ def select(where: Value, x: Operand, y: Operand, like: Value | None = None) -> V
     return where.block.emit("select", a.kind, where, a, b)
 
 
-def at_most(x: Value, bound: float) -> Value:
-    """The smaller of both; a NaN stays."""
-    return select(x > bound, bound, x)
-
-
-def at_least(x: Value, bound: float) -> Value:
-    """The larger of both; a NaN stays."""
-    return select(x < bound, bound, x)
-
-
 def bits(x: Value) -> Value:
     """The integer with the same bits."""
     return x.block.emit("bits", INTEGER[x.kind], x)
@@ -271,18 +254,6 @@ def widen(x: Value) -> Value:
 
 def narrow(x: Value) -> Value:
     return convert(x, "float")
-
-
-def two_power(n: Value) -> Value:
-    """2^n for an integer n whose power is normal (or 0, for n = -bias)."""
-    kind = FLOAT[n.kind]
-    return from_bits((n + BIAS[kind]) << MANTISSA[kind])
-
-
-def ldexp(x: Value, n: Value) -> Value:
-    """``2^n x``, rounded once, where the processor has an instruction for it."""
-    assert x.block.scales
-    return x.block.emit("ldexp", x.kind, x, n if n.kind == "i32" else convert(n, "i32"))
 
 
 def own(name: str) -> Callable[[Body], Body]:
@@ -346,40 +317,4 @@ def repeat(
 def where_needed(needed: Value, found: Callable[[], Value], otherwise: Value) -> Value:
     """``found()`` where the condition holds, else ``otherwise``; a branch where loops are not made vectors."""
     (result,) = repeat(1, [otherwise], lambda _: [found()], lambda _: needed)
-    return result
-
-
-def magic(kind: str) -> float:
-    """Added to x, it leaves the integer nearest to x in the low bits of the sum."""
-    return 1.5 * 2.0 ** MANTISSA[kind]
-
-
-def nearest(x: Value, factor: float) -> tuple[Value, Value]:
-    """The integer nearest to ``x factor``, as a float and as an integer.
-
-    A conversion instruction would be undefined for NaN, and for 64 bits needs AVX-512DQ.
-    """
-    shift = magic(x.kind)
-    t = fma(x, factor, shift)
-    return t - shift, bits(t) - int(literal_bits(x.kind, shift))
-
-
-def literal_bits(kind: str, x: float) -> int:
-    """The bits of ``x`` in type ``kind``, as an unsigned integer."""
-    code = {"float": ("<f", "<I"), "double": ("<d", "<Q")}[kind]
-    return int(struct.unpack(code[1], struct.pack(code[0], x))[0])
-
-
-def to_float(i: Value) -> Value:
-    """A small integer as a float, exactly, without a conversion instruction."""
-    kind = FLOAT[i.kind]
-    shift = magic(kind)
-    return from_bits(i + literal_bits(kind, shift)) - shift
-
-
-def horner(x: Value, coefficients: Sequence[float]) -> Value:
-    """The polynomial with these coefficients, lowest first."""
-    result = same(x, coefficients[-1])
-    for c in coefficients[-2::-1]:
-        result = fma(result, x, c)
     return result

@@ -24,24 +24,20 @@ from xpgrad.codegen.scalar.exponential import (
     scaled,
     sum_parts,
 )
+from xpgrad.codegen.scalar.floats import INF, at_least, at_most, horner, two_power
 from xpgrad.codegen.scalar.ir import (
-    INF,
     Value,
-    at_least,
-    at_most,
     called,
     copysign,
     eq,
     fabs,
     fma,
-    horner,
     isnan,
     own,
     repeat,
     same,
     select,
     sqrt,
-    two_power,
     where_needed,
 )
 

@@ -16,14 +16,20 @@ from __future__ import annotations
 
 from xpgrad.codegen.scalar import polynomials as poly
 from xpgrad.codegen.scalar.exponential import log1p, log_of_parts, normal_parts, of_kind, reduced
-from xpgrad.codegen.scalar.ir import (
+from xpgrad.codegen.scalar.floats import (
     HUGE,
     INF,
     NAN,
-    Const,
-    Value,
     at_least,
     at_most,
+    horner,
+    literal_bits,
+    nearest,
+    two_power,
+)
+from xpgrad.codegen.scalar.ir import (
+    Number,
+    Value,
     bits,
     called,
     copysign,
@@ -31,17 +37,13 @@ from xpgrad.codegen.scalar.ir import (
     fabs,
     fma,
     from_bits,
-    horner,
     isnan,
     library,
-    literal_bits,
     narrow,
-    nearest,
     own,
     roundeven,
     select,
     sqrt,
-    two_power,
     widen,
 )
 
@@ -80,7 +82,7 @@ def quadrant_of_float(x: Value) -> tuple[Value, Value]:
     """``r`` and n of a float32 x, |x| < 2^128, as float64."""
     wide = widen(x)
     size = fabs(wide)
-    scale, high, low = (Value(x.block, "double", Const(0.0)),) * 3
+    scale, high, low = (Value(x.block, "double", Number(0.0)),) * 3
     for j, (turn, rest) in enumerate(TURNS, 1):
         beyond = size >= 2.0 ** (22 * j + 23)
         scale = select(beyond, 2.0 ** (-22 * j), 1.0 if j == 1 else scale, like=wide)

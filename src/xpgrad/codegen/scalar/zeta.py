@@ -7,22 +7,9 @@ of 0 are those of another such sum.
 from __future__ import annotations
 
 from xpgrad.codegen.scalar.arithmetic import power
+from xpgrad.codegen.scalar.floats import HUGE, INF, NAN, at_most
 from xpgrad.codegen.scalar.gamma import digamma, gamma, is_even, is_pole
-from xpgrad.codegen.scalar.ir import (
-    HUGE,
-    INF,
-    NAN,
-    Value,
-    at_most,
-    ceil,
-    eq,
-    floor,
-    library,
-    repeat,
-    same,
-    select,
-    where_needed,
-)
+from xpgrad.codegen.scalar.ir import Value, ceil, eq, floor, library, repeat, same, select, where_needed
 
 TERMS = 9
 # B_2k / (2 k)!, k = 1 to 8.

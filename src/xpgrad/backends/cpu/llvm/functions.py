@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 
 from xpgrad.backends.cpu.llvm.rescue import rescued, rescues
 from xpgrad.codegen.scalar import RARE, Function, function
-from xpgrad.codegen.scalar.ir import HUGE, Const, Instruction, Value
+from xpgrad.codegen.scalar.floats import HUGE
+from xpgrad.codegen.scalar.ir import Instruction, Number, Value
 
 SUFFIX = {"float": "f32", "double": "f64"}
 _INTRINSICS = frozenset("fma sqrt fabs copysign floor ceil trunc roundeven".split())
@@ -192,7 +193,7 @@ def _typed(x: Value) -> str:
 
 
 def _name(x: Value) -> str:
-    if isinstance(x.source, Const):
+    if isinstance(x.source, Number):
         return literal(x.kind, x.source.number)
     return f"%{x.source}" if isinstance(x.source, str) else f"%v{x.source}"
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from xpgrad.codegen.scalar import BODIES, KINDS, RARE, Function, function
-from xpgrad.codegen.scalar.ir import HUGE, Const, Instruction, Value
+from xpgrad.codegen.scalar.floats import HUGE
+from xpgrad.codegen.scalar.ir import Instruction, Number, Value
 
 # By op: CUDA's name, to which an f is added for float. As accurate as ours or better, and faster: they use the
 # hardware's exponential and logarithm.
@@ -195,7 +196,7 @@ def _text(i: Instruction) -> str:
 
 
 def _name(x: Value) -> str:
-    if isinstance(x.source, Const):
+    if isinstance(x.source, Number):
         return literal(x.kind, x.source.number)
     return x.source if isinstance(x.source, str) else f"v{x.source}"
 
