@@ -1,66 +1,16 @@
-"""Single nodes as kernels: what the tests of expressions run behind the shim."""
-
-from typing import NamedTuple
+"""Single nodes as CUDA kernels: what the tests of expressions run behind the shim."""
 
 import numpy as np
 
-from xpgrad.backends.gpu.cuda.printing.expressions import (
-    check,
-    expression,
-    read,
-    read_dtype,
-    stored_type,
-    value_type,
-)
-from xpgrad.backends.gpu.cuda.printing.functions import stated_functions
+from xpgrad.backends.gpu.cuda.printing.expressions import check, expression, read, stored_type, value_type
+from xpgrad.backends.gpu.cuda.printing.functions import definitions
 from xpgrad.backends.gpu.cuda.printing.source import prelude
-from xpgrad.core import OPS, SCALAR_TYPES, Input, Node, aval_of
-
-ELEMENTWISE = sorted(name for name, op in OPS.items() if "pointwise" in op.traits)
-ONE_OPERAND = {
-    "floor", "ceil", "trunc", "rint", "sign", "round", "logical_not", "invert", "isnan", "isinf", "isfinite",
-    "signbit", "gammasgn", "astype", "copy", "stop_gradient",
-}  # fmt: skip
-PARAMS = {"round": {"decimals": 2}, "astype": {"dtype": np.dtype(np.float64)}, "copy": {"order": "K"}}
+from xpgrad.codegen.scalar.ops import read_dtype
+from xpgrad.core import SCALAR_TYPES
 
 
-def operands_of(name):
-    """How many operands the op takes."""
-    if name in ONE_OPERAND:
-        return 1
-    return 2 if OPS[name].pushes is None else len(OPS[name].pushes)
-
-
-def node_of(name, operands, params=None):
-    """The node of an op of arrays; a Python scalar is an argument too."""
-    params = PARAMS.get(name, {}) if params is None else params
-    avals = [aval_of(x) for x in operands]
-    return Node(OPS[name], [Input(a) for a in avals], params, OPS[name].shape(*avals, **params))
-
-
-class Case(NamedTuple):
-    """An op of some operands, arrays of one length or Python scalars."""
-
-    name: str
-    operands: list
-    params: dict | None = None
-
-    @property
-    def node(self):
-        return node_of(self.name, self.operands, self.params)
-
-    def expected(self, dtype=None):
-        """The op's NumPy row, of operands brought to ``dtype`` where they are floats."""
-        given = [
-            x.astype(dtype) if dtype is not None and getattr(x, "dtype", np.dtype(bool)).kind == "f" else x
-            for x in self.operands
-        ]
-        with np.errstate(all="ignore"):
-            return np.asarray(OPS[self.name](*given, **self.node.params))
-
-
-def kernel(case, name):
-    """A kernel that stores what the case's expression gives for each entry.
+def kernel(case, name, calls):
+    """A kernel that stores what the case's expression gives for each entry; what it calls goes to ``calls``.
 
     For float32 arrays x0 and x1::
 
@@ -68,7 +18,7 @@ def kernel(case, name):
             for (long long i = blockIdx.x; i < n; i += gridDim.x) {
                 const float a0 = p0[i];
                 const float a1 = p1[i];
-                y[i] = xg::arctan2(a0, a1);
+                y[i] = ::atan2f(a0, a1);
             }
         }
     """
@@ -85,7 +35,7 @@ def kernel(case, name):
             loads.append(f"const {value_type(dtype)} a{k} = {read(x.dtype, f'p{k}[i]')};")
         dtypes.append(dtype)
     parameters.append(f"{value_type(node.dtype)}* y")
-    value = expression(node, [f"a{k}" for k in range(len(dtypes))], dtypes)
+    value = expression(node, [f"a{k}" for k in range(len(dtypes))], dtypes, calls)
     return (
         f'extern "C" __global__ void {name}({", ".join(parameters)}, long long n) {{\n'
         "    for (long long i = blockIdx.x; i < n; i += gridDim.x) {\n"
@@ -105,8 +55,9 @@ class Kernels:
 
     def source(self):
         self._names = {key: f"k{i}" for i, key in enumerate(self._cases)}
-        body = "\n".join(kernel(self._cases[key], name) for key, name in self._names.items())
-        return "\n".join([prelude(), stated_functions(body), body])
+        calls = set()
+        kernels = [kernel(self._cases[key], name, calls) for key, name in self._names.items()]
+        return "\n".join([prelude(), definitions(calls), *kernels])
 
     def run(self, key):
         if self._module is None:

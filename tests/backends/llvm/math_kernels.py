@@ -8,17 +8,17 @@ import numpy as np
 
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.functions import definitions, symbol
-from xpgrad.codegen import scalar
+from xpgrad.codegen.scalar import functions
 
 DTYPE = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
 
 
 def operands_of(name):
     """How many operands the function takes."""
-    return len(signature(scalar.BODIES[name]).parameters)
+    return len(signature(functions.BODIES[name]).parameters)
 
 
-BINARY = frozenset(name for name in scalar.FUNCTIONS if operands_of(name) == 2)
+BINARY = frozenset(name for name in functions.FUNCTIONS if operands_of(name) == 2)
 
 
 def loop(name, kind, scales=False):
@@ -27,7 +27,7 @@ def loop(name, kind, scales=False):
     loads = "\n".join(
         f"  %p{j} = getelementptr {kind}, ptr %x{j}, i64 %i\n  %v{j} = load {kind}, ptr %p{j}" for j in operands
     )
-    return f"""{definitions([(name, kind)], scales)}
+    return f"""{definitions([(name, (kind,) * len(operands))], scales)}
 define void @f({", ".join(f"ptr noalias %x{j}" for j in operands)}, ptr noalias %y, i64 %n)
     "prefer-vector-width"="512" {{
 entry:

@@ -8,15 +8,14 @@ from mpmath import mp
 
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.functions import definitions, symbol
-from xpgrad.codegen import scalar
-from xpgrad.codegen.scalar import bessel_polynomials, polynomials, special_polynomials
+from xpgrad.codegen.scalar import bessel_polynomials, functions, polynomials, special_polynomials
 
 llvm = pytest.importorskip("llvmlite.binding")
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)
 
 from backends.llvm import remez  # noqa: E402
-from backends.llvm.math_kernels import loop  # noqa: E402
+from backends.llvm.math_kernels import loop, operands_of  # noqa: E402
 
 # For each table of coefficients the module that holds them.
 FILES = {"elementary": polynomials, "special": special_polynomials, "bessel": bessel_polynomials}
@@ -50,7 +49,7 @@ def _printer():
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["float", "double"])
-@pytest.mark.parametrize("name", sorted(scalar.FUNCTIONS))
+@pytest.mark.parametrize("name", sorted(functions.FUNCTIONS))
 def test_a_loop_is_vectorised_and_calls_nothing(name, kind):
     ir, assembly = optimised(loop(name, kind))
     vectors = re.findall(rf"store <(\d+) x (?:{kind}|i32|i64)>", ir)
@@ -67,20 +66,24 @@ def test_a_loop_is_vectorised_and_calls_nothing(name, kind):
 
 @pytest.mark.parametrize("kind", ["float", "double"])
 def test_no_function_branches_but_for_loops_or_assumes_finite_numbers(kind):
-    for name in scalar.FUNCTIONS:
-        text = definitions([(name, kind)]).partition(f"{symbol(name, kind)}(")[2]
+    for name in functions.FUNCTIONS:
+        kinds = (kind,) * operands_of(name)
+        text = definitions([(name, kinds)]).partition(f"{symbol(name, kind)}(")[2]
         assert not re.search(r"\b(nnan|ninf|reassoc|fast|load|fptosi)\b", text), name
-        loops = any(i.op == "loop" for i in scalar.function(name, kind).instructions)
+        loops = any(
+            i.op == "loop" for i in functions.function(name, functions.BODIES[name], kinds).instructions
+        )
         assert bool(re.search(r"\bbr\b", text)) == loops, name
 
 
 def test_each_function_is_defined_once_and_each_intrinsic_declared_once():
-    wanted = [(name, kind) for name in scalar.FUNCTIONS for kind in ("float", "double")]
+    kinds = ("float", "double")
+    wanted = [(name, (kind,) * operands_of(name)) for name in functions.FUNCTIONS for kind in kinds]
     text = definitions([*wanted, *wanted])
     heads = re.findall(r"^(?:define|declare)[^@]*@([\w.]+)", text, re.MULTILINE)
     assert len(heads) == len(set(heads))
     own = [h for h in heads if h.startswith("xg.") and not h.startswith("xg.rescue.")]
-    assert len(own) == len(wanted) + len(scalar.RARE)
+    assert len(own) == len(wanted) + len(functions.RARE)
     llvm.parse_assembly(text).verify()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xpgrad.backends.cpu.llvm import build
-from xpgrad.codegen import scalar
+from xpgrad.codegen.scalar import functions
 
 sp = pytest.importorskip("scipy.special")
 if reason := build.available():
@@ -38,7 +38,6 @@ UNARY = {
     "sinc": _sinc,
     "inv_mills": lambda x: np.sqrt(2 / np.pi) / sp.erfcx(-x / np.sqrt(2)),
     "normal_density": lambda x: np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi),
-    "nan_to_num": lambda x: np.nan_to_num(x.astype(np.float32)).astype(np.float64),
 }
 TWO = {name: getattr(np, name) for name in "arctan2 hypot power".split()}
 
@@ -49,7 +48,7 @@ def test_a_unary_function_is_within_its_bound_over_the_whole_range(name):
     with np.errstate(all="ignore"):
         y = function(name, "float")(EVERY)
         error, where = worst(ulps(y, UNARY[name](EVERY.astype(np.float64))), EVERY)
-    assert error <= scalar.ULP[name, "float"], (name, error, where)
+    assert error <= functions.ULP[name, "float"], (name, error, where)
 
 
 @pytest.mark.parametrize("name", sorted(TWO))
@@ -62,10 +61,10 @@ def test_a_binary_function_is_within_its_bound(name):
         z = function(name, "float")(x, y)
         wide = x.astype(np.float64), y.astype(np.float64)
         error, where = worst(ulps(z, TWO[name](*wide)), x, y)
-    assert error <= scalar.ULP[name, "float"], (name, error, where)
+    assert error <= functions.ULP[name, "float"], (name, error, where)
 
 
 def test_every_function_has_its_test():
     elsewhere = {"fmax", "fmin", "copysign", "fmod", "remainder", "floor_divide"} | set(SPECIAL)
-    assert set(UNARY) | set(TWO) | elsewhere == scalar.FUNCTIONS
-    assert set(scalar.ULP) == {(name, kind) for name in scalar.FUNCTIONS for kind in ("float", "double")}
+    assert set(UNARY) | set(TWO) | elsewhere == functions.FUNCTIONS
+    assert set(functions.ULP) == {(name, kind) for name in functions.FUNCTIONS for kind in ("float", "double")}

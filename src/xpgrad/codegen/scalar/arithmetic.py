@@ -23,9 +23,12 @@ from xpgrad.codegen.scalar.exponential import (
     reduced_with,
     scaled,
 )
-from xpgrad.codegen.scalar.floats import HUGE, INF, NAN, horner, nearest, two_power
+from xpgrad.codegen.scalar.floats import INF, NAN, horner, nearest, two_power
 from xpgrad.codegen.scalar.ir import (
     Value,
+    bits,
+    called,
+    convert,
     copysign,
     eq,
     fabs,
@@ -144,18 +147,59 @@ def sign(x: Value) -> Value:
     return select(x > 0.0, 1.0, select(x < 0.0, -1.0, select(isnan(x), x, 0.0)))
 
 
+# Of two zeros they give the second, as NumPy does (on x86; elsewhere by the sign).
+def maximum(x: Value, y: Value) -> Value:
+    return select((x > y) | isnan(x), x, y)
+
+
+def minimum(x: Value, y: Value) -> Value:
+    return select((x < y) | isnan(x), x, y)
+
+
 # NumPy's fmax and fmin hand the operand on that is no NaN.
+@own("fmax")
 def fmax(x: Value, y: Value) -> Value:
     return select((x >= y) | isnan(y), x, y)
 
 
+@own("fmin")
 def fmin(x: Value, y: Value) -> Value:
     return select((x <= y) | isnan(y), x, y)
 
 
-def nan_to_num(x: Value) -> Value:
-    huge = HUGE[x.kind]
-    return select(isnan(x), 0.0, select(x > huge, huge, select(x < -huge, -huge, x)))
+def nan_to_num(x: Value, of_nan: Value, above: Value, below: Value) -> Value:
+    return select(isnan(x), of_nan, select(eq(x, INF), above, select(eq(x, -INF), below, x)))
+
+
+def heaviside(x: Value, at_zero: Value) -> Value:
+    return select(eq(x, 0.0), at_zero, select(x < 0.0, 0.0, select(x > 0.0, 1.0, x)))
+
+
+def signbit(x: Value) -> Value:
+    return bits(x) < 0
+
+
+def angle(x: Value) -> Value:
+    return select(isnan(x), x, select(signbit(x), 3.141592653589793, 0.0, like=x))
+
+
+def scaled_by(x: Value, n: Value) -> Value:
+    """``2^n x``, rounded once, for any integer n."""
+    n = select(n > 5000, 5000, select(n < -5000, -5000, n))
+    if "ldexp" in x.block.own:
+        return called("ldexp", x, convert(n, "i32"))
+    if x.kind == "float":
+        # The product is exact in float64.
+        n = select(n > 300, 300, select(n < -300, -300, n))
+        return narrow(widen(x) * two_power(n))
+    # Moved towards 1 first, the product of two powers is rounded by the second alone.
+    size = fabs(x)
+    tiny, huge = size < 2.0**-800, size > 2.0**800
+    x = x * select(tiny, 2.0**200, select(huge, 2.0**-200, 1.0, like=x))
+    n = n - select(tiny, 200, select(huge, -200, 0, like=n))
+    n = select(n > 2000, 2000, select(n < -2000, -2000, n))
+    half = n >> 1
+    return x * two_power(half) * two_power(n - half)
 
 
 # ── division with remainder ──────────────────────────────────────────────────────────────────
@@ -178,6 +222,7 @@ def _fmod_of_double(x: Value, y: Value) -> Value:
     return copysign(library("fmod", r, a, b), x)
 
 
+@own("fmod")
 def fmod(x: Value, y: Value) -> Value:
     if x.kind == "float":
         return narrow(_fmod_of_double(widen(x), widen(y)))

@@ -36,19 +36,19 @@ class Instruction(NamedTuple):
     Attributes
     ----------
     op : str
-        ``add sub mul div neg``, of floats or of integers that wrap around; ``and or xor shl ashr``;
-        ``eq lt le gt ge`` and ``unordered`` (one is NaN), which give i1; ``select``;
+        ``add sub mul neg``, of floats or of integers that wrap around; ``div``, of integers towards 0, and
+        ``rem``, of integers, whose divisor is not 0; ``and or xor shl shr``; ``eq ne lt le gt ge`` and
+        ``unordered`` (one is NaN), which give i1; ``select``;
         ``fma sqrt fabs copysign floor ceil trunc roundeven ldexp``; ``bits`` and ``from_bits``, which keep the
-        bits; ``convert``, to the nearest number of another type, or to an integer towards 0; ``library``;
-        ``call``; ``loop carry going next``, of `repeat`.
+        bits; ``convert``, to the nearest number of another type, to an integer towards 0, or to the low bits
+        of one; ``library``; ``call``; ``loop carry going next``, of `repeat`.
     kind : str
         The type of the result.
     operands : tuple of Value
     function : str
-        Of ``library``: which function, of the C library or of `scalar.RARE`, gives the result where the first
-        operand is NaN and the others, which are its arguments, are finite; elsewhere the result is the first
-        operand. Of ``call``:
-        which function of the target. Of ``loop``: how many turns, at most.
+        Of ``library``: which function, of the C library or of `functions.RARE`, gives the result where the
+        first operand is NaN and the others, which are its arguments, are finite; elsewhere the result is the
+        first operand. Of ``call``: which function of the target. Of ``loop``: how many turns, at most.
     """
 
     op: str
@@ -83,7 +83,7 @@ class Block:
 class Value:
     """An operand: the result of an instruction (its number), a parameter (its name), or a number.
 
-    ``kind``: float, double, i32, i64 or i1.
+    ``kind``: float, double, i1 (a truth value), i8 to i64, or u8 to u64 without a sign.
     """
 
     __slots__ = ("block", "kind", "source")
@@ -104,6 +104,14 @@ class Value:
     @property
     def is_float(self) -> bool:
         return self.kind in INTEGER
+
+    @property
+    def is_truth(self) -> bool:
+        return self.kind == "i1"
+
+    @property
+    def is_unsigned(self) -> bool:
+        return self.kind == "i1" or self.kind[0] == "u"
 
     def _binary(self, op: str, other: Operand) -> Value:
         return self.block.emit(op, self.kind, self, same(self, other))
@@ -162,12 +170,12 @@ class Value:
     def __invert__(self) -> Value:
         return self._binary("xor", -1)
 
-    def __lshift__(self, count: int) -> Value:
+    def __lshift__(self, count: Operand) -> Value:
         return self._binary("shl", count)
 
-    def __rshift__(self, count: int) -> Value:
-        """Arithmetic: the sign is kept."""
-        return self._binary("ashr", count)
+    def __rshift__(self, count: Operand) -> Value:
+        """The sign is kept, if there is one."""
+        return self._binary("shr", count)
 
 
 Operand = Value | float | int
@@ -222,6 +230,16 @@ def eq(x: Value, y: Operand) -> Value:
     return x.block.emit("eq", "i1", x, same(x, y))
 
 
+def ne(x: Value, y: Operand) -> Value:
+    """True of a NaN."""
+    return x.block.emit("ne", "i1", x, same(x, y))
+
+
+def rem(x: Value, y: Operand) -> Value:
+    """The remainder of integers, with the sign of x."""
+    return x.block.emit("rem", x.kind, x, same(x, y))
+
+
 def isnan(x: Value) -> Value:
     return x.block.emit("unordered", "i1", x, x)
 
@@ -248,6 +266,13 @@ def convert(x: Value, kind: str) -> Value:
     return x.block.emit("convert", kind, x)
 
 
+def cast(x: Value, kind: str) -> Value:
+    """``x`` as NumPy's ``astype`` has it."""
+    if x.kind == kind:
+        return x
+    return ne(x, 0) if kind == "i1" else convert(x, kind)
+
+
 def widen(x: Value) -> Value:
     return convert(x, "double")
 
@@ -270,8 +295,8 @@ def own(name: str) -> Callable[[Body], Body]:
 
 
 def called(name: str, *xs: Value) -> Value:
-    """The target's own function ``name``, whose result has the type of the last operand."""
-    block, kind = xs[-1].block, xs[-1].kind
+    """The target's own function ``name``, whose result has the type of its first float."""
+    block, kind = xs[0].block, next(x.kind for x in xs if x.is_float)
     assert name in block.own, f"{name} is no function of the target"
     return block.emit("call", kind, *xs, function=name)
 
@@ -279,7 +304,7 @@ def called(name: str, *xs: Value) -> Value:
 def library(function: str, y: Value, *xs: Value) -> Value:
     """``y``, or where it is NaN and ``xs`` are finite ``function`` of these.
 
-    For rare arguments: a function of the C library, in float64, or of `scalar.RARE`.
+    For rare arguments: a function of the C library, in float64, or of `functions.RARE`.
     """
     return y.block.emit("library", y.kind, y, *xs, function=function)
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad.backends.cpu.llvm.arguments import Arena, KernelArgs
+from xpgrad.backends.cpu.llvm.functions import Callee
 from xpgrad.backends.cpu.llvm.scalars import check, stored_type
 from xpgrad.backends.cpu.llvm.sums import is_sum, keeps_lost
 from xpgrad.backends.cpu.llvm.writer import Writer
@@ -54,8 +55,8 @@ class KernelBuilder:
     partial_bytes, workspace_bytes : int
     may_be_outside : int or None
         The slot of `outside`, where there are indices.
-    calls : set of (str, str)
-        The functions of `xpgrad.codegen.scalar` that are called, each with its type.
+    calls : set of (str, tuple of str)
+        The functions of `xpgrad.codegen.scalar` that are called, each with the types of its operands.
 
     Raises
     ------
@@ -75,7 +76,7 @@ class KernelBuilder:
         self.args = KernelArgs()
         self.lost: dict[Buffer, Buffer] = {}
         self.partials: list[Partial] = []
-        self.calls: set[tuple[str, str]] = set()
+        self.calls: set[Callee] = set()
         self.may_be_outside: int | None = None
         self._wide: dict[Buffer, Buffer] = {}
         self._slots: dict[Buffer, int] = {}

@@ -1,68 +1,100 @@
-"""The functions of `xpgrad.codegen.scalar` as LLVM IR.
+"""The instructions of `xpgrad.codegen.scalar` as LLVM IR.
 
-In:  names of ops and the types float and double.
-Out: the text of ``@xg.<name>.<f32|f64>``, one function each, always inlined, and the intrinsics' declarations.
+In:  names of functions and the types of their operands; or a body and the IR values that it is of.
+Out: the text of ``@xg.<name>.<f32|f64|i32|i64>``, one function each, always inlined; or a line for each
+     instruction.
 Holds: no fast-math flag, so that neither NaN nor infinity is assumed away. Without a fused multiply-add, LLVM
 calls the C library's.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from xpgrad.backends.cpu.llvm.rescue import rescued, rescues
-from xpgrad.codegen.scalar import RARE, Function, function
-from xpgrad.codegen.scalar.floats import HUGE
-from xpgrad.codegen.scalar.ir import Instruction, Number, Value
+from xpgrad.backends.cpu.llvm.writer import Writer, number
+from xpgrad.codegen.scalar.functions import RARE, Body, Function, function
+from xpgrad.codegen.scalar.ir import Block, Instruction, Number, Value, same
+from xpgrad.codegen.scalar.ops import SCALAR_OPS
+
+Callee = tuple[str, tuple[str, ...]]
+"""A function: its name, and the types of its operands."""
 
 SUFFIX = {"float": "f32", "double": "f64"}
-_INTRINSICS = frozenset("fma sqrt fabs copysign floor ceil trunc roundeven".split())
-_CASTS = {
-    ("float", "double"): "fpext",
-    ("double", "float"): "fptrunc",
-    ("i64", "i32"): "trunc",
-}
+_INTRINSICS = frozenset("fma sqrt fabs copysign floor ceil trunc roundeven ldexp".split())
+_SIGNED = {"div": "sdiv", "rem": "srem", "shr": "ashr"}
+_UNSIGNED = {"div": "udiv", "rem": "urem", "shr": "lshr"}
+
+
+def ctype(kind: str) -> str:
+    """LLVM's type: its integers have no sign."""
+    return f"i{kind[1:]}" if kind[0] == "u" else kind
 
 
 def symbol(name: str, kind: str) -> str:
     """The function's name in the IR: ``@xg.exp.f32`` for ``exp`` of ``float``."""
-    return f"@xg.{name}.{SUFFIX[kind]}"
+    return f"@xg.{name}.{SUFFIX.get(kind, kind)}"
 
 
-def definitions(wanted: Iterable[tuple[str, str]], scales: bool = False) -> str:
-    """The IR of the wanted functions, each once, after the declarations of the intrinsics that they call.
+# ── functions ────────────────────────────────────────────────────────────────────────────────
+def definitions(wanted: Iterable[Callee], scales: bool = False) -> str:
+    """The IR of the wanted functions, each once, after the declarations of what they call of the C library.
+
+    LLVM knows its own functions, ``@llvm.fma.f32``, without a declaration.
 
     ``scales``: the processor multiplies vectors by powers of two in one instruction (`build.scales`).
 
-    For ``[("reciprocal", "float")]``::
+    For ``[("reciprocal", ("float",))]``::
 
-        define internal float @xg.reciprocal.f32(float %x) alwaysinline {
+        define internal float @xg.reciprocal.f32(float %x0) alwaysinline {
         start:
-          %v0 = fdiv float 0x3FF0000000000000, %x
+          %v0 = fdiv float 0x3FF0000000000000, %x0
           ret float %v0
         }
     """
     texts = []
-    declarations: set[str] = set()
     nodes: list[str] = []
     left: set[tuple[str, int]] = set()
-    for name, kind in sorted(set(wanted)):
-        f = function(name, kind, scales)
+    for name, kinds in sorted(set(wanted)):
+        f = function(name, SCALAR_OPS[name].body, kinds, scales)
         left |= {(i.function, len(i.operands) - 1) for i in f.instructions if i.op == "library"}
-        texts.append(_definition(f, "alwaysinline", _Lines(declarations, nodes)))
+        texts.append(_definition(f, "alwaysinline", _Lines(nodes)))
     ours = {name: symbol(name, "double") for name, _ in sorted(left) if name in RARE}
-    rare = [function(name, "double", scales) for name in ours]
-    texts += [_definition(f, "noinline", _Lines(declarations, None)) for f in rare]
+    rare = [(name, ["double"] * count) for name, count in sorted(left) if name in RARE]
+    stated = [function(name, RARE[name], of, scales) for name, of in rare]
+    texts += [_definition(f, "noinline", _Lines(None)) for f in stated]
     declared, functions = rescues(left, ours)
-    return "\n".join([*sorted(declarations | set(declared)), *functions, *texts, *nodes])
+    return "\n".join([*declared, *functions, *texts, *nodes])
 
 
 def _definition(f: Function, how: str, lines: _Lines) -> str:
-    head = f"define internal {f.kind} {symbol(f.name, f.kind)}({', '.join(map(_typed, f.parameters))}) {how}"
+    kind, name = ctype(f.result.kind), symbol(f.name, f.parameters[0].kind)
+    head = f"define internal {kind} {name}({', '.join(map(_typed, f.parameters))}) {how}"
     return "\n".join([f"{head} {{", *lines.of(f.instructions), f"  ret {_typed(f.result)}", "}", ""])
 
 
+# ── bodies in place ──────────────────────────────────────────────────────────────────────────
+def written(w: Writer, body: Body, operands: Sequence[tuple[str, str]], constants: Sequence[float] = ()) -> str:
+    """Write ``body``, which has no `repeat`; what its result is called.
+
+    ``operands``: each a name and its type. ``constants``: the body's operands after these.
+    """
+    block = Block()
+    given = [block.parameter(kind, name) for name, kind in operands]
+    result = body(*given, *[same(given[0], c) for c in constants])
+    names: list[str] = []
+
+    def name_of(x: Value) -> str:
+        if isinstance(x.source, Number):
+            return number(x.source.number, x.kind)
+        return x.source if isinstance(x.source, str) else names[x.source]
+
+    for i in block.instructions:
+        names += [w.op(_text(i, name_of))]
+    return name_of(result)
+
+
+# ── loops ────────────────────────────────────────────────────────────────────────────────────
 MASKED = 32
 """A loop of at most so many turns is unrolled, and its values chosen, so that the loop around is vectorised."""
 
@@ -98,8 +130,8 @@ class _Lines:
     the function is not called in vectors.
     """
 
-    def __init__(self, declarations: set[str], nodes: list[str] | None) -> None:
-        self._declarations, self._nodes = declarations, nodes
+    def __init__(self, nodes: list[str] | None) -> None:
+        self._nodes = nodes
         self._lines = ["start:"]
         self._block = "start"
         self._loops: list[_Loop] = []
@@ -115,7 +147,7 @@ class _Lines:
             elif i.op == "next":
                 self._end(self._loops.pop(), i.operands)
             else:
-                self._lines.append(f"  %v{k} = {_text(i, self._declarations)}")
+                self._lines.append(f"  %v{k} = {_text(i, _name)}")
         return self._lines
 
     def _unrolls(self, loop: _Loop) -> bool:
@@ -147,10 +179,10 @@ class _Lines:
         for (c, first), x in zip(loop.carried, following, strict=True):
             name = _name(x)
             if loop.going:
-                self._lines.append(f"  %next{c} = select {loop.going}, {_typed(x)}, {x.kind} %v{c}")
+                self._lines.append(f"  %next{c} = select {loop.going}, {_typed(x)}, {ctype(x.kind)} %v{c}")
                 name = f"%next{c}"
             arms = f"[ {_name(first)}, %{loop.before} ], [ {name}, %{self._block} ]"
-            heads.append(f"  %v{c} = phi {x.kind} {arms}")
+            heads.append(f"  %v{c} = phi {ctype(x.kind)} {arms}")
         self._lines[loop.place : loop.place] = heads
         self._lines.append(f"  %then{k} = add i32 %turn{k}, 1")
         self._lines.append(f"  br label %head{k}{self._unrolled() if self._unrolls(loop) else ''}")
@@ -164,46 +196,53 @@ class _Lines:
         return f", !llvm.loop !{n}"
 
 
-def _text(i: Instruction, declarations: set[str]) -> str:
-    """The right side of one line."""
-    first, rest = i.operands[0], i.operands[1:]
-    names = ", ".join(map(_name, i.operands))
-    if i.op in _INTRINSICS or i.op == "ldexp":
-        target = f"@llvm.{i.op}.{SUFFIX[i.kind]}{'.i32' if i.op == 'ldexp' else ''}"
-        declarations.add(f"declare {i.kind} {target}({', '.join(x.kind for x in i.operands)})")
-        return f"call {i.kind} {target}({', '.join(map(_typed, i.operands))})"
+# ── instructions ─────────────────────────────────────────────────────────────────────────────
+def _text(i: Instruction, name: Callable[[Value], str]) -> str:
+    """The right side of one line; ``name``: what its operands are called."""
+    first, kind = i.operands[0], ctype(i.kind)
+    names = [name(x) for x in i.operands]
+    typed = ", ".join(f"{ctype(x.kind)} {n}" for x, n in zip(i.operands, names, strict=True))
+    if i.op in _INTRINSICS:
+        return f"call {kind} @llvm.{i.op}.{SUFFIX[i.kind]}{'.i32' if i.op == 'ldexp' else ''}({typed})"
     if i.op == "library":
-        return rescued(i.function, _name(first), [_name(x) for x in rest])
+        return rescued(i.function, names[0], names[1:])
     if i.op in ("bits", "from_bits"):
-        return f"bitcast {_typed(first)} to {i.kind}"
+        return f"bitcast {typed} to {kind}"
     if i.op == "convert":
-        return f"{_CASTS[first.kind, i.kind]} {_typed(first)} to {i.kind}"
+        return f"{_conversion(first, i.kind)} {typed} to {kind}"
     if i.op == "select":
-        return f"select {', '.join(map(_typed, i.operands))}"
+        return f"select {typed}"
+    of = f"{ctype(first.kind)} {', '.join(names)}"
     if i.op == "unordered":
-        return f"fcmp uno {first.kind} {names}"
-    if i.op in ("eq", "lt", "le", "gt", "ge"):
-        how = f"fcmp o{i.op}" if first.is_float else f"icmp {i.op if i.op == 'eq' else 's' + i.op}"
-        return f"{how} {first.kind} {names}"
-    return f"{'f' if first.is_float else ''}{i.op} {first.kind} {names}"
+        return f"fcmp uno {of}"
+    if i.op in ("eq", "ne", "lt", "le", "gt", "ge"):
+        if first.is_float:
+            return f"fcmp {'une' if i.op == 'ne' else 'o' + i.op} {of}"
+        sign = "" if i.op in ("eq", "ne") else "u" if first.is_unsigned else "s"
+        return f"icmp {sign}{i.op} {of}"
+    if first.is_float:
+        return f"f{i.op} {of}"
+    return f"{(_UNSIGNED if first.is_unsigned else _SIGNED).get(i.op, i.op)} {of}"
+
+
+def _conversion(x: Value, kind: str) -> str:
+    if x.is_float:
+        if kind in SUFFIX:
+            return "fpext" if kind == "double" else "fptrunc"
+        return "fptoui" if kind[0] == "u" else "fptosi"
+    if kind in SUFFIX:
+        return "uitofp" if x.is_unsigned else "sitofp"
+    old, new = int(x.kind[1:]), int(kind[1:])
+    if old == new:
+        return "bitcast"
+    return "trunc" if old > new else "zext" if x.is_unsigned else "sext"
 
 
 def _typed(x: Value) -> str:
-    return f"{x.kind} {_name(x)}"
+    return f"{ctype(x.kind)} {_name(x)}"
 
 
 def _name(x: Value) -> str:
     if isinstance(x.source, Number):
-        return literal(x.kind, x.source.number)
+        return number(x.source.number, x.kind)
     return f"%{x.source}" if isinstance(x.source, str) else f"%v{x.source}"
-
-
-def literal(kind: str, x: float | int) -> str:
-    """``x`` as an IR literal; a float is rounded to ``kind`` and written in hexadecimal."""
-    if kind == "i1":
-        return "true" if x else "false"
-    if kind not in SUFFIX:
-        return str(int(x))
-    if kind == "float" and abs(x) <= HUGE["float"]:
-        x = struct.unpack("<f", struct.pack("<f", x))[0]
-    return "0x" + struct.pack(">d", x).hex().upper()

@@ -20,7 +20,6 @@ from xpgrad.backends.cpu.llvm import build, functions
 from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, ctype_in_memory
 from xpgrad.backends.cpu.llvm.loops import write_loop
 from xpgrad.backends.cpu.llvm.matmul import write_matmul
-from xpgrad.backends.cpu.llvm.scalars import INTRINSICS
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.backends.layouts import Layouts
 from xpgrad.codegen.kernel_ir import Buffer, identity
@@ -138,7 +137,4 @@ class Kernel(KernelBuilder):
 def module(kernels: Sequence[Kernel], more: str = "") -> str:
     """An LLVM module with the functions of ``kernels``, what they call, and ``more``."""
     calls = set().union(*[k.calls for k in kernels])
-    needed = f"{INTRINSICS}\n{functions.definitions(calls, build.scales())}".splitlines()
-    declarations = dict.fromkeys(line for line in needed if line.startswith("declare"))
-    definitions = [line for line in needed if line not in declarations]
-    return "\n".join([*declarations, *definitions, *[k.functions for k in kernels], more])
+    return "\n".join([functions.definitions(calls, build.scales()), *[k.functions for k in kernels], more])

@@ -316,7 +316,7 @@ class _Loop:
                 return emit(w, node, [self._operand(x) for x in operands], self.k.calls)
             case MultiplyAdd(node, factors, other, negates):
                 pair = [self._operand(f) for f in factors]
-                return multiply_add(w, node, pair, self._operand(other), negates != "product")
+                return multiply_add(w, node, pair, self._operand(other), negates)
             case Gather(_, load, chosen, axis, step, length):
                 label = self._chosen(s, chosen, length)
                 apart = self.k.stride(w, load.buffer, axis, step) if step else "0"

@@ -46,10 +46,6 @@ def rescues(wanted: Iterable[tuple[str, int]], ours: Mapping[str, str]) -> tuple
     if kept:
         # The vectoriser is to find them, before anything calls them.
         texts.append(f"@llvm.compiler.used = appending global [{len(kept)} x ptr] [{', '.join(kept)}]\n")
-        for n in WIDTHS:
-            declared.append(f"declare <{n} x double> @llvm.fabs.v{n}f64(<{n} x double>)")
-            declared.append(f"declare i1 @llvm.vector.reduce.or.v{n}i1(<{n} x i1>)")
-        declared.append("declare double @llvm.fabs.f64(double)")
     return declared, texts
 
 

@@ -19,11 +19,12 @@ from xpgrad.backends.gpu.cuda.printing.expressions import (
     combine,
     expression,
     literal,
+    multiply_add,
     read,
-    read_dtype,
     stored_type,
     value_type,
 )
+from xpgrad.backends.gpu.cuda.printing.functions import Callee
 from xpgrad.backends.gpu.cuda.printing.layout import KernelArgs, Row, Text, address_of
 from xpgrad.backends.layouts import Layouts, check_strides, origin
 from xpgrad.codegen.kernel_ir import (
@@ -49,6 +50,7 @@ from xpgrad.codegen.kernel_ir import (
     operands_of,
 )
 from xpgrad.codegen.lower import lower
+from xpgrad.codegen.scalar.ops import read_dtype
 from xpgrad.core import Input, Node, Value
 from xpgrad.plan import Plan
 from xpgrad.plan.loop_nests import Declined, is_contraction
@@ -72,6 +74,8 @@ class KernelBuilder:
     ir : kernel_ir.Kernel
     unrolled : frozenset of Axis
         Those whose loops are unrolled.
+    calls : set of (str, tuple of str)
+        The functions of `xpgrad.codegen.scalar` that are called, each with the types of its operands.
     rows : dict of Buffer to Row
         The buffers that are in registers.
     read : set of Buffer
@@ -88,6 +92,7 @@ class KernelBuilder:
         self.ir = lower(step, plan, layouts.held, layouts.alive, checked)
         self.tile_axis = self.ir.tile_axis
         self.args = KernelArgs()
+        self.calls: set[Callee] = set()
         self.rows: dict[Buffer, Row] = {}
         self._names: dict[Buffer, str] = {}
         self.read = {x.buffer for nest in self.ir.nests for x in nest.loads()}
@@ -249,15 +254,11 @@ class KernelBuilder:
         match s:
             case Apply(node, operands):
                 found = [self.operand(x, values) for x in operands]
-                return expression(node, [text for text, _ in found], [kind for _, kind in found])
+                texts, dtypes = [text for text, _ in found], [kind for _, kind in found]
+                return expression(node, texts, dtypes, self.calls)
             case MultiplyAdd(_, factors, other, negates):
-                x, y = (self.typed(f, dtype, values) for f in factors)
-                z = self.typed(other, dtype, values)
-                if negates == "product":
-                    x = f"-{x}"
-                elif negates:
-                    z = f"-{z}"
-                return f"xg::fma({x}, {y}, {z})"
+                given = [self.typed(x, dtype, values) for x in (*factors, other)]
+                return multiply_add(dtype, given, negates)
             case Gather(_, load, chosen, axis, step, length):
                 return self._gathered(load, self._chosen(s, chosen, length, values), axis, step)
             case OneHot(_, value, chosen, axis_, length):

@@ -17,7 +17,7 @@ from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder
 from xpgrad.backends.gpu.cuda.printing.by_block import ByBlock
 from xpgrad.backends.gpu.cuda.printing.by_thread import ByThread, why_not
 from xpgrad.backends.gpu.cuda.printing.expressions import monoid_type, value_type
-from xpgrad.backends.gpu.cuda.printing.functions import stated_functions
+from xpgrad.backends.gpu.cuda.printing.functions import definitions
 from xpgrad.backends.gpu.cuda.printing.layout import KernelArgs, Parameter, Text
 from xpgrad.backends.gpu.cuda.printing.owners import fewest, sample_bytes
 from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase
@@ -129,7 +129,7 @@ class Kernel:
         shared = self.builder.args.text
         functions = [f.replace(_SHARED, shared, 1) for f in self._functions]
         body = "\n".join(functions)
-        self.body = stated_functions(body) + body
+        self.body = definitions(self.builder.calls) + body
         self.text = f"{prelude()}\n{self.body}"
 
     def in_words(self, fresh: bool, tiled: bool = False) -> str:

@@ -1,8 +1,7 @@
-// What every generated kernel may call: types, NumPy's elementary functions, reductions over threads.
+// What every generated kernel may call: types, reductions over threads, labels and memory.
 //
 // For NVRTC as C++17, which includes nothing and has CUDA's functions built in, and, with XG_SHIM defined and
-// tests/backends/gpu/shim.h before it, for g++. CUDA's accurate functions only; where one is not NumPy's at
-// zeros, infinities or NaN, it is set right here. A function on float has no double in it: numbers are T(..).
+// tests/backends/gpu/shim.h before it, for g++. What an op computes is printed from xpgrad.codegen.scalar.
 
 #ifndef XG_PRELUDE
 #define XG_PRELUDE
@@ -50,142 +49,18 @@ template <class T> struct Range;
         static XG_FN type lowest() { return (type)low; }  \
         static XG_FN type highest() { return (type)high; } \
     };
-XG_RANGE(float, -infinity<float>(), infinity<float>())
-XG_RANGE(double, -infinity<double>(), infinity<double>())
-XG_RANGE(bool, false, true)
-XG_RANGE(signed char, -128, 127)
-XG_RANGE(short, -32768, 32767)
-XG_RANGE(int, (-2147483647 - 1), 2147483647)
-XG_RANGE(long long, (-9223372036854775807LL - 1), 9223372036854775807LL)
-XG_RANGE(unsigned char, 0, 255)
-XG_RANGE(unsigned short, 0, 65535)
-XG_RANGE(unsigned int, 0, 4294967295u)
-XG_RANGE(unsigned long long, 0, 18446744073709551615ULL)
+// @ranges
 #undef XG_RANGE
 
-// ── CUDA's functions by NumPy's names ────────────────────────────────────────────────────────
-#define XG_UNARY(name, cuda)                                 \
-    XG_FN float name(float x) { return ::cuda##f(x); }       \
-    XG_FN double name(double x) { return ::cuda(x); }
-// @own functions
-XG_FN float fma(float x, float y, float z) { return ::fmaf(x, y, z); }
-XG_FN double fma(double x, double y, double z) { return ::fma(x, y, z); }
+// ── what reductions call, and products that are rounded with a sum ───────────────────────────
+// @functions
 
-// ── signs and choice ─────────────────────────────────────────────────────────────────────────
-template <class T> XG_FN bool isnan(T x) { return x != x; }
-template <class T> XG_FN bool isinf(T x) { return fabs(x) == infinity<T>(); }
-template <class T> XG_FN bool isfinite(T x) { return fabs(x) < infinity<T>(); }
-XG_FN bool signbit(float x) { return __float_as_int(x) < 0; }
-XG_FN bool signbit(double x) { return __double_as_longlong(x) < 0; }
-
-// NumPy's maximum and minimum hand a NaN on, and the second of two zeros.
-template <class T> XG_FN T maximum(T a, T b) { return a > b || a != a ? a : b; }
-template <class T> XG_FN T minimum(T a, T b) { return a < b || a != a ? a : b; }
-template <class T> XG_FN T at_least(T x, T low) { return x < low ? low : x; }
-template <class T> XG_FN T reciprocal(T x) { return T(1) / x; }
-template <class T> XG_FN T sign(T x) { return x > T(0) ? T(1) : x < T(0) ? T(-1) : x != x ? x : T(0); }
-template <class T> XG_FN T heaviside(T x, T at_zero) {
-    return x == T(0) ? at_zero : x < T(0) ? T(0) : x > T(0) ? T(1) : x;
-}
-template <class T> XG_FN T angle(T x) { return x != x ? x : signbit(x) ? T(3.141592653589793) : T(0); }
-template <class T> XG_FN T nan_to_num(T x, T of_nan, T above, T below) {
-    return x != x ? of_nan : x == infinity<T>() ? above : x == -infinity<T>() ? below : x;
-}
-XG_FN int exponent(long long n) { return n > 5000 ? 5000 : n < -5000 ? -5000 : static_cast<int>(n); }
-XG_FN float ldexp(float x, long long n) { return ::ldexpf(x, exponent(n)); }
-XG_FN double ldexp(double x, long long n) { return ::ldexp(x, exponent(n)); }
-
-// ── division with remainder ──────────────────────────────────────────────────────────────────
-template <class T> XG_FN T remainder_of_floats(T x, T y) {
-    const T m = fmod(x, y);
-    return m == T(0) ? copysign(m, y) : (m < T(0)) != (y < T(0)) ? m + y : m;
-}
-template <class T> XG_FN T quotient_of_floats(T x, T y) {
-    const T m = fmod(x, y);
-    T q = (x - m) / y;
-    if (m != T(0) && (m < T(0)) != (y < T(0))) q -= T(1);
-    const T down = floor(q);
-    const T whole = q - down > T(0.5) ? down + T(1) : down;
-    return y == T(0) ? x / y : q == T(0) ? copysign(T(0), x / y) : whole;
-}
-XG_FN float remainder(float x, float y) { return remainder_of_floats(x, y); }
-XG_FN double remainder(double x, double y) { return remainder_of_floats(x, y); }
-XG_FN float floor_divide(float x, float y) { return quotient_of_floats(x, y); }
-XG_FN double floor_divide(double x, double y) { return quotient_of_floats(x, y); }
-
-// Of integers NumPy's result for a divisor 0 is 0, and the quotient that overflows wraps around.
-#define XG_SIGNED(type, wide)                                                                     \
-    XG_FN type quotient_towards_zero(type a, type b) {                                            \
-        return b == 0 ? 0 : b == -1 ? static_cast<type>(-static_cast<wide>(a)) : a / b;           \
-    }                                                                                             \
-    XG_FN type rest_towards_zero(type a, type b) { return b == 0 || b == -1 ? 0 : a % b; }        \
-    XG_FN type quotient_downwards(type a, type b) {                                               \
-        return quotient_towards_zero(a, b) - (rest_towards_zero(a, b) != 0 && (a < 0) != (b < 0)); \
-    }                                                                                             \
-    XG_FN type rest_downwards(type a, type b) {                                                   \
-        const type rest = rest_towards_zero(a, b);                                                \
-        return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;                              \
-    }
-#define XG_UNSIGNED(type)                                                                     \
-    XG_FN type rest_towards_zero(type a, type b) { return b == 0 ? 0 : a % b; }               \
-    XG_FN type quotient_downwards(type a, type b) { return b == 0 ? 0 : a / b; }              \
-    XG_FN type rest_downwards(type a, type b) { return rest_towards_zero(a, b); }
-XG_SIGNED(int, unsigned int)
-XG_SIGNED(long long, unsigned long long)
-XG_UNSIGNED(unsigned int)
-XG_UNSIGNED(unsigned long long)
-#undef XG_SIGNED
-#undef XG_UNSIGNED
-// Shorter integers are promoted to int.
-template <class T> XG_FN T fmod(T a, T b) { return static_cast<T>(rest_towards_zero(a, b)); }
-template <class T> XG_FN T remainder(T a, T b) { return static_cast<T>(rest_downwards(a, b)); }
-template <class T> XG_FN T floor_divide(T a, T b) { return static_cast<T>(quotient_downwards(a, b)); }
-
-// ── integers, which wrap around ──────────────────────────────────────────────────────────────
-typedef unsigned long long Bits;
-template <class T> XG_FN T add(T a, T b) { return static_cast<T>(static_cast<Bits>(a) + static_cast<Bits>(b)); }
-template <class T> XG_FN T subtract(T a, T b) {
-    return static_cast<T>(static_cast<Bits>(a) - static_cast<Bits>(b));
-}
-template <class T> XG_FN T multiply(T a, T b) {
-    return static_cast<T>(static_cast<Bits>(a) * static_cast<Bits>(b));
-}
-template <class T> XG_FN T negative(T x) { return static_cast<T>(Bits(0) - static_cast<Bits>(x)); }
-template <class T> XG_FN T absolute(T x) { return x < 0 ? negative(x) : x; }
-template <class T> XG_FN T bitwise_and(T a, T b) { return static_cast<T>(a & b); }
-template <class T> XG_FN T bitwise_or(T a, T b) { return static_cast<T>(a | b); }
-template <class T> XG_FN T bitwise_xor(T a, T b) { return static_cast<T>(a ^ b); }
-template <class T> XG_FN T invert(T x) { return static_cast<T>(~x); }
-template <class T> XG_FN T whole_power(T x, T n) {
-    Bits power = 1, square = static_cast<Bits>(x);
-    for (Bits left = static_cast<Bits>(n); left != 0; left >>= 1) {
-        if (left & 1) power *= square;
-        square *= square;
-    }
-    return static_cast<T>(power);
-}
-XG_FN float add(float a, float b) { return a + b; }
-XG_FN double add(double a, double b) { return a + b; }
-XG_FN float multiply(float a, float b) { return a * b; }
-XG_FN double multiply(double a, double b) { return a * b; }
-XG_FN float absolute(float x) { return ::fabsf(x); }
-XG_FN double absolute(double x) { return ::fabs(x); }
-
-// Integers of both signs and of 64 bits, compared as numbers.
-XG_FN bool less(long long a, Bits b) { return a < 0 || static_cast<Bits>(a) < b; }
-XG_FN bool less(Bits a, long long b) { return b > 0 && a < static_cast<Bits>(b); }
-XG_FN bool equal(long long a, Bits b) { return a >= 0 && static_cast<Bits>(a) == b; }
-XG_FN bool equal(Bits a, long long b) { return equal(b, a); }
-template <class A, class B> XG_FN bool not_equal(A a, B b) { return !equal(a, b); }
-template <class A, class B> XG_FN bool greater(A a, B b) { return less(b, a); }
-template <class A, class B> XG_FN bool less_equal(A a, B b) { return !less(b, a); }
-template <class A, class B> XG_FN bool greater_equal(A a, B b) { return !less(a, b); }
-
+// ── labels ───────────────────────────────────────────────────────────────────────────────────
 // A label as an index: a negative one counts from the end. One outside wraps around, as CuPy has it: an error
 // would have to wait for the device.
 XG_FN long long from_end(long long label, long long count) {
     if (label < 0) label += count;
-    if (Bits(label) < Bits(count)) return label;
+    if (static_cast<unsigned long long>(label) < static_cast<unsigned long long>(count)) return label;
     label = count ? label % count : 0;
     return label < 0 ? label + count : label;
 }

@@ -1,8 +1,8 @@
-"""Operands for every elementwise op, edges and numbers of every size; and where a row is a reference."""
+"""Operands for every elementwise op, edges and numbers of every size; and where NumPy is a reference."""
 
 import numpy as np
 
-from backends.gpu.nodes import operands_of
+from backends.nodes import operands_of
 from xpgrad.core import OPS
 
 EDGES = [
@@ -30,7 +30,7 @@ TRUSTED = {
     "sinc": lambda x: ~(np.abs(x) > 1e37),
     # SciPy's is 0 where the result is subnormal.
     "exp10": lambda x: ~(x < -307) | (x == -np.inf),
-    # A quotient of two negative numbers has a logarithm in one branch of the row, and none in another.
+    # A quotient of two negative numbers has a logarithm in one branch of NumPy's, and none in another.
     "xlog_ratio": lambda w, x, y: ~((x < 0) & (y < 0)),
     # SciPy overflows where 1 / x is a number yet; where 1 / gamma is subnormal, ours is 0.
     "gammaln": _normal,
