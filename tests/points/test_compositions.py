@@ -217,7 +217,12 @@ def test_gradient_and_hessian_at_special_points(name, x, way):
         assert wrong(name, x, *way(TABLE[name][0], x)) is None
 
 
-SHARES = {"interpreter": 1, "llvm": 4 if os.environ.get("XPGRAD_TEST_SHARE", "1") == "1" else 16, "cuda": 6}
+SHARES = {
+    "interpreter": 1,
+    "definition": 3,
+    "llvm": 4 if os.environ.get("XPGRAD_TEST_SHARE", "1") == "1" else 16,
+    "cuda": 6,
+}
 
 
 @pytest.mark.parametrize("generator", GENERATORS)

@@ -96,7 +96,12 @@ def test_the_page_says_what_is_found(row):
 
 
 # One of so many rows: a row is a kernel or two of its own.
-SHARES = {"interpreter": 1, "llvm": 3 if os.environ.get("XPGRAD_TEST_SHARE", "1") == "1" else 8, "cuda": 4}
+SHARES = {
+    "interpreter": 1,
+    "definition": 3,
+    "llvm": 3 if os.environ.get("XPGRAD_TEST_SHARE", "1") == "1" else 8,
+    "cuda": 4,
+}
 
 
 @pytest.mark.parametrize("generator", GENERATORS)

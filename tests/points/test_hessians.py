@@ -109,7 +109,12 @@ def test_the_hessian_at_0_is_the_formulas(name):
 
 
 # One of so many losses: each is a program of a few kernels.
-SHARES = {"interpreter": 1, "llvm": 3 if os.environ.get("XPGRAD_TEST_SHARE", "1") == "1" else 8, "cuda": 6}
+SHARES = {
+    "interpreter": 1,
+    "definition": 3,
+    "llvm": 3 if os.environ.get("XPGRAD_TEST_SHARE", "1") == "1" else 8,
+    "cuda": 6,
+}
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
