@@ -249,7 +249,7 @@ class Texts:
             with choose.use("llvm"):
                 compile(f).explain(*args)
 
-    def _take(self, text, name=llvm.RUN):
+    def _take(self, text, name=llvm.WORK):
         self.texts.append(text)
         return llvm._Ready(None, {name: 0, "main0": 0}), True
 

@@ -2,8 +2,9 @@
 
 In:  a Region or an Untiled step, and the arrays that it reads.
 Out: a Kernel.
-Holds: ``@run(args, begin, end, partials, workspace)`` does the entries ``begin`` to ``end`` of the region's
-axis, tile by tile, and adds to ``partials``, which belong to the chunk; ``workspace`` belongs to the thread.
+Holds: ``@run(args, begin, end, partials, workspace)`` does the entries ``begin`` to ``end`` of the tile axis, tile
+by tile, and adds to ``partials``, which belong to the chunk; ``workspace`` belongs to the thread. ``@work`` takes
+chunks until there are none: the threads that share them call it once each.
 
     define void @run(ptr %args, i64 %begin, i64 %end, ptr %partials, ptr %workspace)
         for each tile:                      ; an Untiled step has one
@@ -26,7 +27,7 @@ from xpgrad.codegen.kernel_ir import Buffer, identity
 from xpgrad.plan import Plan
 from xpgrad.plan.plan import Step
 
-RUN = "run"
+RUN, WORK = "run", "work"
 
 TOGETHER = 512
 """Calls in one function, with their pointers: the time that LLVM takes for one grows with its square."""
@@ -57,7 +58,7 @@ class Kernel(KernelBuilder):
     @property
     def text(self) -> str:
         """A module with this kernel alone."""
-        return module([self])
+        return module([self], self.work)
 
     def _write(self) -> str:
         pieces = [_WRITE[nest.kind](self, nest, f"nest{self.name}.{k}") for k, nest in enumerate(self.ir.nests)]
@@ -78,6 +79,31 @@ class Kernel(KernelBuilder):
                 n = run.least(tile, run.minus("%end", t))
                 written += self._calls(run, calls, t, n)
         return "\n".join([*(f.text() for f in written), run.text()])
+
+    @property
+    def work(self) -> str:
+        """``@work``: the next chunk, as ``counter`` has it, until all are taken."""
+        sizes = "i64 %chunks, i64 %chunk, i64 %extent"
+        return f"""
+define void @{WORK}(ptr %args, ptr %counter, {sizes}, ptr %partials, i64 %stride, ptr %workspace) {{
+start:
+  br label %next
+next:
+  %c = atomicrmw add ptr %counter, i64 1 monotonic
+  %more = icmp slt i64 %c, %chunks
+  br i1 %more, label %take, label %done
+take:
+  %begin = mul nsw i64 %c, %chunk
+  %stop = add nsw i64 %begin, %chunk
+  %end = call i64 @llvm.smin.i64(i64 %stop, i64 %extent)
+  %offset = mul nsw i64 %c, %stride
+  %mine = getelementptr i8, ptr %partials, i64 %offset
+  call void @{RUN}{self.name}(ptr %args, i64 %begin, i64 %end, ptr %mine, ptr %workspace)
+  br label %next
+done:
+  ret void
+}}
+"""
 
     def _calls(self, run: Writer, calls: Sequence[Call], begin: str, tile: str) -> list[Writer]:
         """Write ``calls``; those of a long program in functions of their own, which are given back."""

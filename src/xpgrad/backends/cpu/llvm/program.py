@@ -23,7 +23,7 @@ from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.arguments import bits
 from xpgrad.backends.cpu.llvm.buffer_pool import BufferPool, Workspaces, address
 from xpgrad.backends.cpu.llvm.builder import Partial
-from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel
+from xpgrad.backends.cpu.llvm.kernel import WORK, Kernel
 from xpgrad.backends.cpu.llvm.single_call import SingleCall
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.describe import (
@@ -44,9 +44,8 @@ from xpgrad.backends.store import default_store
 from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region, Untiled
 
-_Function = ctypes.CFUNCTYPE(
-    None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
-)
+_POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
+_Function = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER)
 
 
 class _Ready(NamedTuple):
@@ -60,7 +59,7 @@ _ready: dict[str, _Ready] = {}
 _lock = threading.Lock()
 
 
-def ready(text: str, name: str = RUN) -> tuple[_Ready, bool]:
+def ready(text: str, name: str = WORK) -> tuple[_Ready, bool]:
     """The kernel of that text, whose entry is ``name``, and whether it had to be compiled."""
     with _lock:
         found = _ready.get(text)
@@ -154,23 +153,20 @@ class KernelStep:
                 array = array.copy(order="C")  # a view, or what NumPy made in another order
             held.append(array)
             args[slot] = address(array) + offset
-        where = address(args)
-        call = self.ready.call
-        chunks = step.chunks if isinstance(step, Region) else 1
+        chunks, chunk, extent = 1, 0, 0
+        if isinstance(step, Region):
+            chunks, chunk, extent = step.chunks, step.chunk, step.extent
         stride = kernel.partial_bytes
         partials = np.empty(chunks * stride // 8 + 8, np.float64) if stride else args
-        sums = address(partials)
+        counter = np.zeros(1, np.int64)
+        where, next_, sums, call = address(args), address(counter), address(partials), self.ready.call
 
-        def chunk(c: int, _worker: int) -> None:
+        def work(_part: int, _worker: int) -> None:
             block, workspace = self._workspaces.take()
-            if isinstance(step, Region):
-                begin, end = c * step.chunk, min((c + 1) * step.chunk, step.extent)
-            else:
-                begin = end = 0
-            call(where, begin, end, sums + c * stride, workspace)
+            call(where, next_, chunks, chunk, extent, sums, stride, workspace)
             self._workspaces.give(block)
 
-        run_chunks(chunk, chunks, self._threads)
+        run_chunks(work, min(chunks, self._threads), self._threads)
         if kernel.may_be_outside is not None and args[kernel.may_be_outside]:
             raise Outside
         for part in kernel.partials:
