@@ -3,8 +3,8 @@
 In:  a Region or an Untiled step, and the arrays that it reads.
 Out: a Kernel.
 Holds: ``@run(args, begin, end, partials, workspace)`` does the entries ``begin`` to ``end`` of the tile axis,
-tile by tile, and adds to ``partials``, which belong to the chunk; ``workspace`` belongs to the thread. ``@work``
-takes chunks until there are none: the threads that share them call it once each.
+tile by tile, and adds to ``partials``, which belong to the chunk; ``workspace`` belongs to the thread.
+``@work`` takes chunks until there are none: the threads that share them call it once each.
 
     define void @run(ptr %args, i64 %begin, i64 %end, ptr %partials, ptr %workspace)
         for each tile:                      ; an Untiled step has one
