@@ -1,8 +1,8 @@
-"""From an optimised Graph to something that runs: the choice of a generator.
+"""The choice of a generator for an optimised Graph.
 
 In:  a Graph and the arrays that it was traced for.
 Out: a program: ``run(arrays) -> outputs``.
-Holds: what a generator declines runs by a plainer one, and `explain` gives the reason.
+Holds: a plainer generator runs what another declines, and `explain` gives the reason.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ _device: ContextVar[Any] = ContextVar("device", default=None)
 ALONE = 1 << 21
 """Bytes of a loop that one thread goes through in about the time that it takes to wake another."""
 
-_SURELY_FITS = 256 << 20  # bytes; below it the device is not asked
+_SURELY_FITS = 256 << 20  # bytes; the device is asked about its free memory only above it
 
 
 @contextmanager
 def use(name: str, target: Target | None = None, device: Any = None) -> Iterator[None]:
-    """Build programs by one generator alone: ``"llvm"``, ``"interpreter"``, ``"cuda"`` or ``"auto"``.
+    """Build programs with one generator only: ``"llvm"``, ``"interpreter"``, ``"cuda"`` or ``"auto"``.
 
-    ``"definition"`` is the interpreter of the kernel IR, which is what the others are held against.
-    ``target`` stands in for the machine's: with a cache of a few hundred bytes a small array has many
-    tiles. ``device`` stands in for the CUDA device (`backends.gpu.cuda.program.Device`).
+    ``"definition"`` is the interpreter of the kernel IR, with which the others are compared. ``target``
+    replaces the machine's: with a cache of a few hundred bytes a small array has many tiles. ``device``
+    replaces the CUDA device (`backends.gpu.cuda.program.Device`).
     """
     tokens = _wanted.set(name), _target.set(target), _device.set(device)
     try:
@@ -59,7 +59,7 @@ def use(name: str, target: Target | None = None, device: Any = None) -> Iterator
 
 
 def generator() -> tuple[str, str]:
-    """The generator for the CPU that is used now, and why it is not LLVM's where it is not."""
+    """The present generator for the CPU; the reason, if it is not LLVM's."""
     wanted = _wanted.get()
     if wanted in ("interpreter", "definition"):
         return wanted, "the interpreter was asked for"
@@ -90,7 +90,7 @@ class NodeByNode:
 
 
 class Interpreted:
-    """A plan in the hands of the interpreter."""
+    """A plan that the NumPy interpreter runs."""
 
     compiled = 0
 
@@ -116,19 +116,21 @@ class Interpreted:
 
 
 def stays_on_host(x: Any, place: str) -> bool:
-    """Whether an array is left on the host when the arguments are moved to ``place``: a mapped file, or
-    more than half of the GPU's free memory."""
+    """Whether an array stays on the host when the arguments are moved to ``place``.
+
+    It does if it is a mapped file, or larger than half of the GPU's free memory.
+    """
     if place == "cpu" or not isinstance(x, np.ndarray) or not x.ndim:
         return False
     return isinstance(x, np.memmap) or (x.nbytes > _SURELY_FITS and x.nbytes > free_memory(place) // 2)
 
 
 def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = False) -> Runnable:
-    """A program for ``graph``, planned for arrays laid out in memory as ``arrays`` are.
+    """A program for ``graph``, planned for the layouts of ``arrays``.
 
-    ``streams``: beside arrays on a GPU, those on the host are copied to it tile by tile.
+    ``streams``: arrays on the host, beside arrays on a GPU, are copied to it tile by tile.
     """
-    # Scalars of NumPy's go with the arrays of any device.
+    # NumPy's scalars combine with arrays on any device.
     constants = [x for x in _constants(graph) if not isinstance(x, SCALAR_TYPES)]
     given = [*[x for x in arrays if not isinstance(x, SCALAR_TYPES)], *constants]
     devices = {device_of(x) for x in given} or {"cpu"}
@@ -153,7 +155,7 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = Fal
 
 
 def _planned(graph: Graph, memory: InMemory, cache: int) -> Plan:
-    """The plan for a machine with ``cache`` bytes for a tile, or for what stands in for it."""
+    """The plan for a machine with ``cache`` bytes for a tile, or for the target that replaces it."""
     return make_plan(graph, _target.get() or Target(cache, alone=ALONE), memory.views, memory.unit_axes())
 
 
@@ -193,7 +195,7 @@ def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: 
 
 
 def _constants(graph: Graph) -> Iterator[Any]:
-    """What the function closes over, and numbers; no index arrays, which a GPU takes from the host."""
+    """The constants of the graph without index arrays, which a GPU takes from the host."""
     for node in graph.nodes:
         for k, u in enumerate(node.operands):
             if isinstance(u, Const) and not (k and node.op.host_indices):
@@ -201,7 +203,7 @@ def _constants(graph: Graph) -> Iterator[Any]:
 
 
 class Moving:
-    """A program of CUDA kernels for inputs on the host that cannot be read in tiles; ``whole`` says why."""
+    """A CUDA program that copies whole inputs from the host; ``whole`` has the reason for each."""
 
     def __init__(self, program: Any, whole: dict[Value, str]) -> None:
         self._program, self._whole = program, whole

@@ -1,8 +1,8 @@
-"""A plan by the interpreter of the kernel IR: the smallest generator, and what the others are held against.
+"""The smallest generator: the interpreter of the kernel IR, with which the others are compared.
 
 In:  a Plan, and the layouts of the arrays that it was made for.
-Out: a Program whose kernels are carried out in NumPy, statement by statement.
-Holds: it takes what any generator may; it is made to be read, and not to be fast.
+Out: a Program whose kernels NumPy runs, statement by statement.
+Holds: it takes whatever any generator may take; it is made to be read, and not to be fast.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from xpgrad.plan.loop_nests import Declined, has_loops
 
 
 class KernelStep:
-    """A step that is interpreted."""
+    """A step that the interpreter of the kernel IR runs."""
 
     fresh = only_looks = False
 
@@ -37,13 +37,13 @@ class KernelStep:
         self._tile = step.tile if isinstance(step, Region) else 0
 
     def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
-        """What `explain` says of it."""
+        """The lines of `explain` about it."""
         yield "done by the interpreter of the kernel IR"
         if source:
             yield from indented(show(self.kernel, self._graph).splitlines())
 
     def run(self, env: Env) -> None:
-        """Fill in ``env`` what the step makes."""
+        """Put the values of the step into ``env``."""
         for node, x in interpret(self.kernel, env, self._tile).items():
             env[node] = x
 
@@ -66,13 +66,13 @@ class Interpreted(Program):
         """Outputs of the graph; they share no memory with the inputs or one another."""
         try:
             outputs = super().run(inputs)
-        except IndexError:  # node by node, the one that it is in says so
+        except IndexError:  # node by node, the node itself raises the error
             return unshared(reference.run(self.plan.graph, inputs), inputs)
         return [x[()] if x.ndim == 0 else x for x in map(np.asarray, outputs)]
 
 
 def check(node: Node) -> None:
-    """Decline what is computed in other dtypes than the generators of kernels have."""
+    """Decline dtypes that the generators of kernels do not have."""
     if node.dtype.kind not in "fbiu" or node.dtype.itemsize > 8:
         raise Declined(node, f"gives {node.dtype}, in which kernels do not compute")
     if not has_loops(node.op) and node.op.kind not in ("elementwise", "constant", "linear"):

@@ -1,8 +1,8 @@
-"""The words of `explain`: the graph, what was rewritten, the steps, what does each, and the text of kernels.
+"""The words of `explain`: the graph, the rewritings, the steps, and the text of kernels.
 
 In:  an optimised Graph, what the passes did, and the Program.
 Out: text.
-Holds: what is said of a step is read from what runs it, not from what was planned; a kernel has its number
+Holds: the words about a step come from the object that runs it, not from the plan; a kernel has its number
 or its name once, under its step.
 
     program
@@ -35,10 +35,10 @@ def explain(
     source: bool = False,
     asks: int = 0,
 ) -> str:
-    """The graph, what was rewritten by which pass, and how the program runs it.
+    """The graph, the rewritings of each pass, and how the program runs it.
 
-    ``rewrites``: what was rewritten before it was differentiated. ``source``: with the text of each kernel.
-    ``asks``: how many outputs, the last, say whether the data are as the function demands.
+    ``rewrites`` are those before differentiation. ``source`` adds the text of each kernel. ``asks`` is the
+    number of outputs, the last, that say whether the data are as the function demands.
     """
     shown = show(graph).splitlines()
     for i in range(len(graph.inputs)):
@@ -60,7 +60,7 @@ def explain(
 
 
 def indented(lines: Iterable[str], by: int = 1) -> list[str]:
-    """``lines`` further right; an empty one stays empty."""
+    """``lines`` indented; an empty line stays empty."""
     return [by * INDENT + line if line else line for line in lines]
 
 
@@ -70,11 +70,9 @@ def source_lines(language: str, text: str) -> list[str]:
 
 
 def describe_steps(plan: Plan, groups: Sequence[Sequence[Any]], source: bool, *, tiles: bool) -> list[str]:
-    """Each step of ``plan`` in words, with what does it: the steps of a program, in ``groups``.
+    """Each step of ``plan`` in words, with the steps of the program that run it, in ``groups``.
 
-    A step of a program has ``step``, what it does of the plan, and ``describe(numbers, whole, source)``: lines,
-    where ``numbers`` gives kernels theirs, and ``whole`` says that it does all of the plan's step. ``tiles``:
-    tiles and chunks are the plan's.
+    ``tiles``: the program's tiles and chunks are the plan's.
     """
     lines = []
     numbers = count()
@@ -92,7 +90,7 @@ NOTHING = "nothing is computed: each output is an argument, or looks into one"
 
 
 def describe_step(plan: Plan, k: int, step: Step, *, tiles: bool = True) -> list[str]:
-    """A step of a plan in words, without what does it."""
+    """A step of a plan in words, without the steps of the program that run it."""
     names = names_of(step.nodes)
     if not isinstance(step, Region):
         return [f"step {k}: without a loop over tiles ({step.reason}): {names}"]
@@ -111,7 +109,7 @@ def _tiles(region: Region) -> str:
 
 
 def _reads(plan: Plan, region: Region) -> list[str]:
-    """What a loop reads tile by tile, in words."""
+    """The arrays that a loop reads tile by tile, in words."""
     inputs: dict[Value, str] = {v: f"input {i}" for i, v in enumerate(plan.graph.inputs)}
     root: dict[Value, Operand] = {}
     for view in plan.views:
@@ -140,7 +138,7 @@ def names_of(nodes: Sequence[Node]) -> str:
 
 
 def told(fresh: bool) -> str:
-    """Whether a kernel had to be compiled when the function was traced for these arguments."""
+    """The words for a kernel that was compiled when the function was traced, or found in the store."""
     return "compiled" if fresh else "found ready"
 
 

@@ -1,4 +1,4 @@
-"""The implementations that NumPy and CuPy share: for each op, a function of the array module's arrays.
+"""The implementations that NumPy and CuPy share: a function for each op.
 
 An implementation takes arrays positionally and parameters by keyword, as the op does, and writes to no
 operand. What one of the two does differently stands in ``backends/cpu`` or ``backends/gpu``.
@@ -124,7 +124,7 @@ _SAME_NAME = [
 
 
 def implementations(xp: Any) -> dict[str, Implementation]:
-    """The implementations, by name of op, for the array module ``xp``."""
+    """The implementations for the array module ``xp``, by name of op."""
     table: dict[str, Implementation] = {name: getattr(xp, name) for name in _SAME_NAME}
     table |= _OPERATORS
 

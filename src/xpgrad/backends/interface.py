@@ -1,15 +1,15 @@
-"""What a generator of kernels provides, and what it is given.
+"""The protocol between a generator of kernels and the programs that it makes.
 
 A generator takes the steps of a plan in four stages, each a call:
 
-- *supports*: ``check(node)`` raises `Declined` with the reason where it has no instructions for a node; `lower`
-  asks it for each node of a step, and what is declined runs by the library, under that reason;
+- *supports*: ``check(node)`` raises `Declined` with the reason if it has no instructions for a node; `lower`
+  calls it for each node of a step, and the library runs what is declined, under that reason;
 - *render*: the kernel IR of a step (`xpgrad.codegen.lower`) becomes text, with a list of arguments;
-- *build*: the text becomes machine code, kept by its text (`store`);
+- *build*: the text becomes machine code, which is kept under its text (`store`);
 - *launch*: a `ProgramStep` calls it on the arrays of a run.
 
-The smallest one is `xpgrad.backends.definition`, which carries the IR out in NumPy. `Program` puts the steps
-together.
+The smallest one is `xpgrad.backends.definition`, which interprets the IR in NumPy. A `Program` runs the steps
+in order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xpgrad.core import Value
 from xpgrad.plan.plan import Step
 
 Env = dict[Value, Any]
-"""What the values of a graph are in one run."""
+"""The values of a graph in one run."""
 
 
 class ProgramStep(Protocol):
@@ -30,11 +30,11 @@ class ProgramStep(Protocol):
     Attributes
     ----------
     step : Region or Untiled
-        What it does of the plan.
+        The part of the plan that it runs.
     fresh : int
-        How many kernels had to be compiled for it.
+        The number of kernels that were compiled for it.
     only_looks : bool
-        Whether it computes nothing: a view that later steps need.
+        True if it computes nothing, and only makes a view that later steps need.
     """
 
     @property
@@ -47,25 +47,25 @@ class ProgramStep(Protocol):
     def only_looks(self) -> bool: ...
 
     def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
-        """What `explain` says of it, by lines.
+        """The lines of `explain` about it.
 
-        ``numbers`` gives kernels theirs; ``whole``: it does all of the plan's step; ``source``: with the text
-        of its kernel.
+        ``numbers`` yields the number of the next kernel. ``whole``: it runs all of the plan's step. ``source``
+        adds the text of its kernel.
         """
         ...
 
     def run(self, env: Env) -> None:
-        """Fill in ``env`` what the step makes."""
+        """Put the values of the step into ``env``."""
         ...
 
 
 class Runnable(Protocol):
-    """What a compiled function calls.
+    """A program that a compiled function calls.
 
     Attributes
     ----------
     compiled : int
-        How many kernels had to be compiled.
+        The number of kernels that were compiled for it.
     """
 
     compiled: int
@@ -75,5 +75,5 @@ class Runnable(Protocol):
         ...
 
     def describe(self, source: bool) -> list[str]:
-        """Each step, and what does it."""
+        """The lines of `explain` about each step."""
         ...

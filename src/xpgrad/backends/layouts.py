@@ -1,8 +1,8 @@
-"""How arrays lie in memory: shapes, dtypes and strides, known before a plan is made.
+"""The layouts of arrays in memory: shapes, dtypes and strides, known before a plan is made.
 
 In:  a Graph and the arrays that it was traced for.
-Out: for each input, and each view of one, an array of the same layout whose entries nobody reads.
-Holds: nothing of the arguments is kept. Whether a reshape is a view, its strides decide.
+Out: for each input, and each view of one, an array of the same layout whose entries are never read.
+Holds: no argument is kept alive. Strides decide whether a reshape is a view.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RESHAPE_TAKES_COPY = (
 
 
 class InMemory(NamedTuple):
-    """What lies in memory before a graph runs.
+    """The arrays in memory before a graph runs.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class InMemory(NamedTuple):
 
 
 def in_memory(graph: Graph, arrays: Sequence[Any]) -> InMemory:
-    """What lies in memory before ``graph`` runs on ``arrays``, or on arrays of their layouts."""
+    """The arrays in memory before ``graph`` runs on arrays with the layouts of ``arrays``."""
     held: dict[Value, Any] = {v: layout_of(x) for v, x in zip(graph.inputs, arrays, strict=True)}
     views = []
     for node in graph.nodes:
@@ -60,7 +60,7 @@ def in_memory(graph: Graph, arrays: Sequence[Any]) -> InMemory:
 
 
 def _looked_at(node: Node, held: Mapping[Value, Any]) -> Any:
-    """The layout of a view; None where it is none."""
+    """The layout of a view; None if it is not one."""
     (source,) = node.operands
     x = layout_of(np.asarray(source.data)) if isinstance(source, Const) else held[source]
     if node.op.name == "reshape":
@@ -68,7 +68,7 @@ def _looked_at(node: Node, held: Mapping[Value, Any]) -> Any:
             return _reshaped(x, node.shape)
         except ValueError:
             return None
-    if node.op.name == "getitem":  # with an ellipsis NumPy gives a view where no axis is left, too
+    if node.op.name == "getitem":  # with an ellipsis NumPy gives a view, even if no axis is left
         index = node.params["index"]
         index = index if type(index) is tuple else (index,)
         return x[index if Ellipsis in index else (*index, ...)]
@@ -76,7 +76,7 @@ def _looked_at(node: Node, held: Mapping[Value, Any]) -> Any:
 
 
 def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    """``x`` in another shape, without a copy; raises ValueError where there is none."""
+    """``x`` in another shape, without a copy; raises ValueError if that takes a copy."""
     if _RESHAPE_TAKES_COPY:
         return np.reshape(x, shape, copy=False)
     y = x.view()
@@ -88,14 +88,14 @@ def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 class Layouts(NamedTuple):
-    """What is known when a kernel is made: the arrays that lie in memory before it runs.
+    """The arrays that lie in memory before a kernel runs, known when it is made.
 
     Attributes
     ----------
     held : dict of Value to array
         Inputs and views of them, as `layout_of` gives them.
     alive : set of Value
-        What later steps or the outputs read.
+        The values that later steps or the outputs read.
     """
 
     held: dict[Value, Any]
@@ -103,20 +103,20 @@ class Layouts(NamedTuple):
 
 
 def layout_of(x: Any) -> Any:
-    """An array with the shape, dtype and strides of ``x``, whose entries are not to be read.
+    """An array with the shape, dtype and strides of ``x``, whose entries must not be read.
 
-    What a program keeps of the arguments that it was planned for: the arguments themselves it lets go.
+    A program keeps it instead of the arguments that it was planned for.
     """
     return placed(x.shape, x.dtype, x.strides)
 
 
 def placed(shape: Sequence[int], dtype: Any, strides: Sequence[int]) -> Any:
-    """As `layout_of`, of an array that is not there yet."""
+    """As `layout_of`, for an array that does not exist yet."""
     return as_strided(np.empty(1, dtype), shape, strides)
 
 
 def check_strides(node: Node, held: Mapping[Value, Any]) -> None:
-    """Decline a node that reads entries which lie a fraction of an entry off: a column of records, say."""
+    """Decline an array whose strides are no multiple of the item size, such as a field of records."""
     for u in node.operands:
         array: Any = u.data if isinstance(u, Const) else held.get(u)
         if any(s % array.itemsize for s in getattr(array, "strides", ())):

@@ -15,7 +15,7 @@ _WHOLE = 48  # rows; from here on halving a triangular matrix pays (measured on 
 
 
 def linalg_implementations(xp: Any) -> dict[str, Implementation]:
-    """The implementations, by name of op, for the array module ``xp``."""
+    """The implementations for the array module ``xp``, by name of op."""
     la = xp.linalg
 
     def adjugate(x: Any) -> Any:

@@ -1,6 +1,6 @@
-"""What a program gives back: arrays that are nobody else's.
+"""The outputs of a program, in memory of their own.
 
-In:  the outputs that a program found, and its inputs; NumPy's arrays or CuPy's.
+In:  the outputs that a program computed, and its inputs; NumPy's arrays or CuPy's.
 Out: the same values, in memory of their own.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 
 def unshared(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-    """The outputs, copied where they would share memory with an input or with one another."""
+    """The outputs; each that would share memory with an input or an earlier output is copied."""
     bases = {id(base_of(x)) for x in inputs}
     found = []
     for x in outputs:
@@ -26,7 +26,7 @@ def unshared(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
 
 
 def base_of(x: Any) -> Any:
-    """The array whose memory ``x`` looks into."""
+    """The array that owns the memory of ``x``."""
     while getattr(x, "base", None) is not None:
         x = x.base
     return x

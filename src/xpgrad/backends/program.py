@@ -1,9 +1,9 @@
-"""A plan as a program, for any generator: kernels, and the library for what they decline.
+"""A program for any generator: kernels, and the library for the nodes that they decline.
 
 In:  a Plan, and how a generator makes a kernel of a step.
-Out: the program's steps in order, and what they give when they run.
-Holds: what no kernel takes is given back with the reason; views that later steps need are made where they
-are needed, and cost nothing.
+Out: the program's steps in order, and the outputs when they run.
+Holds: a node that no kernel takes is a step of the library, with the reason. Views that later steps need are
+made before these, and cost nothing.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.relations import is_fat
 
 LOOKS = "only looks at what is stored"
-"""Why a view is no part of a kernel."""
+"""The reason why a view is no part of a kernel."""
 
 
 class LibraryStep:
-    """A node that the array library does, and why.
+    """A node that the array library computes, and the reason.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ class LibraryStep:
     xp : module
         NumPy's functions for its arrays.
     empty : (node) -> array
-        Memory for the product of two large matrices.
+        It allocates memory for the product of two large matrices.
     source : str
-        What `explain` says where the text of kernels is asked for.
+        A remark for `explain` with the text of kernels.
     """
 
     fresh = False
@@ -62,12 +62,12 @@ class LibraryStep:
         self._library, self._xp, self._empty, self._source = library, xp, empty, source
 
     def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
-        """What `explain` says of it."""
+        """The lines of `explain` about it."""
         note = f" ({self._source})" if source and self._source else ""
         yield f"done by {self._library}: {self.reason}: {names_of(self.step.nodes)}{note}"
 
     def run(self, env: Env) -> None:
-        """Fill in ``env`` what the node is."""
+        """Put the value of the node into ``env``."""
         node = self.node
         with at_line(node.at), np.errstate(all="ignore"):
             if fills_an_array(node):
@@ -83,7 +83,7 @@ class Program:
     ----------
     plan : Plan
     groups : list of list of ProgramStep
-        For each step of the plan what does it.
+        The steps of the program for each step of the plan.
     steps : list of ProgramStep
         The same, in one list.
     """
@@ -95,14 +95,14 @@ class Program:
         self._views = needed(plan.views, self._read_as_arrays())
 
     def _read_as_arrays(self) -> set[Value]:
-        """What the steps and the outputs read; of the views among it arrays are made."""
+        """The values that the steps and the outputs read; the views among them become arrays."""
         used: set[Value] = set(self.plan.graph.outputs)
         for step in self.steps:
             used.update(u for n in step.step.nodes for u in n.operands)
         return used
 
     def begin(self, inputs: Sequence[Any]) -> Env:
-        """The inputs, and the views of them that are needed."""
+        """The inputs, and those views of them that are read."""
         env: Env = dict(zip(self.plan.graph.inputs, inputs, strict=True))
         for node in self._views:
             env[node] = run_node(node, env)
@@ -116,21 +116,21 @@ class Program:
         return unshared([env[v] for v in self.plan.graph.outputs], inputs)
 
     def describe(self, source: bool) -> list[str]:
-        """Each step, and what does it."""
+        """The lines of `explain` about each step."""
         return describe_steps(self.plan, self.groups, source, tiles=self._tiles)
 
 
 class StepLowering:
-    """How a generator makes the steps of a program.
+    """The lowering of a plan to the steps of a program.
 
     Parameters
     ----------
     kernel : (step, alive) -> ProgramStep
-        ``alive``: what later steps or the outputs read. Raises `Declined`.
+        It makes a kernel, or raises `Declined`; ``alive`` has the values that later steps or the outputs read.
     region : (Region, reason) -> list of ProgramStep, or None
-        For a region that ``kernel`` declined; None where it declines none.
+        It takes a region that ``kernel`` declined; None if ``kernel`` declines none.
     library : (node, reason) -> ProgramStep
-        For one node that ``kernel`` declined, or that only looks at what is stored.
+        It takes one node that ``kernel`` declined, or that only looks at what is stored.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class StepLowering:
         self._kernel, self._region, self._library = kernel, region, library
 
     def groups(self, plan: Plan) -> list[list[ProgramStep]]:
-        """The steps of the program in order, those of each step of ``plan`` together."""
+        """The steps of the program for each step of ``plan``."""
         groups: list[list[ProgramStep]] = []
         alive: set[Value] = set(plan.graph.outputs)
         for step in reversed(plan.steps):
@@ -169,7 +169,7 @@ class StepLowering:
             return self._region(step, str(error))
 
     def _of_run(self, nodes: Sequence[Node], reason: str, alive: set[Value]) -> list[ProgramStep]:
-        """Kernels for runs of nodes, and the library for those between."""
+        """Kernels for runs of nodes, and the library for the nodes between them."""
         last = {u: k for k, n in enumerate(nodes) for u in n.operands}
         place = {node: k for k, node in enumerate(nodes)}
         found: list[ProgramStep] = []
@@ -183,7 +183,7 @@ class StepLowering:
             if begin == end:
                 continue
             tried = list(nodes[begin:end])
-            # What is made before this part is in memory in any case; of its own, what is read after it.
+            # Values made before this part are in memory in any case; of its own, those that are read after it.
             read: set[Value] = {n for n in tried if n in alive or last.get(n, -1) >= end}
             try:
                 found.append(self._kernel(Untiled(tried, reason), read))
@@ -194,17 +194,17 @@ class StepLowering:
 
 
 def fills_an_array(node: Node) -> bool:
-    """Whether the library writes the node, a product of large matrices, to an array that it is given."""
+    """Whether the node is a product of large matrices, which the library writes to a given array."""
     return is_fat(node) and node.ndim == 2 and is_contraction(node)
 
 
 def line_of(nodes: Sequence[Node]) -> str | None:
-    """The user's line, for an error in what does all of ``nodes`` at once: the first that is known."""
+    """The first known line of the user, for an error in a call that computes all of ``nodes``."""
     return next((n.at for n in nodes if n.at), None)
 
 
 def views_of_constants(plan: Plan) -> dict[Value, Any]:
-    """The views of arrays that the function closes over, which are the same in each call."""
+    """The views of the constants, which are the same in each call."""
     found: dict[Value, Any] = {}
     for node in plan.views:
         if origin(node) is None:
@@ -213,7 +213,7 @@ def views_of_constants(plan: Plan) -> dict[Value, Any]:
 
 
 def needed(views: Sequence[Node], used: set[Any]) -> list[Node]:
-    """Of ``views`` those that are used, with what they look into."""
+    """Those of ``views`` that are used, with the views that they look into."""
     found: list[Node] = []
     wanted = set(used)
     for node in reversed(views):
@@ -224,7 +224,7 @@ def needed(views: Sequence[Node], used: set[Any]) -> list[Node]:
 
 
 def _looks(step: Region | Untiled, alive: set[Value]) -> list[Node]:
-    """The views that a step computes for others, with the views that they look through."""
+    """The views that a step makes for others, with the views that they look into."""
     found: list[Node] = []
     for node in reversed(step.nodes):
         through = any(node in later.operands for later in found)

@@ -1,4 +1,4 @@
-"""A graph, one node at a time: the executable specification of what it means.
+"""The reference: a graph runs one node at a time, as its executable specification.
 
 In:  a Graph and arrays for its inputs.
 Out: arrays for its outputs.
@@ -19,7 +19,7 @@ from xpgrad.trace.tape import PICK
 
 
 def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
-    """Evaluate ``graph``; each op is carried out by the backend of its operands."""
+    """Evaluate ``graph``; the backend of its operands computes each op."""
     env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.nodes:
         with at_line(node.at):
@@ -28,8 +28,8 @@ def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
 
 
 def run_node(node: Node, known: Mapping[Value, Any]) -> Any:
-    """Evaluate one node, given what its operands are."""
-    # What a kernel has made of a Python scalar is an array, whose dtype would not give way.
+    """Evaluate one node, given its operands."""
+    # A kernel makes an array of a Python scalar, whose dtype would not give way.
     xs = [
         x.item() if u.weak and isinstance(x, (np.ndarray, np.generic)) else x
         for u, x in zip(node.operands, operands_of(node, known), strict=True)

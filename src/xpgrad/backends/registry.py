@@ -27,11 +27,11 @@ class Backend:
     ----------
     name : str
     table : dict of str to callable
-        For each op that it carries out, by name.
+        The implementations by name of op.
     late : dict of str to callable
-        For each op whose implementation needs an optional package, what finds it given the name.
+        For each op whose implementation needs an optional package, a function that finds it by name.
     declines : dict of str to str
-        For each op that it does not carry out, why.
+        For each op that it lacks, the reason.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ def gpu_backend() -> Backend:
 
 
 def backend_of_cupy(cp: Any) -> Backend:
-    """The backend for the module CuPy, which needs no GPU to be looked at."""
+    """The backend for the module CuPy; making it needs no GPU."""
     from xpgrad.backends.gpu.cupy import cupy_implementations
     from xpgrad.backends.gpu.cupyx import DECLINES, NAMES, cupyx_implementation
     from xpgrad.backends.gpu.linalg import cupy_linalg_declines

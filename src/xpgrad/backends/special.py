@@ -23,11 +23,11 @@ def special_implementations(xp: Any) -> dict[str, Implementation]:
     """The implementations written in the functions of the array module ``xp``, by name of op."""
 
     def in_place(f: Any, x: Any) -> Any:
-        """``f(x)`` into ``x``, an array of our own; a scalar has no place."""
+        """``f(x)`` into ``x``, an array of our own; a scalar cannot be written to."""
         return f(x, out=x) if getattr(x, "shape", ()) else f(x)
 
     def done(x: Any) -> Any:
-        """A result of ``where``, which makes an array of a scalar."""
+        """A result of ``where``, with a scalar for an array without axes."""
         return x if x.shape else x[()]
 
     @_quiet
@@ -132,7 +132,7 @@ def special_implementations(xp: Any) -> dict[str, Implementation]:
         return x - top, top
 
     def all_finite(x: Any) -> bool:
-        """Where that is cheap to know: a GPU would have to be waited for."""
+        """Whether all entries are known to be finite; a GPU is not asked, for that would wait for it."""
         return xp is np and bool(np.isfinite(x).all())
 
     def softmax(x: Any, axis: Any) -> Any:
@@ -153,15 +153,15 @@ def special_implementations(xp: Any) -> dict[str, Implementation]:
         return z
 
     def is_short(x: Any, axis: Any) -> bool:
-        """Whether NumPy would spend its time on the rows rather than on the numbers.
+        """Whether the last axis is so short that NumPy's overhead for each row would dominate.
 
-        A reduction over the last axis starts anew for each row, one over the first axis of the transpose
-        adds whole rows to one another; for longer rows the transpose is not worth making.
+        A reduction over the last axis starts anew for each row, a reduction over the first axis of the
+        transpose adds whole rows to one another; for longer rows the transpose is not worth making.
         """
         return xp is np and x.ndim > 1 and axis in (-1, x.ndim - 1) and x.shape[-1] <= 16 and x.size > 1000
 
     def columns(x: Any) -> Any:
-        """``x`` with its last axis first, in memory too."""
+        """``x`` with its last axis first, also in memory."""
         return np.ascontiguousarray(np.moveaxis(x, -1, 0))
 
     return {
@@ -205,7 +205,7 @@ def library_implementation(name: str, special: Any, xp: Any) -> Implementation:
 
 
 def _written_in(special: Any, xp: Any) -> dict[str, Implementation]:
-    """What SciPy has under no name."""
+    """The functions that SciPy lacks, written in those that it has."""
 
     def normal_density(x: Any) -> Any:
         return xp.exp(-0.5 * x * x) * (1 / sqrt(2 * pi))
@@ -246,7 +246,7 @@ def _written_in(special: Any, xp: Any) -> dict[str, Implementation]:
 
 
 def _double(xp: Any, x: Any) -> Any:
-    """The exponent is a difference of large numbers: float32 has not the digits for it."""
+    """``x`` in float64: the exponent is a difference of large numbers, for which float32 has too few digits."""
     return xp.asarray(x, dtype=np.float64)
 
 

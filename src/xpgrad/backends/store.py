@@ -1,15 +1,15 @@
 """Compiled kernels on disk, so that the second process starts warm.
 
-In:  a key, which is the text of everything that decided the machine code, and the code.
+In:  a key, which is the text of everything that decides the machine code, and the code.
 Out: the code that was stored under that key, or None.
-Holds: what is returned will be executed, so nothing is read that another user could have written: the
-       directory and each file in it belong to this user, and nobody else can write to them. What is
-       returned has the checksum that it was stored with, under the key that is asked for. Nothing that
-       goes wrong here stops the caller: it is a warning, and the kernel that he has in memory still runs.
+Holds: the result will be executed, so nothing is read that another user could have written: the directory
+       and each file in it belong to this user, and nobody else can write to them. The result has the
+       checksum that it was stored with, under the key that was asked for. An error here does not stop
+       the caller: it is a warning, and the kernel in memory still runs.
 
 One file is one kernel, named by the SHA-256 of its key. It is written under another name and renamed, so
-that whoever reads finds all of it or nothing; two processes that write one entry write the same. The time
-of a file is that of its last use.
+that a reader finds all of it or nothing; two processes that write one entry write the same. The time of a
+file is that of its last use.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ REMEDY = f"set {VARIABLE} to a directory that only you can write to"
 # 256 MiB is thousands of kernels. Past it the oldest go, down to three quarters.
 LIMIT = 256 << 20
 
-# Between two looks at the whole directory: others write to it too.
+# Puts between two scans of the whole directory: other processes write to it too.
 _PUTS_BETWEEN_SCANS = 64
-_LEFTOVER_AFTER = 3600.0  # seconds; what a killed process was writing
+_LEFTOVER_AFTER = 3600.0  # seconds, after which an unfinished file is that of a killed process
 
 _MAGIC = b"XPGRADK\n"
 _FORMAT = 1
@@ -42,7 +42,7 @@ _SUFFIX = ".kernel"
 _UNFINISHED = ".tmp"
 _FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
-# What this process has warned about, each once: a directory, whatever is wrong with it; an entry and its fault.
+# The causes that this process has warned about, each once: a directory, or an entry and its fault.
 _warned: set[Hashable] = set()
 
 
@@ -56,7 +56,7 @@ class Store:
         self._puts = 0
 
     def get(self, key_text: str) -> bytes | None:
-        """What was put under this key, checked; None where there is nothing, or nothing that can be trusted."""
+        """The checked payload under this key; None if there is none, or none that can be trusted."""
         directory = self._checked()
         if directory is None:
             return None
@@ -78,7 +78,7 @@ class Store:
         return payload
 
     def put(self, key_text: str, payload: bytes) -> None:
-        """Store ``payload`` under this key, over whatever is there."""
+        """Store ``payload`` under this key, and replace what is there."""
         directory = self._checked(create=True)
         if directory is None:
             return
@@ -97,7 +97,7 @@ class Store:
         self._bound(directory, len(data))
 
     def _checked(self, create: bool = False) -> str | None:
-        """The directory, if it is there and safe. Asked each time: it may have changed."""
+        """The directory, if it exists and is safe. It is checked each time, for it may have changed."""
         directory = self.directory
         if directory is None:
             _warn("no home", f"no home directory to keep compiled kernels in; {REMEDY}")
@@ -123,7 +123,7 @@ class Store:
         return directory
 
     def _bound(self, directory: str, written: int) -> None:
-        """Keep the directory below the limit; it is looked through now and then, not for each entry."""
+        """Keep the directory below the limit; it is scanned now and then, not for each entry."""
         self._total += written
         if self._puts % _PUTS_BETWEEN_SCANS == 0 or self._total > LIMIT:
             with suppress(OSError):
@@ -135,17 +135,17 @@ _stores: dict[str | None, Store] = {}
 
 
 def default_store() -> Store:
-    """The store in the default directory: one for the process, which knows how much it has put there."""
+    """The store in the default directory: one for the process, which counts the bytes that it has put there."""
     store = Store()
     return _stores.setdefault(store.directory, store)
 
 
 class _Fault(str):
-    """Why an entry is not what it should be."""
+    """The reason why an entry cannot be used."""
 
 
 def default_directory() -> str | None:
-    """``$XPGRAD_CACHE_DIR``, or where this system keeps a user's caches; None without a home."""
+    """``$XPGRAD_CACHE_DIR``, or the directory of this system for a user's caches; None without a home."""
     if chosen := os.environ.get(VARIABLE):
         return chosen
     if sys.platform == "win32":
@@ -176,7 +176,7 @@ def _make(directory: str) -> None:
 
 
 def _danger(directory: str) -> str | None:
-    """Who else could put code into the directory; None where nobody can."""
+    """The reason why somebody else could put code into the directory; None if nobody can."""
     if not hasattr(os, "geteuid"):
         return None  # Windows: the user's profile is closed to others
     link, there = os.lstat(directory), os.stat(directory)
@@ -191,9 +191,9 @@ def _danger(directory: str) -> str | None:
 
 
 def _prune(directory: str) -> int:
-    """Remove what a killed process left and, if there is too much, the kernels unused for longest.
+    """Remove the files of killed processes and, above the limit, the kernels that were unused for longest.
 
-    Returns the bytes that are left. Only files that are named as ours are counted or removed.
+    Returns the bytes that are left. Only files with our suffixes are counted or removed.
     """
     entries = []
     now = time.time()
@@ -261,7 +261,7 @@ def _payload(data: bytes, key: bytes) -> bytes | _Fault:
 
 
 def _write(path: str, data: bytes) -> None:
-    """All of the file or, whatever happens, nothing."""
+    """Write all of the file or, whatever happens, nothing."""
     unfinished = f"{path}.{os.getpid()}.{os.urandom(6).hex()}{_UNFINISHED}"
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
     try:

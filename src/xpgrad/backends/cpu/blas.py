@@ -1,4 +1,4 @@
-"""BLAS inside our own threads: one of its threads for each of ours."""
+"""One BLAS thread for each thread of ours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _controller() -> Any:
 
 @contextmanager
 def one_blas_thread(wanted: bool = True) -> Iterator[None]:
-    """Hold BLAS to one thread, in the whole process, as long as anybody is in here."""
+    """Hold BLAS to one thread in the whole process, while any caller is in this context."""
     global _users, _limit
     if not wanted:
         yield

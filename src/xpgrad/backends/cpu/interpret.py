@@ -1,4 +1,4 @@
-"""The NumPy interpreter of a Plan: tile by tile, node by node, into buffers that are used again.
+"""The NumPy interpreter of a Plan: it runs tile by tile, node by node, with reused buffers.
 
 In:  a Plan, and arrays for the inputs of its graph.
 Out: arrays for its outputs.
@@ -20,8 +20,7 @@ from xpgrad.backends.reference import run_node
 from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region, Untiled
 
-# For each monoid of a Relation.
-_WIDER = {
+_WIDER = {  # the dtype in which a sum is added up
     np.dtype(np.float16): np.float64,
     np.dtype(np.float32): np.float64,
     np.dtype(np.complex64): np.complex128,
@@ -31,13 +30,13 @@ Env = dict[Value, Any]
 
 
 class Interpreter:
-    """Carries out a Plan with NumPy.
+    """Runs a Plan with NumPy.
 
     Parameters
     ----------
     plan : Plan
     threads : int
-        Chunks of a region are shared among so many.
+        The number of threads that share the chunks of a region.
     """
 
     def __init__(self, plan: Plan, threads: int) -> None:
@@ -65,7 +64,7 @@ class Interpreter:
 
 
 class _Call:
-    """One node of a loop: its row, its operands, and where its part goes."""
+    """One node of a loop: its implementation, its operands, and the axis of its output that is tiled."""
 
     __slots__ = ("axis", "dtype", "node", "operands", "params", "ufunc")
 
@@ -74,8 +73,8 @@ class _Call:
         self.axis = region.tiled.get(node)
         self.operands = [TiledOperand(node, i, plan.axes, region.loop_axis) for i in range(len(node.operands))]
         self.params = part_params(node, self.axis)
-        row = getattr(np, node.op.name, None)
-        self.ufunc = row if isinstance(row, np.ufunc) and not node.params else None
+        f = getattr(np, node.op.name, None)
+        self.ufunc = f if isinstance(f, np.ufunc) and not node.params else None
         self.dtype = node.dtype
 
     def shape(self, n: int) -> tuple[int, ...]:
@@ -83,7 +82,7 @@ class _Call:
 
 
 class Loop:
-    """One region: a function of the tile's bounds, run for each chunk."""
+    """One region: a function of the bounds of a tile, run for each chunk."""
 
     def __init__(self, region: Region, plan: Plan) -> None:
         self.region = region
@@ -106,7 +105,7 @@ class Loop:
         return dead
 
     def run(self, env: Env, threads: int) -> None:
-        """Fill in ``env`` what the region stores and sums."""
+        """Put the values that the region stores and sums into ``env``."""
         region = self.region
         for node in region.stores:
             env[node] = np.empty(node.shape, node.dtype)
@@ -114,7 +113,7 @@ class Loop:
 
         def chunk(k: int, _worker: int) -> None:
             end = min((k + 1) * region.chunk, region.extent)
-            with np.errstate(all="ignore"):  # the state is each thread's own
+            with np.errstate(all="ignore"):  # each thread has its own state
                 for begin in range(k * region.chunk, end, region.tile):
                     self._tile(env, partials[k], begin, min(begin + region.tile, end))
 
@@ -172,7 +171,7 @@ class Loop:
             sums[node] = COMBINE[self.monoids[node]](sums[node], part)
 
     def _keeps_lost(self, node: Node) -> bool:
-        """Whether a sum is in float64 itself, and what it loses from tile to tile is kept beside it."""
+        """Whether a sum is in float64, so that its rounding errors from tile to tile are kept beside it."""
         return self.monoids[node] == "sum" and node.dtype == np.float64
 
     def _combined(self, node: Node, partials: Sequence[Any], lost: Sequence[Any]) -> Any:

@@ -1,14 +1,14 @@
-"""Our own threads: the chunks of a region, over the cores.
+"""Our thread pool, which shares the chunks of a region among the cores.
 
-In:  a task, the number of its chunks, and how many threads may share them.
-Out: nothing; the task writes where it likes. An exception in it is raised in the caller.
-Holds: when `run_chunks` returns or raises, no thread is in the task any more. Which thread runs which chunk
-       is left to timing, so results may not depend on it. Of several chunks that fail, the error of the
-       first is raised, whatever the number of threads.
+In:  a task, the number of its chunks, and the number of threads that may share them.
+Out: nothing; the task writes its results. An exception in it is raised in the caller.
+Holds: when `run_chunks` returns or raises, no thread is in the task any more. Timing decides which thread
+       runs which chunk, so results must not depend on it. If several chunks fail, the error of the first
+       chunk is raised, whatever the number of threads.
 
-The caller works too, as worker 0, and needs no other worker to finish: workers who are busy elsewhere, or
-who have not woken up by the time the chunks are gone, are not waited for. So calls from several threads
-share the workers and cannot block each other, and idle workers sleep.
+The caller works too, as worker 0, and needs no other worker to finish: it does not wait for workers that are
+busy elsewhere, or that have not woken up when the chunks are gone. So calls from several threads share the
+workers and cannot block each other, and idle workers sleep.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Task = Callable[[int, int], None]
 
 
 def thread_count(threads: int | None = None) -> int:
-    """How many threads to use.
+    """The number of threads to use.
 
     Parameters
     ----------
     threads : int, optional
-        What the user asked for. Without it, ``$XPGRAD_NUM_THREADS``; without that, the CPUs that this
-        process may use.
+        The user's number. Without it, ``$XPGRAD_NUM_THREADS``; without that, the CPUs that this process may
+        use.
 
     Raises
     ------
@@ -65,12 +65,12 @@ def run_chunks(task: Task, n_chunks: int, threads: int) -> None:
         Two calls at the same time have different ``worker``, ``0 <= worker < threads``. Chunks are handed out
         in order, each to the next worker that is free.
     n_chunks, threads : int
-        With one of either, and inside another task, the caller runs all chunks by itself.
+        If either is 1, and inside another task, the caller runs all chunks itself.
 
     Notes
     -----
-    After an exception, or Ctrl-C in the caller, no further chunks are handed out, and those that have begun
-    are waited for.
+    After an exception, or Ctrl-C in the caller, no further chunks are handed out, and the call waits for
+    those that have begun.
     """
     helpers = min(threads, n_chunks) - 1
     if helpers < 1 or _here.working:
@@ -94,12 +94,12 @@ def run_chunks(task: Task, n_chunks: int, threads: int) -> None:
 
 
 class _Job:
-    """The chunks of one call, and who is at work on them."""
+    """The chunks of one call, and the workers on them."""
 
     def __init__(self, task: Task, n_chunks: int) -> None:
         self._task = task
         self._n_chunks = n_chunks
-        self._lock = threading.Lock()  # for what follows
+        self._lock = threading.Lock()  # for the attributes below
         self._next = 0
         self._entered = 1  # workers so far, with the caller
         self._active = 0  # helpers in the task
@@ -109,7 +109,7 @@ class _Job:
         self._error: Exception | None = None
 
     def help(self) -> None:
-        """A helper's part, from its first chunk to its last; none if it comes too late."""
+        """Run a helper from its first chunk to its last; it has none if it comes too late."""
         with self._lock:
             if self._closed or self._next >= self._n_chunks:
                 return
@@ -125,7 +125,7 @@ class _Job:
                     self._last_left.release()
 
     def work(self, worker: int) -> None:
-        """Take chunks until there are none. Exceptions are kept, and end the handing out."""
+        """Take chunks until there are none. An exception is kept, and ends the handing out."""
         task = self._task
         while True:
             with self._lock:
@@ -172,15 +172,15 @@ class _Job:
 
 
 class _Pool:
-    """Daemon threads that wait for jobs. They are started when first needed and kept."""
+    """Daemon threads that wait for jobs. They start when they are first needed, and are kept."""
 
     def __init__(self) -> None:
         self.size = 0
         self._lock = threading.Lock()
-        # Each job as often as it would like another helper. The callers take out what was not wanted.
+        # A job stands here once for each helper that it may have. Its caller takes out the rest.
         self._openings: list[_Job] = []
-        # Each entry wakes one worker, who then looks for openings until there are none: there need never be
-        # more entries than workers.
+        # Each entry wakes one worker, which then takes openings until there are none, so more entries than
+        # workers are never needed.
         self._bells: SimpleQueue[None] = SimpleQueue()
 
     def offer(self, job: _Job, helpers: int) -> None:
@@ -203,11 +203,11 @@ class _Pool:
                 try:
                     thread.start()
                 except RuntimeError:
-                    return  # no more threads to be had, or Python is about to exit: fewer do
+                    return  # no more threads can start, or Python is about to exit: fewer are enough
                 self.size += 1
 
     def _serve(self) -> None:
-        _here.working = True  # a task that calls run_chunks does so by itself
+        _here.working = True  # a task that calls run_chunks runs all chunks itself
         while True:
             self._bells.get()
             while (job := self._opening()) is not None:
@@ -219,7 +219,7 @@ class _Pool:
 
 
 class _Here(threading.local):
-    """Of each thread: whether it is in a task."""
+    """Whether this thread is in a task."""
 
     working = False
 
@@ -237,7 +237,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-# How many -----------------------------------------------------------------------------------------------
+# The number of threads ----------------------------------------------------------------------------------
 
 
 def _positive(count: object) -> int | None:
@@ -263,7 +263,7 @@ def _usable_cpus() -> int:
 
 @cache
 def _quota(root: str = "/sys/fs/cgroup", membership: str = "/proc/self/cgroup") -> int:
-    """The CPUs that a container may use by its quota, rounded up; many where there is none.
+    """The CPUs that a container may use by its quota, rounded up; a large number without a quota.
 
     Version 2 of cgroups: the tightest ``cpu.max`` (``"150000 100000"`` is 1.5 CPUs) on the way up from the
     group of this process.

@@ -1,1 +1,1 @@
-"""The GPU backend: CuPy on CUDA. Imported when the first CuPy array is met."""
+"""The GPU backend: CuPy's implementations, and kernels (`cuda`)."""

@@ -1,4 +1,4 @@
-"""CuPy's implementations where it lacks a function of NumPy's or takes it differently."""
+"""CuPy's implementations of what CuPy lacks, or does differently from NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xpgrad.core import Implementation
 
 
 def cupy_implementations(cp: Any) -> dict[str, Implementation]:
-    """The implementations, by name of op, for the module CuPy."""
+    """The implementations for the module CuPy, by name of op."""
     table = implementations(_WithNumPysNames(cp))
 
     def einsum(*xs: Any, subscripts: str) -> Any:
@@ -43,7 +43,7 @@ def cupy_implementations(cp: Any) -> dict[str, Implementation]:
 
 
 class _WithNumPysNames:
-    """CuPy's module, with what it lacks written in what it has."""
+    """CuPy's module, with the functions that it lacks written in those that it has."""
 
     def __init__(self, cp: Any) -> None:
         self._cp = cp

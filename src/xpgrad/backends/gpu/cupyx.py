@@ -1,4 +1,4 @@
-"""The implementations that CuPy takes from ``cupyx.scipy.special``, and what that module lacks."""
+"""The implementations in ``cupyx.scipy.special``, and the names that it lacks."""
 
 from __future__ import annotations
 

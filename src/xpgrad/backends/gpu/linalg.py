@@ -1,4 +1,4 @@
-"""CuPy's implementations of linear algebra where it checks less than NumPy, or takes fewer shapes."""
+"""CuPy's implementations of linear algebra that it checks less than NumPy does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from xpgrad.backends.linalg import linalg_implementations
 from xpgrad.core import Implementation
 
-# Ops that cuSOLVER carries out and whose status CuPy does not look at unless told to.
+# Ops of cuSOLVER whose status CuPy ignores by default.
 _CHECKED = [
     "inv",
     "inv_lower",
@@ -55,7 +55,7 @@ def _checked(implementation: Implementation, errstate: Any) -> Implementation:
 
 
 def cupy_linalg_declines() -> dict[str, str]:
-    """What the CUDA libraries of this machine cannot carry out, and why."""
+    """The ops that the CUDA libraries of this machine lack, each with the reason."""
     try:
         from cupyx.cusolver import check_availability
     except ImportError:  # no cuSOLVER at all: CuPy says so itself when it is called

@@ -1,8 +1,8 @@
-"""The arguments of a kernel, and the bytes of its workspace.
+"""The arguments of a kernel, and the layout of its workspace.
 
-In:  sizes, strides, scalars and arrays that a kernel asks for while its text is written.
-Out: KernelArgs, a table of 64-bit integers; an Arena, how far each buffer begins after the first.
-Holds: sizes, strides and scalars stand in the table, never in the text of a kernel. The text depends on which
+In:  the sizes, strides, scalars and arrays that a kernel asks for while its text is written.
+Out: KernelArgs, a table of 64-bit integers; an Arena with the offset of each buffer.
+Holds: sizes, strides and scalars are in the table, never in the text of a kernel. The text depends on which
 axis of an array is contiguous, and on no length.
 """
 
@@ -27,7 +27,7 @@ class KernelArgs:
         self.scalars: list[tuple[int, Any]] = []
 
     def number(self, key: Any, value: int) -> int:
-        """The slot of a size; ``key`` says what it is the size of."""
+        """The slot of a size; ``key`` identifies it."""
         index = self._index.get(key)
         if index is None:
             index = self._index[key] = len(self.values)
@@ -53,7 +53,7 @@ class KernelArgs:
 
 
 def bits(x: Any) -> int:
-    """A scalar as what its slot holds: an integer, or the bits of a double."""
+    """The content of a scalar's slot: an integer, or the bits of a double."""
     if isinstance(x, (bool, int, np.bool_, np.integer)):
         return int(x)
     return int(np.float64(x).view(np.int64))

@@ -1,8 +1,8 @@
-"""Memory that a program keeps from call to call.
+"""Buffers and workspaces that a program keeps from call to call.
 
 In:  values between the steps, and the sizes of tiles.
-Out: arrays and blocks whose contents are anything.
-Holds: what is given out belongs to one call until it is given back; no output is ever given back.
+Out: arrays and blocks with arbitrary contents.
+Holds: a buffer belongs to one call until it is given back; outputs are never given back.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from xpgrad.core import Node, Value
 
 
 class BufferPool:
-    """Arrays between the steps, kept for the next call.
+    """Arrays of values between the steps, kept for the next call.
 
-    New memory is made page by page as it is first written to, which can take as long as computing what is
-    written. Outputs are not among them: they belong to the caller.
+    The system maps new memory page by page when it is first written to, which can take as long as the
+    computation. Outputs are not kept: they belong to the caller.
     """
 
     def __init__(self) -> None:
@@ -33,14 +33,14 @@ class BufferPool:
         self._nodes = set(nodes)
 
     def take(self, node: Node) -> Any:
-        """An array for ``node``, its contents anything."""
+        """An array for ``node``, with arbitrary contents."""
         try:
             return self._free[node].pop()
         except LookupError:
             return np.empty(node.shape, node.dtype)
 
     def give(self, env: Env, outputs: Sequence[Any]) -> None:
-        """Take back what no output looks into."""
+        """Take back the arrays that no output looks into."""
         taken = {id(base_of(x)) for x in outputs}
         for node, x in env.items():
             if node in self._nodes and id(x) not in taken:
@@ -48,14 +48,14 @@ class BufferPool:
 
 
 class Workspaces:
-    """Memory for tiles, handed from call to call."""
+    """Workspaces for tiles, kept from call to call."""
 
     def __init__(self, size: int) -> None:
         self._size = size + 64
         self._free: list[Any] = []
 
     def take(self) -> tuple[Any, int]:
-        """A block of memory and an address in it at a multiple of 64."""
+        """A block of memory, and an address in it that is a multiple of 64."""
         try:
             block = self._free.pop()
         except IndexError:
@@ -67,6 +67,6 @@ class Workspaces:
 
 
 def address(x: Any) -> int:
-    """Where the first entry of an array lies."""
+    """The address of the first entry of an array."""
     found: int = x.__array_interface__["data"][0]
     return found

@@ -1,13 +1,13 @@
-"""Machine code from LLVM IR, and addresses from machine code.
+"""Compile LLVM IR to machine code, and load it.
 
 In:  the text of an LLVM module; later the object that it became, perhaps in another process.
 Out: an object file for this CPU as bytes; the addresses of its functions in this process.
-Holds: llvmlite is imported in this module alone, when a function here is called. An address is good for
-       as long as the `Loaded` that it came from is referenced, in a forked child too. Each object is
-       linked into a library of its own, so that objects may define the same names.
+Holds: only this module imports llvmlite, when one of its functions is called. An address is valid as long
+       as its `Loaded` is referenced, also in a forked child. Each object is linked into a library of its
+       own, so that objects may define the same names.
 
-What is needed to load an object is set up first, what is needed to compile one only when there is one to
-compile: a process whose kernels are all in the store runs no part of the compiler.
+Loading and compiling are set up apart: a process whose kernels are all in the store runs no part of the
+compiler.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REMEDY = 'pip install "xpgrad[cpu]"'
 # llvmlite 0.45 is LLVM 20: the first without typed pointers, and without a call to initialise LLVM.
 OLDEST = (0, 45)
 
-# Changes when the same IR is compiled to other code: another option, pipeline or code model.
+# It changes when the same IR is compiled to other code: another option, pipeline or code model.
 _RECIPE = 2
 
 # JITLink places the sections of an object next to each other, so that code reaches its constants by an
@@ -38,8 +38,8 @@ _RECIPE = 2
 _WINDOWS = os.name == "nt"
 _CODE_MODEL = "jitdefault" if _WINDOWS else "small"
 
-# Held by every function here that calls llvmlite, whose objects are not for two threads. Reentrant because
-# the garbage collector may unload a library in the middle of another call from this module.
+# Every function here that calls llvmlite holds it, for llvmlite's objects are not thread-safe. It is
+# reentrant because the garbage collector may unload a library in the middle of another call.
 _LOCK = threading.RLock()
 if hasattr(os, "register_at_fork"):
     # A child forked while another thread compiles would find LLVM's locks taken, for ever.
@@ -52,7 +52,7 @@ class Loaded:
     """An object file that is linked into this process.
 
     ``loaded[name]`` is the address of a function. The code is unmapped when the last reference to this
-    object is gone, so whoever calls the address holds one.
+    object is gone, so a caller of the address holds one.
     """
 
     __slots__ = ("__weakref__", "_addresses")
@@ -68,7 +68,7 @@ class Loaded:
 
 @cache
 def available() -> str | None:
-    """None where llvmlite can be used; otherwise why not, and what to type."""
+    """None if llvmlite can be used; otherwise the reason, and what to type."""
     with _LOCK:
         try:
             import llvmlite
@@ -89,7 +89,7 @@ def available() -> str | None:
 
 @cache
 def fingerprint() -> str:
-    """Whatever decides, besides the IR, which machine code comes out: a part of every key of the store.
+    """What besides the IR decides the machine code: a part of every key of the store.
 
     ``xpgrad 0.1.0, recipe 1, llvmlite 0.50.0, LLVM 22.1.0, x86_64-unknown-linux-gnu, 64 bit, znver4,
     +adx,+aes,...``
@@ -114,7 +114,7 @@ def fingerprint() -> str:
 def scales() -> bool:
     """Whether vectors are multiplied by powers of two in one instruction (AVX-512: ``vscalefps``).
 
-    LLVM has known how since version 22; before, it would call the C library for each element.
+    LLVM selects the instruction since version 22; before, it called the C library for each element.
     """
     features = _host()[1].split(",")
     known = _binding().llvm_version_info[0] >= 22
@@ -140,7 +140,7 @@ def compile_ir(text: str) -> bytes:
 
 
 def _compile(text: str) -> bytes:
-    # A function of its own: the objects of llvmlite that it leaves are disposed of while the lock is held.
+    # It is a function of its own so that llvmlite's objects are disposed of while the lock is held.
     llvm = _binding()
     machine = _machine()
     _printer()
@@ -169,7 +169,7 @@ def load(obj: bytes, names: Sequence[str]) -> Loaded:
     Parameters
     ----------
     obj : bytes
-        The object file. It may call what the process has: the C library, the mathematical functions.
+        The object file. It may call functions of the process: the C library, the mathematical functions.
     names : sequence of str
         The functions whose addresses are wanted.
     """
@@ -198,7 +198,7 @@ def _binding() -> Any:
 
 @cache
 def _host() -> tuple[str, str]:
-    """Name and features of this CPU, as LLVM spells them."""
+    """The name and the features of this CPU in LLVM's spelling."""
     llvm = _binding()
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
@@ -220,12 +220,12 @@ def _printer() -> None:
 
 @cache
 def _linker() -> Any:
-    """One for the process. It lives to the end, as every library needs it."""
+    """The linker of the process. It lives to the end, for every library needs it."""
     return _binding().create_lljit_compiler(_machine(), use_jit_link=not _WINDOWS, suppress_errors=True)
 
 
 def _complaint(error: RuntimeError, text: str, head: int = 20) -> str:
-    """The error, the first lines of the IR, and the line that LLVM names where it is further down."""
+    """The error, the first lines of the IR, and the line that LLVM names."""
     lines = text.splitlines()
     shown = list(range(min(head, len(lines))))
     named = re.search(r"<string>:(\d+):", str(error))

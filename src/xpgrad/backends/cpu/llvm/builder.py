@@ -1,8 +1,8 @@
-"""What the functions of a kernel share: where its buffers lie, and its lengths and distances as arguments.
+"""The layout of a kernel's buffers, and its lengths and strides as arguments.
 
 In:  a step of a plan, lowered to the kernel IR.
-Out: a layout for each buffer; names of IR values for lengths and distances.
-Holds: nothing here writes a loop; `loops` and `matmul` do, and `kernel` puts them together.
+Out: a layout for each buffer; names of LLVM values for lengths and strides.
+Holds: nothing here writes a loop; `loops` and `matmul` do, and `kernel` calls them.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ VECTOR_BYTES = 64
 
 
 class Partial(NamedTuple):
-    """A reduction over the tile axis: where the partials of a chunk hold it.
+    """A reduction over the tile axis, and its offset in the partials of a chunk.
 
-    ``lost``: the offset of what the sum has lost, where that is kept, in the same order.
+    ``lost`` is the offset of the sum's rounding errors, if they are kept, in the same order.
     """
 
     node: Node
@@ -43,18 +43,18 @@ class Partial(NamedTuple):
 
 
 class KernelBuilder:
-    """What the functions of a kernel ask of it.
+    """The buffers and arguments that the functions of a kernel share.
 
     Attributes
     ----------
     ir : kernel_ir.Kernel
     args : KernelArgs
     lost : dict of Buffer to Buffer
-        What sums of float64 over the tile axis have lost.
+        The rounding errors of float64 sums over the tile axis.
     partials : list of Partial
     partial_bytes, workspace_bytes : int
     may_be_outside : int or None
-        The slot of `outside`, where there are indices.
+        The slot of `outside`, if the kernel has indices.
     calls : set of (str, tuple of str)
         The functions of `xpgrad.codegen.scalar` that are called, each with the types of its operands.
 
@@ -97,7 +97,7 @@ class KernelBuilder:
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────
     def lay_out(self, buffer: Buffer, index: Index, inner: Axis | None) -> None:
-        """Give ``buffer`` its place; the loop nest that fills it at ``index`` runs fastest over ``inner``."""
+        """Give ``buffer`` strides and a slot; the nest that fills it at ``index`` is innermost over ``inner``."""
         if buffer.strides is not None:
             return
         if buffer.is_tiled:
@@ -112,7 +112,7 @@ class KernelBuilder:
             self._slots[buffer] = self.args.number(("workspace", buffer), offset)
 
     def lay_out_partial(self, s: Reduce, inner: Axis | None) -> None:
-        """Give a reduction over the tile axis its place among the partials of a chunk."""
+        """Give a reduction over the tile axis its offset in the partials of a chunk."""
         buffer = s.buffer
         if buffer.strides is not None:
             return
@@ -132,7 +132,7 @@ class KernelBuilder:
         return offset
 
     def workspace(self, source: Any, like: Index, dtype: Any, order: Sequence[int]) -> Buffer:
-        """Memory of the thread for one tile, with an entry for each turn of the loops in ``like``."""
+        """A workspace for one tile, with an entry for each iteration of the loops in ``like``."""
         shape = tuple(1 if p.axis is None else self.length(p.axis) for p in like)
         tiled = any(e.is_tile for e in index_axes(like))
         made = Buffer(source, "workspace", np.dtype(dtype), shape, strides_in_order(shape, order), 0, tiled)
@@ -140,7 +140,7 @@ class KernelBuilder:
         return made
 
     def wide(self, s: Reduce) -> Buffer:
-        """Where a sum of floats is added up in memory, in float64."""
+        """The float64 buffer in which a sum of floats is added up."""
         buffer = s.buffer
         if buffer.space == "partial" or buffer.dtype == np.float64:
             return buffer
@@ -152,48 +152,48 @@ class KernelBuilder:
         return self._wide[buffer]
 
     def slot(self, buffer: Buffer) -> int:
-        """The slot of a buffer's address; of a partial or a workspace that of its offset in bytes."""
+        """The slot of a buffer's address, or of its offset in bytes for a partial or a workspace."""
         found = self._slots.get(buffer)
         return self.args.pointer(buffer.source) if found is None else found
 
     def outside(self) -> int:
-        """The slot that is not 0 once an index has been outside its axis."""
+        """The slot that a kernel sets to 1 if an index is outside its axis."""
         self.may_be_outside = self.args.number("outside", 0)
         return self.may_be_outside
 
     # ── numbers inside a function ────────────────────────────────────────────────────────────
     def get(self, w: Writer, slot: int) -> str:
-        """Load a number that the kernel was told."""
+        """Load a number from the kernel's arguments."""
         return w.load("i64", "%args", str(slot))
 
     def extent(self, w: Writer, axis: Axis) -> str:
-        """How many turns a loop over ``axis`` has."""
+        """The number of iterations of a loop over ``axis``."""
         return "%tile" if axis.is_tile else self.get(w, self.args.number(("extent", axis), axis.extent))
 
     def length(self, axis: Axis) -> int:
         return self.tile if axis.is_tile else axis.extent
 
     def stride(self, w: Writer, buffer: Buffer, a: int, step: int = 1) -> str:
-        """The distance of neighbours along its axis ``a`` in entries; 1 stands in the text where it is."""
+        """The stride along axis ``a`` in entries; a stride of 1 is written into the text."""
         if a == buffer.unit and step == 1:
             return "1"
         assert buffer.strides is not None
         return self.get(w, self.args.number(("stride", buffer, a, step), buffer.strides[a] * step))
 
     def steps(self, w: Writer, buffer: Buffer, index: Index) -> dict[Axis, str]:
-        """For each loop axis in ``index`` how far one step along it goes."""
+        """For each loop axis in ``index`` the stride of one step along it."""
         return {p.axis: self.stride(w, buffer, a, p.step) for a, p in enumerate(index) if p.axis is not None}
 
 
 class Call(NamedTuple):
-    """A call of a loop nest's function: its name, and what its pointers point to."""
+    """A call of a nest's function: its name, and the entries that its pointers point to."""
 
     function: str
     pointers: list[tuple[Buffer, Index]]
 
 
 class Piece(NamedTuple):
-    """What one loop nest became: functions, and calls of them in each tile, or once before the first."""
+    """The text of one nest: functions, and calls of them in each tile, or once before the first tile."""
 
     functions: list[Writer]
     calls: list[Call]
@@ -208,7 +208,7 @@ def ctype_in_memory(buffer: Buffer) -> str:
 
 
 def _check(node: Node) -> None:
-    """Raise Declined where there are no instructions for ``node``, or where its loops are a library's."""
+    """Raise Declined if there are no instructions for ``node``, or if its loops are a library's."""
     check(node)
     if not is_contraction(node):
         return

@@ -1,7 +1,7 @@
-"""What a reduction holds and the next value, as one.
+"""One step of a reduction: the value so far combined with the next entry.
 
-The extremum of floats is found in two ways. One entry after the other, the second of two zeros stands, as in
-NumPy. In vectors, which LLVM makes of its own instruction alone, a zero is found and no sign of it.
+The extremum of floats is found in two ways. One entry after the other keeps the second of two zeros, as NumPy
+does. In vectors, which LLVM makes only of its own instruction, the sign of a zero is lost.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _ADD = {"sum": "fadd", "prod": "fmul"}
 
 
 def is_extremum(node: Node) -> bool:
-    """Whether ``node`` is the largest or the least of floats, among which there are two zeros."""
+    """Whether ``node`` is the maximum or minimum of floats, which have two zeros."""
     return node.op.monoid in ("max", "min") and ctype_of(node.dtype) in _FLOATS
 
 
 def combined(w: Writer, node: Node, held: Scalar, value: Scalar) -> Scalar:
-    """``held`` and ``value`` reduced to one, in the type of ``held``."""
+    """``held`` and ``value`` combined, in the type of ``held``."""
     kind = held.kind
     x = converted(w, value, kind)
     if kind in _FLOATS and node.op.monoid in _ADD:
@@ -37,7 +37,7 @@ def combined(w: Writer, node: Node, held: Scalar, value: Scalar) -> Scalar:
 
 
 def combined_in_any_order(w: Writer, node: Node, held: Scalar, value: Scalar) -> Scalar:
-    """As `combined`, so that LLVM can reduce in vectors."""
+    """As `combined`, in a form that LLVM can vectorise."""
     if not is_extremum(node):
         return combined(w, node, held, value)
     x = converted(w, value, held.ctype)

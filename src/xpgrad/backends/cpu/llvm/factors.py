@@ -1,7 +1,7 @@
-"""What the blocks of a product are made of: its factors, its goal, and how large a block is.
+"""The operands of a register-blocked product, and the sizes of its blocks.
 
-In:  arrays with the distances of neighbours along each loop axis.
-Out: where the entries lie; rows in parts that fit into registers.
+In:  arrays with their strides along each loop axis.
+Out: addresses of entries; widths of blocks that fit into registers.
 Holds: nothing here writes a loop.
 """
 
@@ -14,38 +14,38 @@ from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.codegen.kernel_ir import Axis, Buffer, Index
 
 SKINNY = 16
-"""A result with so few rows has their number in the text of its kernel."""
+"""The most rows of a result whose number is written into the text of its kernel."""
 
 AHEAD = 16
-"""Rows of a large factor that are read column by column, where nothing would be fetched before it is asked
-for: so many are worked on while as many are fetched."""
+"""Rows of a large factor that are read column by column, which no hardware prefetcher follows: while they are
+multiplied, as many of the next rows are prefetched."""
 
 LONG = 512
-"""Bytes of a row of a large factor, from which on the next tile's is fetched in any case; of shorter ones only
-for results of more than `FEW` rows, in whose work the instructions vanish."""
+"""Bytes of a row of a large factor from which on the next tile's row is always prefetched. Shorter rows are
+prefetched only for results of more than `FEW` rows, where the instructions cost little beside the work."""
 
 FEW = 4
-"""A result with so few rows is summed up in memory, row by row of the large factor."""
+"""The most rows of a result that is added up in memory, row by row of the large factor."""
 
 SQUARE = 5
-"""An inner product holds so many rows of either factor: of the blocks that fit into 32 registers the one
-that loads least."""
+"""Rows of either factor in a block of inner products: among the blocks that fit into 32 registers the one with
+the fewest loads."""
 
 GROUP = 16
-"""So many blocks of rows go past some rows of the other factor, which stay in the L1 cache meanwhile."""
+"""Blocks of rows that are multiplied with the same rows of the other factor, which stay in the L1 cache."""
 
 FLUSHED = 32
-"""So many products at most are added up in the dtype, one after another, before they go to a sum in float64."""
+"""The most products that are added up in the dtype, one after another, before they go to a float64 sum."""
 
 UNFLUSHED = 512
-"""So many where there is a result for each sample, which would not otherwise be added up in memory."""
+"""The same for a result with an entry for each sample, which would not otherwise be added up in memory."""
 
 REGISTERS = 20
-"""Vectors of sums that a block holds; 32 registers less those for the factors."""
+"""Vectors of sums in a block: 32 registers minus those for the factors."""
 
 
 class Factor(NamedTuple):
-    """One factor: its buffer, where it is read, and the distance of neighbours along each loop axis."""
+    """One factor: its buffer, its index, the address of its first entry, its stride along each loop axis."""
 
     buffer: Buffer
     at: Index
@@ -60,13 +60,13 @@ class Factor(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """The result, or where it is added up in float64, and beside it what a sum of float64 has lost."""
+    """The result, or the float64 buffer in which it is added up, and the rounding errors of a float64 sum."""
 
     to: Factor
     lost: Factor | None = None
 
     def place(self, w: Writer, indices: Sequence[tuple[str, Axis | None]]) -> tuple[str, str]:
-        """Where the entry at ``(index, axis)`` lies in both."""
+        """The offset of the entry at ``(index, axis)`` in both."""
         found = ["0", "0"]
         for k, factor in enumerate((self.to, self.lost)):
             for i, axis in indices if factor is not None else ():
@@ -76,11 +76,11 @@ class Goal(NamedTuple):
 
 
 def widths_of(rows: int | None) -> list[int]:
-    """How many rows go into one block: all, where they are few; else eights, then what is left one by one."""
+    """The rows of a block: all, if their number is known; otherwise 8, then the remaining rows one by one."""
     return [rows] if rows is not None else [8, 1]
 
 
 def squarish(rows: int) -> list[int]:
-    """``rows`` in parts of at most `SQUARE`, as equal as can be."""
+    """``rows`` divided into parts of at most `SQUARE`, as equal as possible."""
     parts = -(-rows // SQUARE)
     return [rows // parts + (k < rows % parts) for k in range(parts)]

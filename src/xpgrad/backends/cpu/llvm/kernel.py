@@ -1,8 +1,8 @@
-"""One step of a plan as a kernel: the text of an LLVM module, and the arguments that it takes.
+"""One step of a plan as a kernel: the text of an LLVM module, and its arguments.
 
 In:  a Region or an Untiled step, and the arrays that it reads.
 Out: a Kernel.
-Holds: ``@run(args, begin, end, partials, workspace)`` does the entries ``begin`` to ``end`` of the tile axis,
+Holds: ``@run(args, begin, end, partials, workspace)`` computes the entries ``begin`` to ``end`` of the tile axis,
 tile by tile, and adds to ``partials``, which belong to the chunk; ``workspace`` belongs to the thread.
 ``@work`` takes chunks until there are none: the threads that share them call it once each.
 
@@ -30,7 +30,7 @@ from xpgrad.plan.plan import Step
 RUN, WORK = "run", "work"
 
 TOGETHER = 512
-"""Calls in one function, with their pointers: the time that LLVM takes for one grows with its square."""
+"""The most calls in one function, counted with their pointers: LLVM's time grows with the square."""
 
 _WRITE = {"loop": write_loop, "slices": write_loop, "matmul": write_matmul}
 
@@ -41,7 +41,7 @@ class Kernel(KernelBuilder):
     Attributes
     ----------
     functions : str
-        LLVM IR; the entry is ``@run``, with ``name`` after it, as in the names of all its functions.
+        LLVM IR; the entry is ``@run`` followed by ``name``, as in the names of all its functions.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class Kernel(KernelBuilder):
 
     @property
     def work(self) -> str:
-        """``@work``: the next chunk, as ``counter`` has it, until all are taken."""
+        """``@work``: it takes the next chunk from ``counter`` until there are none."""
         sizes = "i64 %chunks, i64 %chunk, i64 %extent"
         return f"""
 define void @{WORK}(ptr %args, ptr %counter, {sizes}, ptr %partials, i64 %stride, ptr %workspace) {{
@@ -106,7 +106,7 @@ done:
 """
 
     def _calls(self, run: Writer, calls: Sequence[Call], begin: str, tile: str) -> list[Writer]:
-        """Write ``calls``; those of a long program in functions of their own, which are given back."""
+        """Write ``calls``; those of a long program go into functions of their own, which are returned."""
         if sum(1 + len(call.pointers) for call in calls) <= TOGETHER:
             for call in calls:
                 self._call(run, call, begin, tile)
@@ -127,7 +127,7 @@ done:
         return parts
 
     def _clear_partials(self, run: Writer) -> None:
-        """Set the sums of the chunk to what nothing adds up to."""
+        """Set the reductions of the chunk to their initial values."""
         for part in self.partials:
             buffer, ctype = part.buffer, ctype_in_memory(part.buffer)
             count = self.get(run, self.args.number(("count", part.node), prod(part.node.shape)))

@@ -1,6 +1,6 @@
 """The order of the loops of a nest.
 
-In:  a loop nest, and the buffers that it reads and writes, as far as they are laid out.
+In:  a loop nest, and those buffers that it reads and writes whose layout is known.
 Out: its axes, outermost first.
 Holds: it depends on which axes are contiguous and on lengths alone.
 """
@@ -11,14 +11,14 @@ from xpgrad.backends.cpu.llvm.builder import KernelBuilder
 from xpgrad.codegen.kernel_ir import Axis, LoopNest
 
 SHORT = 16
-"""An axis shorter than this is looped over outside, if another is long."""
+"""The length below which an axis is not the innermost loop, if another is longer."""
 
 
 def loop_order(k: KernelBuilder, nest: LoopNest) -> list[Axis]:
     """The axes of ``nest``, outermost first.
 
-    Innermost is the one that most arrays have contiguous, unless it is short; outside go those whose
-    neighbours are far apart.
+    The innermost axis is the one that is contiguous in most arrays, unless it is short. The others are sorted
+    by stride, the largest outermost.
     """
     if not nest.axes:
         return []

@@ -63,7 +63,7 @@ def write_loop(k: KernelBuilder, nest: LoopNest, name: str) -> Piece:
 
 # ── reductions that are combined in memory ───────────────────────────────────────────────────
 class InMemory(NamedTuple):
-    """A reduction that is combined in memory: where, what the sum loses, and what goes around its nest."""
+    """A reduction that is combined in memory: its buffers, and the calls before and after its nest."""
 
     to: Buffer
     lost: Buffer | None
@@ -71,7 +71,7 @@ class InMemory(NamedTuple):
     after: list[Piece]
 
     def around(self, piece: Piece) -> Piece:
-        """``piece`` with what goes around it."""
+        """``piece`` with the calls before and after it."""
         pieces = [*self.before, piece, *self.after]
         return Piece(
             [f for p in pieces for f in p.functions], [c for p in pieces for c in p.calls], piece.before
@@ -79,7 +79,9 @@ class InMemory(NamedTuple):
 
 
 def in_memory(k: KernelBuilder, s: Reduce, name: str) -> InMemory:
-    """Where ``s`` is combined in memory: begun before its nest and finished after it, unless it is the chunk's.
+    """The buffer in which ``s`` is combined, and the loops that initialise and finish it.
+
+    Those of a chunk need neither.
 
     ; the sums of float32 x[n, r] along its first axis: added up in float64
     for i in 0..r: wide[i] = 0
@@ -100,7 +102,7 @@ def in_memory(k: KernelBuilder, s: Reduce, name: str) -> InMemory:
 
 # ── the function ─────────────────────────────────────────────────────────────────────────────
 class _Address(NamedTuple):
-    """An entry of a buffer: the parameter that points to the first turn's, and the steps of the loops."""
+    """An entry of a buffer: the parameter that points to the first one, and the strides of the loops."""
 
     buffer: Buffer
     pointer: str
@@ -128,7 +130,7 @@ class _Loop:
                     k.lay_out_partial(s, self.inner)
                 k.lay_out(s.buffer, s.at, self.inner)
                 self._targets[s] = Load(s.buffer, s.at)
-                # Where more than the inner index is reduced, it adds to what its buffer holds.
+                # If more than the inner axis is reduced, the nest adds to its buffer.
                 if s.buffer.space == "partial" or reduced_axes(s, nest) != {self.inner}:
                     found = self._in_memory[s] = in_memory(k, s, f"{name}.{len(self._in_memory)}")
                     self._targets[s] = Load(found.to, s.at)
@@ -151,7 +153,7 @@ class _Loop:
         return _Address(x.buffer, self._names[key], self.k.steps(self.w, x.buffer, x.at))
 
     def _outer(self, x: Load) -> str:
-        """The address with the outer indices in it."""
+        """The address at the indices of the outer loops."""
         if x not in self._bases:
             address = self._addresses[x]
             at = "0"
@@ -162,7 +164,7 @@ class _Loop:
         return self._bases[x]
 
     def _along(self, x: Load) -> str:
-        """The distance along the inner index."""
+        """The offset along the inner loop."""
         steps = self._addresses[x].steps
         if self.inner is None or self.inner not in steps:
             return "0"
@@ -181,7 +183,7 @@ class _Loop:
         return self.fixed[x]
 
     def _fix(self) -> None:
-        """Read before the loops what is the same in all turns, and note where the rest lies."""
+        """Load loop-invariant operands before the loops, and keep the addresses of the others."""
         w = self.w
         self.fixed: dict[Operand, Scalar] = {}
         self._addresses: dict[Load, _Address] = {}
@@ -269,7 +271,7 @@ class _Loop:
                     self.values[s.node] = self._assigned(s)
 
     def _adjoins(self, s: Reduce) -> Load | None:
-        """What a sum adds up, if that is an array of its dtype, contiguous along the inner index."""
+        """The operand of a sum, if it is an array of the same dtype that is contiguous along the inner axis."""
         x = s.operand
         if not isinstance(x, Load) or x not in self._addresses or self.inner is None:
             return None
@@ -277,7 +279,7 @@ class _Loop:
         return x if adjoins else None
 
     def _settle(self, extents: Mapping[Axis, str]) -> None:
-        """What has been reduced over the inner index goes to its buffer."""
+        """Write the reductions over the inner axis to their buffers."""
         w = self.w
         for s, sums in self.running.items():
             total, target, lost = sums.total(w), self._outer(self._targets[s]), self._lost(s)
@@ -296,7 +298,7 @@ class _Loop:
             self._keep(found, s.buffer, target, "0")
 
     def _last_zero(self, s: Reduce, local: str, n: str) -> None:
-        """Where an extremum is zero, of which vectors find no sign, take the last zero, as NumPy does."""
+        """If an extremum is zero, whose sign vectors lose, take the last zero, as NumPy does."""
         w, ctype = self.w, ctype_of(s.node.dtype) or ""
         zero = number(0, ctype)
         assert self.inner is not None
@@ -331,9 +333,9 @@ class _Loop:
                 return Scalar(converted(w, self._operand(value), ctype), ctype)
 
     def _chosen(self, s: Assignment, x: Operand, length: int) -> str:
-        """A choice as an index; a negative one counts from the end, as in NumPy.
+        """The index that an operand chooses; a negative one counts from the end, as in NumPy.
 
-        One outside is noted, and 0 instead: NumPy's error is for later.
+        An index outside is recorded and replaced by 0; NumPy's error is raised later.
         """
         w = self.w
         wide = converted(w, self._operand(x), "i64")
@@ -360,7 +362,7 @@ class _Loop:
         kept(self.w, Scalar(converted(self.w, x, ctype), ctype), base, at)
 
     def _term(self, s: Reduce) -> str:
-        """What is combined in this turn, in the type of the reduction."""
+        """The entry that this iteration adds, in the type of the reduction."""
         w, ctype = self.w, ctype_of(s.node.dtype) or ""
         if s.factors is None:
             assert s.operand is not None
@@ -386,6 +388,6 @@ class _Loop:
 
 
 def read_argument(k: KernelBuilder, w: Writer, x: Argument) -> Scalar:
-    """A scalar from its slot."""
+    """Load a scalar from its slot."""
     kind = "i64" if x.dtype.kind in "biu" else "double"
     return Scalar(w.load(kind, "%args", str(k.args.scalar(("scalar", x.key), x.source))), kind)

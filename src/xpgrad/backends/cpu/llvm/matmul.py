@@ -1,9 +1,9 @@
-"""A contraction with a skinny result as a function: blocks of the result stay in registers.
+"""A register-blocked contraction with a skinny result, as a function.
 
-Both factors are seen as ``P[p, r]`` and ``Q[r, q]``. Which index the vectors run along is decided by the
-large factor: where the contracted index is contiguous in it, the products are *inner* (a vector of partial
-sums for each entry of the result); where another is, they are *outer* (a vector of results, into which
-scaled vectors of that factor are added). `register_blocking` writes either.
+The factors are ``P[p, r]`` and ``Q[r, q]``. The large factor decides the axis that vectors run along: if the
+contracted axis is contiguous in it, the products are *inner* (a vector of partial sums for each entry of the
+result); if another is, they are *outer* (a vector of results, to which scaled vectors of that factor are
+added). `register_blocking` writes either.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xpgrad.codegen.kernel_ir import Axis, Index, Load, LoopNest, Store, index_a
 from xpgrad.plan.loop_nests import AffineIndex
 
 PACKED = 1 << 16
-"""A factor of so many entries at most is copied so that the contracted index is contiguous."""
+"""The most entries of a factor that is copied so that the contracted axis is contiguous."""
 
 
 def write_matmul(k: KernelBuilder, nest: LoopNest, name: str) -> Piece:
@@ -83,7 +83,7 @@ class _Matmul:
 
     # ── the choice of the axis that vectors run along ────────────────────────────────────────
     def _vector(self, units: list[Axis | None]) -> Axis | None:
-        """The axis that vectors run along: one that is contiguous in the larger factor."""
+        """The axis that vectors run along: it is contiguous in the larger factor."""
         k = self.k
         sizes = [(x.buffer.space == "memory", self._size(x.at)) for x in self.factors]
         for i in sorted(range(2), key=sizes.__getitem__, reverse=True):
@@ -101,15 +101,15 @@ class _Matmul:
         return size
 
     def _can_pack(self, i: int, units: list[Axis | None]) -> bool:
-        """Whether factor ``i`` is contiguous along the contracted axis, or is small enough to be made so."""
+        """Whether factor ``i`` is contiguous along the contracted axis, or small enough to be packed."""
         if units[i] is self.r:
             return True
         index = self.factors[i].at
         return not any(e.is_tile for e in index_axes(index)) and self._size(index) <= PACKED
 
     def _packed(self, x: Load, which: int) -> Load:
-        """The factor copied so that the contracted axis is contiguous, once before the tiles if that can be."""
-        # Along an axis that it is spread over one row is all: of the tile axis the length is not known yet.
+        """The factor packed so that the contracted axis is contiguous, once before the tiles if possible."""
+        # Along an axis that it broadcasts over, one row is all.
         other = self.p if which == 0 else self.q
         found = index_axes(x.at)
         index = AffineIndex(other if other in found else None), AffineIndex(self.r)

@@ -1,9 +1,9 @@
-"""A Plan as kernels: compiled, kept, called.
+"""A program of LLVM kernels: it compiles the steps of a Plan, keeps the kernels, and calls them.
 
 In:  a Plan, the arrays that it was made for, and in each call the inputs.
 Out: the outputs.
-Holds: a kernel is compiled once for each text, in this process or an earlier one; what no kernel can do is
-done by the interpreter or by NumPy, and `describe` gives the reason.
+Holds: a kernel is compiled once for each text, in this process or an earlier one. The interpreter or NumPy
+runs what no kernel can, and `describe` gives the reason.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _Function = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _SIZE, _POI
 
 
 class _Ready(NamedTuple):
-    """A kernel in memory: the function, and what must live as long as it is called."""
+    """A kernel in memory: the function, and the object that must outlive its calls."""
 
     call: Any
     loaded: Any
@@ -60,7 +60,7 @@ _lock = threading.Lock()
 
 
 def ready(text: str, name: str = WORK) -> tuple[_Ready, bool]:
-    """The kernel of that text, whose entry is ``name``, and whether it had to be compiled."""
+    """The kernel with this text, whose entry is ``name``, and whether it was compiled now."""
     with _lock:
         found = _ready.get(text)
         if found is not None:
@@ -82,7 +82,7 @@ class Outside(Exception):
 
 
 class KernelStep:
-    """A step that a kernel does."""
+    """A step that a kernel runs."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class KernelStep:
                 self._template[slot] = address(array)
 
     def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
-        """What `explain` says of it."""
+        """The lines of `explain` about it."""
         chunks = self.step.chunks if isinstance(self.step, Region) else 1
         each = ", once for each chunk" if chunks > 1 else ""
         names = "" if whole else f": {names_of(self.step.nodes)}"
@@ -130,11 +130,11 @@ class KernelStep:
             yield from indented(source_lines("LLVM IR", self.kernel.text))
 
     def prepare(self) -> None:
-        """Compile the kernel, or find it."""
+        """Compile the kernel, or find it in the store."""
         self.ready, self.fresh = ready(self.kernel.text)
 
     def run(self, env: Env) -> None:
-        """Fill in ``env`` what the step makes."""
+        """Put the values of the step into ``env``."""
         kernel, step = self.kernel, self.step
         if self.ready is None:
             self.prepare()
@@ -150,7 +150,7 @@ class KernelStep:
             if not isinstance(array, np.ndarray):
                 array = np.asarray(array)
             elif base not in self._as_planned and not array.flags.c_contiguous:
-                array = array.copy(order="C")  # a view, or what NumPy made in another order
+                array = array.copy(order="C")  # a view, or an array that NumPy made in another order
             held.append(array)
             args[slot] = address(array) + offset
         chunks, chunk, extent = 1, 0, 0
@@ -187,7 +187,7 @@ class KernelStep:
         return np.ascontiguousarray(shaped).reshape(node.shape).astype(node.dtype)[()]
 
     def _parts(self, partials: Any, chunks: int, offset: int, part: Partial) -> Any:
-        """What the chunks hold at ``offset``, a row for each."""
+        """The partials of the chunks at ``offset``, a row for each chunk."""
         dtype = part.buffer.dtype
         size = dtype.itemsize
         bytes_ = partials.view(np.uint8)[offset:]
@@ -199,7 +199,7 @@ class KernelStep:
 
 
 class LoopStep:
-    """A region that the interpreter does, and why."""
+    """A region that the interpreter runs, and the reason."""
 
     fresh = only_looks = False
 
@@ -208,23 +208,23 @@ class LoopStep:
         self._loop = Loop(step, plan)
 
     def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
-        """What `explain` says of it."""
+        """The lines of `explain` about it."""
         note = f" ({UNWRITTEN})" if source else ""
         yield f"done by the NumPy interpreter, tile by tile: {self.reason}{note}"
 
     def run(self, env: Env) -> None:
-        """Fill in ``env`` what the region stores and sums."""
+        """Put the values that the region stores and sums into ``env``."""
         self._loop.run(env, self._threads)
 
 
 class LLVMProgram(Program):
-    """A plan in kernels.
+    """A plan that kernels run.
 
     Parameters
     ----------
     plan : Plan
     held : dict of Value to array
-        The layouts of inputs and views, for which it was planned.
+        The layouts of inputs and views that it was planned for.
     threads : int
     """
 
@@ -257,12 +257,12 @@ class LLVMProgram(Program):
         pool.keep({n for step in self.steps for n in _filled(step)} - set(plan.graph.outputs))
 
     def _read_as_arrays(self) -> set[Value]:
-        """A kernel finds a view by its origin."""
+        """Leave out the views that only kernels read, which find them by the address of their input."""
         others = [n for s in self.steps if not isinstance(s, KernelStep) for n in s.step.nodes]
         return {*self.plan.graph.outputs, *(u for n in others for u in n.operands)}
 
     def _fuse(self) -> SingleCall | None:
-        """The whole program in one call, where it is small."""
+        """The whole program as a single call, if it is small."""
         if not all(isinstance(step, KernelStep) for step in self.steps):
             return None
         plan, inputs = self.plan, [self._held[v] for v in self.plan.graph.inputs]
@@ -277,7 +277,7 @@ class LLVMProgram(Program):
             return None
 
     def describe(self, source: bool) -> list[str]:
-        """Each step, and what does it."""
+        """The lines of `explain` about each step."""
         if self.single_call is None:
             return super().describe(source)
         lines = [line for k, step in enumerate(self.plan.steps) for line in describe_step(self.plan, k, step)]
@@ -294,7 +294,7 @@ class LLVMProgram(Program):
         try:
             for step in self.steps:
                 step.run(env)
-        except Outside:  # node by node, the one that it is in says so
+        except Outside:  # node by node, the node itself raises the error
             return unshared(reference.run(self.plan.graph, inputs), inputs)
         outputs = unshared([env[v] for v in self.plan.graph.outputs], inputs)
         self._pool.give(env, outputs)
@@ -302,7 +302,7 @@ class LLVMProgram(Program):
 
 
 def _filled(step: Any) -> list[Node]:
-    """The nodes whose arrays a step takes from the pool."""
+    """The nodes for which a step takes arrays from the pool."""
     if isinstance(step, KernelStep):
         return step.kernel.outs
     return [n for n in step.step.nodes if isinstance(step, LibraryStep) and fills_an_array(n)]

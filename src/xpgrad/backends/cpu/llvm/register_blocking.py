@@ -1,4 +1,4 @@
-"""A product of two factors in blocks that stay in registers; what `matmul` chooses between.
+"""The loops of a register-blocked product, inner or outer.
 
 ; inner, for 2 x 3 entries of the result           ; outer, for 3 rows of 2 vectors
 for r in 0..n step 16:                             for r in 0..n:
@@ -39,7 +39,7 @@ from xpgrad.plan.tiles import looked_into
 class RegisterBlocking:
     """Writes the loops of one product.
 
-    ``axes`` are the two of the result and the contracted one; None where there is no such axis.
+    ``axes`` are the two axes of the result and the contracted one; None if there is no such axis.
     """
 
     def __init__(self, k: KernelBuilder, nest: LoopNest, s: Reduce, axes: Sequence[Axis | None]) -> None:
@@ -52,7 +52,7 @@ class RegisterBlocking:
         return "1" if axis is None else self.k.extent(w, axis)
 
     def _rows(self, axis: Axis | None) -> int | None:
-        """The number of rows, where it is small and stands in the text."""
+        """The number of rows, if it is small enough to be written into the text."""
         if axis is None:
             return 1
         n = self.k.length(axis)
@@ -61,7 +61,7 @@ class RegisterBlocking:
     def adds(self, inner: bool) -> bool:
         """Whether the result is added up in memory, after every few products.
 
-        Where the region's axis is contracted, or so long a one that its sum in the dtype would lose much.
+        It is if the tile axis is contracted, or an axis so long that a sum in the dtype would lose much.
         """
         if self.s.buffer.space == "partial":
             return True
@@ -72,7 +72,7 @@ class RegisterBlocking:
         return self.k.length(self.r) > most
 
     def inner(self, w: Writer, factors: list[Factor], goal: Goal) -> None:
-        """As `_inner`, a stretch of the contracted index after the other where they are added up."""
+        """As `_inner`; if sums are added up in memory, one stretch of the contracted axis after another."""
         with self._stretches(w, factors, self.lanes * FLUSHED, self.adds(inner=True)) as found:
             parts, n_r = found
             self._inner(w, parts, goal, n_r)
@@ -95,7 +95,7 @@ class RegisterBlocking:
     def _inner(self, w: Writer, factors: list[Factor], goal: Goal, n_r: str) -> None:
         """``sum[a][b] += P[a][r] * Q[b][r]``, blocks of ``a`` by ``b``."""
         few, many = (self.p, self.q), (self.q, self.p)
-        # The side with few rows is held whole in a block; the other goes by as many as registers allow.
+        # A block has all rows of the side with few rows, and as many of the other side as registers allow.
         side = 0 if (self._rows(self.p) or SKINNY + 1) <= (self._rows(self.q) or SKINNY + 1) else 1
         held, run = few[side], many[side]
         held_factor, run_factor = (factors[0], factors[1]) if side == 0 else (factors[1], factors[0])
@@ -111,7 +111,7 @@ class RegisterBlocking:
                 for width in widths:
                     if rows is not None:
                         stop = w.op(f"add i64 {start}, {width}")
-                    else:  # as many blocks of this width as the number has, which is not in the text
+                    else:  # the number of rows is an argument: as many blocks of this width as fit
                         room = w.op(f"sdiv i64 {w.minus(n_held, start)}, {width}")
                         stop = w.plus(start, w.times(room, str(width)))
                     with w.loop(stop, start, str(width)) as h, w.loop(end, g, str(block)) as b:
@@ -136,9 +136,9 @@ class RegisterBlocking:
         n_r: str,
         ahead: str,
     ) -> None:
-        """One block; ``ahead`` is how far on the next block of the large factor begins, fetched meanwhile.
+        """One block; ``ahead`` is the distance to the next block of the large factor, which is prefetched.
 
-        A prefetcher stops where a page ends, and a row of a few thousand bytes is hardly more than one.
+        The hardware prefetcher stops at the end of a page, and a row is hardly longer than one.
         """
         lanes, ctype = self.lanes, self.ctype
         rows = [
@@ -173,7 +173,7 @@ class RegisterBlocking:
                 self._finish(w, goal, Scalar(total, ctype), place, self.adds(inner=True))
 
     def _finish(self, w: Writer, goal: Goal, value: Scalar, place: tuple[str, str], adds: bool) -> None:
-        """Store one entry of the result, or add it to what is held."""
+        """Store one entry of the result, or add it to the sum in memory."""
         to, lost = goal
         if not adds:
             kept(w, value, to.pointer, place[0])
@@ -210,7 +210,7 @@ class RegisterBlocking:
         n_r: str,
         ahead: bool = False,
     ) -> None:
-        """The blocks of `outer`, down the columns; ``ahead``: fetching the rows that follow meanwhile."""
+        """The blocks of `outer`, down the columns; ``ahead``: the rows that follow are prefetched."""
         along, across = axes
         n_v, n_a = self._extent(w, along), self._extent(w, across)
         start = "0"
@@ -235,7 +235,7 @@ class RegisterBlocking:
             start = stop
 
     def _is_first_to_read(self, factor: Factor) -> bool:
-        """Whether the factor is an array in rows of the tile, and no earlier loop nest has read them."""
+        """Whether the tile axis is contracted, and no earlier nest has read this array."""
         source = factor.buffer.source
         if not isinstance(source, Value) or factor.buffer.space != "memory" or not self._contracts_tile:
             return False
@@ -248,9 +248,9 @@ class RegisterBlocking:
         return self.r is not None and self.r.is_tile
 
     def _next_tile(self, w: Writer, factor: Factor, along: Axis | None, width: int) -> str:
-        """The prefetch distance to the same row of the next tile, or nothing.
+        """The prefetch distance to the same row of the next tile, or "".
 
-        A tile that is read a second time comes from the cache, and memory would stand idle meanwhile.
+        A tile that is read a second time comes from the cache, so memory would be idle meanwhile.
         """
         if factor.buffer.space != "memory" or not self._contracts_tile:
             return ""
@@ -260,7 +260,7 @@ class RegisterBlocking:
         return w.times(self._extent(w, self.r), factor.step(self.r))
 
     def _fetch_ahead(self, w: Writer, factor: Factor, v: str, size: int, n_v: str, n_r: str) -> None:
-        """Fetch some of the next rows while these are computed with: the share of columns v to v + size."""
+        """Prefetch a part of the next rows, in proportion to the columns v to v + size."""
         share = w.op(f"sdiv i64 {w.plus(w.times(n_r, str(size)), w.minus(n_v, '1'))}, {n_v}")
         begin = w.times(w.op(f"sdiv i64 {v}, {size}"), share)
         end = w.op(f"call i64 @llvm.smin.i64(i64 {w.plus(begin, share)}, i64 {n_r})")
@@ -280,10 +280,10 @@ class RegisterBlocking:
         n_v: str,
         n_r: str,
     ) -> None:
-        """As `outer` for a result of very few rows, in the order in which the large factor lies in memory.
+        """As `outer` for a result of very few rows, in the memory order of the large factor.
 
-        A few of its rows at a time are read from end to end, which is what prefetchers are made for; the
-        result is read and written again for each few, in the L1 cache.
+        A few of its rows at a time are read from end to end, which hardware prefetchers follow. The result is
+        read and written again each time, in the L1 cache.
         """
         along, across = axes
         beyond = self._next_tile(w, vectors, along, width)

@@ -2,11 +2,11 @@
 
 In:  the kernels of a plan whose steps have one chunk each.
 Out: outputs, by one call of one function.
-Holds: the table, and the memory that is kept, belong to one call at a time; what is given back is copied out of
-it, or was made for the call.
+Holds: the table, and the memory that is kept, belong to one call at a time; an output is copied out of that
+memory, or was made for the call.
 
-For ten numbers the call itself is the work: nothing is looked up that could be written down before. Larger
-arrays are not copied: their addresses are put into the table.
+For ten numbers the call itself is the work, so all that is known before is written down before. Larger arrays
+are not copied: their addresses are put into the table.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LIMIT = 1 << 18
 """Bytes that are kept from call to call, above which a program runs step by step."""
 
 WHOLE = 1 << 22
-"""Bytes of all arrays together, above which it does, too: other threads wait for a call, and could help."""
+"""Bytes of all arrays together, above which it does so, too: more threads could then share the work."""
 
 COPIED = 1 << 12
 """Bytes of an array that are copied in less time than its address is found."""
@@ -67,7 +67,7 @@ class SingleCall:
         self._pinned = _Pinned()
         self._places: dict[Value, Any] = {}
         self._outside: list[Any] = []
-        # For each input that is not copied, and each output that is made anew, where its address goes.
+        # For each input that is not copied, and each output that is made anew, the slots of its address.
         self._spots: dict[Value, list[tuple[Any, int, int]]] = {v: [] for v in (*given, *outputs)}
         made = [n for k in kernels for n in (*k.outs, *(p.node for p in k.partials))]
         for value in (*plan.graph.inputs, *made):
@@ -92,7 +92,7 @@ class SingleCall:
         self._lock = threading.Lock()
 
     def _taker(self, value: Value, outputs: Sequence[Value]) -> Callable[[list[Any]], Any]:
-        """What takes an output: out of what is kept, or from the arrays that were made for the call."""
+        """The function that gives an output: a copy out of the kept memory, or an array made for the call."""
         if value in outputs:
             k = outputs.index(value)
             return lambda made: made[k]
@@ -114,7 +114,7 @@ class SingleCall:
             array[k] = address(self._places[value]) + offset
 
     def _fill(self, kernel: Kernel, sources: Any, fixed: dict[Value, Any], table: Any) -> list[Any]:
-        """Write the addresses that one kernel needs into ``table``; gives the scalars that a call has."""
+        """Write the addresses that one kernel needs into ``table``; returns the scalar inputs."""
         args = self._pinned.array((max(len(kernel.args.values), 1),), np.dtype(np.int64))
         args[: len(kernel.args.values)] = kernel.args.values
         for slot, source in kernel.args.pointers:
@@ -151,7 +151,7 @@ class SingleCall:
         return copies
 
     def run(self, inputs: Sequence[Any]) -> list[Any] | None:
-        """Outputs of the graph; None where another thread is in the call, or an index outside its axis."""
+        """Outputs of the graph; None if another thread is in the call, or an index was outside its axis."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
@@ -184,7 +184,7 @@ def _scalar_inputs(kernel: Kernel) -> list[tuple[int, Value]]:
 
 
 class _Pinned:
-    """Arrays at addresses that stay what they are."""
+    """Arrays whose addresses do not change."""
 
     def __init__(self) -> None:
         self._held: list[Any] = []
@@ -205,7 +205,7 @@ def _is_copied(x: Any) -> bool:
 
 
 def _fits(plan: Plan, kernels: Sequence[Kernel], inputs: Sequence[Any], apart: set[Value]) -> bool:
-    """``apart``: the arrays that are not kept from call to call."""
+    """Whether the program is small enough; ``apart`` has the arrays that are not kept from call to call."""
     made = [n for k in kernels for n in (*k.outs, *(p.node for p in k.partials))]
     sizes = {v: v.size * v.dtype.itemsize for v in (*plan.graph.inputs, *made)}
     kept_bytes = sum(k.workspace_bytes + k.partial_bytes for k in kernels)

@@ -1,15 +1,15 @@
-"""Sums of floats in which errors do not add up: not less exact than NumPy's pairwise sum, however long.
+"""Sums of floats that are at least as exact as NumPy's pairwise sums.
 
-; the entries of x, float64, 8 in a vector: what each addition loses is kept beside the sum
+; the entries of x, float64, 8 in a vector: the rounding error of each addition is kept beside the sum
 for i in 0..n step 8:
     t = s + x[i : i + 8]
-    lost += what rounding took from t
+    lost += the rounding error of t
     s = t
 
 In:  entries of float32 or float64.
-Out: their sum in float64, and of float64 what it has lost.
-Holds: entries of float32 are added in float64, in which they hardly lose anything; the order depends on sizes
-alone. Nothing counts that is lost where the sum is no finite number.
+Out: their sum in float64, and for entries of float64 its rounding error.
+Holds: entries of float32 are added in float64, where the error is negligible; the order depends on sizes
+alone. The rounding error of a sum that is not finite is ignored.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.core import Node
 
 LANES, GROUP = 8, 4
-"""Of a vector of float64, and how many vectors are added at a time, each to a sum of its own."""
+"""Lanes of a vector of float64; vectors that are added at a time, each to a sum of its own."""
 
 BLOCK = 512
-"""Entries that a loop nest makes before they are added."""
+"""Entries that a nest computes before they are added."""
 
 LONG = 512
-"""Many sums of fewer entries of float64 each: they lose about as much as NumPy's."""
+"""The least length of a float64 sum, one of many, whose rounding error is kept; shorter ones lose about as much
+as NumPy's."""
 
 _VECTOR = f"<{LANES} x double>"
 
 
 class Total(NamedTuple):
-    """A sum in float64, and what it has lost; None where that is not kept."""
+    """A sum in float64, and its rounding error; None if that is not kept."""
 
     sum: str
     lost: str | None
@@ -45,12 +46,12 @@ def is_sum(node: Node) -> bool:
 
 
 def keeps_lost(node: Node) -> bool:
-    """Whether it takes more than float64 to hold the sum: a sum of float32 fits into one."""
+    """Whether the rounding error of the sum is kept; a float64 sum of float32 does not need it."""
     return node.dtype.itemsize == 8
 
 
 def two_sum(w: Writer, a: str, b: str, kind: str = "double") -> tuple[str, str]:
-    """``a + b`` and what its rounding has lost (Knuth)."""
+    """``a + b`` and its rounding error (Knuth)."""
     t = w.op(f"fadd {kind} {a}, {b}")
     z = w.op(f"fsub {kind} {t}, {a}")
     first = w.op(f"fsub {kind} {a}, {w.op(f'fsub {kind} {t}, {z}')}")
@@ -59,7 +60,7 @@ def two_sum(w: Writer, a: str, b: str, kind: str = "double") -> tuple[str, str]:
 
 
 def settled(w: Writer, total: Total) -> str:
-    """The sum as one number."""
+    """The sum with its rounding error added, as one number."""
     if total.lost is None:
         return total.sum
     size = w.op(f"call double @llvm.fabs.f64(double {total.sum})")
@@ -84,12 +85,12 @@ def add_to(w: Writer, total: Total, held: str, lost: str | None, index: str = "0
 
 
 class Running:
-    """The sum of a loop nest over its inner index.
+    """The sum of a nest over its inner axis.
 
     Parameters
     ----------
     once : bool
-        Whether there is but one, or each is long: what is kept of it costs little then.
+        Whether there is one sum only, or each is long, so that keeping its rounding error costs little.
     """
 
     def __init__(self, w: Writer, node: Node, ctype: str, once: bool) -> None:
@@ -101,13 +102,13 @@ class Running:
         self._rest = w.local("double")
 
     def begin(self, w: Writer) -> None:
-        """Nothing is added up yet."""
+        """Set the sum to zero."""
         for place in (*self._sums, self._lost):
             w.do(f"store {_VECTOR} zeroinitializer, ptr {place}")
         w.do(f"store double {number(0, 'double')}, ptr {self._rest}")
 
     def add(self, w: Writer, entries: str, count: str) -> None:
-        """Add ``count`` entries that lie side by side, groups of them, then single vectors, then one by one."""
+        """Add ``count`` contiguous entries: groups of vectors, then single vectors, then single entries."""
         done = "0"
         for size in (GROUP * LANES, LANES):
             whole = w.plus(done, w.times(w.op(f"sdiv i64 {w.minus(count, done)}, {size}"), str(size)))
@@ -136,7 +137,7 @@ class Running:
             w.do(f"store {_VECTOR} {total}, ptr {place}")
 
     def total(self, w: Writer) -> Total:
-        """What has been added up."""
+        """The sum so far."""
         first, *others = [w.op(f"load {_VECTOR}, ptr {place}") for place in self._sums]
         for other in others:
             first = w.op(f"fadd {_VECTOR} {first}, {other}")

@@ -1,8 +1,8 @@
-"""Vectors of LLVM's in registers: a scalar in every lane, and products added to sums.
+"""Instructions on LLVM's vectors: broadcast of a scalar, and fused multiply-add.
 
-In:  names of IR values, and the types ``<16 x float>`` or ``float``.
+In:  names of LLVM values, and the types ``<16 x float>`` or ``float``.
 Out: the instructions, written to a Writer.
-Holds: a product and a sum are one rounding.
+Holds: a multiply-add is rounded once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""LLVM IR as text: a function, its instructions, its loops.
+"""Write LLVM IR as text: a function, its instructions, its loops.
 
 >>> w = Writer("f", ["ptr noalias %p", "i64 %n"])
 >>> with w.loop("%n") as i:
@@ -47,7 +47,7 @@ class Writer:
         self._block = "start"
 
     def op(self, text: str) -> str:
-        """Append an instruction; the name of its result."""
+        """Append an instruction; returns the name of its result."""
         self._count += 1
         self._lines.append(f"  %v{self._count} = {text}")
         return f"%v{self._count}"
@@ -87,7 +87,7 @@ class Writer:
 
     @contextmanager
     def when(self, condition: str) -> Iterator[None]:
-        """What is carried out only where an i1 holds."""
+        """Instructions that run only if an i1 is true."""
         self._count += 1
         k = self._count
         self.do(f"br i1 {condition}, label %then{k}, label %after{k}")
@@ -109,7 +109,7 @@ class Writer:
         self.do(f"store {whole} {value}, ptr {self.at(ctype, pointer, index)}, align {SIZES[ctype]}")
 
     def prefetch(self, pointer: str) -> None:
-        """Ask for the line at ``pointer``, which need not exist."""
+        """Prefetch the cache line at ``pointer``, which need not exist."""
         self.do(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 2, i32 1)")
 
     def times(self, a: str, b: str) -> str:
