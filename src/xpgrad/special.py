@@ -193,7 +193,7 @@ def zeta(x: Any, q: Any = 1) -> Any:
     Returns
     -------
     float[...]
-        Of the operands' common shape and dtype.
+        It has the operands' common shape and dtype.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def multigammaln(a: Any, d: int) -> Any:
     Returns
     -------
     float[...]
-        Of the shape of ``a``.
+        It has the shape of ``a``.
 
     Raises
     ------
@@ -329,7 +329,7 @@ def softmax(x: Any, axis: red.Axis = None) -> Any:
     Returns
     -------
     float[...]
-        Of the shape and dtype of ``x``, in [0, 1]; NaN along an axis where every entry is -inf.
+        It has the shape and dtype of ``x``, in [0, 1]; NaN along an axis where every entry is -inf.
 
     Raises
     ------

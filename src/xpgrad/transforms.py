@@ -212,7 +212,7 @@ def jacobian(f: Fun, argnums: int = 0) -> Fun:
         if not rows:
             return tree_map(lambda x: full_like(x, value=0, shape=(*shape, *_shape(x))), args[where])
         if aval_of(out).dtype.kind == "c":
-            # Of a real argument a cotangent is real: 1 reads the real part of the derivative, -i the other.
+            # The cotangent of a real argument is real: 1 reads the real part of the derivative, -i the other.
             turned = [pullback(basis)[0] for basis in _basis(out, -1j)]
             rows = [tree_map(_with_imaginary, re, im) for re, im in zip(rows, turned, strict=True)]
         return tree_map(

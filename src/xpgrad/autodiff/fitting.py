@@ -1,4 +1,4 @@
-"""Undo broadcasting and promotion: the only place where a cotangent is summed to its operand's shape."""
+"""Undo broadcasting and promotion: a cotangent gets the shape and dtype of its operand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fitted(c: Any, value: Value, out: tuple[int, ...] | None) -> Any:
 
 
 def fitted_dtype(c: Any, value: Value) -> Any:
-    """``c`` with the dtype that ``value`` calls for; of a complex cotangent of a real value the real part."""
+    """``c`` with the dtype of ``value``; a complex cotangent of a real value gives its real part."""
     dtype = getattr(c, "dtype", None)
     if dtype is not value.dtype and dtype is not None and dtype != value.dtype:
         if dtype.kind == "c" and value.dtype.kind != "c":

@@ -1,7 +1,7 @@
-"""A large cotangent with products and quotients still to be carried out on it.
+"""Deferred products and quotients of a large cotangent, computed in place and block by block.
 
 In:  an array that the sweep alone holds, and the steps of rules (`ops/_steps.py`), one after another.
-Out: the array, all steps carried out on it in place, a block at a time while the block is in cache.
+Out: the array after all steps, which are computed in place, a block at a time while it is in cache.
 Holds: the array is written to by `settle` alone; numbers are gathered into one factor.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.ops._steps import Slot
 
-# Entries of a block: a few such blocks of float64 fit the second-level cache of a core.
+# Entries of a block: a few such blocks of float64 fit the L2 cache of a core.
 _BLOCK = 1 << 15
 
 
@@ -39,7 +39,7 @@ class Pending:
         return self.array.dtype
 
     def then(self, steps: Sequence[tuple[str, Any]], saved: Sequence[Any]) -> bool:
-        """Take on the steps of one rule, if the array can hold what comes of them."""
+        """Defer the steps of one rule, if the array can hold their result; returns whether it does."""
         array = self.array
         found = []
         factor = self.factor
@@ -62,7 +62,7 @@ class Pending:
         return True
 
     def settle(self) -> Any:
-        """Carry everything out; the array."""
+        """Compute all steps; returns the array."""
         array, factor = self.array, self.factor
         if not self.steps:
             if factor != 1:

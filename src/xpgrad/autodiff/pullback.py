@@ -1,4 +1,4 @@
-"""The backward sweep.
+"""The backward sweep: reverse mode over the Records of a tape.
 
 In:  the Records of a tape in order, cotangents of some of them.
 Out: cotangents of the inputs.

@@ -1,4 +1,4 @@
-"""Cotangents of slices, put together in one op.
+"""Cotangents of slices of one value, summed in one op.
 
 In:  cotangents of slices of one Value, as a sweep finds them.
 Out: the cotangent of the Value.
@@ -13,7 +13,7 @@ from xpgrad.ops.indexing import scatter_add, scatter_sum
 
 
 class Slices:
-    """Cotangents of slices of one Value, not yet put together."""
+    """Cotangents of slices of one Value, not yet summed."""
 
     __slots__ = ("gs", "indices", "value")
 

@@ -137,7 +137,7 @@ def names_of(nodes: Sequence[Node]) -> str:
     return ", ".join(n.op.name for n in nodes)
 
 
-def told(fresh: bool) -> str:
+def compiled_or_found(fresh: bool) -> str:
     """The words for a kernel that was compiled when the function was traced, or found in the store."""
     return "compiled" if fresh else "found ready"
 

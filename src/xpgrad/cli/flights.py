@@ -41,7 +41,7 @@ def load(rows: int | None = None) -> Problem:
     Parameters
     ----------
     rows : int, optional
-        Use only so many flights, evenly spaced over the year.
+        The number of flights to use, evenly spaced over the year; by default all.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def prepare(flights: Any, weather: Any, rows: int | None = None) -> Problem:
     weather : pandas.DataFrame
         One row for each airport and hour.
     rows : int, optional
-        Use only so many flights, evenly spaced over the year.
+        The number of flights to use, evenly spaced over the year; by default all.
     """
     flown = flights[flights[OUTCOME].notna()]
     flown = flown.sort_values(["year", "month", "day", "sched_dep_time"], kind="stable")

@@ -32,7 +32,7 @@ class Result:
     Attributes
     ----------
     seconds : float
-        Of one step on all ``rows_of`` samples: the median of the repeats, scaled by ``rows_of / rows``.
+        Time of one step on all ``rows_of`` samples: the median of the repeats, scaled by ``rows_of / rows``.
     repeats : list of float
         Seconds of each timed step, on ``rows`` samples, not scaled.
     loss : float

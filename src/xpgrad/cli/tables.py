@@ -52,9 +52,9 @@ def load(
     drop : sequence of str
         Columns to leave out.
     rows : int, optional
-        Use only so many rows, evenly spaced.
+        The number of rows to use, evenly spaced; by default all.
     encoding, delimiter : str
-        Of a CSV file.
+        The encoding and the delimiter of a CSV file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""compile: from a user's function to a program, one for each signature."""
+"""`compile`: from a user's function to a program for each signature."""
 
 from xpgrad.compiler.compiled import Compiled, compile, compile_step
 

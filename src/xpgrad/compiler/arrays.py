@@ -1,8 +1,8 @@
-"""The numbers of an array that a function closes over: compared whole, at the speed of memory.
+"""Guards for the numbers of an array that a function closes over.
 
 In:  an array, when it is traced.
-Out: whether it has the same numbers still.
-Holds: every byte is compared, whatever wrote to it, through whichever view.
+Out: whether it still has the same numbers.
+Holds: every byte is compared, at the speed of memory, so a write through any view is found.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _memcmp.restype = ctypes.c_int
 
 
 class Numbers:
-    """An array with its numbers as they were."""
+    """An array with a copy of its numbers."""
 
     own = False
     __slots__ = ("_copy", "_form", "_where", "owner")
@@ -76,7 +76,7 @@ class Numbers:
 
 
 class Read:
-    """An array of another library, by the numbers that NumPy reads of it."""
+    """An array of another library, by the numbers that NumPy reads from it."""
 
     own = False
     __slots__ = ("_seen", "owner")
@@ -93,7 +93,7 @@ class Read:
 
 
 def _read(x: Any) -> Any:
-    """What a use of ``x`` would read; nothing of what the door for data refuses."""
+    """The numbers that a use of ``x`` would read; none if the door for data refuses it."""
     try:
         plain = np.asarray(x)
     except Exception:
@@ -102,7 +102,7 @@ def _read(x: Any) -> Any:
 
 
 class OnDevice:
-    """An array on a GPU with its numbers as they were, which stay there."""
+    """An array on a GPU with a copy of its numbers, which stays there."""
 
     own = False
     __slots__ = ("_copy", "_form", "owner")

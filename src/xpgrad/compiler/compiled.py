@@ -1,4 +1,4 @@
-"""compile: trace once for each signature, then run the plan.
+"""The compiled function: trace once for each signature, then run the program.
 
 In:  a user's function.
 Out: a callable with the same arguments and results.
@@ -38,17 +38,17 @@ from xpgrad.trace.boundary import admitted_arguments, call
 Fun = Callable[..., Any]
 
 KEPT = 256
-"""So many signatures are kept; the oldest goes first."""
+"""The most signatures that are kept; the oldest is dropped first."""
 
 _WARN_AT = 64
 
 
 class _ReachedFromOutside(Exception):
-    """The function closes over an array that is being traced: it is a part of what is traced."""
+    """The function closes over an array of an enclosing trace, of which it is a part."""
 
 
 class Compiled:
-    """A function that `compile` has made of another."""
+    """The result of `compile`."""
 
     __qualname__: Any
 
@@ -64,7 +64,7 @@ class Compiled:
         self._of_instances: dict[int, tuple[Any, Compiled]] = {}
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """A method is compiled for each object by itself, and the attributes that it names are watched."""
+        """The method of an object, compiled for each object; the attributes that it reads are watched."""
         if instance is None:
             return self
         known = self._of_instances.get(id(instance))
@@ -75,31 +75,31 @@ class Compiled:
         return CompiledMethod(self, instance, known[1])
 
     def __watched__(self) -> list[Any]:
-        """What a function that calls it reads from it."""
+        """The attributes that a function which calls it reads."""
         return [self._f]
 
     def __copy__(self) -> Compiled:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
-        """Itself, as of a Python function; one of an object's method is that of the copied object."""
+        """Itself, as a copy of a Python function; for a method, the method of the copied object."""
         f = copied(self._f, memo)
         return self if f is self._f else Compiled(f, self._device, self._asked)
 
     def __reduce__(self) -> Any:
-        """By name, as Python functions are pickled; else the function and its options."""
+        """The name, as Python functions are pickled; otherwise the function and its options."""
         if found_by_name(self):
             return self.__qualname__
         return _again, (picklable(self._f), self._device, self._asked)
 
     @property
     def traces(self) -> tuple[str, ...]:
-        """One line for each trace so far: what it was traced for."""
+        """One line for each trace so far, with its signature."""
         return tuple(self._traces)
 
     @property
     def compilations(self) -> int:
-        """How many kernels were compiled so far; those that were found ready do not count."""
+        """The number of kernels compiled so far, without those that were found in the store."""
         return self._compilations
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -129,21 +129,21 @@ class Compiled:
         return trace.run(arrays)
 
     def explain(self, *args: Any, source: bool = False, **kwargs: Any) -> str:
-        """What becomes of the function with these arguments; nothing is computed.
+        """The graph, the passes and the program for these arguments; nothing is computed.
 
         Parameters
         ----------
         args, kwargs
-            Those of a call. An argument of the function that is named ``source`` is given by position.
+            The arguments of a call. An argument of the function named ``source`` is given by position.
         source : bool
-            Whether the text of each kernel follows it: LLVM IR on the CPU, CUDA C++ on a GPU, as it was
-            compiled. What NumPy or CuPy does has none, and is named.
+            Whether the text of each kernel is shown: LLVM IR on the CPU, CUDA C++ on a GPU, as it was
+            compiled. Steps of NumPy or CuPy have none, and are named.
 
         Returns
         -------
         str
-            The graph; what each pass rewrote to what, with your line, within transforms and after them; the
-            steps with their tiles; what does each, a kernel or, with the reason, something else.
+            The graph; the rewritings of each pass, with your line, within transforms and after them; the
+            steps with their tiles; the kernel that runs each or, with the reason, what runs it instead.
         """
         trace, _ = self._traced_for(args, kwargs)
         asks = 0 if trace.demanded is None else len(trace.demanded)
@@ -152,7 +152,7 @@ class Compiled:
         )
 
     def check(self, *args: Any) -> bool:
-        """Ask what `compile_step` leaves out of each call; whether there is anything to ask.
+        """Check the demands that `compile_step` leaves out of each call; returns whether there are any.
 
         Raises
         ------
@@ -173,7 +173,7 @@ class Compiled:
         return self._lookup(leaves, structure)
 
     def _placed(self, leaves: Sequence[Any]) -> list[Any]:
-        """The arguments on the device; what it has no room for stays on the host, to be copied tile by tile."""
+        """The arguments on the device; those that do not fit stay on the host, to be copied tile by tile."""
         assert self._device is not None
         place = resolve(self._device)
         stays = [not is_data(x) or choose.stays_on_host(x, place) for x in leaves]
@@ -263,8 +263,8 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
         of the GPU's free memory, stays on the host and is copied tile by tile, where the function is a sum
         over the samples; ``explain`` shows the tiles, or says why it is copied whole.
     threads : int, optional
-        How many threads of the CPU to use; by default all that the process may. The result has the
-        same bits whatever their number.
+        The number of CPU threads to use; by default all that the process may use. The result has the same
+        bits with any number.
 
     Returns
     -------
@@ -281,15 +281,15 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
     -----
     The function is run with stand-ins for its arrays, once for each new combination of shapes,
     dtypes and memory layouts. Arrays and Python floats may then have any values. Python ints, bools and
-    strings are taken as they are, and another value is another trace; none of these compiles anew what
-    has been compiled: sizes and scalars are arguments of the kernels.
+    strings are constants of a trace, and another value is another trace. Neither compiles a kernel again:
+    sizes and scalars are arguments of the kernels.
 
-    What the function does beside computing (printing, appending to a list) is done while it is
-    traced, not in each call. What it reads from outside while it is traced (globals, closure variables,
-    attributes of objects and classes, entries of lists and dicts) is watched: another value is another
-    trace. An array that it closes over is compared whole in each call, with a copy that is kept. What
-    cannot be watched (a file, the clock, random numbers) is a TraceError that names it. Under
-    ``xg.debug(nans=True)`` nodes run one by one.
+    Side effects of the function (printing, appending to a list) happen while it is traced, not in each
+    call. What it reads from outside while it is traced (globals, closure variables, attributes of objects
+    and classes, entries of lists and dicts) is watched: another value is another trace. An array that it
+    closes over is compared whole in each call, with a copy that is kept. What cannot be watched (a file,
+    the clock, random numbers) is a TraceError that names it. Under ``xg.debug(nans=True)`` nodes run one
+    by one.
 
     An index outside its axis is an OutOfBoundsError on the CPU. On a GPU it wraps around, as CuPy's do:
     an error would have to wait for the device.
@@ -302,7 +302,7 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
 
 
 def compile_step(f: Fun, device: str | None) -> Compiled:
-    """`compile` of ``f(params, *data)``; what ``f`` demands of the data alone is left to `Compiled.check`."""
+    """`compile` of ``f(params, *data)``; `Compiled.check` checks the demands of ``f`` on the data alone."""
     return Compiled(f, device, None, of_params=True)
 
 
@@ -311,7 +311,7 @@ def _again(f: Fun, device: str | None, threads: int | None) -> Compiled:
 
 
 def _count_of_first(structure: Any, traced: Sequence[bool]) -> int:
-    """How many of the arrays are leaves of the first argument."""
+    """The number of arrays that are leaves of the first argument."""
     args, _ = unflatten(structure, range(len(traced)))
     return sum(traced[i] for i in flatten(args[0])[0])
 

@@ -1,10 +1,10 @@
-"""Guards: what a trace has read, each where Python finds it, with the value that it had.
+"""Guards: the places that a trace has read, with the values that they had.
 
 In:  places (an entry of a dict, an attribute, a cell, a container, an array) as tracing meets them.
 Out: whether each still has its value.
 Holds: a check looks a place up again as Python does and asks for the same object, or an equal number or
-string; nothing else is walked. What a trace itself has written to is compared with what traces last left
-there, so that no trace makes another one stale.
+string; nothing else is walked. A place that a trace itself has written to is compared with what traces last
+left there, so that no trace makes another one stale.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Guards:
         self._known.add(key)
         return True
 
-    # ── what is watched ──────────────────────────────────────────────────────────────────────
+    # ── adding guards ────────────────────────────────────────────────────────────────────────
     def entry(self, mapping: Any, key: Any, value: Any) -> None:
         """``mapping[key]``; ``MISSING`` for none."""
         if self._new("entry", id(mapping), type(key), key):
@@ -105,12 +105,12 @@ class Guards:
                 self._kinds.append((owner, type(owner)))
 
     def call(self, probe: Probe, value: Any, key: Any = None, own: bool = False) -> None:
-        """What ``probe()`` gives; ``own``: calling alone may change it."""
+        """The result of ``probe()``; ``own``: a call of the function may change it."""
         if key is None or self._new("call", key):
             self._others.append(_Called(probe, lambda: value, ("call", key or id(probe)), own))
 
     def other(self, what: str, owner: Any, make: Callable[[], Any]) -> None:
-        """A check of its own kind: it has ``same()`` and ``left()``."""
+        """Another kind of check, with ``same()`` and ``left()``."""
         if self._new(what, id(owner)):
             self._others.append(make())
 
@@ -119,9 +119,9 @@ class Guards:
         owner = _held(owner)
         self._others.append(_Called(lambda: look(owner()), _held(value), place))
 
-    # ── whether it is as it was ──────────────────────────────────────────────────────────────
+    # ── checking ─────────────────────────────────────────────────────────────────────────────
     def same(self) -> bool:
-        """Whether everything is as it was."""
+        """Whether all places have the same values."""
         try:
             for get, key, value in self._entries:
                 now = get(key, MISSING)
@@ -149,14 +149,16 @@ class Guards:
         return True
 
     def count(self) -> int:
-        """How many checks there are."""
+        """The number of checks."""
         lists: list[list[Any]] = [self._entries, self._attributes, self._methods]
         lists += [self._cells, self._kinds, self._others]
         return sum(map(len, lists))
 
     def settle(self, own: Callable[[Any], bool]) -> bool:
-        """After the trace: what it has changed itself (``own``, of a name, or None of an entry) is compared
-        with what traces last left there. Whether anything was so changed."""
+        """After the trace: compare the places that it has changed itself with what traces last left there.
+
+        ``own`` has the names of attributes that it has written, or None for entries of containers. Returns
+        whether there are such places."""
         changed = False
         kept: list[Any] = []
         for get, key, value in self._entries:
@@ -193,7 +195,7 @@ class Guards:
         return changed
 
     def absorb(self, more: Guards) -> None:
-        """Watch what ``more`` watches, too: a compiled function was called in this trace."""
+        """Watch all that ``more`` watches, too: a compiled function was called in this trace."""
         self._entries += more._entries
         self._attributes += more._attributes
         self._methods += more._methods
@@ -220,7 +222,7 @@ def content_of(cell: Any) -> Any:
 
 
 def _held(x: Any) -> Callable[[], Any]:
-    """``x`` by a weak reference, where there can be one."""
+    """A weak reference to ``x``, if there can be one."""
     try:
         found = weakref.ref(x)
     except TypeError:
@@ -229,7 +231,7 @@ def _held(x: Any) -> Callable[[], Any]:
 
 
 class _Called:
-    """What a function without arguments gives."""
+    """The result of a function without arguments."""
 
     __slots__ = ("_place", "_probe", "_value", "own")
 
@@ -244,7 +246,7 @@ class _Called:
 
 
 class Contents:
-    """The entries of a container, whichever it is: ``take`` gives them as a list."""
+    """The entries of any container: ``take`` gives them as a list."""
 
     own = False
     __slots__ = ("_take", "_value", "owner")
@@ -264,7 +266,7 @@ class Contents:
 
 
 class State:
-    """What a function says of an object, in bytes."""
+    """The state of an object, as the bytes that a function makes of it."""
 
     own = False
     __slots__ = ("_say", "_value", "owner")
@@ -281,7 +283,7 @@ class State:
 
 
 class _Record:
-    """What a place had when a trace last left it; ``holds`` keeps the place alive, and so its id its own."""
+    """The value of a place when a trace last left it; ``holds`` keeps the place alive, and its id unique."""
 
     __slots__ = ("__weakref__", "holds", "value")
 
@@ -294,7 +296,7 @@ _records: weakref.WeakValueDictionary[Any, _Record] = weakref.WeakValueDictionar
 
 
 class _Left:
-    """A place that a trace wrote to: as traces last left it, whichever wrote there last."""
+    """A place that a trace wrote to, with the value that the last trace left there."""
 
     __slots__ = ("_probe", "_record")
 

@@ -1,8 +1,8 @@
-"""Whose code and whose classes: the user's, which are watched, or a library's, which are not looked into.
+"""The origin of code and of classes: the user's, which are watched, or a library's, which are not.
 
 In:  a file of code, or a class.
 Out: USER, WALKED, QUIET or UNSEEN.
-Holds: of a library's object the state is compared whole; what its code reads besides is not followed.
+Holds: the state of a library's object is compared whole; what its code reads besides is not followed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 USER, WALKED, QUIET, UNSEEN = "user", "walked", "quiet", "unseen"
-"""The user's; Python's own, which is like the user's where the user calls it; a library's, which may call the
-user's; what leaves no mark on a result, with all that it calls."""
+"""Code of the user; of Python, which counts as the user's where the user calls it; of a library, which may call
+the user's; and code that does not influence a result, with all that it calls."""
 
 LIBRARIES = frozenset(
     """cloudpickle joblib numpy scipy xpgrad cupy cupyx optree threadpoolctl pandas polars
@@ -27,7 +27,7 @@ LIBRARIES = frozenset(
     pluggy hypothesis IPython ipykernel""".split()
 )
 
-# Of the standard library, what is Python like the user's own: it reads what the user gave it.
+# Modules of the standard library that are Python like the user's own: they read what the user gives them.
 _WALKED = frozenset(
     """os posixpath ntpath collections _collections_abc weakref _weakrefset dataclasses enum contextlib types
     functools copy abc _py_abc operator argparse reprlib builtins numbers typing""".split()
@@ -36,14 +36,14 @@ _UNSEEN = frozenset(
     """logging warnings traceback linecache tokenize inspect importlib zipimport codecs encodings pdb bdb gc
     tracemalloc pprint textwrap locale gettext""".split()
 )
-# Objects of these do not change, or hold nothing that a number comes from.
+# Objects of these modules do not change, or hold nothing that a number comes from.
 _INERT = frozenset(
     """datetime decimal fractions uuid pathlib re zoneinfo ipaddress logging threading _thread typing
     types abc _abc     functools inspect code ast string""".split()
 )
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-# What makes kernels and runs them looks for files, processors and caches; the user's code it does not call.
+# Modules that make and run kernels look for files, processors and caches; they do not call the user's code.
 _MAKING = tuple(
     _HERE + os.path.join("backends", *path.split("/"))
     for path in (
@@ -63,7 +63,7 @@ _PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-
 
 @lru_cache(maxsize=4096)
 def home_of_file(filename: str) -> str:
-    """Whose code a file has."""
+    """The origin of the code in a file."""
     if filename.startswith(_HERE):
         return UNSEEN if filename.startswith(_MAKING) else QUIET
     for part in _PACKAGES:
@@ -80,7 +80,7 @@ def home_of_file(filename: str) -> str:
 
 
 def is_users_own(filename: str) -> bool:
-    """Whether a file is of no package that is installed."""
+    """Whether a file belongs to no installed package."""
     return not filename.startswith((_HERE, _STDLIB, "<frozen ")) and not any(p in filename for p in _PACKAGES)
 
 
@@ -93,7 +93,7 @@ def package_of(module: object) -> str:
 
 
 def home_of_class(kind: Any) -> str:
-    """USER where attributes tell the state; QUIET where a library holds it; UNSEEN where there is none."""
+    """USER if the state is in attributes; QUIET if a library holds it; UNSEEN if there is none."""
     return _home_of_class(kind)
 
 
@@ -130,5 +130,5 @@ _TRANSPARENT = frozenset((threading.local, np.ndarray, np.memmap, np.recarray, n
 
 
 def is_library(module: types.ModuleType) -> bool:
-    """Whether a module's functions are taken as they are."""
+    """Whether a module's functions are not looked into."""
     return package_of(module.__name__) in LIBRARIES

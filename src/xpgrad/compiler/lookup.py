@@ -1,7 +1,7 @@
-"""Attributes as Python finds them, found without running any code of the user's.
+"""Attribute lookup as Python does it, without running any code of the user's.
 
 In:  an object and a name.
-Out: what is there, and how it is bound.
+Out: the value, and how it is bound.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from xpgrad.compiler.guards import MISSING
 
 
 class Found(NamedTuple):
-    """``how``: ``value`` (as it is), ``method`` (a function, bound to the owner), ``function`` (of a static or
-    class method), ``computed`` (a property, or by code of the user's), ``absent``."""
+    """The result of a lookup.
+
+    ``how`` is ``value`` (as it is), ``method`` (a function, bound to the owner), ``function`` (of a static or
+    class method), ``computed`` (by a property, or by code of the user's) or ``absent``."""
 
     how: str
     value: Any = MISSING
@@ -25,7 +27,7 @@ _PYTHON = (types.FunctionType, types.MethodType, property)
 
 
 def in_class(kind: type, name: str) -> Any:
-    """What the class or one of its bases has under that name, as it stands there."""
+    """The entry of that name in the dict of the class or of one of its bases."""
     for base in kind.__mro__:
         found = base.__dict__.get(name, MISSING)
         if found is not MISSING:
@@ -34,13 +36,13 @@ def in_class(kind: type, name: str) -> Any:
 
 
 def has_hooks(kind: type) -> bool:
-    """Whether a class answers for attributes by code of its own."""
+    """Whether a class computes attributes by code of its own."""
     got = in_class(kind, "__getattribute__")
     return in_class(kind, "__getattr__") is not MISSING or isinstance(got, types.FunctionType)
 
 
 def of_instance(owner: Any, name: str) -> Found:
-    """``owner.name``, of an object that is neither a class nor a module."""
+    """``owner.name`` for an object that is neither a class nor a module."""
     kind = type(owner)
     raw = in_class(kind, name)
     how = type(raw)
@@ -61,7 +63,7 @@ def of_instance(owner: Any, name: str) -> Found:
 
 
 def of_class(owner: type, name: str) -> Found:
-    """``owner.name``, of a class."""
+    """``owner.name`` for a class."""
     raw = in_class(owner, name)
     how = type(raw)
     meta = in_class(type(owner), name)
@@ -92,7 +94,7 @@ def _taken(owner: Any, name: str) -> Found:
 
 
 def dict_of(owner: Any) -> Any:
-    """The attributes of an object, where they are in a dict."""
+    """The dict of an object's attributes, if it has one."""
     try:
         if isinstance(owner, threading.local):
             return owner.__dict__

@@ -1,8 +1,8 @@
-"""Compiled methods: of each object by itself, with the traces of that object.
+"""Compiled methods: each object has traces of its own.
 
 In:  a compiled function that is found in a class, and an object.
-Out: what is called for the object.
-Holds: the traces do not keep the object alive; the method in somebody's hands does, as a Python method does.
+Out: the compiled method of the object.
+Holds: the traces do not keep the object alive; a method that is held does, as a Python method does.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _bound(of: Any, instance: Any) -> Any:
 
 
 def alive_of(instance: Any, gone: Callable[[Any], None]) -> Callable[[], Any]:
-    """A weak reference; a strong one to an object whose ``__slots__`` have no ``__weakref__``."""
+    """A weak reference; a strong one if the object's ``__slots__`` have no ``__weakref__``."""
     try:
         return weakref.ref(instance, gone)
     except TypeError:

@@ -1,8 +1,8 @@
-"""Objects, as the walk tells them apart: with nothing in them, a container, seen whole.
+"""The kinds of objects that the walk tells apart: leaves, containers, and opaque objects.
 
 In:  any object.
-Out: what kind it is, what it holds, what its state is.
-Holds: an object is told by its type alone; no code of the user's runs.
+Out: its kind, its entries, its state.
+Holds: the type alone decides the kind; no code of the user's runs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _leaf: dict[type, bool] = {}
 
 
 def is_leaf(x: Any) -> bool:
-    """Whether there is nothing in ``x`` to be watched."""
+    """Whether ``x`` has nothing in it to watch."""
     kind = type(x)
     found = _leaf.get(kind)
     if found is None:
@@ -45,7 +45,7 @@ def is_leaf(x: Any) -> bool:
 
 
 def is_a(x: Any, kinds: Any) -> bool:
-    """`isinstance`, by the type alone: an object may answer for its ``__class__`` by code of its own."""
+    """`isinstance` by the type alone: an object may compute its ``__class__`` by code of its own."""
     return issubclass(type(x), kinds)
 
 
@@ -90,7 +90,7 @@ CONTAINERS: dict[type, Callable[[Any], list[Any]]] = {
 
 
 def is_opaque(x: Any) -> bool:
-    """Whether an object is looked at as a whole."""
+    """Whether an object is compared as a whole."""
     if is_a(x, (type, types.ModuleType, types.FunctionType)):
         return False
     return is_a(x, _WHOLE) or homes.home_of_class(type(x)) is not homes.USER

@@ -1,9 +1,9 @@
-"""A compiled function, copied and pickled: as a Python function is, with the options beside it.
+"""Copies and pickles of compiled functions: they behave as Python functions, with their options.
 
 In:  a function and the options it was compiled with.
-Out: what pickle keeps of them, and a copy.
-Holds: traces, kernels and locks never travel. What is found by its qualified name, as a decorated function
-is, is pickled by that name.
+Out: what pickle keeps, and a copy.
+Holds: traces, kernels and locks are never pickled. A function that is found by its qualified name, as a
+decorated one is, is pickled by that name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Fun = Callable[..., Any]
 
 
 def found_by_name(x: Any) -> bool:
-    """Whether ``x`` is what its module has under its qualified name, and the pickler goes by names."""
+    """Whether its module has ``x`` under its qualified name, and the pickler goes by names."""
     module, name = getattr(x, "__module__", None), getattr(x, "__qualname__", None)
     if module is None or name is None or module not in sys.modules or "<locals>" in name:
         return False
@@ -31,7 +31,7 @@ def found_by_name(x: Any) -> bool:
 
 
 def _by_value() -> bool:
-    """Whether cloudpickle is at work, which sends functions of ``__main__`` themselves: none has them there."""
+    """Whether cloudpickle is at work, which pickles functions of ``__main__`` by value."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         if frame.f_globals.get("__name__", "").partition(".")[0] in ("cloudpickle", "dill"):
@@ -41,7 +41,7 @@ def _by_value() -> bool:
 
 
 class Recipe:
-    """How a transform made a function: pickled instead of the function, which has no name of its own."""
+    """The transform that made a function, with its arguments; it is pickled instead of the unnamed function."""
 
     def __init__(self, maker: Fun, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.maker, self.args, self.kwargs = maker, args, kwargs
@@ -56,7 +56,7 @@ def _made(maker: Fun, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def picklable(f: Any) -> Any:
-    """``f``, or the recipe of it; pickled, both come back as such a function."""
+    """``f``, or its recipe; both are unpickled as such a function."""
     if type(f) is partial:
         return Recipe(partial, (f.func, *f.args), f.keywords)
     made = getattr(f, "__dict__", {}).get("_made_by")

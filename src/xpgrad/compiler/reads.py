@@ -1,9 +1,9 @@
-"""What a code object reads, as its instructions say.
+"""The names that a code object reads, taken from its instructions.
 
 In:  a code object.
-Out: its Reads: chains that begin at a variable, and the names of attributes whose owner is not to be seen.
+Out: its Reads: chains that begin at a variable, and the names of attributes whose owner is unknown.
 Holds: each attribute, global, free variable and import that the code may load is in a chain or among the
-loose names. A chain that ends is a value in the hands of what follows it.
+loose names. The value at the end of a chain is in the hands of the code.
 
     CONFIG["k"] * self.model.rate + layers[i].bias    # self is never assigned
 
@@ -23,7 +23,7 @@ Step = tuple[str, Any]
 
 
 class Chain(NamedTuple):
-    """What is read from a variable on: ``kind`` is global, free, local or import."""
+    """A variable and the steps that are read from it; ``kind`` is global, free, local or import."""
 
     kind: str
     name: str
@@ -34,7 +34,7 @@ class Chain(NamedTuple):
 
 
 class Reads(NamedTuple):
-    """What code reads and writes.
+    """The reads and writes of a code object.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Every frame of the user's code that runs while a function is traced, as Python's profiler hook shows it.
+"""A profiler hook that records every frame of the user's code while a function is traced.
 
 In:  the calls, returns and calls of C functions in one thread.
 Out: they are handed to a Walk.
@@ -41,16 +41,16 @@ class _Here(local):
 
 _here = _Here()
 active = 0
-"""How many threads are recording."""
+"""The number of threads that are recording."""
 
 
 def current() -> Recorder | None:
-    """What records in this thread."""
+    """The recorder of this thread."""
     return _here.recorder
 
 
 class Recorder:
-    """A context in which each frame of the user's code is shown to ``walk``."""
+    """A context in which each frame of the user's code is handed to ``walk``."""
 
     def __init__(self, walk: Walk) -> None:
         self._walk, self.guards = walk, walk.guards
@@ -154,7 +154,7 @@ class Recorder:
         self._walk.run(context, frame.f_globals, frame.f_builtins, lambda: frame.f_locals)
 
     def _find(self, frame: types.FrameType, code: types.CodeType) -> None:
-        """The function whose code runs, where no name has led to it: a special method, or kept out of sight."""
+        """The function whose code runs, if no name has led to it: a special method, or a hidden one."""
         walk = self._walk
         if code.co_argcount:
             first = frame.f_locals.get(code.co_varnames[0], MISSING)

@@ -1,7 +1,7 @@
-"""What cannot be watched, and is refused by name while it is traced.
+"""Functions and objects that cannot be watched, and are refused by name while a function is traced.
 
 In:  a function of C that the traced code calls, or an object that it meets.
-Out: None, or the words for the error: what it does, and what to do instead.
+Out: None, or the words for the error: what it does, and the remedy.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _READING = frozenset(
 )
 
 SUSPECTS = frozenset(name for _, name in _FUNCTIONS) | _METHODS | _READING
-"""Names of functions of C that are looked at."""
+"""Names of C functions that `of_call` checks."""
 
 
 def of_call(function: Any) -> tuple[str, str] | None:
-    """Why a call of a function of C is refused."""
+    """The reason why a call of a C function is refused."""
     name, owner = function.__name__, getattr(function, "__self__", None)
     if owner is None or isinstance(owner, types.ModuleType):
         return _FUNCTIONS.get((str(getattr(function, "__module__", None)), name))
@@ -63,7 +63,7 @@ def of_call(function: Any) -> tuple[str, str] | None:
 
 
 def of_object(x: Any) -> tuple[str, str] | None:
-    """Why an object that is found outside is refused."""
+    """The reason why an object outside the trace is refused."""
     kind = type(x)
     if issubclass(kind, io.IOBase):
         try:

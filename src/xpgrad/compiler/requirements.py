@@ -1,4 +1,4 @@
-"""What a compiled function demands of its data, asked by a program and refused node by node.
+"""The demands of a compiled function on its data: a program checks them, a node refuses.
 
 In:  graphs whose outputs are the demands, and in each call the arrays, or whether each demand holds.
 Out: nothing, or the DataError of the demand that does not hold, with the user's line.
@@ -28,7 +28,7 @@ class Requirements:
         Its outputs are `require` nodes.
     threads : int
     streams : bool
-        Whether arrays of the host may stand beside the GPU's.
+        Whether arrays on the host may be arguments beside those on the GPU.
     """
 
     def __init__(self, demands: Graph, threads: int, streams: bool) -> None:
@@ -39,7 +39,7 @@ class Requirements:
         return len(self._demands.outputs)
 
     def check(self, arrays: Sequence[Any]) -> None:
-        """Ask by a program of its own: one pass over what the demands are on."""
+        """Check the demands by a program of their own: one pass over the data."""
         if self._program is None:
             graph, _ = run_passes(asked(self._demands))
             self._program = choose.build(graph, arrays, self._threads, streams=self._streams)
@@ -51,7 +51,7 @@ class Requirements:
             return
         with np.errstate(all="ignore"):
             reference.run(self._demands, asnumpy(list(arrays)))
-        # By a rounding, node by node it holds.
+        # A rounding differed; node by node the demand holds.
         outputs = zip(self._demands.outputs, holds, strict=True)
         node = next(x for x, held in outputs if isinstance(x, Node) and not held)
         raise DataError(message(node.params["rule"], at=node.at))

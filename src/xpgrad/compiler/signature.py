@@ -1,4 +1,4 @@
-"""What tells the arguments of one trace from those of another.
+"""The key of a call's arguments, by which its trace is found.
 
 In:  the arguments of a call.
 Out: a key: shapes, dtypes and strides of arrays, the classes of traced numbers, and the values of all others.
@@ -18,8 +18,8 @@ from xpgrad.devices.door import is_array
 def known_key(args: Any) -> tuple[Any, list[Any]]:
     """Key and arrays of arguments that are arrays, numbers, and tuples, lists and dicts of these.
 
-    Of any other argument the key is None. This is the way to a program that is known, without `flatten`, which
-    would be much of a call on ten numbers.
+    For any other argument the key is None. This finds a known program without `flatten`, which would take much
+    of the time of a call on ten numbers.
     """
     key: list[Any] = []
     leaves: list[Any] = []

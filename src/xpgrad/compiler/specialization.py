@@ -1,4 +1,4 @@
-"""What one signature of a compiled function was traced to, and how it runs.
+"""The trace of one signature of a compiled function, and the program that runs it.
 
 In:  arrays for the inputs of the graph.
 Out: a tree like the result of the user's function, or the DataError of a demand that does not hold.
@@ -27,19 +27,19 @@ class Specialization:
     Attributes
     ----------
     graph : Graph
-        Optimised. After the outputs of the function come the answers of ``demanded``.
+        The optimised graph. After the outputs of the function come the answers of ``demanded``.
     rebuild : callable
-        Puts the outputs into a tree like the function's result.
+        It puts the outputs into a tree like the function's result.
     rewrites : list of str
-        What transforms rewrote before they differentiated, in words.
+        The rewritings of transforms before they differentiated, in words.
     reports : list of PassReport
     captures : CaptureGuards
-        What was read from outside while the function was traced.
+        Guards for all that was read from outside while the function was traced.
     program : program
     demanded : Requirements or None
-        On the arrays of a call; each call asks.
+        Demands on the arrays of a call, which each call checks.
     settled : Requirements or None
-        On what stays the same from call to call; whoever makes the calls asks once.
+        Demands on what stays the same from call to call, which the caller checks once.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Specialization:
         self.settled: Requirements | None = None
 
     def run(self, arrays: Sequence[Any]) -> Any:
-        """What the function gives for ``arrays``, or the DataError of a demand that does not hold."""
+        """The function's result for ``arrays``, or the DataError of a demand that does not hold."""
         outs = self.program.run(arrays)
         if self.demanded is not None:
             outs = self._held(outs, arrays)
@@ -72,7 +72,7 @@ class Specialization:
         return self.rebuild(outs if self.demanded is None else self._held(outs, arrays))
 
     def _held(self, outs: Sequence[Any], arrays: Sequence[Any]) -> Sequence[Any]:
-        """The outputs without the answers of the demands, which all have to hold."""
+        """The outputs without the answers of the demands, which must all hold."""
         assert self.demanded is not None
         n = len(outs) - len(self.demanded)
         self.demanded.refuse_unless(outs[n:], arrays)

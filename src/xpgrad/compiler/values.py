@@ -1,7 +1,7 @@
-"""Values in the hands of code, looked into for what may be read from them.
+"""The walk into values that code holds, for all that it may read from them.
 
 In:  an object, and the Context of the code that has it.
-Out: guards for what it holds, and what it leads to.
+Out: guards for its contents, and the objects that it leads to.
 Holds: what cannot be watched is refused by name.
 """
 
@@ -43,20 +43,20 @@ from xpgrad.devices.door import is_data
 
 
 class Context:
-    """What is known of one code object while tracing.
+    """The facts about one code object while tracing.
 
     Attributes
     ----------
     loose : set of str
-        Attributes that it may ask of any value in its hands.
+        Attributes that it may read from any value that it holds.
     seen : dict
-        These values, by id.
+        The values that it holds, by id.
     by_name : bool
-        It asks for attributes by a name that it computes.
+        It reads attributes by a name that it computes.
     absent : bool
         It may notice that an attribute is not there.
     static : bool
-        It stands for code that is not run now: what that may call is taken to be called.
+        It stands for code that does not run now: all that it may call is taken to be called.
     """
 
     def __init__(self, code: types.CodeType) -> None:
@@ -71,7 +71,7 @@ class Context:
 
 
 class Values:
-    """Adds to ``guards`` what values hold; a Walk follows what code reads from them."""
+    """Adds the contents of values to ``guards``; a Walk follows what code reads from them."""
 
     def __init__(self, guards: Guards, name: str) -> None:
         self.guards, self.name = guards, name
@@ -124,7 +124,7 @@ class Values:
                 self.outside.setdefault(id(base), base)
 
     def consider(self, context: Context, value: Any, outside: bool) -> None:
-        """A value is in the hands of code."""
+        """Look into a value that code holds."""
         if is_leaf(value) or id(value) in context.seen:
             return
         context.seen[id(value)] = value
@@ -234,7 +234,7 @@ class Values:
         return False
 
     def _ours(self, context: Context, value: Any, outside: bool) -> None:
-        """One of our own: a compiled function, a rule."""
+        """An object of our own: a compiled function, a rule."""
         hidden = getattr(value, "__watched__", None)
         parts = hidden() if hidden is not None else list((lookup.dict_of(value) or {}).values())
         if hidden is None and outside and lookup.dict_of(value) is not None:
@@ -258,7 +258,7 @@ class Values:
                 self.consider(context, x, outside)
 
     def _state(self, value: Any) -> Any:
-        """The state of an object of a library's, as it is pickled; of data that are not, the numbers."""
+        """The state of a library's object, as it is pickled; the numbers of data that cannot be pickled."""
         with contextlib.suppress(Exception):
             found = State(value, pickled)
             if homes.package_of(type(value).__module__) != "multiprocessing" and found.same():
@@ -299,7 +299,7 @@ class Values:
                 self.consider(self.neutral, content, outside)
 
     def _cached(self, context: Context, f: Any) -> None:
-        """A function of `functools.lru_cache`: it may have been run before, so it is taken to run now."""
+        """A function of `functools.lru_cache`, which may have run before, so it is taken to run now."""
         self.guards.call(lambda: tuple(f.cache_info())[1:], tuple(f.cache_info())[1:], (id(f),), own=True)
         self.static_call(f.__wrapped__)
 

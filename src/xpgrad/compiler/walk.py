@@ -1,9 +1,9 @@
-"""From what code reads to guards: chains are followed, and values that code has in its hands looked into.
+"""The walk from the reads of code to guards, along chains of attributes and entries.
 
 In:  frames of the user's code, as `recording` meets them, and the Guards to add to.
 Out: a guard for each place outside that the code may have read.
-Holds: what is guarded can be reached from outside the trace: from a global, a cell, a class or an argument.
-An attribute is looked up without running code of the user's: where such code answers, it is met as a frame.
+Holds: a guarded place can be reached from outside the trace: from a global, a cell, a class or an argument.
+An attribute is looked up without running code of the user's; if such code computes it, that runs as a frame.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from xpgrad.compiler.values import Context, Values
 
 
 class Walk(Values):
-    """Adds to ``guards`` what the code of a trace reads."""
+    """Adds the reads of a trace's code to ``guards``."""
 
     # ── frames ───────────────────────────────────────────────────────────────────────────────
     def run(self, context: Context, frame_globals: dict[str, Any], frame_builtins: Any, local: Any) -> None:
-        """Code begins to run, or goes on: ``local()`` has its variables."""
+        """Handle code that begins to run, or goes on; ``local()`` has its variables."""
         self._run(context, context.reads, frame_globals, frame_builtins, local)
 
     def _run(self, context: Context, reads: Reads, frame_globals: Any, frame_builtins: Any, local: Any) -> None:
@@ -72,7 +72,7 @@ class Walk(Values):
             self._begin(context, chain, value, id(value) in self.outside)
 
     def again(self) -> None:
-        """Follow the chains once more: the trace has written to what they read."""
+        """Follow the chains again, after the trace has written to places that they read."""
         for _ in range(2):  # what is found outside in the first round, frames have in their hands in the second
             for context in self.contexts.values():
                 context.seen.clear()
@@ -85,7 +85,7 @@ class Walk(Values):
                 self.consider(context, value, False)
 
     def given(self, context: Context, value: Any) -> None:
-        """A function gives ``value`` back to code."""
+        """Handle a function that returns ``value`` to code."""
         self._given[id(context), id(value)] = context, value
         self.consider(context, value, False)
 
@@ -240,16 +240,16 @@ class Walk(Values):
 
     # ── functions that run, or may have run ──────────────────────────────────────────────────────
     def found(self, f: types.FunctionType) -> None:
-        """A function that runs, and was there before."""
+        """Handle a function that runs, and existed before."""
         self._function(f, True)
 
     def found_in_class(self, kind: type, name: str, f: Any) -> None:
-        """A function that runs as a method, under its name in a class."""
+        """Handle a function that runs as a method, under its name in a class."""
         self._class_attribute(kind, name)
         self._function(f, True)
 
     def missed(self, context: Context) -> None:
-        """The code has raised: something that it asked for may not have been there."""
+        """Handle code that has raised, for an attribute that it read may have been absent."""
         if context.absent:
             return
         context.absent = True
@@ -258,7 +258,7 @@ class Walk(Values):
                 self._ask_of(context, value, id(value) in self.outside, context.loose)
 
     def static_call(self, f: Any) -> None:
-        """Follow what a function would read, with what it calls; of its arguments nothing is known."""
+        """Follow the reads of a function and of what it calls, without knowing its arguments."""
         if not isinstance(f, types.FunctionType) or homes.home_of_file(f.__code__.co_filename) not in (
             homes.USER,
             homes.WALKED,
@@ -291,7 +291,7 @@ class Walk(Values):
 
     # ── names without an owner ───────────────────────────────────────────────────────────────
     def _ask(self, context: Context, names: set[str]) -> None:
-        """The code asks for more attributes of what it has in its hands."""
+        """Handle code that reads more attributes of the values that it holds."""
         names = names - context.loose
         if not names:
             return

@@ -1,4 +1,4 @@
-"""The nouns that every stage shares: Aval, Op, Input, Node, Const, Graph. Knows no arrays and no backend."""
+"""The nouns that every stage shares; nothing here knows arrays or a backend."""
 
 from xpgrad.core.aval import Aval, aval_of, is_inexact
 from xpgrad.core.graph import Const, Graph, Input, Node, Operand, Value, operands_of, verify

@@ -1,4 +1,4 @@
-"""What is known of an array without its numbers: shape and dtype."""
+"""Abstract values: the shape and dtype of an array without its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graph and its values: one assignment each, in the order in which they were made.
+"""Graph and its values in static single assignment: Input, Node and Const.
 
 Holds (and `verify` checks): inputs come before what uses them, an op's output has the shape and
 dtype that its rule says, and a graph's outputs are its own values.
@@ -17,7 +17,7 @@ from xpgrad.core.op import Op
 
 
 class Value:
-    """What has a shape and a dtype. ``weak`` marks a Python scalar, whose dtype gives way."""
+    """Something with a shape and a dtype. ``weak`` marks a Python scalar, whose dtype gives way."""
 
     __slots__ = ("dtype", "shape", "weak")
 
@@ -51,9 +51,9 @@ class Input(Value):
 
 
 class Const(Value):
-    """An operand that is known: ``data`` is an array or scalar that the function closed over or wrote.
+    """A constant operand: ``data`` is an array or scalar that the function closed over or wrote.
 
-    ``aval`` is what the tracer knows of it, where that is more than ``data`` says by itself.
+    ``aval`` is the tracer's knowledge of it, if that is more than ``data`` says itself.
     """
 
     __slots__ = ("data",)

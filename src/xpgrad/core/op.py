@@ -1,4 +1,4 @@
-"""Op: what an operation means, and who can carry it out.
+"""Op: a name, a shape rule and a derivative; and the dispatch to an implementation.
 
 An op holds its shape rule and its derivative; it computes nothing. The type of its operands leads to
 a Dispatcher, which has an implementation: a backend's for its arrays, or the tracer's for traced
@@ -43,7 +43,7 @@ class Dispatcher(NamedTuple):
     name : str
         ``"numpy"``, ``"cupy"`` or ``"traced"``.
     priority : int
-        Where operands of several kinds meet, the highest priority has the implementation.
+        If operands of several kinds meet, the dispatcher with the highest priority has the implementation.
     accepts : callable
         ``accepts(type) -> bool``.
     implementation : callable
@@ -104,24 +104,24 @@ class Op:
     shape : callable
         ``shape(*avals, **params) -> Aval`` (or a tuple of them); raises ShapeError or DTypeError.
     pushes : sequence of callables or None
-        For each operand, ``push(t, z, *xs, **params)``: what its tangent adds to the output's.
+        For each operand, ``push(t, z, *xs, **params)``: the part of the output's tangent that is due to it.
     pulls : sequence of callables or None
         For each operand, ``pull(g, z, *xs, **params)``: its cotangent, before un-broadcasting.
     push : callable or None
         Instead of both: ``push(ts, z, *xs, **params)`` with None for absent tangents. The
         pullback is its transpose.
     reads : sequence of sequence of bool, or None
-        For each operand, which of ``(z, *xs)`` its pull reads the numbers of; for the others the
-        pull is given the Value, which knows shape and dtype, and the array is not kept. The last
-        entry of a row stands for all further operands, the last row likewise. None: all.
+        For each operand, whether its pull reads the numbers of each of ``(z, *xs)``. If not, the pull is
+        given the Value, which has shape and dtype, and the array is not kept. The last entry of a row
+        stands for all further operands, and so does the last row. None: all.
     steps : sequence of steps or None, or None
-        For each operand, its pull as a sequence of products and quotients, where it is one.
+        For each operand, its pull as a sequence of products and quotients, if it is one.
     domain : (low, high), or one pair for each operand
-        Where tests draw the operands of an elementwise op.
+        The interval from which tests draw the operands of an elementwise op.
     holomorphic : bool
         Whether tests draw complex operands too.
     operands : int or None
-        How many operands, from the first, can be differentiated; None: all.
+        The number of operands, from the first, that can be differentiated; None: all.
     takes_scalar : bool
         A pull accepts a scalar cotangent that stands for an array of equal entries.
     broadcasts : bool
@@ -132,9 +132,9 @@ class Op:
     host_indices : bool
         The operands after the first may be index arrays on the CPU for data on a GPU.
     traits : frozenset of str
-        Of `TRAITS`.
+        Keys of `TRAITS`.
     monoid : str or None
-        What a reduction over ``axis`` combines entries by: ``sum max min prod any all``.
+        The operation that combines the entries of a reduction over ``axis``: ``sum max min prod any all``.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class Op:
         return f"Op({self.name})"
 
     def kept(self, active: tuple[bool, ...]) -> tuple[bool, ...]:
-        """Which of ``(z, *xs)`` the pulls of the active operands read the numbers of."""
+        """Whether the pulls of the active operands read the numbers of each of ``(z, *xs)``."""
         found = self._kept.get(active)
         if found is None:
             n = len(active)
@@ -195,7 +195,7 @@ class Op:
         return row[: n + 1] + [row[-1]] * (n + 1 - len(row))
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
-        """Carry the op out, or record it, according to what the operands are."""
+        """Compute the op, or record it, depending on the types of the operands."""
         if len(operands) == 1:
             known = _priority_of_type.get(type(operands[0]))
             implementation = None if known is None else self.implementations[known]

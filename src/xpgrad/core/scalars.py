@@ -1,4 +1,4 @@
-"""Arithmetic of Python's numbers, with the values that NumPy's scalars have.
+"""Arithmetic of Python's numbers, with the values of NumPy's scalars.
 
 Python raises an error at a pole and where a power overflows, and takes a fractional power of a negative
 number to be complex. NumPy's scalars give inf or NaN, and warn. A derivative has poles where the function

@@ -34,7 +34,7 @@ def names_of(graph: Graph) -> dict[Value, str]:
 
 
 def operand_text(names: dict[Value, str], u: Operand) -> str:
-    """An operand: its name, or what is known of the constant."""
+    """An operand: its name, or a description of the constant."""
     if not isinstance(u, Const):
         return names[u]
     return repr(u.data) if isinstance(u.data, (bool, int, float, complex)) else describe(u.data)

@@ -131,14 +131,14 @@ def to_device(tree: Any, device: str) -> Any:
     Parameters
     ----------
     tree : tree of arrays and numbers
-        What makes an array of numbers, such as a DataFrame, becomes one; Python and NumPy scalars stay.
+        An object that makes an array of numbers, such as a DataFrame, becomes one; scalars stay.
     device : str
         ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``.
 
     Returns
     -------
     tree
-        Of the same structure. An array already there is returned itself.
+        A tree of the same structure. An array already there is returned itself.
 
     Raises
     ------

@@ -1,11 +1,11 @@
-"""The one door for users' data: what becomes of a leaf that a transform, `compile`, `minimize` or a device is
-given, and of what meets a traced array within a user's function.
+"""The one door for users' data: each leaf becomes an array of numbers, or is refused.
 
-In:  anything.
+In:  a leaf of the arguments of a transform, `compile`, `minimize` or a transfer; or an operand that meets a
+     traced array within a user's function.
 Out: a NumPy array of numbers in the byte order of the machine (``ndarray`` or ``memmap``, no other
-     subclass), an array that another backend carries, a traced array, a scalar; or, untouched, what is no
+     subclass), an array of another backend, a traced array, a scalar; or, unchanged, an object that is no
      data: a string, a function.
-Holds: what is converted has the entries that ``np.asarray`` gives it, all of them numbers, and loses nothing
+Holds: a converted object has the entries that ``np.asarray`` gives it, all of them numbers, and loses nothing
        that has a meaning in arithmetic (a mask, a unit, a product of its own); everything else is refused,
        with the type's name and what to write.
 """
@@ -37,10 +37,10 @@ _HARMLESS = frozenset(
     __reduce_ex__ __setstate__ __getstate__ __del__ __dir__ __copy__ __deepcopy__ __class_getitem__
     __array_priority__ __doc__ __module__ __dict__ __weakref__ __slots__ __class__""".split()
 )
-# Of what it does have of its own, the first of these is named.
+# The first of these that a subclass has of its own is named in the error.
 _TELLING = ("__mul__", "__array_ufunc__", "__array_function__", "__array_wrap__", "__add__", "__getitem__")
 
-# Of a type of each library, by the name of the package: what makes an array of numbers of it.
+# For a type of each library, by the name of the package, the way to make an array of numbers of it.
 _REMEDIES = {
     "pandas": "x.to_numpy(dtype=float), with na_value=np.nan where entries are missing; text as x.cat.codes",
     "polars": "x.cast(pl.Float64).to_numpy()",

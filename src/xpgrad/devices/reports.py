@@ -1,9 +1,9 @@
-"""What CUDA reports through CuPy, as errors of ours.
+"""The errors that CUDA reports through CuPy, as errors of ours.
 
 In:  an operation, and what CuPy raises in it.
 Out: DeviceError: the operation, the user's line, and whether the process can go on.
-Holds: a kernel runs after the call that starts it, so that another call is told of its error; those started
-last are kept by name, with the user's line.
+Holds: a kernel runs after the call that starts it, so another call gets its error; the names of those started
+last are kept, with the user's line.
 """
 
 from __future__ import annotations

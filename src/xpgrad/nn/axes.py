@@ -125,7 +125,7 @@ def one_hot(labels: Any, n_classes: int, *, axis: int, dtype: Any = np.float64) 
     axis : int
         Where the classes stand in the result: 0 for samples in columns, -1 for samples in rows.
     dtype : dtype
-        Of the result.
+        The dtype of the result.
 
     Returns
     -------
@@ -210,7 +210,7 @@ def normalize(x: Any, *, axis: red.Axis, eps: float = 1e-12) -> Any:
     Returns
     -------
     float[...]
-        Of norm 1, or less where the norm was below ``eps``.
+        Vectors of norm 1, or less if the norm was below ``eps``.
 
     Raises
     ------

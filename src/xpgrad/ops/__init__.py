@@ -1,4 +1,4 @@
-"""What an op means: its shape rule and its derivative, side by side. Knows no backend.
+"""The ops: shape rule and derivative of each, side by side; nothing here knows a backend.
 
 Every public name here is an `xpgrad.core.Op` (or a function of arrays written in ops). Arrays
 are positional, parameters keyword-only.

@@ -1,4 +1,4 @@
-"""How an op is stated. Each statement serves forward and reverse mode.
+"""The functions that define an op. Each definition serves forward and reverse mode.
 
 *elementwise*: for each operand the map from a tangent of the operand to a tangent of the output.
 It multiplies by the local partial, and so it is its own transpose: on the way back the same map
@@ -167,7 +167,7 @@ def constant(
 
 
 class _Each(Sequence[Rule]):
-    """A rule for each of any number of operands, from one that is told which."""
+    """A rule for each of any number of operands, made of one rule that takes the number of the operand."""
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule

@@ -1,4 +1,4 @@
-"""Read off from a rule the steps it takes, where they are only products and quotients.
+"""The steps of a rule, if it has only products and quotients.
 
 ``lambda t, z, x: -t * z / x`` is the steps negate, multiply by slot 0, divide by slot 1. A sweep
 that holds the only reference to ``t`` takes them in place, without a new array for each.

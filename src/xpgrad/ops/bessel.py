@@ -1,4 +1,4 @@
-"""Bessel functions, and the few others that are told by a series about 0. DLMF chapters 6, 10.
+"""Bessel functions, and a few others with a series about 0 (DLMF chapters 6, 10).
 
 Derivatives in the order are not known. At 0 the scaled functions have the kink of ``exp(-abs(x))``;
 the derivative there is the mean of the two sides.

@@ -1,4 +1,4 @@
-"""Contractions: ``dot`` up to two axes, ``matmul`` on stacks, ``einsum``. No conjugation anywhere."""
+"""Contractions: ``dot`` up to two axes, ``matmul`` on stacks, ``einsum``; none conjugates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reductions and scans over axes. ``axis`` is None, an int or a tuple; as NumPy has it."""
+"""Reductions and scans over axes; ``axis`` is None, an int or a tuple, as in NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a function demands of its data: an op, so that the demand goes wherever the graph goes.
+"""A demand of a function on its data, as an op, so that it goes wherever the graph goes.
 
 ``require(x, seen, ok, rule=..., name=...)`` is ``x``, if ``ok`` holds everywhere. With numbers that is
 looked up at once. On shapes alone it becomes a node: transforms carry it along as they carry any other, and

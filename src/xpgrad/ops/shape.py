@@ -144,7 +144,7 @@ def _full_like(x: Aval, *, value: Any, shape: Shape | None = None, dtype: Any = 
     return Aval(x.shape if shape is None else tuple(shape), x.dtype if dtype is None else np.dtype(dtype))
 
 
-# Of the operand it takes the device and, where not given, shape and dtype; no numbers.
+# The operand gives the device and, by default, shape and dtype; its numbers are not read.
 full_like = constant("full_like", _full_like, traits="cheap")
 
 

@@ -46,9 +46,9 @@ class Batches:
     batch_size : int
         The last batch of an epoch has what is left.
     sample_axis : int
-        Of every array.
+        The axis of every array that counts the samples.
     seed : int
-        Of the order of the samples, which is drawn anew for each epoch.
+        The seed of the order of the samples, which is drawn anew for each epoch.
 
     Raises
     ------

@@ -91,10 +91,10 @@ def minimize(
         The axis that counts the samples in every array of ``data``, for ``batch_size``: -1 for
         samples in columns (and for one-dimensional arrays), 0 for samples in rows.
     learning_rate : float or callable, optional
-        Of the first-order methods, or a schedule that maps the steps done to the rate of the next.
+        The rate of the first-order methods, or a schedule that maps the steps done to the next rate.
         By default 0.1 for "gd", 0.01 for "momentum", 0.001 for "adam" and "adamw".
     seed : int
-        Of the order of the samples; the same seed gives the same bits.
+        The seed of the order of the samples; the same seed gives the same bits.
     callback : callable, optional
         Called with an `Info` after each iteration; returns True to stop. What it raises goes up.
     progress : bool, optional

@@ -123,9 +123,9 @@ class Objective:
     Attributes
     ----------
     data : tuple
-        What the loss takes after the parameters.
+        The arguments of the loss after the parameters.
     evaluations : int
-        Of value and gradient together, so far.
+        The number of evaluations of value and gradient together, so far.
     """
 
     def __init__(

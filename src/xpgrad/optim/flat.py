@@ -28,7 +28,7 @@ class Flat:
     Attributes
     ----------
     dtype : dtype
-        Of the vector: what the real dtypes of the leaves promote to. A Python scalar gives way to
+        The dtype of the vector: the real dtypes of the leaves promote to it. A Python scalar gives way to
         arrays.
     """
 

@@ -22,8 +22,8 @@ from xpgrad.optim.flat import Flat
 from xpgrad.optim.line_search import Trial, strong_wolfe
 from xpgrad.optim.records import Callback, Fit, Run
 
-# In units of the rounding of the loss: a smaller decrease is none, and a smaller promise cannot be
-# told from one, because the sum over the samples in the loss has errors of its own.
+# In units of the rounding of the loss: a smaller decrease is none, and a smaller predicted decrease cannot be
+# distinguished from one, because the sum over the samples in the loss has errors of its own.
 _NO_DECREASE = 4
 _PATIENCE = 5
 _NO_PROMISE = 100
@@ -202,7 +202,7 @@ def _line(objective: Objective, flat: Flat, x: Any, d: Any) -> Any:
 
 
 def _rounding(*dtypes: Any) -> float:
-    """Of the coarsest of the floating dtypes, relative."""
+    """The relative rounding of the coarsest floating dtype."""
     return max(float(np.finfo(dtype).eps) for dtype in dtypes if dtype.kind == "f")
 
 

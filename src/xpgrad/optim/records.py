@@ -35,7 +35,7 @@ class Record:
     seconds : float
         Since the start of the fit.
     evaluations : int
-        Of value and gradient together, since the start.
+        The number of evaluations of value and gradient together, since the start.
     """
 
     iteration: int
@@ -143,7 +143,7 @@ class Run:
         message += self._objective.remark
         return Fit(copied(params), value, tuple(self._history), converged, message, n_iter)
 
-    # How each end is told, in the same words by every method.
+    # The message for each kind of end, the same for every method.
 
     def within_tol(self, params: Any, value: float, norm: float, tol: float) -> Fit:
         text = f"converged: the gradient norm {norm:.3g} is within tol={tol:g}"

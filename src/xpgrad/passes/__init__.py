@@ -1,9 +1,9 @@
-"""Graph to Graph: what a program computes, in forms that are stable, and cheap to plan.
+"""Graph to Graph: rewrite a program in forms that are stable, and cheap to plan.
 
 In:  a verified Graph, as it was traced.
 Out: a Graph with the same inputs and as many outputs, of the same shapes and dtypes.
-Holds: a pass is a pure function; `verify` holds after each. An output may be an input itself, or
-another output; it is never a constant. Constants are passed on by reference, never copied.
+Holds: a pass is a pure function; `verify` holds after each. An output may be an input itself, or another
+output; it is never a constant. Constants are passed on by reference, never copied.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from xpgrad.passes.stabilise import stabilise
 
 Pass = Callable[[Graph, Note], Graph]
 
-# Simplified a second time, for what lowering wrote out; the forms that nodes share are found on the way.
+# The second `simplify` is for the nodes that lowering writes; it also finds the nodes that are equal.
 PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("fold", fold),
     ("cse", cse),
@@ -35,14 +35,14 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
 
 
 class PassReport(NamedTuple):
-    """What one pass did.
+    """The report of one pass.
 
     Attributes
     ----------
     name : str
     nodes_before, nodes_after : int
     notes : tuple of str
-        What was rewritten, in words, each once: ``"log(1 + x) -> log1p(x)  at fit.py:12: y = np.log(1 + x)"``.
+        The rewritings in words, each once: ``"log(1 + x) -> log1p(x)  at fit.py:12: y = np.log(1 + x)"``.
     """
 
     name: str
@@ -52,7 +52,7 @@ class PassReport(NamedTuple):
 
 
 def run_passes(graph: Graph) -> tuple[Graph, list[PassReport]]:
-    """``graph`` through `PIPELINE`, and what each pass did."""
+    """``graph`` after `PIPELINE`, and the report of each pass."""
     reports = []
     for name, one in PIPELINE:
         before = len(graph.nodes)

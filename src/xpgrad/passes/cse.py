@@ -1,4 +1,4 @@
-"""Compute once what is written twice.
+"""Common subexpressions: compute once what is written twice.
 
 b = exp(a)                                    b = exp(a)
 c = exp(a)                         becomes    d = add(b, b)
@@ -12,7 +12,7 @@ from xpgrad.passes.rewriting import Note, rewrite, silent
 
 
 def cse(graph: Graph, note: Note = silent) -> Graph:
-    """The pass: common subexpressions are eliminated."""
+    """The pass."""
     found = rewrite(graph, lambda _r, _node, _operands: None)
     fewer = len(graph.nodes) - len(found.nodes)
     if fewer:

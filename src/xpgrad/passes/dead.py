@@ -1,4 +1,4 @@
-"""Drop what no output needs.
+"""Dead code: drop the nodes that no output needs.
 
     b = exp(a)                                    c = multiply(a, 2)
     c = multiply(a, 2)                 becomes    out  c

@@ -1,10 +1,11 @@
-"""Compute what depends on constants alone.
+"""Constant folding: compute the nodes that depend on constants alone.
 
     b = exp(0.5)                                  c = multiply(a, 1.6487212707001282)
     c = multiply(a, b)                 becomes
 
-Left alone: what would make an array larger than its operands (a broadcast, zeros of some shape), what
-an enclosing trace still has to find the numbers of, and what fails, which is to fail when it runs.
+Three kinds of nodes are left alone: those whose array would be larger than their operands (a broadcast, zeros
+of some shape), those whose numbers an enclosing trace does not know yet, and those that raise, which must
+raise when the program runs.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from xpgrad.passes.matching import number
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
 from xpgrad.trace.apply import LIBRARY_ERRORS
 
-# Up to how many entries a result may outgrow its operands.
+# The most entries that a result may have more than its operands.
 _SMALL = 16
 
-# What the user is to see when the program runs: operands that a library refuses, a package that is missing, a
+# Errors that the user must see when the program runs: operands that a library refuses, a missing package, a
 # warning that was made an error.
 _FAILURES = (XpgradError, *LIBRARY_ERRORS, Warning)
 

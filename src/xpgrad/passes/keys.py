@@ -1,4 +1,4 @@
-"""When two nodes are the same: equal ops, parameters and operands.
+"""Keys of nodes: two nodes are the same if op, parameters and operands are equal.
 
 Two scalars are the same if type and bits are: 1, 1.0 and True differ, and so do 0.0 and -0.0; a NaN
 equals itself. Arrays are the same only if they are one object, for they may be large, and the user
@@ -18,7 +18,7 @@ from xpgrad.trace.traced import Traced
 
 
 def key_of(op: Op, operands: Sequence[Operand], params: Mapping[str, Any]) -> Hashable:
-    """Equal for nodes that compute the same."""
+    """A key that is equal for nodes that compute the same."""
     return (
         op,
         tuple([_key(x.data) if isinstance(x, Const) else x for x in operands]),

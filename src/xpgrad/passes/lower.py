@@ -1,10 +1,10 @@
-"""Write composite ops in the few that are planned and generated.
+"""Lowering: write composite ops in the few that are planned and generated.
 
     b = mean(a, axis=(1,))                        c = sum(a, axis=(1,))
                                        becomes    b = divide(c, 4)
 
-What the forward and the backward pass have in common is then common nodes: `logsumexp` and the
-`softmax` of its derivative share the exponentials and their sum, `log(1 + exp(-|x|))` the exponential.
+The forward and the backward pass then have nodes in common: `logsumexp` and the `softmax` of its derivative
+share the exponentials and their sum, `log(1 + exp(-|x|))` the exponential.
 
 The rules are in `lower_reductions`, `lower_contractions`, `lower_pointwise` and `lower_shared_exponential`.
 """

@@ -1,10 +1,10 @@
-"""Products that contract axes, in `dot`, `multiply` and `sum`.
+"""Lowering of contractions to `dot`, `multiply` and `sum`.
 
     c = einsum(a, b, subscripts="ij,kj->ki")     becomes    d = transpose(a, axes=(1, 0))
                                                             c = dot(b, d)
 
-Left as they are: stacks of matrix products, three operands and more, an index repeated in one term, and
-an axis of length 1 that meets a longer one.
+Four kinds stay as they are: stacks of matrix products, three operands and more, an index repeated in one
+term, and an axis of length 1 that meets a longer one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _two(r: Rewriting, node: Node, x: Any, y: Any, a: str, b: str, output: str) 
 
 
 def _aligned(r: Rewriting, x: Any, term: str, letters: str) -> Any:
-    """``x`` with an axis for each letter, of length 1 where its term has none."""
+    """``x`` with an axis for each letter, of length 1 if its term lacks the letter."""
     if not term:
         return x
     order = "".join(c for c in letters if c in term)

@@ -1,4 +1,4 @@
-"""Pointwise ops in simpler ones, which say what happens at infinities and ties.
+"""Lowering of pointwise ops to simpler ones, which define the values at infinities and ties.
 
 b = log_expit(a)                   becomes    c = negative(a)
                                               d = softplus(c)
@@ -56,7 +56,7 @@ def _entr(r: Rewriting, node: Node, xs: list[Any]) -> Any:
 
 
 def _logaddexp(r: Rewriting, node: Node, xs: list[Any]) -> Any:
-    """Where both are the same infinity their difference is NaN: the sum is then that infinity."""
+    """If both are the same infinity, their difference is NaN, and the sum is that infinity."""
     x, y = (_float(r, v, node) for v in xs)
     apart = r.emit(ew.negative, r.emit(cx.absolute, r.emit(ew.subtract, x, y)))
     far = r.emit(ew.add, r.emit(ew.maximum, x, y), r.emit(ew.log1p, r.emit(ew.exp, apart)))

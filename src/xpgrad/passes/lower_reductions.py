@@ -1,4 +1,4 @@
-"""`mean`, `logsumexp`, `softmax` and `log_softmax` in sums, maxima and exponentials.
+"""Lowering of `mean`, `logsumexp`, `softmax` and `log_softmax` to sums, maxima and exponentials.
 
     softmax(x, axis)     e / s                    top = max(x, axis, keepdims=True)
     logsumexp(x, axis)   log(s) + top             z = minimum(x - clipped(top), 0)
@@ -27,7 +27,7 @@ Rule = Callable[[Rewriting, Node, list[Any]], Any]
 
 
 def _mean(r: Rewriting, node: Node, xs: list[Any]) -> Any:
-    """In the dtype that NumPy adds up in: float64 for integers, float32 for float16."""
+    """The mean, in the dtype that NumPy adds up in: float64 for integers, float32 for float16."""
     (x,) = xs
     axes = red.axes_of("mean", x, node.params.get("axis"))
     wide = np.dtype(np.float32) if node.dtype == np.float16 else node.dtype
@@ -39,7 +39,7 @@ def _mean(r: Rewriting, node: Node, xs: list[Any]) -> Any:
 
 
 def _shifted(r: Rewriting, node: Node, xs: list[Any]) -> tuple[Any, Any, Any, Any]:
-    """``top``, ``z``, ``e`` and ``s`` as above."""
+    """``top``, ``z``, ``e`` and ``s`` of the module's docstring."""
     (x,) = xs
     if x.dtype != node.dtype:
         x = r.emit(astype, x, dtype=node.dtype)

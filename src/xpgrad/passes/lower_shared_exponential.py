@@ -1,4 +1,4 @@
-"""One exponential for `expit` and `softplus` of z and of -z, if a program has more than one of them.
+"""Lowering of several of `expit` and `softplus` of z and -z to one shared exponential.
 
     expit(z)      where(z >= 0, p, q)              e = exp(-|z|)
     expit(-z)     where(z >= 0, q, p)              p = 1 / (1 + e)

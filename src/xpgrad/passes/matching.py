@@ -1,4 +1,4 @@
-"""What rules ask of an operand."""
+"""Predicates on operands that the rules of passes share."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def of(x: Any, *ops: Op) -> Any:
 
 
 def number(x: Any) -> Any:
-    """The real number that every entry of ``x`` is, where it is known; else None.
+    """The real number that every entry of ``x`` equals, if it is known; else None.
 
-    A Python or NumPy scalar, or such a one spread over a shape. Not a 0-d array: it can be written to.
+    It is known for a Python or NumPy scalar, broadcast or not. An array without axes can be written to.
     """
     while isinstance(x, Node) and x.op is broadcast_to:
         x = x.operands[0]
@@ -46,7 +46,7 @@ def unchanged(x: Operand, node: Node) -> bool:
 
 
 def negated(x: Any) -> Any:
-    """``y`` where ``x`` is ``-y``, else None."""
+    """``y`` if ``x`` is ``-y``, else None."""
     found = of(x, ew.negative)
     if found is not None:
         return found[0]
@@ -59,7 +59,7 @@ def negated(x: Any) -> Any:
 
 
 def flipped(x: Operand) -> Any:
-    """``-x``, if ``x`` is a scalar that is as good as its negative: a float, or an integer but 0; else None."""
+    """``-x``, if ``x`` is a scalar with a negative: a float, or an integer other than 0; else None."""
     c = x.data if isinstance(x, Const) else None
     return -c if isinstance(c, (float, np.floating)) or (type(c) is int and c != 0) else None
 
@@ -75,7 +75,7 @@ def keeps(x: Node) -> bool:
 
 
 def takes_all(x: Operand, index: Any) -> bool:
-    """Whether an index leaves nothing out and nothing turned round: whole slices and new axes."""
+    """Whether an index takes all entries in order: whole slices and new axes."""
     parts = index if type(index) is tuple else (index,)
     given = sum(part is not None and part is not Ellipsis for part in parts)
     axis = 0

@@ -1,4 +1,4 @@
-"""The part of `simplify` that is about ops that move entries and change none.
+"""Simplification of ops that move entries and change none.
 
     b = transpose(a, axes=(1, 0))
     c = transpose(b, axes=(1, 0))      becomes    d = exp(a)
@@ -31,7 +31,7 @@ def _reshape(r: Rewriting, node: Node, xs: list[Any]) -> Any:
 
 
 def _reshaped(r: Rewriting, node: Node, x: Any) -> Any:
-    """``x`` in the shape of ``node``, its entries in the order that they have."""
+    """``x`` in the shape of ``node``, with its entries in the same order."""
     found = of(x, sh.reshape)
     if found is not None:
         x = found[0]
@@ -72,7 +72,7 @@ def _astype(r: Rewriting, node: Node, xs: list[Any]) -> Any:
 
 
 def _getitem(r: Rewriting, node: Node, xs: list[Any]) -> Any:
-    """All of it, or an axis of length 1 more or less."""
+    """An index that takes all entries is a reshape, or nothing."""
     x = xs[0]
     if len(xs) > 1 or isinstance(x, Const):
         return None
@@ -80,7 +80,7 @@ def _getitem(r: Rewriting, node: Node, xs: list[Any]) -> Any:
 
 
 def _index_update(r: Rewriting, node: Node, xs: list[Any]) -> Any:
-    """A write to all of an array leaves nothing of it."""
+    """A write to all of an array is the value that is written."""
     x, v = xs[:2]
     index = node.params["index"]
     if len(xs) > 2 or isinstance(x, Const) or isinstance(v, Const) or not takes_all(x, index):
@@ -109,7 +109,7 @@ def _along(r: Rewriting, node: Node, xs: list[Any]) -> Any:
 
 
 def itself(r: Rewriting, node: Node, xs: list[Any]) -> Any:
-    """A node that leaves its operand as it is."""
+    """The operand of a node that does not change it."""
     return xs[0] if unchanged(xs[0], node) else None
 
 

@@ -1,8 +1,8 @@
-"""Take what a function demands of its data out of its graph, and leave the question.
+"""Separate the demands on data from a graph, and leave a boolean output for each.
 
-In:  a Graph as it was traced, and from which of its inputs on they stay the same from call to call.
-Out: `Separated`: the graph with one output more for each demand that every call has to ask about; and, for
-     the two kinds of demand, the graph that raises.
+In:  a Graph as it was traced, and the number of its first inputs that change from call to call.
+Out: `Separated`: the graph with one more output for each demand that every call must check; and, for the two
+     kinds of demand, the graph that raises.
 Holds: no node of the first graph demands anything.
 
     y' = require(y, y, y >= 0)                 ok = all(y >= 0)
@@ -23,16 +23,16 @@ from xpgrad.passes.rewriting import Rewriting
 
 
 class Separated(NamedTuple):
-    """A program, and what it demands.
+    """A program, and its demands.
 
     Attributes
     ----------
     graph : Graph
-        The program, and a boolean output more for each output of ``each_call``: whether it holds.
+        The program, with one more boolean output for each output of ``each_call``: whether it holds.
     each_call : Graph
-        Its outputs are the demands, `require` nodes; carried out, the one that does not hold raises.
+        Its outputs are the demands, `require` nodes; when it runs, a demand that does not hold raises.
     settled : Graph
-        The same for the demands on inputs that stay as they are, which the program does not ask about.
+        The same for the demands on inputs that do not change, which the program does not check.
     """
 
     graph: Graph
@@ -41,7 +41,7 @@ class Separated(NamedTuple):
 
 
 def separated(graph: Graph, fixed_from: int | None = None) -> Separated:
-    """Take the demands out of ``graph``; the program does not ask about those on the fixed inputs alone."""
+    """Take the demands out of ``graph``; the program does not check those on the fixed inputs alone."""
     if not any(node.op is require for node in graph.nodes):
         return Separated(graph, _demands(graph, []), _demands(graph, []))
     graph = cse(graph)  # a loss that is traced for its value and for its gradient demands the same twice
@@ -56,7 +56,7 @@ def separated(graph: Graph, fixed_from: int | None = None) -> Separated:
 
 
 def asked(demands: Graph) -> Graph:
-    """Whether each demand holds: a graph of booleans, from one whose outputs are the demands."""
+    """The graph of booleans that say whether each demand holds; the outputs of ``demands`` are the demands."""
     graph = _asking(demands, demands.outputs)
     graph.outputs = graph.outputs[len(demands.outputs) :]
     return dead(graph)

@@ -1,10 +1,10 @@
-"""What every pass is made of: walk the nodes in order, and put others in their place.
+"""The walk that all passes share: visit the nodes in order, and replace them.
 
 In:  a Graph, and a rule for one node.
-Out: another Graph with the same inputs, in the same order. The first is left as it was.
-Holds: what stands for a node has its shape, dtype and weakness; equal nodes are made once; a
-constant operand is passed on by reference. An output is never a constant: a node that turned out to be
-constant stays as a node where it is an output.
+Out: another Graph with the same inputs, in the same order. The first is not changed.
+Holds: a replacement has the shape, dtype and weakness of its node; equal nodes are made once; a constant
+operand is passed on by reference. An output is never a constant: a node that turned out to be constant
+stays a node if it is an output.
 
 The data of a constant are a Python or NumPy scalar, an array, or an array traced further out, whose numbers
 are not known.
@@ -27,17 +27,17 @@ Note = Callable[[str], None]
 
 
 def silent(_: str) -> None:
-    """A Note that nobody reads."""
+    """A Note that is dropped."""
 
 
 class Rewriting:
-    """A graph in the making.
+    """A graph that is being made.
 
     Attributes
     ----------
     graph : Graph
     at : str or None
-        The user's line of the node that is being rewritten; what is emitted gets it too.
+        The user's line of the node that is being rewritten; emitted nodes get it too.
     """
 
     def __init__(self, graph: Graph, note: Note = silent, *, share: bool = True) -> None:
@@ -52,7 +52,7 @@ class Rewriting:
             self.graph.inputs.append(entered)
 
     def operands(self, node: Node) -> list[Operand]:
-        """What now stands for the operands of a node of the first graph."""
+        """The replacements of the operands of a node of the first graph."""
         return [u if isinstance(u, Const) else self._new[u] for u in node.operands]
 
     def now(self, value: Value) -> Any:
@@ -60,11 +60,11 @@ class Rewriting:
         return self._new[value]
 
     def note(self, text: str) -> None:
-        """Say what is rewritten, and where the user wrote it; said when something new stands for the node."""
+        """Note what is rewritten, with the user's line; it is reported if the node is replaced."""
         self._said.append(f"{text}  at {self.at}" if self.at else text)
 
     def note_form(self, node: Node, operands: Sequence[Operand], new: Any) -> None:
-        """Say how a node is written now: ``power(exp, 2) -> square(exp)``."""
+        """Note the new form of a node: ``power(exp, 2) -> square(exp)``."""
         if self._note is silent or new is None:
             return
         before, after = _form(node.op, operands), "a constant"
@@ -76,7 +76,7 @@ class Rewriting:
             self.note(f"{before} -> {after}")
 
     def emit(self, op: Op, *given: Any, **params: Any) -> Node:
-        """A node of ``op``, or the one that is there already; a number among the operands is a constant."""
+        """A node of ``op``, or the equal node that exists; a number among the operands is a constant."""
         operands = list(map(_as_operand, given))
         key = key_of(op, operands, params) if self._known is not None else None
         found = None if self._known is None else self._known.get(key)
@@ -103,7 +103,7 @@ class Rewriting:
         return node
 
     def take(self, node: Node, new: Any, *, output: bool) -> None:
-        """Let ``new`` stand for ``node``, made to its shape and dtype."""
+        """Replace ``node`` by ``new``, converted to its shape and dtype."""
         fitted = self._fitted(node, _as_operand(new))
         if fitted is None or (output and isinstance(fitted, Const)):
             fitted = self.copy(node, self.operands(node))
@@ -114,7 +114,7 @@ class Rewriting:
         self._said.clear()
 
     def _fitted(self, node: Node, new: Operand) -> Operand | None:
-        """``new`` as it can stand for ``node``; None if it cannot."""
+        """``new`` converted so that it can replace ``node``; None if it cannot."""
         if new.aval == node.aval:
             return new
         if isinstance(new, Const):
@@ -138,8 +138,8 @@ Rule = Callable[[Rewriting, Node, list[Any]], Any]
 def rewrite(graph: Graph, rule: Rule, note: Note = silent, *, share: bool = True) -> Graph:
     """``graph`` with ``rule(rewriting, node, operands)`` in place of each node.
 
-    The rule sees a node of the first graph and its operands as they now are. It gives an operand or a
-    number to stand for it, or None to leave it as it is.
+    The rule gets a node of the first graph and the replacements of its operands. It returns an operand or a
+    number that replaces the node, or None to keep it.
     """
     rewriting = Rewriting(graph, note, share=share)
     outputs = set(graph.outputs)

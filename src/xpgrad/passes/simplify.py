@@ -1,12 +1,12 @@
-"""Say the same with less work.
+"""Simplification of arithmetic: the same values with less work.
 
     b = power(a, 2)                               b = square(a)
     c = negative(b)                               d = subtract(e, b)
     d = add(e, c)                      becomes
 
-Every rewriting gives what NumPy gives, infinities and NaN included, to the last bit (`power` to an
-ulp). So ``x + 0`` stays, which takes -0.0 to 0.0, and so does ``0 * x``. Scalars stay operands: what
-comes from a size may change with it.
+Every rewriting gives NumPy's values, infinities and NaN included, to the last bit (`power` to an ulp). So
+``x + 0`` stays, which takes -0.0 to 0.0, and so does ``0 * x``. Scalars stay operands: a scalar that comes
+from a size may change with it.
 
 The rules about arithmetic are here, those about moving entries in `moving`.
 """
@@ -48,7 +48,7 @@ def _simplified(r: Rewriting, node: Node, operands: list[Any]) -> Any:
 
 
 def _narrow(x: Any, node: Node, operands: list[Any]) -> Any:
-    """``x`` before it was spread over a shape that an operand beside it has anyway."""
+    """``x`` before a broadcast to a shape that another operand has anyway."""
     if not _spread(x) or x.weak or not any(y.shape == node.shape and not _spread(y) for y in operands):
         return x
     if x.op is broadcast_to:
@@ -81,7 +81,7 @@ def _subtract(r: Rewriting, node: Node, xs: list[Any]) -> Any:
 
 
 def _minus(x: Any) -> Any:
-    """``y`` where ``x`` is ``-y`` of floats (the least integer has no negative)."""
+    """``y`` if ``x`` is ``-y`` of floats (the least integer has no negative)."""
     found = of(x, ew.negative)
     return found[0] if found is not None and x.dtype.kind in "fc" else None
 

@@ -1,4 +1,4 @@
-"""Write what overflows, cancels or saturates in the form that does not.
+"""Stabilisation: replace forms that overflow, cancel or saturate by forms that do not.
 
     b = negative(a)                               b = softplus(a)
     c = exp(b)                                    c = negative(b)
@@ -7,12 +7,12 @@
     f = subtract(1, e)
     g = log(f)
 
-Holds: every rewriting is valid for all real operands; where its value is another than NumPy's, NumPy's
-had overflowed, underflowed or lost its digits. Complex numbers and integers are left alone. An
-intermediate result that something else needs stays.
+Holds: every rewriting is valid for all real operands; if its value differs from NumPy's, NumPy's had
+overflowed, underflowed or lost its digits. Complex numbers and integers are left alone. An intermediate
+result that something else needs stays.
 
-The forms are in `stable_logistic`, `stable_logarithm` and `stable_softmax`. Each is a function of the
-operands of a node, which have been rewritten already, and begins with what it does in a line.
+The forms are in `stable_logistic`, `stable_logarithm` and `stable_softmax`. Each is a function of the operands
+of a node, which have been rewritten already. Its docstring is the rewriting in a line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Logarithms of what grows or vanishes like an exponential.
+"""Stable forms of logarithms of exponentials.
 
 `log(A)` is -inf where A has underflowed to 0, and has lost its digits where A has rounded to 1.
 """
@@ -25,9 +25,9 @@ _MOVING = (getitem, sh.reshape, sh.transpose, sh.broadcast_to)
 
 
 def logarithm(r: Rewriting, x: Any) -> tuple[Any, str] | None:
-    """The logarithm of ``x`` without ``x``, and in words what was recognised.
+    """The logarithm of ``x`` without ``x``, and the recognised form in words.
 
-    Of some entries of an array, or of all in another order, it is the same of the array's logarithm.
+    If ``x`` is an array's entries, some or all, in another order, the result is the same of its logarithm.
     """
     moves: list[Node] = []
     while is_real(x):
@@ -76,7 +76,7 @@ def _of_sum(r: Rewriting, x: Any) -> tuple[Any, str] | None:
 
 
 def _summed_exponent(x: Any) -> Any:
-    """``w`` where ``x`` is the sum or the mean of ``exp(w)``, else None."""
+    """``w`` if ``x`` is the sum or the mean of ``exp(w)``, else None."""
     found = of(x, red.sum, red.mean)
     w = None if found is None else exponent(found[0])
     return w if w is not None and w.size and w.dtype == x.dtype else None

@@ -1,7 +1,7 @@
-"""The logistic function and its kin, as people write them with `exp`.
+"""Stable forms of the logistic function, `softplus` and `tanh`, written with `exp`.
 
-`1 / (1 + exp(-z))` overflows on its way for large negative z, with a derivative of 0 times infinity;
-`1 - A` and `2 A - 1` lose their digits where A is close to 1 or 1/2.
+`1 / (1 + exp(-z))` overflows for large negative z, with a derivative of 0 times infinity; `1 - A` and `2 A - 1`
+lose their digits where A is close to 1 or 1/2.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Form = Callable[..., Any]
 
 # ── what is recognised ───────────────────────────────────────────────────────────────────────
 def exponent(x: Any) -> Any:
-    """``w`` where ``x`` is ``exp(w)`` of floats, else None."""
+    """``w`` if ``x`` is ``exp(w)`` of floats, else None."""
     found = of(x, ew.exp)
     return found[0] if found is not None and is_real(found[0]) and found[0].dtype == x.dtype else None
 
 
 def one_plus(x: Any) -> Any:
-    """``y`` where ``x`` is ``1 + y``, else None."""
+    """``y`` if ``x`` is ``1 + y``, else None."""
     found = of(x, ew.add)
     if found is None:
         return None
@@ -38,7 +38,7 @@ def one_plus(x: Any) -> Any:
 
 
 def one_minus(x: Any) -> Any:
-    """``y`` where ``x`` is ``1 - y``, else None."""
+    """``y`` if ``x`` is ``1 - y``, else None."""
     found = of(x, ew.subtract)
     if found is not None:
         one, y = found
@@ -47,7 +47,7 @@ def one_minus(x: Any) -> Any:
 
 
 def times(x: Any, factor: float) -> Any:
-    """``y`` where ``x`` is ``factor * y`` or ``y / (1 / factor)``, else None."""
+    """``y`` if ``x`` is ``factor * y`` or ``y / (1 / factor)``, else None."""
     found = of(x, ew.multiply)
     if found is not None:
         for c, y in (found, found[::-1]):
@@ -60,7 +60,7 @@ def times(x: Any, factor: float) -> Any:
 
 
 def opposite(u: Any, v: Any) -> bool:
-    """Whether ``u`` is ``-v`` by the way it is written."""
+    """Whether ``u`` is written as ``-v``."""
     a, b = _bare(u), _bare(v)
     return a[0] is b[0] and a[1] == -b[1]
 
@@ -101,13 +101,13 @@ def minus(r: Rewriting, x: Any) -> Any:
 
 
 def scaled(r: Rewriting, x: Any, factor: float) -> Any:
-    """``factor * x`` for 2 or 1/2, which are exact; what was halved before is not doubled."""
+    """``factor * x`` for 2 or 1/2, which are exact; the double of a half is the operand itself."""
     inner = times(x, 1 / factor)
     return r.emit(ew.multiply, factor, x) if inner is None else inner
 
 
 def logistic(x: Any) -> Any:
-    """``z`` where ``x`` is ``expit(z)``, else None."""
+    """``z`` if ``x`` is ``expit(z)``, else None."""
     found = of(x, sp.expit)
     return found[0] if found is not None and is_real(found[0]) and found[0].dtype == x.dtype else None
 

@@ -1,10 +1,10 @@
-"""Softmax and log-sum-exp, as people write them, with or without the maximum taken off first.
+"""Stable forms of softmax and log-sum-exp, with or without the maximum subtracted first.
 
-`exp(x) / sum(exp(x))` overflows for large x; where the maximum is taken off by hand, its derivative runs
-through the maximum, which the stable form need not.
+`exp(x) / sum(exp(x))` overflows for large x; if the user subtracts the maximum, the derivative runs through
+the maximum, which the stable form avoids.
 
-What stands beside ``e = exp(x)`` may be its sum over some axes with those kept, or the same numbers in a
-shape that broadcasts in the same way: ``s[:, None]``, ``s.reshape(-1, 1)``, or over leading axes nothing.
+The divisor of ``e = exp(x)`` may be its sum over some axes with these kept, or the same numbers in a shape
+that broadcasts in the same way: ``s[:, None]``, ``s.reshape(-1, 1)``, or ``s`` itself over leading axes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Form = Callable[..., Any]
 
 
 def _unshaped(x: Any) -> Any:
-    """``x`` before axes of length 1 were put in or taken out, or it was spread."""
+    """``x`` before axes of length 1 were added or removed, or it was broadcast."""
     while isinstance(x, Node) and x.op in (sh.reshape, getitem, sh.broadcast_to):
         inner, *indices = x.operands
         if isinstance(inner, Const) or indices:
@@ -52,7 +52,7 @@ def _lies_along(y: Any, x: Any, over: tuple[int, ...]) -> bool:
 
 
 def _top(y: Any) -> Any:
-    """The maximum that ``y`` is, perhaps as a constant to the derivative."""
+    """The maximum node that ``y`` is, behind a `stop_gradient` or not."""
     base = _unshaped(y)
     stopped = of(base, sh.stop_gradient)
     base = base if stopped is None else _unshaped(stopped[0])
@@ -60,7 +60,7 @@ def _top(y: Any) -> Any:
 
 
 def unshifted(x: Any, over: tuple[int, ...]) -> Any:
-    """``x`` before its own maximum over at least the axes ``over`` was taken off; else ``x``."""
+    """``x`` before its own maximum over at least the axes ``over`` was subtracted; else ``x``."""
     found = of(x, ew.subtract)
     if found is None or not is_real(found[0]) or found[0].aval != x.aval:
         return x

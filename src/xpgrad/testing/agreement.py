@@ -20,8 +20,8 @@ from xpgrad.testing.tolerances import close, tolerance
 from xpgrad.trace import graph_of
 
 PERTURBATION = 1e-7
-# The root of the sum of squares over so many: of two samples of a normal number the largest is too small to
-# go by in one case of a hundred.
+# The changes under these perturbations are combined by the root of the sum of squares: the largest of two
+# normal samples is too small in one case of a hundred.
 SEEDS = (1, 2, 3, 4, 5, 6)
 # Ops that give back entries of their operands, and so do not round.
 _EXACT = set(
@@ -142,7 +142,7 @@ def expect(f: Callable[..., Any], args: Sequence[Any], source: str = "") -> Expe
 def sensitivity(f: Callable[..., Any], args: Sequence[Any]) -> list[float]:
     """For each leaf of ``f(*args)`` its largest change under perturbations of 1e-7, over 1e-7.
 
-    Of six perturbations: the root of the sum of the squares.
+    The changes under six perturbations are combined by the root of the sum of the squares.
 
     Every float input and every op's result is multiplied by ``1 + 1e-7 u``, ``u`` normal, entry by
     entry; ops that move or choose entries round nothing and are left alone. So a well-conditioned

@@ -28,7 +28,7 @@ def check_grads(
         Takes and returns trees of float or complex arrays; smooth near ``args``. Integers and
         booleans among what it returns are left out: they have no derivative.
     args : sequence of trees
-        Of float32, float64 or complex arrays and scalars.
+        Trees of float32, float64 or complex arrays and scalars.
     order : int
         The highest order to check: the derivative of order k is compared with differences of
         that of order k - 1, in every sequence of ``modes``.
@@ -113,7 +113,7 @@ def _check(
         return [np.asarray(asnumpy(y)) for y in flatten(f(*unflatten(structure, moved)))[0]]
 
     before, after = along(-row.step), along(row.step)
-    with np.errstate(invalid="ignore"):  # of two infinities; told below
+    with np.errstate(invalid="ignore"):  # for two infinities, which are reported below
         expected = [(b - a) / (2 * row.step) for a, b in zip(before, after, strict=True)]
     sizes = [max(_largest(a), _largest(b), lower) for a, b in zip(before, after, strict=True)]
     noise = [row.noise * size for size in sizes]

@@ -51,7 +51,7 @@ def programs(
     samples : {"rows", "columns"}, optional
         Which axis of the inputs the samples are on; either by default.
     dtype : {"float32", "float64", "mixed"}, optional
-        Of the float inputs; any by default.
+        The dtype of the float inputs; any by default.
     max_steps : int
         How many lines at most, give or take those that bring a value back to moderate size.
 

@@ -22,7 +22,7 @@ class Tolerance:
     difference : float
         Between a derivative and a central difference, relative to the derivative.
     step : float
-        Of the central difference: about the cube root of the dtype's epsilon.
+        The step of the central difference: about the cube root of the dtype's epsilon.
     noise : float
         What a difference of equal values may be, relative to the values: 16 eps / step, for values
         that are right to some units in the last place.

@@ -13,12 +13,12 @@ from xpgrad.core.op import two_devices
 from xpgrad.devices.door import admitted
 from xpgrad.trace import debugging
 
-# What array libraries raise where the operands are wrong; anything else is a mistake of ours.
+# Errors of array libraries for wrong operands; any other error is a mistake of ours.
 LIBRARY_ERRORS = (ValueError, TypeError, IndexError, ArithmeticError)
 
 
 def apply_op(op: Op, datas: Sequence[Any], params: Mapping[str, Any]) -> Any:
-    """Apply ``op`` one level down; an error of the array library is told in our terms."""
+    """Apply ``op`` one level down; an error of the array library is raised in our terms."""
     try:
         out = op(*datas, **params)
     except XpgradError:

@@ -1,4 +1,4 @@
-"""Copies of traced arrays by Python's protocols: `copy` gives a differentiable copy, pickling is refused.
+"""Python's protocols of copying: `copy` gives a differentiable copy, pickling is refused.
 
 In:  ``copy.copy(x)``, ``copy.deepcopy(tree)``, ``dataclasses.asdict(p)``, ``pickle.dumps(x)``.
 Out: an array that shares no memory with ``x`` and that gradients pass through; or a TraceError.

@@ -1,4 +1,4 @@
-"""The switch that `xg.debug(nans=True)` sets, and the check that it turns on."""
+"""`xg.debug(nans=True)`: its switch, and the check for NaN and infinity after each op."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Symbols(Trace):
         ``"rule"``: a derivative rule, linear, to be transposed. ``"program"``: a user's function. ``"inner"``:
         one that is differentiated next, in which a call with a rule of its own stays a node.
     device : str
-        Where the arrays are that its own stand for: the user's function may ask.
+        The device of the arrays that its own stand for; the user's function may ask for it.
     """
 
     __slots__ = ("_arrays", "_kept", "device", "graph", "role", "scalars")

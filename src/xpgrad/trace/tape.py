@@ -1,4 +1,4 @@
-"""The tape: every op in order, with what the backward sweep will need.
+"""The tape: every op in order, with the data that the backward sweep will need.
 
 In:  ops applied to arrays traced on this level.
 Out: Records, in the order in which they were made.
@@ -20,7 +20,7 @@ from xpgrad.trace import debugging
 from xpgrad.trace.apply import apply_op, check_numbers
 from xpgrad.trace.traced import Trace, Traced, aval_under, is_symbolic
 
-# Up to how many entries a plain array is copied when a tape keeps it.
+# The most entries of a plain array that is copied when a tape keeps it.
 SMALL = 1 << 12
 
 
@@ -50,7 +50,7 @@ PICK = Op("pick", _pick_shape, "pick", reads=[[False]])
 
 
 class Record(Value):
-    """What a backward sweep reads of one op.
+    """One op as the backward sweep reads it.
 
     Attributes
     ----------

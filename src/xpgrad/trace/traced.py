@@ -1,4 +1,4 @@
-"""The traced array and the tape that records what happens to it.
+"""The traced array, and the level of tracing that records its ops.
 
 In:  ops applied to traced arrays.
 Out: Records on a Tape, in order.

@@ -1,4 +1,4 @@
-"""Arrays that look into others: writing to the one shows in the other, as in NumPy.
+"""Views: traced arrays that share memory with others, so that a write to one shows in both.
 
 A traced array is a handle whose value can be replaced. A view remembers its base and how it was
 read; a write to the view is written back to the base, and a write to the base is seen when the
@@ -19,12 +19,12 @@ from xpgrad.ops.shape import copy, inverse_axes, reshape, transpose
 
 
 class View:
-    """How one traced array looks into another.
+    """The relation of a view to its base.
 
     Attributes
     ----------
     base : Traced
-        What it looks into, which may be a view itself.
+        The array that it looks into, which may be a view itself.
     root : Traced
         The base of all its bases; its `_stamp` counts the writes to any array of the family.
     seen : int

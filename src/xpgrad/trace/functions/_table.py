@@ -1,4 +1,4 @@
-"""The tables that the files beside this one fill, and what they share."""
+"""The tables from NumPy's functions to ours, and helpers for the files that fill them."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
         subscripts, xs = operands[0], [promoting(x) for x in operands[1:]]
     else:
         subscripts, xs = _from_sublists(operands)
-    # Of one dtype before anything is summed: several true entries of a mask are a number then.
+    # All are cast to one dtype before anything is summed: several true entries of a mask are a number then.
     of = np.result_type(*[aval_of(x).dtype for x in xs])
     xs = [cast(x, of) for x in xs]
     spelled = explicit(subscripts, [ndim(x) for x in xs])

@@ -1,4 +1,4 @@
-"""Arrays made in the likeness of a traced one, and copies. They are traced, so they can be written to."""
+"""New arrays like a traced one, and copies; they are traced, so they can be written to."""
 
 from __future__ import annotations
 

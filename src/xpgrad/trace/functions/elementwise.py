@@ -33,9 +33,9 @@ for _name, _op in OPS.items():
 
 @implements(np.sign)
 def sign(x: Any) -> Any:
-    """Of a complex number its direction, which turns with it.
+    """The direction of a complex number, which turns with it.
 
-    Zero has none, and an infinite number that of its infinite part.
+    Zero has none, and the direction of an infinite number is that of its infinite part.
     """
     if aval_of(x).dtype.kind != "c":
         return ew.sign(x)

@@ -1,4 +1,4 @@
-"""Sorting, partitioning, searching, and taking along an axis by what these give."""
+"""Sorting, partitioning, searching, and taking along an axis by their indices."""
 
 from __future__ import annotations
 

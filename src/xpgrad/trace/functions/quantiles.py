@@ -1,4 +1,4 @@
-"""Quantiles: entries of the sorted array, and what lies between two of them."""
+"""Quantiles: entries of the sorted array, and interpolation between two of them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _quantile(
     dtype = numpys(np.ones(1, aval_of(a).dtype), q, method=method).dtype  # or what is wrong with the arguments
     if n == 0:
         raise OutOfBoundsError(message(f"{name}: no entries to take one of", {"operand": a}))
-    # Of the numbers 0, 1, ... the quantile is the place in the sorted array, whatever the method.
+    # The quantile of the numbers 0, 1, ... is the index into the sorted array, with any method.
     at = np.asarray(numpys(np.arange(n, dtype=float), q, method=method))
     low = np.clip(np.floor(at), 0, n - 1).astype(np.intp)
     ordered = _last(name, a, axis)

@@ -1,4 +1,4 @@
-"""Turning, repeating, padding, and what concerns diagonals and triangles."""
+"""Flipping, rolling, repeating, padding, diagonals and triangles."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from xpgrad.trace.functions._table import shape_of as lengths
 from xpgrad.trace.traced import Traced, strip
 from xpgrad.trace.views import as_array, duplicate, fresh, in_place
 
-# As many parts as one node joins: what its pull costs for each part grows with their number.
+# The most parts that one node joins: the cost of its pull for each part grows with their number.
 _PARTS = 64
 
 

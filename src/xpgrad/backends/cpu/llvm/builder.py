@@ -97,7 +97,7 @@ class KernelBuilder:
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────
     def lay_out(self, buffer: Buffer, index: Index, inner: Axis | None) -> None:
-        """Give ``buffer`` strides and a slot; the nest that fills it at ``index`` is innermost over ``inner``."""
+        """Give ``buffer`` strides and a slot; the nest that fills it at ``index`` has ``inner`` innermost."""
         if buffer.strides is not None:
             return
         if buffer.is_tiled:

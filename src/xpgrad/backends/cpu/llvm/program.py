@@ -28,12 +28,12 @@ from xpgrad.backends.cpu.llvm.single_call import SingleCall
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.describe import (
     UNWRITTEN,
+    compiled_or_found,
     describe_step,
     indented,
     names_of,
     number,
     source_lines,
-    told,
 )
 from xpgrad.backends.interface import Env
 from xpgrad.backends.layouts import Layouts, origin
@@ -125,7 +125,7 @@ class KernelStep:
         chunks = self.step.chunks if isinstance(self.step, Region) else 1
         each = ", once for each chunk" if chunks > 1 else ""
         names = "" if whole else f": {names_of(self.step.nodes)}"
-        yield f"done by {number(numbers)} ({told(self.fresh)}){each}{names}"
+        yield f"done by {number(numbers)} ({compiled_or_found(self.fresh)}){each}{names}"
         if source:
             yield from indented(source_lines("LLVM IR", self.kernel.text))
 
@@ -281,7 +281,7 @@ class LLVMProgram(Program):
         if self.single_call is None:
             return super().describe(source)
         lines = [line for k, step in enumerate(self.plan.steps) for line in describe_step(self.plan, k, step)]
-        lines.append(f"all steps done by kernel 0 ({told(self.single_call.fresh)}), in one call")
+        lines.append(f"all steps done by kernel 0 ({compiled_or_found(self.single_call.fresh)}), in one call")
         return lines + (indented(source_lines("LLVM IR", self.single_call.text)) if source else [])
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
