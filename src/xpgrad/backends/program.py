@@ -24,7 +24,7 @@ from xpgrad.core import Const, Node, Value, operands_of
 from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.loop_nests import Declined, is_contraction
-from xpgrad.plan.relations import is_fat
+from xpgrad.plan.relations import is_blas_sized
 
 LOOKS = "only looks at what is stored"
 """The reason why a view is no part of a kernel."""
@@ -194,8 +194,8 @@ class StepLowering:
 
 
 def fills_an_array(node: Node) -> bool:
-    """Whether the node is a product of large matrices, which the library writes to a given array."""
-    return is_fat(node) and node.ndim == 2 and is_contraction(node)
+    """True if the node is a BLAS-sized matmul, which the library writes to a given array."""
+    return is_blas_sized(node) and node.ndim == 2 and is_contraction(node)
 
 
 def line_of(nodes: Sequence[Node]) -> str | None:

@@ -61,12 +61,12 @@ def is_pointwise(node: Node) -> bool:
     return "pointwise" in node.op.traits
 
 
-FAT, FAT_PRODUCTS = 32, 1 << 20
-"""A matrix product with every length above the first and more scalar products than the second is BLAS's."""
+BLAS_LENGTH, BLAS_PRODUCTS = 32, 1 << 20
+"""A matrix product is BLAS-sized if its three lengths each exceed the first and their product the second."""
 
 
-def is_fat(node: Node) -> bool:
-    """Whether ``node`` is a matrix product that a library does best, all of it at once."""
+def is_blas_sized(node: Node) -> bool:
+    """True if ``node`` is a matrix product that the library computes faster than a loop over tiles would."""
     if node.op.name not in ("dot", "matmul", "einsum"):
         return False
     rel = relation(node)
@@ -74,7 +74,7 @@ def is_fat(node: Node) -> bool:
         return False
     i, a = rel.reduced[0][0]
     lengths = (*node.shape[-2:], node.operands[i].shape[a])
-    return min(lengths) > FAT and lengths[0] * lengths[1] * lengths[2] > FAT_PRODUCTS
+    return min(lengths) > BLAS_LENGTH and lengths[0] * lengths[1] * lengths[2] > BLAS_PRODUCTS
 
 
 def _pointwise(node: Node, avals: list[Aval]) -> Relation:

@@ -314,8 +314,8 @@ def test_there_is_no_graph_of_a_loop_on_the_host():
 @pytest.mark.parametrize("tile", [1, 8])
 @pytest.mark.parametrize("name", [name for name in CASES if CASES[name].kind != "elementwise"])
 def test_the_corpus_agrees_where_every_product_is_large(monkeypatch, name, tile):
-    monkeypatch.setattr(relations, "FAT", 1)
-    monkeypatch.setattr(relations, "FAT_PRODUCTS", 1)
+    monkeypatch.setattr(relations, "BLAS_LENGTH", 1)
+    monkeypatch.setattr(relations, "BLAS_PRODUCTS", 1)
     monkeypatch.setattr(tiled, "GRAIN", 1)
     monkeypatch.setattr(tiled, "SAMPLES", tile)
     case = CASES[name]

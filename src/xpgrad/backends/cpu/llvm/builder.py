@@ -24,7 +24,7 @@ from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.plan import Step
-from xpgrad.plan.relations import is_fat
+from xpgrad.plan.relations import is_blas_sized
 
 VECTOR_BYTES = 64
 
@@ -212,7 +212,7 @@ def _check(node: Node) -> None:
     check(node)
     if not is_contraction(node):
         return
-    if is_fat(node):
+    if is_blas_sized(node):
         raise Declined(node, "of two large matrices is BLAS's")
     if any(u.dtype != node.dtype for u in node.operands) or node.dtype.kind != "f":
         raise Declined(node, f"of {node.operands[0].aval} and {node.operands[1].aval} has no loops of ours")

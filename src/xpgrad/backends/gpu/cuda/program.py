@@ -28,7 +28,7 @@ from xpgrad.core import Input, Node, Value
 from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.loop_nests import Declined
-from xpgrad.plan.relations import is_fat
+from xpgrad.plan.relations import is_blas_sized
 from xpgrad.plan.tiles import looked_into
 
 COPIED = 1 << 20
@@ -107,7 +107,7 @@ class CudaProgram(Program):
             layouts, cut = Layouts(held, alive), cut_of(step, plan, hosts)
             if isinstance(step, Untiled):
                 return KernelStep(step, plan, layouts, device)
-            if cut or any(map(is_fat, step.nodes)):
+            if cut or any(map(is_blas_sized, step.nodes)):
                 return TiledStep(step, plan, layouts, device, cut)
             try:
                 return KernelStep(step, plan, layouts, device)

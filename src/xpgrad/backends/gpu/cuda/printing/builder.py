@@ -55,7 +55,7 @@ from xpgrad.core import Input, Node, Value
 from xpgrad.plan import Plan
 from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.plan import Step
-from xpgrad.plan.relations import is_fat
+from xpgrad.plan.relations import is_blas_sized
 
 UNROLLED = 32
 """A loop of at most so many turns is unrolled, its length in the text, its values in registers."""
@@ -348,7 +348,7 @@ def _check(node: Node) -> None:
     check(node)
     if not is_contraction(node):
         return
-    if is_fat(node):
+    if is_blas_sized(node):
         raise Declined(node, "of two large matrices is the library's")
     if any(u.weak for u in node.operands) or node.dtype.kind != "f":
         raise Declined(node, f"of {node.operands[0].aval} and {node.operands[1].aval} has no loops of ours")

@@ -18,12 +18,12 @@ from xpgrad.core import Value
 from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.plan import Step
-from xpgrad.plan.relations import is_fat
+from xpgrad.plan.relations import is_blas_sized
 
 
 def joined(plan: Plan, tile: Callable[[Region], int]) -> Plan:
     """``plan`` with its regions joined; ``tile(region)`` gives the samples of a tile."""
-    if not any(is_fat(n) for step in plan.steps for n in step.nodes):
+    if not any(is_blas_sized(n) for step in plan.steps for n in step.nodes):
         return plan
     steps = [part for step in plan.steps for part in _apart(step)]
     for label in dict.fromkeys(s.loop_axis for s in plan.steps if isinstance(s, Region)):
@@ -37,7 +37,7 @@ def joined(plan: Plan, tile: Callable[[Region], int]) -> Plan:
         else:
             found.append(step)
     for k, step in enumerate(found):
-        if isinstance(step, Region) and any(map(is_fat, step.nodes)):
+        if isinstance(step, Region) and any(map(is_blas_sized, step.nodes)):
             step.nodes.sort(key=order.__getitem__)
             others = [n for s in found if s is not step for n in s.nodes]
             read = {u for n in others for u in n.operands} | set(plan.graph.outputs)
@@ -81,7 +81,7 @@ def _goes_along(step: Step, label: int, axes: Axes) -> bool:
     if isinstance(step, Region):
         return step.loop_axis == label
     node = step.nodes[0]
-    return is_fat(node) and (label in axes.loop_axes(node) or label in axes.reduced(node))
+    return is_blas_sized(node) and (label in axes.loop_axes(node) or label in axes.reduced(node))
 
 
 class _Group:

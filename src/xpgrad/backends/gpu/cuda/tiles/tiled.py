@@ -35,7 +35,7 @@ from xpgrad.codegen.kernel_ir import c_strides
 from xpgrad.core import Const, Operand, Value
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.axes import Axes, is_view
-from xpgrad.plan.relations import is_fat
+from xpgrad.plan.relations import is_blas_sized
 from xpgrad.plan.tiles import looked_into
 
 SAMPLES = 4096
@@ -59,7 +59,7 @@ def cache_tile(region: Region, axes: Axes, l2: int) -> int:
             if u in region.tiled or operand.axis is None or operand.counts:
                 continue
             read[looked_into(u)] = u.size // max(region.extent, 1) * u.dtype.itemsize
-        if is_fat(node):
+        if is_blas_sized(node):
             work += prod(axes.extent[e] for e in (*axes.loop_axes(node), *axes.reduced(node)) if e is not None)
     found = max(l2 // 2 // max(sum(read.values()), 1), WORK * region.extent // work)
     return min(max(found // GRAIN * GRAIN, SAMPLES), region.extent)
@@ -97,7 +97,7 @@ class TiledStep:
         if cut:
             per_sample = sum(layouts.held[h].nbytes // max(step.extent, 1) for h in cut)
             tile = max(min(tile, device.slot // max(per_sample, 1)), 1)
-        elif any(map(is_fat, step.nodes)):
+        elif any(map(is_blas_sized, step.nodes)):
             tile = cache_tile(step, plan.axes, device.l2)
             self._why = f"at least half of the L2 cache, {device.l2 / 2**20:g} MiB"
         self._build(tile)

@@ -25,7 +25,7 @@ from xpgrad.core import Input, Node, Value, operands_of
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.loop_nests import Declined
 from xpgrad.plan.plan import Region
-from xpgrad.plan.relations import is_fat
+from xpgrad.plan.relations import is_blas_sized
 from xpgrad.plan.tiles import looked_into
 
 
@@ -72,7 +72,7 @@ class Turn:
         self._calls: dict[Node, str] = {}
         self._products: set[Node] = set()
         for node, p in part.of.items():
-            if is_fat(node):  # of the whole graph, be the tile as short as it may
+            if is_blas_sized(node):  # of the whole graph, be the tile as short as it may
                 self._calls[p] = "of two large matrices is the library's"
             if fills_an_array(node):
                 self._products.add(p)
