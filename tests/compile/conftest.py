@@ -14,7 +14,7 @@ from backends.gpu.shim import missing
 from xpgrad._trees import flatten, tree_map
 from xpgrad.backends import choose, reference
 from xpgrad.backends.cpu.llvm.build import available
-from xpgrad.backends.gpu.cuda.printing.kernel import Limits
+from xpgrad.backends.gpu.limits import SWITCHES, Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 from xpgrad.trace import graph_of
@@ -157,9 +157,14 @@ def _bytes(x):
 
 
 def _limits(f):
-    """The generator's own, or, with a small target, such that a few entries make many tiles and blocks."""
-    target = _target(f)
-    return None if target is None else Limits(target.grain, 5, target.cache, 64)
+    """The generator's own, or, with a small target, such that a few entries make many tiles and blocks.
+
+    Every other program has all variants switched on, the others have none.
+    """
+    target, variants = _target(f), dict.fromkeys(SWITCHES, _chance(f) // 256 % 2 == 1)
+    if target is None:
+        return Limits(**variants)
+    return Limits(target.grain, 5, target.cache, 64, **variants)
 
 
 COMPILERS = [Reference(), Compiled("interpreter"), Compiled("definition")]

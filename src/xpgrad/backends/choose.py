@@ -164,7 +164,7 @@ def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: 
     if len(devices) > 1:
         return NodeByNode(graph, f"arrays on {' and '.join(sorted(devices))}")
     from xpgrad.backends.gpu.cuda.program import CudaProgram
-    from xpgrad.backends.gpu.cuda.tiles.stream import Whole
+    from xpgrad.backends.gpu.cuda.tiles.host_inputs import NotTileable
 
     device = _device.get()
     if device is None:
@@ -184,9 +184,10 @@ def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: 
         while True:
             memory = in_memory(graph, placed)
             try:
-                program = CudaProgram(_planned(graph, memory, 1 << 20), memory.held, device, hosts - set(whole))
+                plan = _planned(graph, memory, device.limits.plan_cache)
+                program = CudaProgram(plan, memory.held, device, hosts - set(whole))
                 return Moving(program, whole) if whole else program
-            except Whole as error:
+            except NotTileable as error:
                 whole[error.value] = error.reason
                 placed = [
                     device.xp.asarray(x) if v is error.value else x

@@ -7,23 +7,24 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from backends.gpu.shim import Shim
-from xpgrad.backends.gpu.cuda.printing.kernel import THREADS, Limits
-from xpgrad.backends.gpu.cuda.tiles.stream import PlainStage
+from xpgrad.backends.gpu.cuda.tiles.host_inputs import PlainBuffers
+from xpgrad.backends.gpu.limits import SWITCHES, THREADS, Limits
 
 SHIM = Shim(races=True)
+
+VARIANTS = dict.fromkeys(SWITCHES, True)
+"""Every variant switched on, for ``Limits(**VARIANTS)``."""
 
 
 class ShimDevice:
     """What `xpgrad.backends.gpu.cuda.program.Device` asks for, on NumPy arrays.
 
     Blocks have ``threads`` threads, 1 or a multiple of a warp; with ``reverse`` the last runs first, so that
-    one that does not wait for another is found out. `races.cpp` watches every launch, which then raises
-    RuntimeError.
+    a missing barrier is found. `races.cpp` watches every launch, which then raises RuntimeError.
     """
 
     xp = np
     working = nullcontext
-    slot = 64 << 20
     l2 = 4 << 20
     out_of_memory = MemoryError
 
@@ -38,8 +39,8 @@ class ShimDevice:
         """A memory-mapped array stands for one on the host, any other for one on the device."""
         return isinstance(x, np.ndarray) and not isinstance(x, np.memmap)
 
-    def stage(self, shapes):
-        return PlainStage(np, shapes)
+    def staging_buffers(self, shapes):
+        return PlainBuffers(np, shapes)
 
     def compile(self, text):
         fresh = text not in self.texts
@@ -63,7 +64,7 @@ class ShimDevice:
     def address(self, x):
         return x.ctypes.data
 
-    def queue(self):
+    def stream(self):
         return 0
 
     def capture(self, start):
@@ -82,7 +83,7 @@ class ShimDevice:
 
 
 def _address_alone(x):
-    """What a graph holds of an argument: of an array where it lies, which keeps nothing alive."""
+    """What a graph keeps of an argument: the address of an array, which keeps nothing alive."""
     if not isinstance(x, np.ndarray) or not x.size:
         return x
     low, high = byte_bounds(x)
@@ -93,8 +94,8 @@ def _address_alone(x):
 class Collector(ShimDevice):
     """Compiles and runs nothing: ``texts`` holds what a GPU would be given."""
 
-    def __init__(self):
-        super().__init__(threads=THREADS)
+    def __init__(self, limits=None):
+        super().__init__(limits, THREADS)
 
     def compile(self, text):
         fresh = text not in self.texts

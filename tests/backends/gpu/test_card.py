@@ -14,7 +14,7 @@ import pytest
 import xpgrad as xg
 from xpgrad._trees import flatten
 from xpgrad.backends import choose
-from xpgrad.backends.gpu.cuda.replay import AFTER
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.devices import gpu_status
 from xpgrad.testing import close, tolerance
 
@@ -32,6 +32,8 @@ def in_rows(params, X, Y):
     return np.mean((X @ W + b - Y) ** 2)
 
 
+GRAPHS = Limits(cuda_graphs=True)
+AFTER = GRAPHS.graph_calls
 LOSSES = {"columns": in_columns, "rows": in_rows}
 M, N = 20_011, 24  # no multiple of a tile, a block or a warp
 
@@ -64,7 +66,22 @@ def cp():
     return xg.namespace("gpu")
 
 
+def card(limits, number=0):
+    """A device with limits of its own."""
+    from xpgrad.backends.gpu.cuda.device import CudaDevice
+
+    return CudaDevice(number, limits)
+
+
+@pytest.fixture
+def graphs(real_gpu):
+    """Calls in the test are captured."""
+    with choose.use("cuda", None, card(GRAPHS)):
+        yield
+
+
 # ── graphs ───────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.usefixtures("graphs")
 @pytest.mark.parametrize("samples", LOSSES)
 def test_a_graph_gives_the_bits_of_the_calls_before_it_in_new_arrays(samples):
     args = xg.to_device(data(samples, np.float32), "gpu")
@@ -76,6 +93,7 @@ def test_a_graph_gives_the_bits_of_the_calls_before_it_in_new_arrays(samples):
     assert len(set(addresses)) == len(addresses)
 
 
+@pytest.mark.usefixtures("graphs")
 def test_a_graph_sees_what_is_written_to_its_inputs_and_keeps_no_result(cp):
     args = data("rows")
     params, X, Y = xg.to_device(args, "gpu")
@@ -89,6 +107,7 @@ def test_a_graph_sees_what_is_written_to_its_inputs_and_keeps_no_result(cp):
     assert bits(before) == kept
 
 
+@pytest.mark.usefixtures("graphs")
 def test_a_graph_is_kept_for_each_stream(cp):
     args = xg.to_device(data("columns"), "gpu")
     step = xg.compile(xg.value_and_grad(in_columns))
@@ -103,6 +122,7 @@ def test_a_graph_is_kept_for_each_stream(cp):
 
 
 # ── streams, threads, devices ────────────────────────────────────────────────────────────────
+@pytest.mark.usefixtures("graphs")
 def test_kernels_are_ordered_by_the_users_stream(cp):
     """What a slow kernel on the stream writes, the compiled function reads."""
     x = cp.zeros(1 << 22)
@@ -150,9 +170,11 @@ def test_threads_share_a_compiled_function(cp, streams):
     shared = xg.to_device((X, Y), "gpu")
     cp.cuda.get_current_stream().synchronize()
 
+    device = card(GRAPHS)
+
     def work(k):
         own = cp.cuda.Stream(non_blocking=True) if streams else cp.cuda.Stream.null
-        with own:
+        with own, choose.use("cuda", None, device):
             mine = params[0] + 0.1 * k, params[1]
             there = xg.to_device(mine, "gpu")
             for _ in range(2 * AFTER):
@@ -179,6 +201,7 @@ def test_a_second_gpu_computes_what_the_first_does(cp):
 
 
 # ── what is copied ───────────────────────────────────────────────────────────────────────────
+@pytest.mark.usefixtures("graphs")
 @pytest.mark.filterwarnings("ignore:cupyx.allow_synchronize:UserWarning")
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "eager"])
 def test_nothing_is_copied_to_the_host(compiled):
@@ -194,6 +217,7 @@ def test_nothing_is_copied_to_the_host(compiled):
             xg.asnumpy(out)
 
 
+@pytest.mark.usefixtures("graphs")
 def test_arguments_are_left_alone_and_results_share_no_memory(cp):
     x, y = xg.to_device((np.arange(6.0).reshape(3, 2), np.ones((3, 2))), "gpu")
 
@@ -259,13 +283,9 @@ def mapped(tmp_path):
     return mapped
 
 
-def streaming(slot):
-    """A device whose tiles have at most so many bytes."""
-    from xpgrad.backends.gpu.cuda.device import CudaDevice
-
-    device = CudaDevice(0)
-    device.slot = slot
-    return device
+def streaming(size):
+    """A device whose tiles from the host have at most ``size`` bytes."""
+    return card(Limits(staging=size))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -303,7 +323,7 @@ def test_threads_stream_by_one_compiled_function(mapped):
 
 @contextmanager
 def room(cp, size):
-    """Arrays are made in a pool of their own, which takes so many bytes."""
+    """Arrays are made in a pool of their own, of ``size`` bytes."""
     pool = cp.cuda.MemoryPool()
     pool.set_limit(size=size)
     with cp.cuda.using_allocator(pool.malloc):

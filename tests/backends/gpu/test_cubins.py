@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
-from backends.gpu.device import Collector
+from backends.gpu.device import VARIANTS, Collector
 from backends.gpu.test_texts import arguments, logistic, softmax
 from cases.programs import CASES
 from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda import nvrtc
 from xpgrad.backends.gpu.cuda.printing.source import prelude
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 
@@ -35,9 +36,9 @@ PARTS = [NAMES[k : k + 8] for k in range(0, len(NAMES), 8)]
 _HEAD = r'("C" __global__ void __launch_bounds__\([^)]*\) )(\w+)(?=\()'
 
 
-def texts_of(f, args, target=None):
+def texts_of(f, args, target=None, limits=None):
     """The modules that the CUDA generator writes for ``f``, each once."""
-    device = Collector()
+    device = Collector(limits)
     with choose.use("cuda", target, device):
         compile(f).explain(*args)
     return device.texts
@@ -57,10 +58,10 @@ def joined(texts):
 
 
 def check(drawn, arch):
-    """Every kernel of the programs ``(name, f, args, target)`` becomes machine code for ``arch``."""
+    """Every kernel of the programs ``(name, f, args, target, limits)`` becomes machine code for ``arch``."""
     texts = {}
-    for name, f, args, target in drawn:
-        for k, text in enumerate(texts_of(f, args, TARGETS[target])):
+    for name, f, args, target, limits in drawn:
+        for k, text in enumerate(texts_of(f, args, TARGETS[target], limits)):
             if text not in texts.values():
                 texts[f"{name}_{target.replace(' ', '_')}_{k}"] = text
     found = nvrtc.compile_cubin(joined(texts), arch).resources
@@ -74,12 +75,13 @@ def check(drawn, arch):
 @pytest.mark.parametrize("names", PARTS, ids=[f"{part[0]} to {part[-1]}" for part in PARTS])
 def test_the_kernels_of_the_corpus_compile(names, arch):
     drawn = []
-    for name in names:
+    for k, name in enumerate(names):
         case = CASES[name]
         f = xg.value_and_grad(case.f) if case.scalar else case.f
+        # One dtype with every variant, the other with none.
         drawn += [
-            (f"{name}_{dtype}", f, case.args(33, np.dtype(dtype).type), target)
-            for dtype in ("float64", "float32")
+            (f"{name}_{dtype}", f, case.args(33, np.dtype(dtype).type), target, Limits(**on))
+            for dtype, on in zip(("float64", "float32"), ({}, VARIANTS)[:: 1 if k % 2 else -1], strict=True)
             for target in TARGETS
         ]
     check(drawn, arch)
@@ -90,27 +92,30 @@ def test_the_kernels_of_the_corpus_compile(names, arch):
 def test_kernels_for_many_features_compile(arch):
     drawn = [
         (
-            f"{f.__name__}_{features}_{dtype}",
+            f"{f.__name__}_{features}_{dtype}_{'variants' if on else 'plain'}",
             xg.value_and_grad(f),
             (*arguments(f, features, 1000, np.dtype(dtype).type), 0.1),
             "in a loop",
+            Limits(**on),
         )
         for f in (logistic, softmax)
         for features in (32, 784)
         for dtype in ("float64", "float32")
+        for on in ({}, VARIANTS)
     ]
     check(drawn, arch)
 
 
 @pytest.mark.parametrize("arch", [a for a in ARCHITECTURES if a != "sm_70"])
 @pytest.mark.parametrize("classes", [0, 10])
-def test_sums_that_warps_own_are_in_registers(classes, arch):
+def test_sums_that_warps_hold_are_in_registers(classes, arch):
     def loss(W, X):
         Z = W.T @ X
         return np.sum(np.logaddexp(0, Z)) if Z.ndim == 1 else np.sum(xg.special.logsumexp(Z, axis=0))
 
     args = np.zeros((784, classes) if classes else 784, "f4"), np.zeros((784, 2000), "f4")
-    (text,) = [t for t in texts_of(xg.value_and_grad(loss), args, TARGETS["in a loop"]) if "region(" in t]
+    found = texts_of(xg.value_and_grad(loss), args, TARGETS["in a loop"], Limits(matmul_by_warp=True))
+    (text,) = [t for t in found if "region(" in t]
     assert "warp_totals" in text.partition("region(")[2]
     used = nvrtc.compile_cubin(text, arch).resources["region"]
     assert (used.stack, used.spill_stores) == (0, 0)

@@ -15,8 +15,8 @@ import numpy as np
 from xpgrad.backends.cpu.blas import one_blas_thread
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.outputs import unshared
-from xpgrad.backends.parts import COMBINE, IDENTITY, TiledOperand, part_params, summed, two_sum
 from xpgrad.backends.reference import run_node
+from xpgrad.backends.tile_operands import COMBINE, IDENTITY, TileOperand, summed, tile_params, two_sum
 from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region, Untiled
 
@@ -71,8 +71,8 @@ class _Call:
     def __init__(self, node: Node, region: Region, plan: Plan) -> None:
         self.node = node
         self.axis = region.tiled.get(node)
-        self.operands = [TiledOperand(node, i, plan.axes, region.loop_axis) for i in range(len(node.operands))]
-        self.params = part_params(node, self.axis)
+        self.operands = [TileOperand(node, i, plan.axes, region.loop_axis) for i in range(len(node.operands))]
+        self.params = tile_params(node, self.axis)
         f = getattr(np, node.op.name, None)
         self.ufunc = f if isinstance(f, np.ufunc) and not node.params else None
         self.dtype = node.dtype

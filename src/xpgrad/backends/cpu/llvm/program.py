@@ -38,9 +38,9 @@ from xpgrad.backends.describe import (
 from xpgrad.backends.interface import Env
 from xpgrad.backends.layouts import Layouts, origin
 from xpgrad.backends.outputs import unshared
-from xpgrad.backends.parts import COMBINE, IDENTITY, summed
 from xpgrad.backends.program import LibraryStep, Program, StepLowering, fills_an_array, views_of_constants
 from xpgrad.backends.store import default_store
+from xpgrad.backends.tile_operands import COMBINE, IDENTITY, summed
 from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region, Untiled
 

@@ -1,6 +1,6 @@
 """Plans on a CUDA device.
 
-`printing` writes a step as CUDA C++, `nvrtc` makes machine code of it, `device` loads and starts that,
-`program` runs a plan, with `tiles` where a region is done tile by tile and `replay` where calls repeat.
-CuPy is imported by `nvrtc` and `device` alone, when they are used.
+`printing` writes a step as CUDA C++, `nvrtc` compiles it, and `device` loads and launches the kernels.
+`program` runs a plan, `tiles` runs a region tile by tile from the host, and `graphs` makes CUDA graphs of
+repeated calls. Only `nvrtc` and `device` import CuPy, when they are used.
 """

@@ -1,8 +1,8 @@
-"""What a program asks of a device, and the arguments of a launch.
+"""The device protocol of a program, and the arguments of a launch.
 
 In:  a Kernel and the values of a run.
 Out: for each Parameter the array or number that is passed.
-Holds: constants go to the device once, when the kernel is made.
+Holds: constants are copied to the device once, when the kernel is made.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from xpgrad.backends.gpu.cuda.printing.kernel import Kernel, Limits
+from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
 from xpgrad.backends.gpu.cuda.printing.layout import Parameter, Pool
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.core import Const, Value
 
 Env = dict[Value, Any]
@@ -22,61 +23,58 @@ Work = dict[Any, Any]
 
 
 class Refused(Exception):
-    """A device does not capture the kernels that it was asked to, and why."""
+    """A device refuses to capture kernels, for the reason in the message."""
 
 
-class Stage(Protocol):
-    """Two buffers on a device for tiles that come from the host.
+class StagingBuffers(Protocol):
+    """Two sets of arrays on a device for tiles that are copied from the host.
 
     Attributes
     ----------
     arrays : list of array
-        Those of one buffer, for their layout.
+        One of the two, for their layout.
     """
 
     arrays: list[Any]
 
     def load(self, k: int, pieces: Sequence[Any]) -> list[Any]:
-        """Copy tile ``k``; kernels started later find it in what is returned."""
+        """Copy tile ``k`` into the arrays that are returned; kernels launched later find it there."""
         ...
 
     def used(self, k: int) -> None:
-        """Everything that reads tile ``k`` has been started."""
+        """Every kernel that reads tile ``k`` has been launched."""
         ...
 
 
 class Device(Protocol):
-    """What a program asks of a device.
+    """What a program needs from a device.
 
     Attributes
     ----------
     xp : module
         NumPy's functions for the device's arrays.
     limits : Limits
-    slot : int
-        Bytes of the samples that a tile copied from the host has, at most.
     l2 : int
-        Bytes of the cache that all multiprocessors share.
+        Bytes of the L2 cache.
     out_of_memory : type
-        What is raised where memory does not suffice.
+        The exception that is raised where memory does not suffice.
     """
 
     xp: Any
     limits: Limits
-    slot: int
     l2: int
     out_of_memory: type[Exception]
 
     def working(self) -> AbstractContextManager[None]:
-        """Inside, arrays are made on this device, and its errors are worded."""
+        """A context in which arrays are made on this device, and its errors have xpgrad's wording."""
         ...
 
     def is_here(self, x: Any) -> bool:
-        """Whether ``x`` is an array of this device."""
+        """True if ``x`` is an array of this device."""
         ...
 
     def put(self, x: Any) -> Any:
-        """``x`` on this device, there for whatever queue reads it once this returns."""
+        """``x`` on this device, ready for any stream once this returns."""
         ...
 
     def compile(self, text: str) -> tuple[Any, bool]:
@@ -84,26 +82,26 @@ class Device(Protocol):
         ...
 
     def address(self, x: Any) -> int:
-        """Where the entries of an array of this device begin."""
+        """The address of an array's first entry."""
         ...
 
-    def queue(self) -> Any:
-        """What orders the kernels that this thread starts now."""
+    def stream(self) -> Any:
+        """The stream on which this thread launches kernels now."""
         ...
 
     def capture(self, start: Callable[[], None]) -> Callable[[], None]:
-        """The kernels that ``start`` starts, to be started again all at once; none is started now.
+        """Capture the kernels that ``start`` launches, without running them; the result launches all at once.
 
         Raises ``Refused``.
         """
         ...
 
-    def stage(self, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> Stage:
-        """Two buffers for each shape and dtype. Raises ``out_of_memory``."""
+    def staging_buffers(self, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> StagingBuffers:
+        """Two arrays for each shape and dtype. Raises ``out_of_memory``."""
         ...
 
     def launch(self, module: Any, name: str, grid: int, block: int, args: Sequence[Any], shared: int) -> None:
-        """Start a kernel; it follows those started before."""
+        """Launch a kernel on the current stream."""
         ...
 
 
@@ -128,7 +126,7 @@ class Arguments:
         work: Mapping[Any, Any],
         changed: Mapping[str, int] | None = None,
     ) -> Any:
-        """What is passed for ``p``; ``changed`` holds sizes that are others in this launch."""
+        """The value that is passed for ``p``; ``changed`` has the sizes that differ in this launch."""
         if p.kind == "number":
             return np.int64(p.source if changed is None else changed.get(p.name, p.source))
         if p.kind == "scalar":
@@ -145,7 +143,7 @@ class Arguments:
         return as_planned(value, env, self._device, self._kernel.builder.layouts.held)
 
 
-# What a pointer is to, where that is known when the kernel is made.
+# The sources of a pointer that are known when the kernel is made.
 _CONSTANT = (Pool, Const)
 
 
@@ -155,5 +153,5 @@ def as_planned(value: Value, env: Env, device: Device, held: Mapping[Value, Any]
     if not device.is_here(found):  # a scalar of NumPy's
         found = env[value] = device.xp.asarray(found)
     elif value not in held and not found.flags.c_contiguous:
-        found = env[value] = found.copy(order="C")  # what an implementation made in another order
+        found = env[value] = found.copy(order="C")  # an implementation made it in another order
     return found

@@ -22,13 +22,12 @@ from xpgrad._errors import DeviceError, message
 from xpgrad._version import __version__
 from xpgrad.backends.gpu.cuda import nvrtc
 from xpgrad.backends.gpu.cuda.arguments import Refused
-from xpgrad.backends.gpu.cuda.printing.kernel import Limits
-from xpgrad.backends.gpu.cuda.tiles.stream import SLOT
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.backends.store import default_store
 from xpgrad.devices import cuda_errors, is_refused_capture, note_start
 
 OLDEST = 70
-"""Compute capability times ten: before it threads of a warp could not wait for one another."""
+"""The oldest compute capability, times ten: before it threads of a warp had no barrier of their own."""
 
 
 class CudaDevice:
@@ -44,7 +43,6 @@ class CudaDevice:
         import cupy
 
         self.xp = cupy
-        self.slot = SLOT
         self.out_of_memory: type[Exception] = cupy.cuda.memory.OutOfMemoryError
         self.number = number
         self.limits = Limits() if limits is None else limits
@@ -93,7 +91,7 @@ class CudaDevice:
     def address(self, x: Any) -> int:
         return int(x.data.ptr)
 
-    def queue(self) -> int:
+    def stream(self) -> int:
         return int(self.xp.cuda.get_current_stream(self.number).ptr)
 
     def capture(self, start: Callable[[], None]) -> Callable[[], None]:
@@ -104,7 +102,7 @@ class CudaDevice:
                 try:
                     start()
                 except BaseException:
-                    with suppress(RuntimeError):  # the first error is the one to tell
+                    with suppress(RuntimeError):  # the first error is the one to report
                         stream.end_capture()
                     raise
                 graph = stream.end_capture()
@@ -114,17 +112,17 @@ class CudaDevice:
                 raise Refused(str(error)) from error
 
         def again() -> None:
-            with cuda.Device(self.number):  # which has a current stream of its own
+            with cuda.Device(self.number):  # each device has a current stream of its own
                 graph.launch(cuda.get_current_stream())
 
         return again
 
-    def stage(self, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> PinnedStage:
+    def staging_buffers(self, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> PinnedBuffers:
         with self.xp.cuda.Device(self.number):
-            return PinnedStage(self.xp, shapes)
+            return PinnedBuffers(self.xp, shapes)
 
     def working(self) -> AbstractContextManager[None]:
-        """Inside, arrays are made on this device, and what CUDA reports is worded."""
+        """A context in which arrays are made on this device, and CUDA's errors have xpgrad's wording."""
         return _Working(self.xp.cuda.Device(self.number))
 
     def launch(self, module: Any, name: str, grid: int, block: int, args: Sequence[Any], shared: int) -> None:
@@ -135,7 +133,7 @@ class CudaDevice:
 
 
 class _Working(cuda_errors):
-    """A device as the current one; asked for or left, CUDA may answer with an earlier error, worded as well."""
+    """Makes a device the current one. An earlier error that CUDA reports on entry or exit is worded, too."""
 
     __slots__ = ("_here",)
 
@@ -159,12 +157,12 @@ class _Working(cuda_errors):
         super().__exit__(kind, error, traceback)
 
 
-class PinnedStage:
+class PinnedBuffers:
     """Two buffers, each on the device and in pinned memory of the host, filled on a stream of their own.
 
-    The host copies a tile into pinned memory while the device computes with the one before; the device's
-    copy of it runs beside the kernels too. An event for each direction says when a buffer is free; the memory
-    is given back when both have happened, since the pools know nothing of the copying stream.
+    The host copies a tile into pinned memory while the device computes with the tile before, and the copy to
+    the device runs beside the kernels, too. An event for each direction marks when a buffer is free. The memory
+    is freed when both events have happened, since the memory pools do not know the copying stream.
     """
 
     def __init__(self, cupy: Any, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> None:
@@ -174,15 +172,15 @@ class PinnedStage:
         self._pinned = [[_pinned(cupy, shape, dtype) for shape, dtype in shapes] for _ in range(2)]
         self._copied = [cupy.cuda.Event(disable_timing=True) for _ in range(2)]
         self._read = [cupy.cuda.Event(disable_timing=True) for _ in range(2)]
-        for event in self._read:  # kernels started earlier may still use what is now a buffer
+        for event in self._read:  # kernels launched earlier may still use the memory of a buffer
             event.record(cupy.cuda.get_current_stream())
         self.arrays = self._slots[0]
         weakref.finalize(self, _wait_for, [*self._copied, *self._read])
 
     def load(self, k: int, pieces: Sequence[Any]) -> list[Any]:
         s = k % 2
-        self._copied[s].synchronize()  # the pinned memory was read
-        self._stream.wait_event(self._read[s])  # the device's buffer was read
+        self._copied[s].synchronize()  # until the pinned memory has been read
+        self._stream.wait_event(self._read[s])  # until the device's buffer has been read
         for device, pinned, piece in zip(self._slots[s], self._pinned[s], pieces, strict=True):
             pinned[tuple(map(slice, piece.shape))] = piece
             device.set(pinned, stream=self._stream)
@@ -195,13 +193,13 @@ class PinnedStage:
 
 
 def _wait_for(events: Sequence[Any]) -> None:
-    with suppress(RuntimeError):  # an error of CUDA's, told to whoever asks it for something next
+    with suppress(RuntimeError):  # CUDA reports the error again at its next call
         for event in events:
             event.synchronize()
 
 
 def _pinned(cupy: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """An array of NumPy's in memory that the device reads without a copy in between."""
+    """A NumPy array in memory that the device reads directly."""
     count = prod(shape)
     memory = cupy.cuda.alloc_pinned_memory(max(count, 1) * np.dtype(dtype).itemsize)
     return np.frombuffer(memory, dtype, count).reshape(shape)
@@ -209,5 +207,5 @@ def _pinned(cupy: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 @cache
 def device(number: int) -> CudaDevice:
-    """The device of that number, one object for each."""
+    """The device of that number; there is one object per device."""
     return CudaDevice(number)

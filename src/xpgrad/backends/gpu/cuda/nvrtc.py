@@ -1,12 +1,11 @@
 """CUBIN from CUDA C++, on any machine.
 
-In:  the text of a CUDA C++ module, and the architecture of a GPU that need not be there.
-Out: the image that a driver loads, and what each kernel takes of the GPU, as ptxas reports it.
-Holds: CuPy is imported when a function here is called, and only its binding to NVRTC is used, which asks
-       for neither a driver nor a GPU. The same text, architecture, `OPTIONS` and `version` give the same
-       image.
+In:  the text of a CUDA C++ module, and the architecture of a GPU that need not be present.
+Out: the image that a driver loads, and the resources of each kernel, as ptxas reports them.
+Holds: CuPy is imported when a function here is called, and only its binding to NVRTC is used, which needs
+       neither a driver nor a GPU. The same text, architecture, `OPTIONS` and `version` give the same image.
 
-The image is what runs, too: ``cupy.cuda.function.Module().load(cubin.image)``. CuPy's ``RawModule`` would
+This image is also what runs: ``cupy.cuda.function.Module().load(cubin.image)``. CuPy's ``RawModule`` would
 compile the text once more and add ``-ftz=true``, which flushes float32 subnormals to zero.
 """
 
@@ -19,18 +18,18 @@ from typing import Any, NamedTuple
 from xpgrad._errors import DependencyError, DeviceError, message
 from xpgrad.devices import extra
 
-# Besides the architecture. What is not named is NVRTC's default: subnormals stay, division and square root
-# are rounded correctly. The last makes ptxas report what each kernel takes, and changes no code.
+# The options besides the architecture. NVRTC's defaults keep subnormals, and round division and square root
+# correctly. The last option makes ptxas report the resources of each kernel, and changes no code.
 OPTIONS: tuple[str, ...] = ("--std=c++17", "--fmad=false", "--ptxas-options=-v")
 
 
 class Resources(NamedTuple):
-    """What one kernel takes of the GPU. All but ``shared`` are per thread; all but ``registers`` in bytes."""
+    """The resources of one kernel: per thread, except ``shared``; in bytes, except ``registers``."""
 
-    registers: int  # of 32 bits
-    spill_stores: int  # code that stores what found no register, the functions it calls included
+    registers: int  # registers of 32 bits
+    spill_stores: int  # stores of registers to local memory, in the functions that it calls, too
     spill_loads: int
-    shared: int  # per block, of fixed size
+    shared: int  # shared memory of fixed size, per block
     stack: int  # local memory: arrays, spills, calls
 
 
@@ -44,7 +43,7 @@ class Cubin(NamedTuple):
 
 @cache
 def available() -> str | None:
-    """None where CUDA C++ can be compiled; otherwise why not, and what to type."""
+    """None where CUDA C++ can be compiled; otherwise the reason why not, and what to type."""
     try:
         nvrtc = _binding()
     except ImportError as error:
@@ -61,13 +60,13 @@ def available() -> str | None:
 
 
 def check_available() -> None:
-    """Raise DependencyError where CUDA C++ cannot be compiled; it says what is missing, and the remedy."""
+    """Raise DependencyError where CUDA C++ cannot be compiled; it names what is missing, and the remedy."""
     if reason := available():
         raise DependencyError(message(f"CUDA C++ cannot be compiled: {reason}"))
 
 
 def version() -> tuple[int, int]:
-    """Of NVRTC: ``(12, 9)``."""
+    """The version of NVRTC: ``(12, 9)``."""
     check_available()
     major, minor = _binding().getVersion()
     return major, minor
@@ -75,7 +74,7 @@ def version() -> tuple[int, int]:
 
 @cache
 def architectures() -> tuple[str, ...]:
-    """What NVRTC compiles for, oldest first: ``("sm_50", "sm_52", ..., "sm_121")``."""
+    """The architectures that NVRTC knows, oldest first: ``("sm_50", "sm_52", ..., "sm_121")``."""
     return tuple(f"sm_{number}" for number in sorted(_binding().getSupportedArchs()))
 
 
@@ -85,18 +84,18 @@ def compile_cubin(source: str, arch: str = "sm_80", name: str = "xpgrad.cu") -> 
     Parameters
     ----------
     source : str
-        CUDA C++. Kernels are ``extern "C"`` where they are wanted by the name that they have here.
+        CUDA C++. Kernels are ``extern "C"``, so that they keep the names that they have here.
     arch : str
         ``"sm_90"`` for compute capability 9.0.
     name : str
-        What the compiler's messages call the text.
+        The name of the text in the compiler's messages.
 
     Raises
     ------
     DependencyError
-        Without CuPy or NVRTC; it says which, and the remedy.
+        CuPy or NVRTC is missing; the message says which, and the remedy.
     DeviceError
-        An architecture that this NVRTC does not know: too old for it, or too new.
+        This NVRTC does not know the architecture, which is too old or too new for it.
     """
     check_available()
     if arch not in architectures():
@@ -121,7 +120,7 @@ def _remedy() -> str:
 
 
 def _other_version(arch: str) -> str | None:
-    """Which NVRTC compiles for a card that this one does not know."""
+    """The NVRTC that compiles for a card that this one does not know."""
     number = re.fullmatch(r"sm_(\d+)", arch)
     if number is None:
         return None
@@ -149,7 +148,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _resources(log: str) -> dict[str, Resources]:
-    """Read what ptxas says of each kernel; the functions that it calls follow under its name.
+    """Read ptxas's report of each kernel; the functions that it calls follow under its name.
 
     ::
 
@@ -176,7 +175,7 @@ def _resources(log: str) -> dict[str, Resources]:
 
 
 def _complaint(headline: str, log: str, source: str, name: str, around: int = 2, most: int = 5) -> str:
-    """The compiler's log, and the lines of the text where it found its first errors, with their neighbours."""
+    """The compiler's log, and the lines of the text with the first errors, with their neighbours."""
     lines = source.splitlines()
     found = re.findall(rf"^{re.escape(name)}\((\d+)\): (?:\w+ )?error", log, flags=re.MULTILINE)
     wrong = [int(number) for number in dict.fromkeys(found)][:most]

@@ -1,8 +1,8 @@
-"""The values of a kernel in its text: what is in a register, and where the rest is read.
+"""The values of a kernel in its text: which are in registers, and where the others are read.
 
 In:  a step of a plan, lowered to the kernel IR.
 Out: C++ for one entry of any of its values, given the names of the indices.
-Holds: every address is a sum of indices times arguments; nothing here knows how threads share the indices.
+Holds: every address is a sum of indices times arguments; nothing here knows how threads divide the indices.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from xpgrad.backends.gpu.cuda.printing.expressions import (
     value_type,
 )
 from xpgrad.backends.gpu.cuda.printing.functions import Callee
-from xpgrad.backends.gpu.cuda.printing.layout import KernelArgs, Row, Text, address_of
+from xpgrad.backends.gpu.cuda.printing.layout import KernelArgs, Registers, Text, address_of
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.backends.layouts import Layouts, check_strides, origin
 from xpgrad.codegen.kernel_ir import (
     Apply,
@@ -57,33 +58,27 @@ from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_blas_sized
 
-UNROLLED = 32
-"""A loop of at most so many turns is unrolled, its length in the text, its values in registers."""
-
-REGISTERS = 64
-"""So many values at most does one thread hold for one nest."""
-
 Values = dict[Node, str]
 
 
 class KernelBuilder:
-    """Everything about a kernel but the sharing of its indices among threads.
+    """Everything about a kernel except the division of its indices among threads.
 
     Attributes
     ----------
     ir : kernel_ir.Kernel
     unrolled : frozenset of Axis
-        Those whose loops are unrolled.
+        The axes whose loops are unrolled: their lengths stand in the text, their values are in registers.
     calls : set of (str, tuple of str)
         The functions of `xpgrad.codegen.scalar` that are called, each with the types of its operands.
-    rows : dict of Buffer to Row
+    registers : dict of Buffer to Registers
         The buffers that are in registers.
     read : set of Buffer
-        What the kernel reads.
+        The buffers that the kernel reads.
     """
 
-    def __init__(self, step: Step, plan: Plan, layouts: Layouts) -> None:
-        self.step, self.plan, self.layouts = step, plan, layouts
+    def __init__(self, step: Step, plan: Plan, layouts: Layouts, limits: Limits) -> None:
+        self.step, self.plan, self.layouts, self.limits = step, plan, layouts, limits
 
         def checked(node: Node) -> None:
             _check(node)
@@ -91,40 +86,40 @@ class KernelBuilder:
 
         self.ir = lower(step, plan, layouts.held, layouts.alive, checked)
         self.tile_axis = self.ir.tile_axis
-        self.args = KernelArgs()
+        self.args = KernelArgs(limits.constants)
         self.calls: set[Callee] = set()
-        self.rows: dict[Buffer, Row] = {}
+        self.registers: dict[Buffer, Registers] = {}
         self._names: dict[Buffer, str] = {}
         self.read = {x.buffer for nest in self.ir.nests for x in nest.loads()}
         self.unrolled = self._unrolled()
 
     def _unrolled(self) -> frozenset[Axis]:
-        if self.tile_axis is None:  # threads share out all axes: any of them may be the samples'
+        if self.tile_axis is None:  # threads divide all axes: any of them may be the samples'
             return frozenset()
         nests = [nest for nest in self.ir.nests if nest.kind != "slices"]
-        short = {e for nest in nests for e in nest.axes if not e.is_tile and e.extent <= UNROLLED}
+        short = {e for nest in nests for e in nest.axes if not e.is_tile and e.extent <= self.limits.unrolled}
         for nest in nests:
             own = sorted((e for e in nest.axes if e in short), key=lambda e: (e.extent, e.number))
-            while prod(e.extent for e in own) > REGISTERS:
+            while prod(e.extent for e in own) > self.limits.registers:
                 short.discard(own.pop())
         return frozenset(short)
 
     # ── indices ──────────────────────────────────────────────────────────────────────────────
     def extent(self, axis: Axis) -> str:
-        """The length of a loop, in the text or as an argument; along the tile axis that of the tile."""
+        """The length of a loop, in the text or as an argument; along the tile axis it is the tile's."""
         if axis.is_tile:
             return "m"
         return str(axis.extent) if axis in self.unrolled else self.args.number(("extent", axis), axis.extent)
 
     def index(self, axis: Axis, in_tile: bool = False) -> str:
-        """The variable of an axis; of the tile axis within the tile, or in all."""
+        """The index variable of an axis; along the tile axis it counts within the tile, or from sample 0."""
         if axis.is_tile:
             return "t" if in_tile else "g"
         return f"i{axis.number}"
 
     @contextmanager
     def loops(self, w: Text, axes: Sequence[Axis]) -> Iterator[None]:
-        """Loops over whole axes in one thread, unrolled where they are short."""
+        """Loops over whole axes in one thread; short ones are unrolled."""
         with ExitStack() as stack:
             for e in axes:
                 if e in self.unrolled:
@@ -149,13 +144,13 @@ class KernelBuilder:
         return self._names[buffer]
 
     def named(self, buffer: Buffer, name: str) -> None:
-        """Call ``buffer`` by ``name``, which the text declares."""
+        """Give ``buffer`` the name ``name``, which the text declares."""
         self._names[buffer] = name
 
     def _seen_from_origin(self, buffer: Buffer) -> tuple[Value, int]:
-        """The input that a view looks into, and how many entries after its first the view begins.
+        """The input that a view looks into, and the number of entries between their beginnings.
 
-        What is read through several views of one array is then seen to be the same.
+        The compiler then sees that several views of one array read the same entries.
         """
         source, held = buffer.source, self.layouts.held
         array, whole = held.get(source), origin(source)
@@ -180,42 +175,45 @@ class KernelBuilder:
 
     def place(self, buffer: Buffer, at: Index) -> str:
         """The entry at ``at``, in registers or in memory, as it is stored."""
-        if buffer in self.rows:
-            row = self.rows[buffer]
-            return f"{row.name}[{self.row_index(row, at)}]"
+        if buffer in self.registers:
+            return self.register(self.registers[buffer], at)
         name = self.name(buffer)
         return f"{name}[{self.address(buffer, at)}]"
 
     def beginning(self, buffer: Buffer) -> list[str]:
-        """The distance of the first entry from where the pointer points, if there is one."""
+        """The distance of the first entry from the pointer, or nothing where it is 0."""
         self.name(buffer)
         return [self.distance(buffer, buffer.offset)] if buffer.offset else []
 
     def distance(self, buffer: Buffer, entries: int) -> str:
-        """A distance in an array: equal ones are one argument, so that equal addresses are seen to be."""
+        """A distance in an array. Equal distances are one argument, so the compiler sees equal addresses."""
         return self.args.number(("distance", self.name(buffer), entries), entries)
 
-    def row_index(self, row: Row, at: Index) -> str:
-        """The index into a value in registers; constant once the loops are unrolled."""
+    def register(self, held: Registers, at: Index) -> str:
+        """The register of the entry at ``at``."""
+        return f"{held.name}[{self.register_index(held, at)}]"
+
+    def register_index(self, held: Registers, at: Index) -> str:
+        """The index into an array of registers; it is constant once the loops are unrolled."""
         terms = []
-        for stride, p in zip(row.strides, at, strict=True):
+        for stride, p in zip(held.strides, at, strict=True):
             if stride and p.axis is not None:
                 terms.append(f"({self.index(p.axis)} * {p.step} + {p.offset}) * {stride}")
             elif stride and p.offset:
                 terms.append(str(p.offset * stride))
         return " + ".join(terms) or "0"
 
-    def row(
+    def declared(
         self, w: Text, name: str, lengths: Sequence[int], dtype: np.dtype[Any], begin: str | None = None
-    ) -> Row:
-        """Declare registers with an axis for each of ``lengths``, with ``begin`` in each."""
+    ) -> Registers:
+        """Declare registers with axes of these ``lengths``, each initialised with ``begin``."""
         strides = tuple(s if n > 1 else 0 for s, n in zip(c_strides(lengths), lengths, strict=True))
         count = max(prod(lengths), 1)
         w(f"{value_type(dtype)} {name}[{count}];")
         if begin is not None:
             w("#pragma unroll")
             w(f"for (int k = 0; k < {count}; ++k) {name}[k] = {begin};")
-        return Row(name, strides, dtype)
+        return Registers(name, strides, dtype)
 
     # ── entries ──────────────────────────────────────────────────────────────────────────────
     def operand(self, x: Operand, values: Values) -> tuple[str, np.dtype[Any]]:
@@ -234,7 +232,7 @@ class KernelBuilder:
 
     def entry(self, buffer: Buffer, text: str) -> tuple[str, np.dtype[Any]]:
         """``text``, an entry of ``buffer``, as a value to compute with, and its dtype."""
-        stored = self.rows[buffer].stored if buffer in self.rows else buffer.dtype
+        stored = self.registers[buffer].stored if buffer in self.registers else buffer.dtype
         return read(stored, text), read_dtype(stored)
 
     def typed(self, x: Operand, dtype: np.dtype[Any], values: Values) -> str:
@@ -243,7 +241,7 @@ class KernelBuilder:
         return text if value_type(found) == value_type(dtype) else f"({value_type(dtype)})({text})"
 
     def emit(self, w: Text, assignments: Sequence[Assignment], values: Values) -> None:
-        """Declare a variable for what each of ``assignments`` makes; ``values`` tells their names."""
+        """Declare a variable for the result of each assignment, and put its name into ``values``."""
         for s in assignments:
             text = self._assigned(s, values)
             name = values[s.node] = w.fresh()
@@ -269,22 +267,22 @@ class KernelBuilder:
                 return self.typed(argument, dtype, values)
 
     def _chosen(self, s: Assignment, x: Operand, length: int, values: Values) -> str:
-        """A choice as an index; a negative one counts from the end, as in NumPy."""
+        """A label as an index; a negative one counts from the end, as in NumPy."""
         n = self.args.number(("length", s.node), length)
         return f"xg::from_end((long long)({self.operand(x, values)[0]}), {n})"
 
     def _gathered(self, load: Load, chosen: str, axis: int, step: int) -> str:
         buffer, at = load
-        if buffer in self.rows:
-            row = self.rows[buffer]
-            text = f"{row.name}[{self.row_index(row, at)} + {chosen} * {row.strides[axis] * step}]"
+        if buffer in self.registers:
+            held = self.registers[buffer]
+            text = f"{held.name}[{self.register_index(held, at)} + {chosen} * {held.strides[axis] * step}]"
         else:
             stride = self.distance(buffer, strides_of(buffer)[axis] * step)
             text = f"{self.name(buffer)}[{self.address(buffer, at)} + {chosen} * {stride}]"
         return self.entry(buffer, text)[0]
 
     def term(self, s: Reduce, values: Values) -> str:
-        """What a reduction combines at the indices in scope."""
+        """The term that a reduction adds at the indices in scope."""
         if s.factors is not None:
             x, y = (self.typed(f, s.node.dtype, values) for f in s.factors)
             return f"{x} * {y}"
@@ -292,20 +290,20 @@ class KernelBuilder:
         return self.typed(s.operand, s.node.dtype, values)
 
     def added(self, s: Reduce, held: str, dtype: np.dtype[Any], values: Values) -> str:
-        """What a reduction that is held in ``dtype`` is after the entry at the indices in scope."""
+        """The reduction ``held``, of ``dtype``, with the term at the indices in scope."""
         ctype = value_type(dtype)
         if s.factors is None:
             return combine(s.monoid, held, f"({ctype})({self.term(s, values)})")
         x, y = (self.typed(f, s.node.dtype, values) for f in s.factors)
         return f"xg::fma(({ctype})({x}), ({ctype})({y}), {held})"
 
-    # ── which axis lies side by side ─────────────────────────────────────────────────────────
+    # ── the contiguous axis ──────────────────────────────────────────────────────────────────
     def lane(self, axes: Iterable[Axis], statements: Iterable[Assignment | Store | Reduce]) -> Axis | None:
-        """The axis that neighbouring threads should share out: contiguous in most of what is read."""
+        """The axis along which neighbouring threads take neighbouring indices: contiguous in most reads."""
         votes = dict.fromkeys(axes, 0)
         for s in statements:
             for x in operands_of(s):
-                if not isinstance(x, Load) or x.buffer in self.rows or x.buffer.space == "workspace":
+                if not isinstance(x, Load) or x.buffer in self.registers or x.buffer.space == "workspace":
                     continue
                 unit = x.buffer.unit
                 if unit is None:
@@ -321,7 +319,7 @@ class KernelBuilder:
 
 
 def made_by(nest: LoopNest, statements: Iterable[Store | Reduce]) -> list[Assignment | Store | Reduce]:
-    """``statements``, each with the assignment whose result it takes."""
+    """``statements``, each after the assignment whose result it stores."""
     made = {s.node: s for s in nest.assignments()}
     found: list[Assignment | Store | Reduce] = []
     for s in statements:
@@ -344,7 +342,7 @@ def ctype_of(buffer: Buffer) -> str:
 
 
 def _check(node: Node) -> None:
-    """Raise Declined where there is no expression for ``node``, or where its loops are a library's."""
+    """Raise Declined where ``node`` has no expression, or where the library computes it faster."""
     check(node)
     if not is_contraction(node):
         return

@@ -1,4 +1,4 @@
-"""A step in which the threads of a block share the indices of each nest, waiting for one another in between.
+"""A step in which the threads of a block divide the indices of each nest, with barriers between the nests.
 
 ; the sums of the rows of x[n, r], r contiguous: a warp for each row
 for (long long o = warp; o < n; o += warps) {
@@ -10,8 +10,8 @@ for (long long o = warp; o < n; o += warps) {
 
 In:  a KernelBuilder.
 Out: the body of a kernel: phases, each the statements of a nest that reduce the same axes.
-Holds: every entry is written by one thread; what one phase writes, a later one reads after the threads have
-waited. A sum over the tile axis is added to by the same threads in each tile.
+Holds: every entry is written by one thread; a barrier lies between a phase that writes an entry and one that
+reads it. The same threads add to a sum over the tile axis in each tile.
 """
 
 from __future__ import annotations
@@ -22,16 +22,15 @@ from math import prod
 
 from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder, Values, ctype_of, made_by, strides_of
 from xpgrad.backends.gpu.cuda.printing.expressions import combine, identity, monoid_type, value_type
-from xpgrad.backends.gpu.cuda.printing.layout import Row, Text
-from xpgrad.backends.gpu.cuda.printing.owned import Owned
-from xpgrad.backends.gpu.cuda.printing.owners import owners
-from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase, held_dtype, phases
-from xpgrad.backends.gpu.cuda.printing.shares import smallest_tile
+from xpgrad.backends.gpu.cuda.printing.grid import smallest_tile
+from xpgrad.backends.gpu.cuda.printing.layout import Registers, Text
+from xpgrad.backends.gpu.cuda.printing.matmul import RegisterMatmul, matmul_of
+from xpgrad.backends.gpu.cuda.printing.matmul_by_thread import MatmulByThread
+from xpgrad.backends.gpu.cuda.printing.matmul_by_warp import MatmulByWarp
+from xpgrad.backends.gpu.cuda.printing.phases import Phase, held_dtype, phases
+from xpgrad.backends.gpu.limits import WARP
 from xpgrad.codegen.kernel_ir import Axis, Buffer, Reduce, Store, c_strides, index_axes
 from xpgrad.codegen.lower import wide
-
-SAMPLES = 1 << 10
-"""Of a tile with indices of 32 bits, at most."""
 
 
 class ByBlock:
@@ -39,46 +38,80 @@ class ByBlock:
 
     Attributes
     ----------
+    tile : int
+        Samples per tile; 0 where the step has no tile axis.
     partials : list of Reduce
-        The reductions over the tile axis, to whose part of the block each tile adds.
+        The reductions over the tile axis; each tile adds to the block's part.
     scratch : list of Buffer
-        What a tile keeps in between.
-    owned : dict of Reduce to Owned
-        The products of samples with many features.
+        The values that a tile keeps between its phases.
+    matmuls : dict of Reduce to RegisterMatmul
+        The register-tiled matmuls.
+    declined : list of str
+        Why other matmuls are not register-tiled.
     """
 
-    def __init__(self, k: KernelBuilder, tile: int, threads: int = 0) -> None:
+    def __init__(self, k: KernelBuilder, tile: int) -> None:
         self.k, self.tile = k, tile
         self.partials: list[Reduce] = []
         self.scratch: list[Buffer] = []
-        self.kept: dict[Reduce, Row] = {}
+        self.held: dict[Reduce, Registers] = {}
         self.phases = phases(k)
-        self.owned = owners(k, threads, tile) if tile else {}
+        self.matmuls: dict[Reduce, RegisterMatmul] = {}
+        self.declined: list[str] = []
+        if tile:
+            self._choose_matmuls()
         for phase in self.phases:
             for s in phase.statements:
                 self._lay_out(s, phase)
-        for product in self.owned.values():
-            if product.parts is not None:
-                self._scratch(product.parts)
+        for matmul in self.matmuls.values():
+            if matmul.partial is not None:
+                self._scratch(matmul.partial)
+
+    def _choose_matmuls(self) -> None:
+        for nest in self.k.ir.nests:
+            product = matmul_of(self.k, nest)
+            if product is None:
+                continue
+            by_warp, limits = product.samples_adjoin, self.k.limits
+            if not (limits.matmul_by_warp if by_warp else limits.matmul_by_thread):
+                continue
+            matmul = (MatmulByWarp if by_warp else MatmulByThread)(self.k, product, self.tile)
+            reason = matmul.why_not()
+            if reason is None:
+                self.matmuls[product.s] = matmul
+            else:
+                self.declined.append(f"no {matmul.form.removeprefix('a ')}: {reason}")
 
     # ── sizes ────────────────────────────────────────────────────────────────────────────────
     @property
     def entries(self) -> int:
-        """Of one sample, in the phase that has the most."""
+        """Entries per sample, in the phase that has the most."""
         sizes = [prod(e.extent for e in p.axes if not e.is_tile) for p in self.phases]
         return max(sizes, default=1)
 
     @property
-    def fewest(self) -> int:
-        """Samples of a tile at least, where nothing has an owner.
+    def least_tile(self) -> int:
+        """Samples per tile, at least.
 
-        A warp's samples where each thread adds up a long axis of one sample: fewer would leave lanes idle.
+        Without register-tiled matmuls it is a warp's where each thread adds up a long axis of one sample, for
+        fewer would leave lanes idle.
         """
+        if self.matmuls:
+            return min(m.least_tile for m in self.matmuls.values())
         one_each = any(
             p.reduced and self._who(p) == "thread" and self._long(p.axes - p.reduced) == [self.k.tile_axis]
             for p in self.phases
         )
-        return WARP if one_each else min(smallest_tile(max(self.entries, 1)), WARP)
+        return WARP if one_each else min(smallest_tile(max(self.entries, 1), self.k.limits), WARP)
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes per sample in all arrays that register-tiled matmuls read."""
+        arrays = {
+            (m.k.name(m.buffer), m.buffer.offset): m.product.feature.extent * m.buffer.dtype.itemsize
+            for m in self.matmuls.values()
+        }
+        return sum(arrays.values())
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────
     def _lay_out(self, s: Store | Reduce, phase: Phase) -> None:
@@ -113,7 +146,7 @@ class ByBlock:
         return sum(map(_bytes, self.scratch))
 
     def declare_scratch(self, w: Text, base: str) -> None:
-        """Pointers into the block's memory for one tile."""
+        """Declare pointers into the block's memory for one tile."""
         offset = 0
         for buffer in self.scratch:
             name, ctype = self.k.name(buffer), ctype_of(buffer)
@@ -122,7 +155,7 @@ class ByBlock:
             offset += _bytes(buffer)
 
     def declare_partials(self, w: Text) -> None:
-        """The block's parts of the sums: in registers of all its threads, or in memory."""
+        """Declare the block's parts of the sums: in registers of all its threads, or in memory."""
         for s in self.partials:
             ctype, name = ctype_of(s.buffer), self.k.name(s.buffer)
             pointer = self.k.args.pointer(("partial", s.node), ctype, ("partial", s.node))
@@ -131,35 +164,35 @@ class ByBlock:
         for phase in self.phases:
             for found in phase.statements:
                 if isinstance(found, Reduce) and found in self.partials and self.is_single(phase):
-                    self.kept[found] = self._row(w, found, phase)
-        for product in self.owned.values():
-            product.declare(w)
+                    self.held[found] = self._declared(w, found, phase)
+        for matmul in self.matmuls.values():
+            matmul.declare(w)
 
     def finish(self, w: Text) -> None:
-        """After the last tile: the sums that the threads of the block hold together."""
-        for product in self.owned.values():
-            product.finish(w)
-        for s, row in self.kept.items():
-            self._finish(w, s, row, "block")
+        """After the last tile: write the sums that the block's threads hold."""
+        for matmul in self.matmuls.values():
+            matmul.finish(w)
+        for s, held in self.held.items():
+            self._finish(w, s, held, "block")
 
     # ── phases ───────────────────────────────────────────────────────────────────────────────
     def write(self, w: Text, phase: Phase) -> None:
-        product = self._owner(phase)
-        if product is not None:
-            product.write(w)
+        matmul = self._matmul(phase)
+        if matmul is not None:
+            matmul.write(w)
         elif not phase.reduced:
             self._pointwise(w, phase)
         else:
             self._reduction(w, phase)
 
-    def _owner(self, phase: Phase) -> Owned | None:
+    def _matmul(self, phase: Phase) -> RegisterMatmul | None:
         first = phase.statements[0]
-        return self.owned.get(first) if isinstance(first, Reduce) else None
+        return self.matmuls.get(first) if isinstance(first, Reduce) else None
 
     def keeps_to_samples(self, phase: Phase) -> bool:
-        """Whether each thread deals with the same samples as in other such phases, and with no others."""
+        """True if the thread-to-sample mapping is unchanged, so no barrier is needed."""
         tile = self.k.tile_axis
-        if phase.nest.kind == "slices" or tile is None or self._owner(phase) is not None:
+        if phase.nest.kind == "slices" or tile is None or self._matmul(phase) is not None:
             return False
         kept = self._long(phase.axes - phase.reduced)
         if not phase.reduced or kept:
@@ -167,18 +200,18 @@ class ByBlock:
         return self._long(phase.reduced) == [tile]
 
     def is_single(self, phase: Phase) -> bool:
-        """Whether all threads of one block make one result together."""
+        """True if all threads of a block compute one result together."""
         return bool(phase.reduced) and not self._long(phase.axes - phase.reduced)
 
     def _long(self, axes: Iterable[Axis]) -> list[Axis]:
-        """The axes that threads share out."""
+        """The axes that threads divide."""
         return sorted((e for e in axes if e not in self.k.unrolled), key=lambda e: e.number)
 
     def _short(self, axes: Iterable[Axis]) -> list[Axis]:
         return sorted((e for e in axes if e in self.k.unrolled), key=lambda e: e.number)
 
-    def _shared_out(self, w: Text, axes: Sequence[Axis], first: str, step: str, stack: ExitStack) -> None:
-        """A loop over all indices of ``axes``, the first of them fastest, of which each turn takes one."""
+    def _divided(self, w: Text, axes: Sequence[Axis], first: str, step: str, stack: ExitStack) -> None:
+        """A loop over every ``step``-th index of ``axes``, the first axis fastest."""
         k = self.k
         if not axes:
             stack.enter_context(w.block(f"if ({first} == 0)"))
@@ -201,12 +234,12 @@ class ByBlock:
                 w("const long long g = begin + t;")
 
     def _number(self, axes: Iterable[Axis]) -> str:
-        """What numbers the indices of ``axes``: 32 bits, by which a division takes far less, if they suffice.
+        """The type that numbers the indices of ``axes``: 32 bits where they suffice, for division is faster.
 
-        That does not depend on how many samples there are.
+        It does not depend on the number of samples.
         """
-        size = SAMPLES * prod(e.extent for e in axes if not e.is_tile)
-        return "unsigned int" if 0 < self.tile <= SAMPLES and size < 1 << 31 else "long long"
+        size = self.k.limits.tile * prod(e.extent for e in axes if not e.is_tile)
+        return "unsigned int" if self.tile and size < 1 << 31 else "long long"
 
     def _lane_first(self, axes: Sequence[Axis], lane: Axis | None) -> list[Axis]:
         return sorted(axes, key=lambda e: (e is not lane, -e.number))
@@ -216,7 +249,7 @@ class ByBlock:
         cone = phase.nest.cone(phase.statements)
         with ExitStack() as stack:
             lane = k.lane(axes, [*cone, *phase.statements])
-            self._shared_out(w, self._lane_first(axes, lane), "thread", "threads", stack)
+            self._divided(w, self._lane_first(axes, lane), "thread", "threads", stack)
             stack.enter_context(k.loops(w, self._short(phase.axes)))
             values: Values = {}
             k.emit(w, cone, values)
@@ -228,7 +261,7 @@ class ByBlock:
                     w(f"{place} {'+=' if s.adds else '='} {k.typed(s.value, s.buffer.dtype, values)};")
 
     def _reduction(self, w: Text, phase: Phase) -> None:
-        """One result to a thread, a warp or the block, whichever reads neighbours by neighbours."""
+        """One result per thread, per warp or per block, such that neighbouring threads read neighbours."""
         k = self.k
         statements = [s for s in phase.statements if isinstance(s, Reduce)]
         kept, gone = self._long(phase.axes - phase.reduced), self._long(phase.reduced)
@@ -239,27 +272,27 @@ class ByBlock:
         with ExitStack() as results:
             if kept:
                 starts = ("warp", "warps") if who == "warp" else ("thread", "threads")
-                self._shared_out(w, self._lane_first(kept, lane), *starts, results)
-            rows = {s: self.kept.get(s) or self._row(w, s, phase) for s in statements}
+                self._divided(w, self._lane_first(kept, lane), *starts, results)
+            sums = {s: self.held.get(s) or self._declared(w, s, phase) for s in statements}
             with ExitStack() as stack:
                 if who == "thread":
                     stack.enter_context(k.loops(w, gone))
                 elif who == "block" and not gone:
                     stack.enter_context(w.block("if (thread == 0)"))
                 else:
-                    self._shared_out(w, self._lane_first(gone, lane), first, step, stack)
+                    self._divided(w, self._lane_first(gone, lane), first, step, stack)
                 stack.enter_context(k.loops(w, self._short(phase.axes)))
                 values: Values = {}
                 k.emit(w, cone, values)
-                for s, row in rows.items():
-                    at = self._entry(s, row)
-                    w(f"{at} = {k.added(s, at, row.stored, values)};")
-            for s, row in rows.items():
-                if s not in self.kept:
-                    self._finish(w, s, row, who)
+                for s, held in sums.items():
+                    at = k.register(held, s.at)
+                    w(f"{at} = {k.added(s, at, held.stored, values)};")
+            for s, held in sums.items():
+                if s not in self.held:
+                    self._finish(w, s, held, who)
 
     def _who(self, phase: Phase) -> str:
-        """Who makes one result together: where neighbours are summed up, neighbouring threads."""
+        """Whether a thread, a warp or the block computes one result: a warp where it sums up neighbours."""
         kept, gone = self._long(phase.axes - phase.reduced), self._long(phase.reduced)
         if not phase.reduced:
             return "thread"
@@ -268,21 +301,18 @@ class ByBlock:
         cone = phase.nest.cone(phase.statements)
         return "warp" if self.k.lane([*kept, *gone], [*cone, *phase.statements]) in gone else "thread"
 
-    def _row(self, w: Text, s: Reduce, phase: Phase) -> Row:
-        """Registers for the unrolled axes of a reduction, of nothing so far."""
+    def _declared(self, w: Text, s: Reduce, phase: Phase) -> Registers:
+        """Registers for the unrolled axes of a reduction, initialised with its identity."""
         lengths = [1 if p.axis is None or p.axis not in self.k.unrolled else p.axis.extent for p in s.at]
         dtype = held_dtype(self.k, s, phase.nest, max(prod(lengths), 1))
-        return self.k.row(w, w.fresh("a"), lengths, dtype, identity(s.monoid, dtype))
+        return self.k.declared(w, w.fresh("a"), lengths, dtype, identity(s.monoid, dtype))
 
-    def _entry(self, s: Reduce, row: Row) -> str:
-        return f"{row.name}[{self.k.row_index(row, s.at)}]"
-
-    def _finish(self, w: Text, s: Reduce, row: Row, who: str) -> None:
-        """Combine what several threads hold, and let one of them write it."""
-        k, ctype, monoid = self.k, value_type(row.stored), monoid_type(s.monoid)
+    def _finish(self, w: Text, s: Reduce, held: Registers, who: str) -> None:
+        """Combine the registers of several threads, and let one of them write the result."""
+        k, ctype, monoid = self.k, value_type(held.stored), monoid_type(s.monoid)
         target, total = ctype_of(s.buffer), w.fresh()
         with k.loops(w, self._short(index_axes(s.at))):
-            entry = self._entry(s, row)
+            entry = k.register(held, s.at)
             if who == "block":
                 wider = value_type(wide(s.node.dtype))
                 w(f"const {wider} {total} = xg::block_reduce<{monoid}>(({wider}){entry}, ({wider}*)xg_sums);")
@@ -293,7 +323,7 @@ class ByBlock:
             one = {"block": "thread == 0", "warp": "lane == 0"}.get(who)
             with w.block(f"if ({one})") if one else nullcontext():
                 at = k.place(s.buffer, s.at)
-                if s.buffer.space == "partial" and s not in self.kept:
+                if s.buffer.space == "partial" and s not in self.held:
                     wider = f"({target}){total}"
                     w(f"{at} = begin == first ? {wider} : {combine(s.monoid, at, wider)};")
                 else:
@@ -301,10 +331,10 @@ class ByBlock:
 
 
 def odd_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """Strides that are odd numbers of words, whichever axis neighbouring lanes go along.
+    """Strides that are odd numbers of words along every axis, which avoids bank conflicts.
 
-    Shared memory has 32 banks, a word of four bytes in each: with a stride of 32 words the lanes of a warp
-    would wait for one another at one bank. Entries of eight bytes are read by half a warp at a time.
+    Shared memory has 32 banks of one word, four bytes, each: with a stride of 32 words all lanes of a warp
+    would access one bank. Half a warp at a time reads entries of eight bytes.
     """
     word = max(4 // itemsize, 1)
     strides, step = [], 1

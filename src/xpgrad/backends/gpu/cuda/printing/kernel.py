@@ -2,8 +2,8 @@
 
 In:  a Region or a straight run of nodes, and the arrays that lie in memory before it.
 Out: Kernel: one text, its launches in order, what it fills, and the memory that it needs.
-Holds: which samples a block takes depends on their number and on the sizes of the sums alone, and blocks are
-combined in order, in float64: the same inputs give the same bits on every card and in every run.
+Holds: which samples a block takes depends on their number and on the sizes of the sums alone, and the blocks'
+partial sums are combined in order, in float64. The same inputs give the same bits on every card, in every run.
 """
 
 from __future__ import annotations
@@ -18,58 +18,16 @@ from xpgrad.backends.gpu.cuda.printing.by_block import ByBlock
 from xpgrad.backends.gpu.cuda.printing.by_thread import ByThread, why_not
 from xpgrad.backends.gpu.cuda.printing.expressions import monoid_type, value_type
 from xpgrad.backends.gpu.cuda.printing.functions import definitions
+from xpgrad.backends.gpu.cuda.printing.grid import most_blocks, narrowed, samples_per_block, tiles_per_block
 from xpgrad.backends.gpu.cuda.printing.layout import KernelArgs, Parameter, Text
-from xpgrad.backends.gpu.cuda.printing.owners import fewest, sample_bytes
-from xpgrad.backends.gpu.cuda.printing.phases import WARP, Phase
-from xpgrad.backends.gpu.cuda.printing.shares import (
-    most_blocks,
-    narrowed,
-    samples_of_a_block,
-    tiles_of_a_block,
-)
+from xpgrad.backends.gpu.cuda.printing.phases import Phase
 from xpgrad.backends.gpu.cuda.printing.source import prelude
+from xpgrad.backends.gpu.limits import THREADS, WARP, Limits
 from xpgrad.backends.layouts import Layouts
 from xpgrad.codegen.lower import wide
 from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.plan import Step
-
-THREADS = 256
-"""Of a block, on a GPU."""
-
-MANY = 512
-"""So many entries, one to a lane, keep the whole device busy when blocks' parts are combined."""
-
-SMALL = 1 << 16
-"""Nodes of so few entries in all are done by one block, which need not wait for others."""
-
-
-class Limits(NamedTuple):
-    """What sizes a region's loop.
-
-    Attributes
-    ----------
-    tile : int
-        Entries of the axis that a block works on together, at most.
-    blocks : int
-        So many share the axis, at most.
-    shared : int
-        Bytes of shared memory of a block; what a tile keeps goes to global memory where it is more.
-    partials : int
-        Bytes of the parts of sums that all blocks write, at most.
-    cache : int
-        Bytes of the first cache for a tile that is read more than once: a quarter of it or less, for
-        several blocks share it.
-    threads : int
-        Of a block, `THREADS` at most.
-    """
-
-    tile: int = 256
-    blocks: int = 1024
-    shared: int = 40 << 10
-    partials: int = 16 << 20
-    cache: int = 56 << 10
-    threads: int = THREADS
 
 
 class Launch(NamedTuple):
@@ -87,22 +45,22 @@ class Kernel:
     Attributes
     ----------
     text, body : str
-        With the prelude, and without it.
+        The source with the prelude, and without it.
     launches : list of Launch
     outs : list of Node
         The arrays that it fills, in C order.
     partials : dict of Node to (int, dtype)
-        For each sum over the region's axis the entries of one block's part.
+        The entries of one block's part of each sum over the region's axis.
     blocks, chunk : int
-        Blocks that share a region's axis, and entries of it for each.
+        Blocks that divide a region's axis, and entries of the axis per block.
     length : str
         The argument that is the number of entries; a launch may have fewer.
     block_count : str
         The argument of `combine` that is the number of blocks whose parts it combines.
     scratch_bytes : int
-        Of global memory, for all blocks; 0 where none is asked for.
+        Bytes of global memory for the tiles of all blocks; 0 where they are in shared memory.
     form : str
-        In words, for `explain`.
+        The form of the kernel in words, for `explain`.
 
     Raises
     ------
@@ -112,7 +70,7 @@ class Kernel:
 
     def __init__(self, step: Step, plan: Plan, layouts: Layouts, limits: Limits) -> None:
         self.step, self.limits = step, limits
-        self.builder = KernelBuilder(step, plan, layouts)
+        self.builder = KernelBuilder(step, plan, layouts, limits)
         self.launches: list[Launch] = []
         self.partials: dict[Node, tuple[int, Any]] = {}
         self.scratch_bytes = 0
@@ -125,7 +83,7 @@ class Kernel:
         else:
             self._straight()
         self.outs = [*self.builder.ir.made("output"), *self.partials]
-        # Functions that share the builder's arguments are given their list when the last of them is written.
+        # The builder's list of arguments is complete when its last function has been written.
         shared = self.builder.args.text
         functions = [f.replace(_SHARED, shared, 1) for f in self._functions]
         body = "\n".join(functions)
@@ -133,7 +91,7 @@ class Kernel:
         self.text = f"{prelude()}\n{self.body}"
 
     def in_words(self, fresh: bool, tiled: bool = False) -> str:
-        """What is launched, for `explain`; ``tiled``: the first for each tile, the others for all together."""
+        """The launches, for `explain`; if ``tiled``, the first is for each tile, the others are for all."""
         names = [f"{x.name} on {x.grid} block{'s' if x.grid != 1 else ''}" for x in self.launches if x.grid]
         if tiled:
             names = [f"{x} {'for all' if k else 'for each tile'}" for k, x in enumerate(names)]
@@ -146,16 +104,16 @@ class Kernel:
         limits = self.limits
         reason = why_not(self.builder)
         size = sum(8 * max(prod(n.shape), 1) for n in self.builder.ir.made("partial"))
-        most = most_blocks(size, limits.blocks, limits.partials)
+        most = most_blocks(size, limits)
         block = None if reason is None else self._tiled(most, size // 8)
         k = self.builder
         body = ByThread(k) if block is None else None
         if body is not None:
-            least = WARP * body.strips.turn
-            self.chunk = samples_of_a_block(min(THREADS, limits.tile), least, step.extent, most)
+            samples = min(THREADS, limits.tile)
+            self.chunk = samples_per_block(samples, body.vectors.samples, step.extent, most, limits)
         else:
             assert block is not None
-            self.chunk = tiles_of_a_block(-(-step.extent // block.tile), most) * block.tile
+            self.chunk = tiles_per_block(-(-step.extent // block.tile), most, limits) * block.tile
         self.blocks = -(-step.extent // self.chunk)
         chunk, self.length = k.args.size("chunk", self.chunk), k.args.size("length", step.extent)
         w = Text()
@@ -163,62 +121,64 @@ class Kernel:
         w(f"const long long last = stop < {self.length} ? stop : {self.length};")
         w("__shared__ double xg_sums[32];")
         if body is not None:
-            self.form = "a thread for each sample"
+            self.form = f"a thread for each sample{body.vectors.in_words()}"
             self._by_thread(w, body)
             shared = 0
         else:
             assert block is not None
             where = "shared" if block.scratch_bytes <= limits.shared else "global"
-            self.form = f"tiles of {block.tile} samples in {where} memory ({reason})"
+            forms = dict.fromkeys(m.form for m in block.matmuls.values())
+            forms.update(dict.fromkeys(block.declined))
+            self.form = ", ".join([f"tiles of {block.tile} samples in {where} memory ({reason})", *forms])
             shared = block.scratch_bytes if where == "shared" else 0
             self._by_tile(w, block, where)
-        # What threads own takes many registers: without a bound only one block would fit.
-        together = 1 if block is None or not block.owned else 2
-        self._function("region", w, self.blocks, shared, together)
+        # Register-tiled matmuls take many registers: without a bound only one block would be resident.
+        resident = limits.matmul_resident if block is not None and block.matmuls else 1
+        self._function("region", w, self.blocks, shared, resident)
         if self.partials:
             self._combine()
 
     def _tiled(self, most: int, sums: int) -> ByBlock:
-        """The largest tile that fits, with one sample to a lane where features then have owners; a smaller one
-        where few samples would otherwise be too few tiles for ``most`` blocks."""
-        found = self._shrunk(self.limits.tile)
-        if not found.owned and self.limits.tile > WARP:
+        """The largest tile that fits; one sample per lane if matmuls are then register-tiled; or a smaller
+        tile, where few samples would make fewer tiles than ``most`` blocks."""
+        limits = self.limits
+        found = self._shrunk(limits.tile)
+        if not found.matmuls and limits.tile > WARP:
             narrow = self._shrunk(WARP)
-            found = narrow if narrow.owned else found
-        if not found.owned and isinstance(self.step, Region):
-            tile = narrowed(found.tile, found.fewest, self.step.extent, most, found.entries, sums)
-            # Anew even if it is the same tile: the text, and the order of its arguments, are to be the same.
+            found = narrow if narrow.matmuls else found
+        if not found.matmuls and isinstance(self.step, Region):
+            tile = narrowed(found.tile, found.least_tile, self.step.extent, most, found.entries, sums, limits)
+            # Made anew even for the same tile, so that the text and the order of its arguments are the same.
             found = self._block(tile)
         self.builder = found.k
         return found
 
     def _shrunk(self, tile: int) -> ByBlock:
-        """The largest that shared memory and the cache hold; where none fits the smallest, in global memory."""
+        """The largest tile that shared memory and L1 hold; if none fits, the smallest, in global memory."""
         limits = self.limits
         while True:
             found = self._block(tile)
-            owned = found.owned.values()
-            fits = found.scratch_bytes <= limits.shared and tile * sample_bytes(owned) <= limits.cache
-            if fits or tile <= min(fewest(owned) if owned else found.fewest, limits.tile):
+            fits = found.scratch_bytes <= limits.shared and tile * found.sample_bytes <= limits.cache
+            if fits or tile <= min(found.least_tile, limits.tile):
                 return found
             tile //= 2
 
     def _block(self, tile: int) -> ByBlock:
-        """What is laid out for one tile is not for another."""
+        """A new builder, for the layout of buffers depends on the tile."""
         old = self.builder
-        return ByBlock(KernelBuilder(old.step, old.plan, old.layouts), tile, self.limits.threads)
+        return ByBlock(KernelBuilder(old.step, old.plan, old.layouts, self.limits), tile)
 
     def _by_thread(self, w: Text, body: ByThread) -> None:
         w("const int thread = threadIdx.x;")
         body.write(w)
-        for s, row in body.sums.items():
+        for s, held in body.sums.items():
             node, dtype, monoid = s.node, wide(s.node.dtype), monoid_type(s.monoid)
             ctype, count = value_type(dtype), max(prod(node.shape), 1)
             self.partials[node] = count, dtype
             pointer = self.builder.args.pointer(("partial", node), f"{ctype}", ("partial", node))
             w("#pragma unroll")
             with w.block(f"for (int k = 0; k < {count}; ++k)"):
-                part = f"({ctype}){row.name}[k]"
+                part = f"({ctype}){held.name}[k]"
                 w(f"const {ctype} total = xg::block_reduce<{monoid}>({part}, ({ctype}*)xg_sums);")
                 w(f"if (thread == 0) {pointer}[blockIdx.x * {count}ll + k] = total;")
 
@@ -250,35 +210,35 @@ class Kernel:
             self.partials[s.node] = max(prod(s.node.shape), 1), wide(s.node.dtype)
 
     def _combine(self) -> None:
-        """The blocks' parts of all sums, each in order: by a warp for each entry, or by lanes for many."""
-        params = KernelArgs()
+        """Combine the blocks' parts of all sums, in order: one warp per entry, or one lane if they are many."""
+        params = KernelArgs(self.limits.constants)
         blocks = self.block_count = params.size("blocks", self.blocks)
         w, grid = Text(), 1
         monoids = {s.node: s.monoid for nest in self.builder.ir.nests for s in nest.reductions()}
-        w(f"__shared__ double xg_rows[{THREADS}];")
+        w(f"__shared__ double xg_lanes[{THREADS}];")
         for node, (count, dtype) in self.partials.items():
-            if not prod(node.shape):  # its parts have an entry all the same, itself it has none
+            if not prod(node.shape):  # its parts have an entry all the same
                 continue
             wider, ctype = value_type(dtype), value_type(node.dtype)
             parts = params.pointer(("partial", node), f"const {wider}", ("partial", node))
             out = params.pointer(node, ctype or "", node)
             n = params.number(("count", node), count)
             monoid = monoid_type(monoids[node])
-            if count < MANY:
+            if count < self.limits.combine_by_lanes:
                 w(f"xg::combine_by_warps<{monoid}>({parts}, {out}, {n}, {blocks});")
                 grid = max(grid, -(-count * WARP // THREADS))
             else:
-                w(f"xg::combine_by_lanes<{monoid}>({parts}, {out}, {n}, {blocks}, ({wider}*)xg_rows);")
+                w(f"xg::combine_by_lanes<{monoid}>({parts}, {out}, {n}, {blocks}, ({wider}*)xg_lanes);")
                 grid = max(grid, -(-count // WARP))
         self._functions.append(_function("combine", params.text, w))
-        self.launches.append(Launch("combine", params.items, min(grid, 2048)))
+        self.launches.append(Launch("combine", params.items, min(grid, self.limits.combine_blocks)))
 
     # ── straight runs ────────────────────────────────────────────────────────────────────────
     def _straight(self) -> None:
         k = self.builder
         block = ByBlock(k, 0)
         sizes = [self._size(phase) for phase in block.phases]
-        small = sum(sizes) <= SMALL
+        small = sum(sizes) <= self.limits.single_block
         self.form = "one block" if small else "a kernel for each nest"
         groups: list[list[Phase]] = [block.phases] if small else [[phase] for phase in block.phases]
         self.scratch_bytes = max(block.scratch_bytes, 1) if block.scratch else 0
@@ -293,33 +253,33 @@ class Kernel:
                 block.write(w, phase)
                 if small:
                     w("__syncthreads();")
-            grid = 1 if alone else max(1, min(-(-self._results(group[0]) // THREADS), 4096))
-            self._function(f"nest{number}", w, grid, 0)
+            self._function(f"nest{number}", w, 1 if alone else self._nest_blocks(group[0]), 0)
 
     def _size(self, phase: Phase) -> int:
         return prod(e.extent for e in phase.axes)
 
-    def _results(self, phase: Phase) -> int:
-        warps = WARP if phase.reduced else 1
-        return warps * prod(e.extent for e in phase.axes - phase.reduced)
+    def _nest_blocks(self, phase: Phase) -> int:
+        results = prod(e.extent for e in phase.axes - phase.reduced)
+        threads = results * (WARP if phase.reduced else 1)
+        return max(1, min(-(-threads // THREADS), self.limits.nest_blocks))
 
     # ── text ─────────────────────────────────────────────────────────────────────────────────
-    def _function(self, name: str, w: Text, grid: int, shared: int, together: int = 1) -> None:
-        self._functions.append(_function(name, _SHARED, w, together))
+    def _function(self, name: str, w: Text, grid: int, shared: int, resident: int = 1) -> None:
+        self._functions.append(_function(name, _SHARED, w, resident))
         self.launches.append(Launch(name, self.builder.args.items, grid, shared))
 
 
 _SHARED = "@arguments"
 
 
-def _function(name: str, params: str, w: Text, together: int = 1) -> str:
-    """``together``: blocks that are to fit on a multiprocessor, as far as registers go."""
-    bounds = f"{THREADS}" if together == 1 else f"{THREADS}, {together}"
+def _function(name: str, params: str, w: Text, resident: int = 1) -> str:
+    """A kernel; the compiler leaves registers for ``resident`` blocks per multiprocessor."""
+    bounds = f"{THREADS}" if resident == 1 else f"{THREADS}, {resident}"
     return f'extern "C" __global__ void __launch_bounds__({bounds}) {name}({params}) {{\n{w}\n}}\n'
 
 
 def _threads(w: Text, grid: bool) -> None:
-    """Numbers for the threads and warps that share the work: of one block, or of all."""
+    """Declare the numbers of the threads and warps that divide the work: one block's, or the whole grid's."""
     w(f"const int lanes = blockDim.x < {WARP} ? 1 : {WARP};")
     w("const int lane = threadIdx.x % lanes;")
     if grid:

@@ -1,9 +1,9 @@
 """The arguments of a CUDA kernel, and the lines of its text.
 
 In:  the arrays, sizes and scalars that a kernel asks for while its text is written.
-Out: KernelArgs, its list of arguments; Text; Row, a value in registers.
-Holds: sizes, strides and scalars are arguments, never text, but for axes so short that their loops are
-unrolled. The text depends on which axis of an array is contiguous.
+Out: KernelArgs, its list of arguments; Text; Registers, a value that is an array of registers.
+Holds: sizes, strides and scalars are arguments and never stand in the text, except the lengths of unrolled
+loops. The text depends on which axis of an array is contiguous.
 """
 
 from __future__ import annotations
@@ -15,10 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad.core import Value
-
-CONSTANTS = 64
-"""So many numbers of the user's code are arguments; the others lie in memory. A driver before CUDA 12.1 takes
-4,096 bytes of arguments, and a loop that was unrolled while it was traced has thousands of numbers."""
 
 
 class Pool(NamedTuple):
@@ -41,12 +37,19 @@ class Parameter(NamedTuple):
 
 
 class KernelArgs:
-    """The arguments of a kernel, in the order in which they were first asked for."""
+    """The arguments of a kernel, in the order of their first use.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    constants : int
+        Numbers of the user's code that are arguments, at most. The others are read from memory: a loop that
+        was unrolled while it was traced has thousands of numbers.
+    """
+
+    def __init__(self, constants: int) -> None:
         self._names: dict[Any, str] = {}
         self.items: list[Parameter] = []
-        self._constants = 0
+        self._constants_left = constants
         self._pools = {"f": Pool(np.float64, []), "i": Pool(np.int64, [])}
 
     def _take(self, key: Any, prefix: str, ctype: str, kind: str, source: Any) -> str:
@@ -63,20 +66,20 @@ class KernelArgs:
         return str(value) if value in (0, 1) else self.size(key, value)
 
     def size(self, key: Any, value: int) -> str:
-        """A size that may be another in a later launch."""
+        """A size that a later launch may change."""
         return self._take(("number", key), "n", "long long", "number", value)
 
     def scalar(self, key: Any, kind: str, source: Any) -> str:
-        """A Python or NumPy scalar: of a value, or the number itself; ``kind`` as of a dtype."""
+        """A Python or NumPy scalar: a Value's, or the number itself; ``kind`` is that of its dtype."""
         ctype = "double" if kind == "f" else "long long"
         if not isinstance(source, Value) and ("scalar", key) not in self._names:
-            if self._constants == CONSTANTS:
+            if not self._constants_left:
                 pool = self._pools["f" if kind == "f" else "i"]
                 pointer = self._take(("pool", pool.dtype), "p", f"const {ctype}* __restrict__", "pointer", pool)
                 self._names["scalar", key] = f"{pointer}[{len(pool.numbers)}]"
                 pool.numbers.append(source)
             else:
-                self._constants += 1
+                self._constants_left -= 1
         return self._take(("scalar", key), "s", ctype, "scalar", source)
 
     @property
@@ -102,7 +105,7 @@ class Text:
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
-        """``head {`` and what is written inside, indented."""
+        """``head {``, and the lines written inside, indented."""
         self(f"{head} {{" if head else "{")
         self._depth += 1
         yield
@@ -113,10 +116,10 @@ class Text:
         return "\n".join(self.lines)
 
 
-class Row(NamedTuple):
-    """A value in registers: the name of its array, and the stride of each of its axes there (0: no axis).
+class Registers(NamedTuple):
+    """A value in an array of registers: its name, and the stride of each axis there (0: no axis).
 
-    ``stored`` is the dtype of the registers: of what lay in memory, or the one that a value is computed in.
+    ``stored`` is the dtype of the registers: the array's in memory, or the one that a value is computed in.
     """
 
     name: str
@@ -125,5 +128,5 @@ class Row(NamedTuple):
 
 
 def address_of(array: Any) -> int:
-    """Where an array begins: of NumPy's, or of a library with its ``data.ptr``."""
+    """The address of an array's first entry, for NumPy's and for a library's with ``data.ptr``."""
     return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr)

@@ -1,8 +1,8 @@
 """Work between two ``__syncthreads()``.
 
 In:  the loop nests of a kernel.
-Out: its phases, in order: of each nest what is made pointwise, and what reduces the same axes.
-Holds: a phase reads what earlier phases made, and nothing that it makes itself at other indices.
+Out: its phases, in order: for each nest the pointwise statements, and the reductions over the same axes.
+Holds: a phase reads what earlier phases wrote, and none of its own results at other indices.
 """
 
 from __future__ import annotations
@@ -15,15 +15,9 @@ from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder
 from xpgrad.codegen.kernel_ir import Axis, LoopNest, Reduce, Store, reduced_axes
 from xpgrad.codegen.lower import wide
 
-WARP = 32
-"""Lanes of a warp."""
-
-FEW = 4
-"""So many sums at most does a thread add up in float64, whose instructions have half the rate or less."""
-
 
 class Phase(NamedTuple):
-    """Statements of a nest that the threads share out, over ``axes``, of which ``reduced`` are reduced."""
+    """Statements of one nest over ``axes``, of which ``reduced`` are reduced."""
 
     nest: LoopNest
     statements: list[Store | Reduce]
@@ -49,8 +43,8 @@ def phases(k: KernelBuilder) -> list[Phase]:
 def held_dtype(k: KernelBuilder, s: Reduce, nest: LoopNest, count: int) -> np.dtype[Any]:
     """The dtype in which a thread holds ``count`` entries of a reduction: float64 for a few long sums.
 
-    Contractions are added up in their own dtype: many GPUs have few units for float64.
+    Contractions are added up in their own dtype, for many GPUs have few units for float64.
     """
     long = any(e not in k.unrolled for e in reduced_axes(s, nest))
-    few = long and count <= FEW and s.node.op.name == "sum"
+    few = long and count <= k.limits.float64_sums and s.node.op.name == "sum"
     return wide(s.node.dtype) if few else s.node.dtype

@@ -1,4 +1,4 @@
-"""The text that every generated CUDA source begins with."""
+"""The text with which every generated CUDA source begins."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A region in a loop on the host, around the library's products or samples that stay there.
+"""Loops on the host over the tiles of a region, around the library's matmuls or for samples on the host.
 
-`joined` makes one region of several and the products between them, `part` cuts it to the length of a tile,
-`turn` is what is done for a tile, `sums` what comes of all, `tiled` the loop, and `stream` says which
-samples can stay on the host.
+`fused_regions` makes one region of several and the matmuls between them, `tile_region` cuts it to the length of
+a tile, `tile_program` has the kernels and library calls of a tile, `sums` adds up the tiles' sums, `host_loop`
+is the loop, and `host_inputs` determines which samples can stay on the host.
 """

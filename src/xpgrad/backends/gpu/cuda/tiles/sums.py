@@ -1,8 +1,9 @@
-"""The sums over the samples of a region that is done tile by tile.
+"""The sums over the samples of a region that runs tile by tile.
 
-In:  for each tile the parts that its kernels' blocks and its calls make.
+In:  for each tile the partial sums of its kernels' blocks and of its library calls.
 Out: the sums.
-Holds: parts are combined in the order of the samples, in float64; with a single tile a call's part is the sum.
+Holds: partial sums are combined in the order of the samples, in float64; with a single tile a library call's
+result is the sum.
 """
 
 from __future__ import annotations
@@ -14,79 +15,76 @@ from typing import Any
 import numpy as np
 
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, Work
-from xpgrad.backends.gpu.cuda.tiles.turn import Kernels, Turn
-from xpgrad.backends.parts import COMBINE, IDENTITY
+from xpgrad.backends.gpu.cuda.tiles.tile_program import StageKernel, TileProgram
+from xpgrad.backends.tile_operands import COMBINE, IDENTITY
 from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
 
-MEMORY = 64 << 20
-"""Bytes for the parts of one sum: when they are full, what they hold is added up."""
-
 
 class Sums:
-    """Those of one run over ``turns``."""
+    """The sums of one run over the tiles of ``programs``."""
 
-    def __init__(self, step: Region, plan: Plan, device: Device, turns: Sequence[Turn]) -> None:
-        self._step, self._plan, self._device, self._alone = step, plan, device, len(turns) == 1
+    def __init__(self, step: Region, plan: Plan, device: Device, programs: Sequence[TileProgram]) -> None:
+        self._step, self._plan, self._device, self._alone = step, plan, device, len(programs) == 1
         blocks, largest = Counter[Node](), Counter[Node]()
         counts: dict[Node, tuple[int, Any]] = {}
         scratch = 0
-        for turn in turns:
-            for x in turn.kernels:
+        for program in programs:
+            for x in program.kernels:
                 scratch = max(scratch, x.kernel.scratch_bytes)
                 for p, found in x.kernel.partials.items():
-                    node = turn.part.node[p]
+                    node = program.tile.node[p]
                     blocks[node] += x.kernel.blocks
                     largest[node] = max(largest[node], x.kernel.blocks)
                     counts[node] = found
         self._partials = {}
         for node, (count, dtype) in counts.items():
-            room = max(MEMORY // max(count * np.dtype(dtype).itemsize, 1), largest[node])
-            self._partials[node] = device.xp.empty((min(blocks[node], room), count), dtype)
+            room = device.limits.host_sums // max(count * np.dtype(dtype).itemsize, 1)
+            self._partials[node] = device.xp.empty((min(blocks[node], max(room, largest[node])), count), dtype)
         self._scratch = device.xp.empty(scratch, np.uint8)
-        self._done = Counter[Node]()  # blocks, whose parts lie there now
-        self._before: dict[Node, Any] = {}  # what other parts added up to
+        self._done = Counter[Node]()  # blocks whose partial sums are in `_partials` now
+        self._before: dict[Node, Any] = {}  # the sum of earlier partial sums
         self._given: dict[Node, Any] = {}
         self._total: dict[Node, Any] = {}
 
-    def begin(self, turn: Turn, env: Env) -> Work:
-        """What a tile's kernels need beside; where its products over the samples go is put into ``env``."""
+    def begin(self, program: TileProgram, env: Env) -> Work:
+        """The work arrays of a tile's kernels; ``env`` gets the arrays for its matmuls over the samples."""
         work: Work = {"scratch": self._scratch}
-        for x in turn.kernels:
+        for x in program.kernels:
             for p in x.kernel.partials:
-                node = turn.part.node[p]
+                node = program.tile.node[p]
                 if self._done[node] + x.kernel.blocks > len(self._partials[node]):
                     self._add_up(node)
                 work["partial", p] = self._partials[node][self._done[node] :]
                 self._done[node] += x.kernel.blocks
-        for call in turn.calls:
-            if call.is_product and (node := turn.part.node[call.node]) in self._step.sums:
+        for call in program.calls:
+            if call.is_matmul and (node := program.tile.node[call.node]) in self._step.sums:
                 if node not in self._given:
                     self._given[node] = self._device.xp.empty(node.shape, node.dtype)
                 env[call.node] = self._given[node]
         return work
 
-    def add(self, turn: Turn, env: Env) -> None:
-        """Take the parts that the tile's calls made."""
-        for call in turn.calls:
-            node, part = turn.part.node[call.node], env[call.node]
+    def add(self, program: TileProgram, env: Env) -> None:
+        """Add the partial sums of the tile's library calls."""
+        for call in program.calls:
+            node, partial = program.tile.node[call.node], env[call.node]
             if node not in self._step.sums:
                 continue
             if self._alone:
-                self._total[node] = part
+                self._total[node] = partial
             elif node not in self._total:
-                self._total[node] = self._device.xp.array(part, dtype=_wide(node.dtype))
+                self._total[node] = self._device.xp.array(partial, dtype=_wide(node.dtype))
             else:
                 combine = getattr(self._device.xp, COMBINE[self._monoid(node)].__name__)
-                combine(self._total[node], part, out=self._total[node])
+                combine(self._total[node], partial, out=self._total[node])
 
-    def results(self, turn: Turn) -> Env:
-        """The sums, by kernels of ``turn`` where they made the parts."""
+    def results(self, program: TileProgram) -> Env:
+        """The sums, by kernels of ``program`` where kernels made the partial sums."""
         found: Env = {}
-        for x in turn.kernels:
-            found.update(self._combined(x, turn))
-        for call in turn.calls:
-            node = turn.part.node[call.node]
+        for x in program.kernels:
+            found.update(self._combined(x, program))
+        for call in program.calls:
+            node = program.tile.node[call.node]
             if node not in self._step.sums:
                 continue
             if node in self._total:
@@ -97,16 +95,17 @@ class Sums:
         return found
 
     def _add_up(self, node: Node) -> None:
-        """Make room for further parts."""
+        """Make room for further partial sums."""
         xp, monoid = self._device.xp, self._monoid(node)
-        part = getattr(xp, monoid)(self._partials[node][: self._done[node]], axis=0)
+        partial = getattr(xp, monoid)(self._partials[node][: self._done[node]], axis=0)
         before = self._before.get(node)
-        self._before[node] = part if before is None else getattr(xp, COMBINE[monoid].__name__)(before, part)
+        combine = getattr(xp, COMBINE[monoid].__name__)
+        self._before[node] = partial if before is None else combine(before, partial)
         self._done[node] = 0
 
-    def _combined(self, x: Kernels, turn: Turn) -> Env:
+    def _combined(self, x: StageKernel, program: TileProgram) -> Env:
         xp = self._device.xp
-        nodes = {p: turn.part.node[p] for p in x.kernel.partials}
+        nodes = {p: program.tile.node[p] for p in x.kernel.partials}
         if any(node in self._before for node in nodes.values()):
             for node in nodes.values():
                 self._add_up(node)

@@ -1,4 +1,4 @@
-"""Repeated calls with the same buffers: one graph, whose results are new arrays."""
+"""CUDA graphs: repeated calls with the same buffers are one graph, whose results are new arrays."""
 
 import gc
 import weakref
@@ -14,7 +14,7 @@ from xpgrad._errors import message
 from xpgrad._trees import flatten
 from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda.arguments import Refused
-from xpgrad.backends.gpu.cuda.replay import AFTER, KEPT
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 from xpgrad.testing import tolerance
@@ -24,6 +24,8 @@ if reason := missing():
 
 CLOSE = tolerance(np.float64).value
 RATE = 1 / 20_000
+GRAPHS = Limits(cuda_graphs=True)
+AFTER, KEPT = GRAPHS.graph_calls, GRAPHS.graphs_kept
 
 
 def loss(w, X, rate):
@@ -37,7 +39,7 @@ class Calls:
     """A compiled step on the shim, and what it launched in each call."""
 
     def __init__(self, f):
-        self.compiled, self.device = compile(f), ShimDevice()
+        self.compiled, self.device = compile(f), ShimDevice(GRAPHS)
 
     def __call__(self, *args):
         self.device.launches.clear()
@@ -63,6 +65,15 @@ def test_the_same_buffers_are_captured_and_what_lies_in_them_may_change(args):
         assert (launched == ["graph"]) == (k >= AFTER - 1)
         args[0][...] -= 0.1 * grad
     assert "a CUDA graph after 3 calls with the same buffers (1 kept)" in calls.text
+
+
+def test_without_the_switch_no_call_is_captured_and_explain_says_so(args):
+    calls = Calls(STEP)
+    calls.device = ShimDevice()
+    for _ in range(AFTER + 2):
+        _, launched = calls(*args)
+        assert "graph" not in launched
+    assert "no CUDA graph: the switch `cuda_graphs` is off" in calls.text
 
 
 def test_results_of_a_graph_are_new_arrays(args):
@@ -173,7 +184,7 @@ def test_a_device_that_refuses_to_capture_goes_on_kernel_by_kernel_and_says_why(
             raise Refused("not this driver")
 
     calls = Calls(STEP)
-    calls.device = Refusing()
+    calls.device = Refusing(GRAPHS)
     for _ in range(AFTER + 2):
         (value, _), launched = calls(*args)
         assert len(launched) > 1
@@ -185,7 +196,7 @@ def test_a_device_that_refuses_to_capture_goes_on_kernel_by_kernel_and_says_why(
 def test_what_copies_between_its_kernels_is_not_captured(name):
     case = CASES[name]
     args, f = case.args(70, np.float64), xg.value_and_grad(case.f) if case.scalar else case.f
-    compiled, device = compile(f), ShimDevice()
+    compiled, device = compile(f), ShimDevice(GRAPHS)
     with choose.use("cuda", Target(1 << 12, small=0), device):
         found = [flatten(compiled(*args))[0] for _ in range(AFTER + 2)]
         text = compiled.explain(*args)

@@ -1,4 +1,4 @@
-"""How the samples are shared out among blocks, and what lies in a block's memory.
+"""The grid size, and the layout of a block's memory.
 
 What is asked of an A100 and an H100 is arithmetic here: no card has confirmed it.
 """
@@ -10,23 +10,34 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
-from backends.gpu.device import Collector, ShimDevice
+from backends.gpu.device import VARIANTS, Collector, ShimDevice
 from backends.gpu.shim import missing
 from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda.printing.by_block import odd_strides
-from xpgrad.backends.gpu.cuda.printing.kernel import Limits
-from xpgrad.backends.gpu.cuda.printing.shares import SLOTS, narrowed, smallest_tile, tiles_of_a_block
+from xpgrad.backends.gpu.cuda.printing.grid import (
+    most_blocks,
+    narrowed,
+    samples_per_block,
+    smallest_tile,
+    tiles_per_block,
+)
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 
 needs_shim = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 
+PLAIN, FULL = Limits(), Limits(full_waves=True)
+ON = Limits(**VARIANTS)
+RESIDENT = FULL.resident_blocks
+
+
 class Launches(Collector):
     """``grids`` has the blocks of each launch of a region."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, limits):
+        super().__init__(limits)
         self.grids = []
 
     def launch(self, module, name, grid, block, args, shared):
@@ -35,8 +46,8 @@ class Launches(Collector):
             self.grids.append(grid)
 
 
-def grids(f, *args):
-    device = Launches()
+def grids(f, *args, limits=ON):
+    device = Launches(limits)
     with choose.use("cuda", None, device):
         compile(f)(*args)
     return device.grids
@@ -51,9 +62,9 @@ def rows(W, X, Y):
     return np.mean(xg.special.logsumexp(Z, axis=1) - np.sum(Y * Z, axis=1))
 
 
-def full(blocks, slots):
-    """The part of the slots that are at work, if all blocks take equally long."""
-    return blocks / (-(-blocks // slots) * slots)
+def full(blocks, resident):
+    """The part of a card that is at work, if all blocks take equally long."""
+    return blocks / (-(-blocks // resident) * resident)
 
 
 # ── how many blocks ──────────────────────────────────────────────────────────────────────────
@@ -71,8 +82,8 @@ def full(blocks, slots):
 def test_there_are_blocks_for_most_of_a_card(f, shapes):
     found = grids(f, *[np.zeros(s, "f4") for s in shapes])
     assert found
-    for blocks, slots in product(found, SLOTS):
-        assert full(blocks, slots) > 0.55, f"{blocks} blocks"
+    for blocks, resident in product(found, RESIDENT):
+        assert full(blocks, resident) > 0.55, f"{blocks} blocks"
 
 
 def test_few_samples_go_to_many_blocks():
@@ -82,22 +93,37 @@ def test_few_samples_go_to_many_blocks():
 
 
 @pytest.mark.parametrize("blocks", [1, 3, 128, 216, 250, 267, 1024])
-def test_a_round_of_blocks_is_not_begun_for_a_few(blocks):
+def test_a_wave_of_blocks_is_not_begun_for_a_few(blocks):
     for tiles in (*range(600), 1875, 3750, 10**6, 10**7):
-        each = tiles_of_a_block(tiles, blocks)
+        each = tiles_per_block(tiles, blocks, FULL)
         made = -(-tiles // each)
         assert made <= blocks
         if blocks >= 216 and tiles >= 600:
-            assert min(full(made, s) for s in SLOTS) > 0.7
+            assert min(full(made, r) for r in RESIDENT) > 0.7
 
 
 def test_tiles_are_narrow_where_there_are_few_and_each_has_work_for_the_threads():
-    assert smallest_tile(1500) == 4
-    assert smallest_tile(40) == 32
-    assert narrowed(256, 4, 1500, 1024, 1500, 0) == 4
-    assert narrowed(256, 4, 10**6, 1024, 1500, 0) == 256
-    assert narrowed(256, 4, 8192, 1024, 512, 512) == 32  # the sums would be as much as the samples
-    assert narrowed(4, 8, 100, 1024, 1500, 0) == 4
+    assert smallest_tile(1500, FULL) == 4
+    assert smallest_tile(40, FULL) == 32
+    assert narrowed(256, 4, 1500, 1024, 1500, 0, FULL) == 4
+    assert narrowed(256, 4, 10**6, 1024, 1500, 0, FULL) == 256
+    assert narrowed(256, 4, 8192, 1024, 512, 512, FULL) == 32  # the sums would be as much as the samples
+    assert narrowed(4, 8, 100, 1024, 1500, 0, FULL) == 4
+
+
+def test_the_plain_grid_divides_whole_tiles_evenly_among_the_most_blocks():
+    assert narrowed(256, 4, 1500, 1024, 1500, 0, PLAIN) == 256
+    assert samples_per_block(256, 1, 1500, 1024, PLAIN) == 256
+    assert samples_per_block(256, 1, 10**6, 1024, PLAIN) == 4 * 256
+    assert [tiles_per_block(tiles, 1024, PLAIN) for tiles in (0, 1, 1024, 1025, 10**6)] == [1, 1, 1, 2, 977]
+    assert grids(lambda W: np.sum(W * W), np.zeros((64, 4096), "f4"), limits=PLAIN) == [16]
+
+
+def test_large_sums_leave_fewer_blocks_and_never_fewer_than_the_least():
+    assert most_blocks(8, PLAIN) == 1024
+    assert most_blocks(1 << 16, PLAIN) == 256
+    assert most_blocks(1 << 30, PLAIN) == 128
+    assert most_blocks(1 << 30, Limits(blocks=5)) == 5
 
 
 @needs_shim
@@ -107,7 +133,7 @@ def test_narrow_tiles_give_the_same_values(threads):
     b, A = r.standard_normal(200), r.standard_normal((37, 200))
     f = xg.value_and_grad(lambda b, A: np.sum(np.tanh(A + b) * np.sum(A, axis=1, keepdims=True)))
     results = []
-    for limits in (None, Limits(blocks=1), Limits(tile=8, blocks=2)):
+    for limits in (None, FULL, Limits(blocks=1, full_waves=True), Limits(tile=8, blocks=2)):
         device = ShimDevice(limits, threads)
         with choose.use("cuda", Target(1 << 12, small=0), device):
             results.append(compile(f)(b, A))

@@ -1,9 +1,10 @@
-"""Products of the samples with many features, each of which belongs to one thread or one warp.
+"""Register-tiled matmuls: products of the samples with many features, each held by one thread or one warp.
 
 In:  a KernelBuilder whose kernel runs in tiles.
-Out: which of its products are such, and what the two ways to write them have in common.
-Holds: the owner of a feature is known from its number. What several warps add to one sum is added in the order
-of the warps, and what a block adds to a feature's sum goes to float64 every so many samples.
+Out: which of its nests are such matmuls, and what the two ways to write them have in common.
+Holds: the number of a feature determines the thread or warp that holds it. The parts of a sum that several
+warps make are added in the order of the warps. A block's sum of a feature goes to float64 every few hundred
+samples.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import NamedTuple
 
 from xpgrad.backends.gpu.cuda.printing.builder import KernelBuilder, ctype_of
 from xpgrad.backends.gpu.cuda.printing.expressions import read, value_type
-from xpgrad.backends.gpu.cuda.printing.layout import Row, Text
+from xpgrad.backends.gpu.cuda.printing.layout import Registers, Text
+from xpgrad.backends.gpu.limits import WARP
 from xpgrad.codegen.kernel_ir import (
     Axis,
     Buffer,
@@ -29,29 +31,20 @@ from xpgrad.codegen.kernel_ir import (
     reduced_axes,
 )
 
-AHEAD = 8
-"""Loads at most that are on their way from memory to one thread."""
 
-OWNED = 40
-"""Registers at most for what a product reads of the features that a thread owns, or for their sums."""
-
-FLUSHED = 512
-"""After so many samples what is summed in registers is added to a sum in float64."""
-
-
-class Product(NamedTuple):
-    """A product of the samples' array with something else.
+class SampleMatmul(NamedTuple):
+    """A product of the array of samples with another factor.
 
     Attributes
     ----------
     s : Reduce
     samples, other : Operand
-        The samples' array, and the other factor.
+        The array of samples, and the other factor.
     feature : Axis
     sums_features : bool
-        Whether the features are summed up, ``X @ w``; else the samples are, ``X.T @ dz``.
+        True if the features are summed up, ``X @ w``; else the samples are, ``X.T @ dz``.
     samples_adjoin : bool
-        Whether neighbours in memory are neighbouring samples; else they are neighbouring features.
+        True if neighbours in memory are neighbouring samples; else they are neighbouring features.
     """
 
     s: Reduce
@@ -62,8 +55,8 @@ class Product(NamedTuple):
     samples_adjoin: bool
 
 
-def product_of(k: KernelBuilder, nest: LoopNest) -> Product | None:
-    """The product that ``nest`` is, if it is one of samples with many features."""
+def matmul_of(k: KernelBuilder, nest: LoopNest) -> SampleMatmul | None:
+    """``nest`` as a product of samples with many features; None where it is none."""
     if nest.kind != "matmul" or k.tile_axis is None:
         return None
     (s,) = nest.reductions()
@@ -81,9 +74,9 @@ def product_of(k: KernelBuilder, nest: LoopNest) -> Product | None:
         rest = (axes | set(index_axes(s.at))) - {feature, k.tile_axis}
         if {feature, k.tile_axis} <= axes or not rest <= k.unrolled:
             return None
-        if not all(e.extent for e in rest):  # there is nothing to own
+        if not all(e.extent for e in rest):  # there is nothing to hold
             return None
-        return Product(s, x, other, feature, reduced == {feature}, samples_adjoin)
+        return SampleMatmul(s, x, other, feature, reduced == {feature}, samples_adjoin)
     return None
 
 
@@ -103,62 +96,69 @@ def _features(k: KernelBuilder, x: Operand) -> tuple[Axis, bool] | None:
     return feature, x.at[unit].axis is k.tile_axis
 
 
-class Owned(ABC):
+class RegisterMatmul(ABC):
     """Writes one such product.
 
     Parameters
     ----------
     k : KernelBuilder
-    product : Product
-    threads : int
-        Of a block.
+    product : SampleMatmul
     tile : int
-        Samples at most.
+        Samples per tile, at most.
 
     Attributes
     ----------
-    parts : Buffer or None
-        What each warp made of the sums over features.
+    partial : Buffer or None
+        Each warp's part of the sums over features.
+    form : str
+        Its name in `explain`.
     """
 
-    def __init__(self, k: KernelBuilder, product: Product, threads: int, tile: int) -> None:
-        self.k, self.product, self.threads, self.tile = k, product, threads, tile
+    form: str
+
+    def __init__(self, k: KernelBuilder, product: SampleMatmul, tile: int) -> None:
+        self.k, self.product, self.threads, self.tile = k, product, k.limits.threads, tile
         self.s = product.s
         self.dtype = product.s.node.dtype
         self.ctype = value_type(self.dtype)
         self.buffer = product.samples.buffer
         self.shorts: Sequence[Axis] = [e for e in index_axes(self.s.at) if e in k.unrolled]
         self.count = prod(e.extent for e in self.shorts)
-        self.warps = -(-threads // 32)
+        self.warps = -(-self.threads // WARP)
         self.held = ""
-        self.parts: Buffer | None = None
+        self.partial: Buffer | None = None
         if product.sums_features:
             shape = self.warps, tile, self.count
-            self.parts = Buffer(("parts", self.s.node), "workspace", self.dtype, shape, c_strides(shape))
+            self.partial = Buffer(("parts", self.s.node), "workspace", self.dtype, shape, c_strides(shape))
+
+    @property
+    @abstractmethod
+    def least_tile(self) -> int:
+        """Samples per tile, at least, even if they do not fit into the L1 cache."""
 
     @property
     def words(self) -> int:
-        """Registers of one entry."""
+        """Registers per entry."""
         return self.dtype.itemsize // 4
 
     @property
     @abstractmethod
     def entries(self) -> int:
-        """Of sums or weights that a thread keeps from tile to tile."""
+        """Sums or weights per thread that stay in registers from tile to tile."""
 
     @property
     @abstractmethod
-    def registers(self) -> int:
-        """That a thread keeps from tile to tile, or has for its part of a sum over features."""
+    def register_count(self) -> int:
+        """Registers per thread for these, or for its part of a sum over features."""
 
-    @property
-    def fits(self) -> bool:
-        """Whether they are few enough."""
-        return self.registers <= OWNED
+    def why_not(self) -> str | None:
+        """The reason why this form does not fit the product; None where it does."""
+        count, most = self.register_count, self.k.limits.matmul_registers
+        return f"{count} registers per thread, and at most {most}" if count > most else None
 
     def declare(self, w: Text) -> None:
         """Before the first tile."""
-        self.held = w.fresh("own")
+        self.held = w.fresh("held")
         self._declare(w)
 
     @abstractmethod
@@ -172,60 +172,61 @@ class Owned(ABC):
             self._combine(w)
             return
         self._over_samples(w)
-        turns = self._turns
-        with w.block(f"if ((begin - first) / {self.tile} % {turns} == {turns - 1})"):
-            self._flush(w, f"begin - first < {turns * self.tile}")
+        tiles = self._tiles_per_flush
+        with w.block(f"if ((begin - first) / {self.tile} % {tiles} == {tiles - 1})"):
+            self._flush(w, f"begin - first < {tiles * self.tile}")
 
     @property
-    def _turns(self) -> int:
-        """Tiles, after which sums go to float64."""
-        return max(FLUSHED // self.tile, 1)
+    def _tiles_per_flush(self) -> int:
+        """Tiles after which the sums go to float64."""
+        return max(self.k.limits.matmul_flush // self.tile, 1)
 
     @abstractmethod
     def _over_features(self, w: Text) -> None:
-        """``X @ w``: into ``parts`` what each warp's features add."""
+        """``X @ w``: write the sum over each warp's features into ``partial``."""
 
     @abstractmethod
     def _over_samples(self, w: Text) -> None:
-        """``X.T @ dz``: to what is held of each feature what the samples of the tile add."""
+        """``X.T @ dz``: add the samples of the tile to the held sum of each feature."""
 
     def _combine(self, w: Text) -> None:
-        """The parts of all warps, in order."""
-        parts, count = self.parts, self.count
-        assert parts is not None
+        """Add the parts of all warps, in order."""
+        partial, count = self.partial, self.count
+        assert partial is not None
         with w.block(f"for (long long o = thread; o < m * {count}; o += threads)"):
             w(f"{self.ctype} a = 0;")
-            w(f"for (int k = 0; k < {self.warps}; ++k) a += {self.k.name(parts)}[k * {self.tile * count} + o];")
+            part = f"{self.k.name(partial)}[k * {self.tile * count} + o]"
+            w(f"for (int k = 0; k < {self.warps}; ++k) a += {part};")
             w(f"const long long t = o / {count}, g = begin + t;")
             self._decode(w, f"(int)(o % {count})")
             w(f"{self.k.place(self.s.buffer, self.s.at)} = a;")
 
     def finish(self, w: Text) -> None:
-        """After the last tile: what is held goes to the block's sum."""
+        """After the last tile: add the held sums to the block's sums."""
         if not self.product.sums_features:
-            self._flush(w, f"last - first <= {(self._turns - 1) * self.tile}")
+            self._flush(w, f"last - first <= {(self._tiles_per_flush - 1) * self.tile}")
 
     def _flush(self, w: Text, is_first: str) -> None:
-        """Add what is held to the block's sum, which it is the first time, and begin anew."""
+        """Add the held sums to the block's sums, which the first flush initialises, and clear them."""
         with w.block(""):
             w(f"const bool is_first = {is_first};")
-            with self._owned_entries(w) as (entry, is_mine):
+            with self._held_entries(w) as (entry, is_mine):
                 total, wider = self.k.place(self.s.buffer, self.s.at), f"({ctype_of(self.s.buffer)}){entry}"
                 w(f"if ({is_mine}) {total} = is_first ? {wider} : {total} + {wider};")
-            self._forget(w)
+            self._clear(w)
 
-    def _forget(self, w: Text) -> None:
+    def _clear(self, w: Text) -> None:
         w("#pragma unroll")
         w(f"for (int k = 0; k < {self.entries}; ++k) {self.held}[k] = 0;")
 
     @abstractmethod
     @contextmanager
-    def _owned_entries(self, w: Text) -> Iterator[tuple[str, str]]:
-        """A loop over the sums that a thread holds: the entry, and whether it is one, indices in scope."""
+    def _held_entries(self, w: Text) -> Iterator[tuple[str, str]]:
+        """A loop over a thread's registers: the entry, and whether it is in use, with its indices in scope."""
 
     # ── text ─────────────────────────────────────────────────────────────────────────────────
     def _decode(self, w: Text, number: str) -> None:
-        """The indices of the entry of that number among those of one sample or feature."""
+        """Declare the indices of the entry of that number among those of one sample or feature."""
         step = self.count
         for e in self.shorts:
             step //= e.extent
@@ -235,7 +236,7 @@ class Owned(ABC):
         """The number of the entry at the indices in scope."""
         lengths = [p.axis.extent if p.axis is not None and p.axis in self.shorts else 1 for p in self.s.at]
         strides = tuple(s if n > 1 else 0 for s, n in zip(c_strides(lengths), lengths, strict=True))
-        return self.k.row_index(Row("", strides, self.dtype), self.s.at)
+        return self.k.register_index(Registers("", strides, self.dtype), self.s.at)
 
     @property
     def feature(self) -> str:
@@ -244,7 +245,7 @@ class Owned(ABC):
 
     @property
     def features(self) -> str:
-        """How many there are."""
+        """The number of features."""
         return self.k.extent(self.product.feature)
 
     def _other(self) -> str:
@@ -252,7 +253,7 @@ class Owned(ABC):
         return self.k.typed(self.product.other, self.dtype, {})
 
     def _sample(self, x: str) -> str:
-        """An entry of the samples' array, read."""
+        """An entry of the array of samples, as a value."""
         return f"({self.ctype})({read(self.buffer.dtype, x)})"
 
     def _address(self) -> str:

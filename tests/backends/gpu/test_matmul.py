@@ -1,4 +1,4 @@
-"""Products of samples with many columns, of which each thread owns a few."""
+"""Register-tiled matmuls of samples with many features, by thread and by warp."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,16 @@ import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
 from xpgrad.backends import choose
-from xpgrad.backends.gpu.cuda.printing.kernel import Limits
-from xpgrad.backends.gpu.cuda.printing.owned import FLUSHED
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 from xpgrad.testing import tolerance
 
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)
+
+
+ON = Limits(matmul_by_thread=True, matmul_by_warp=True)
 
 
 def softmax(params, X, Y):
@@ -48,7 +50,7 @@ def data(m, features, classes, dtype):
     return (W, r.standard_normal(shape[1:]).astype(compute) if classes else compute.type(0.2)), X, Y
 
 
-def check(args, threads=64, limits=None, reverse=False, columns=False):
+def check(args, threads=64, limits=ON, reverse=False, columns=False):
     both = (logistic, logistic_columns) if args[0][0].ndim == 1 else (softmax, softmax_columns)
     f = xg.value_and_grad(both[columns])
     if columns:
@@ -65,8 +67,8 @@ def check(args, threads=64, limits=None, reverse=False, columns=False):
     return (value, dW, db), "\n".join(device.texts)
 
 
-def owned(text):
-    return "wide_own" in text or "warp_totals<xg::Sum>(" in text.partition("region(")[2]
+def is_register_tiled(text):
+    return "aligned_held" in text or "warp_totals<xg::Sum>(" in text.partition("region(")[2]
 
 
 @pytest.mark.sweep
@@ -76,7 +78,7 @@ def owned(text):
 @pytest.mark.parametrize("m", [256, 259])
 def test_value_and_gradient(m, features, classes, columns):
     _, text = check(data(m, features, classes, "f4"), columns=columns)
-    assert owned(text)
+    assert is_register_tiled(text)
 
 
 @pytest.mark.sweep
@@ -85,16 +87,17 @@ def test_value_and_gradient(m, features, classes, columns):
 def test_dtypes_and_threads(dtype, threads):
     _, text = check(data(90, 120, 2, dtype), threads)
     assert f"xg::load<{16 // np.dtype(dtype).itemsize}, {16 // np.dtype(dtype).itemsize}>" in text
-    assert owned(text)
+    assert is_register_tiled(text)
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("columns", [False, True])
-@pytest.mark.parametrize("limits", [Limits(1, 5), Limits(4, 2), Limits(16, 3), Limits(64, 1)])
+@pytest.mark.parametrize(("tile", "blocks"), [(1, 5), (4, 2), (16, 3), (64, 1)])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_tiles_and_blocks(limits, reverse, columns):
+def test_tiles_and_blocks(tile, blocks, reverse, columns):
+    limits = ON._replace(tile=tile, blocks=blocks)
     _, text = check(data(131, 70, 3, "f4"), limits=limits, reverse=reverse, columns=columns)
-    assert owned(text)
+    assert is_register_tiled(text)
 
 
 @pytest.mark.sweep
@@ -102,7 +105,7 @@ def test_tiles_and_blocks(limits, reverse, columns):
 @pytest.mark.parametrize("threads", [32, 64, 256])
 def test_dtypes_and_threads_of_columns(dtype, threads):
     _, text = check(data(300, 120, 2, dtype), threads, columns=True)
-    assert owned(text)
+    assert is_register_tiled(text)
 
 
 def test_rows_that_are_not_aligned_and_rows_with_gaps():
@@ -111,32 +114,45 @@ def test_rows_that_are_not_aligned_and_rows_with_gaps():
     wide[:, 8:72] = odd[:, 3:67] = X
     aligned, _ = check((params, wide[:, 8:72], Y))
     other, text = check((params, odd[:, 3:67], Y))
-    assert owned(text)
+    assert is_register_tiled(text)
     for x, y in zip(aligned, other, strict=True):
         np.testing.assert_array_equal(x, y)
 
 
 @pytest.mark.parametrize("columns", [False, True])
 def test_sums_are_carried_over_to_float64_every_so_many_samples(columns):
-    m = 40 * FLUSHED + 3
+    m = 40 * ON.matmul_flush + 3
     X, w = np.full((40, m) if columns else (m, 40), 0.1, "f4"), np.zeros(40, "f4")
     f = xg.value_and_grad(lambda w, X: np.sum(w @ X if columns else X @ w))
-    device = ShimDevice(Limits(blocks=1), 64)
+    device = ShimDevice(ON._replace(blocks=1), 64)
     with choose.use("cuda", Target(1 << 12, small=0), device):
         _, slope = compile(f)(w, X)
-    assert owned("\n".join(device.texts))
+    assert is_register_tiled("\n".join(device.texts))
     np.testing.assert_allclose(slope, np.full(40, m * np.float64(np.float32(0.1))), rtol=1e-5)
 
 
-def test_too_many_columns_for_the_threads_have_no_owners():
-    _, text = check(data(20, 1000, 3, "f4"), threads=32)
-    assert not owned(text)
+@pytest.mark.parametrize("columns", [False, True])
+def test_each_layout_has_a_switch_of_its_own(columns):
+    args = data(90, 100, 3, "f4")
+    for by_thread, by_warp in ((False, False), (True, False), (False, True)):
+        limits = Limits(matmul_by_thread=by_thread, matmul_by_warp=by_warp)
+        _, text = check(args, limits=limits, columns=columns)
+        assert is_register_tiled(text) == (by_warp if columns else by_thread)
+
+
+def test_too_many_features_for_the_registers_of_the_threads_have_the_general_form_and_explain_says_why():
+    args = data(90, 1000, 3, "f4")
+    _, text = check(args, threads=32)
+    assert not is_register_tiled(text)
+    with choose.use("cuda", Target(1 << 12, small=0), ShimDevice(ON, 32)):
+        text = compile(xg.value_and_grad(softmax)).explain(*args)
+    assert "no matmul by thread: 96 registers per thread, and at most 40" in text
 
 
 def test_what_is_stored_for_each_sample():
     (W, b), X, _ = data(50, 60, 3, "f4")
-    device = ShimDevice(None, 64)
+    device = ShimDevice(ON, 64)
     with choose.use("cuda", Target(1 << 12, small=0), device):
         out = compile(lambda W, b, X: np.tanh(X @ W + b))(W, b, X)
     np.testing.assert_allclose(out, np.tanh(X @ W + b), rtol=1e-5, atol=1e-6)
-    assert owned("\n".join(device.texts))
+    assert is_register_tiled("\n".join(device.texts))

@@ -1,7 +1,7 @@
-"""Samples that stay on the host: which inputs can, and the two buffers through which their tiles come.
+"""Samples that stay on the host: which inputs can, and the buffers through which their tiles are copied.
 
 In:  a step, and the inputs that stay on the host.
-Out: for each the axis along which it is cut, or Whole, with the reason.
+Out: the axis along which each is cut, or NotTileable, with the reason.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from xpgrad.backends.gpu.cuda.tiles.part import seen_through
+from xpgrad.backends.gpu.cuda.tiles.tile_region import seen_through
 from xpgrad.core import Const, Node, Operand, Value
 from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.tiles import looked_into
 
-SLOT = 64 << 20
-"""Bytes of the samples of one tile: large enough that a copy runs at the bus's full rate."""
 
-
-class Whole(Exception):
-    """An input cannot stay on the host, and why."""
+class NotTileable(Exception):
+    """An input cannot stay on the host, for this reason."""
 
     def __init__(self, value: Value, reason: str) -> None:
         super().__init__(reason)
@@ -27,12 +24,12 @@ class Whole(Exception):
 
 
 def cut_of(step: Region | Untiled, plan: Plan, hosts: Collection[Value]) -> dict[Value, int]:
-    """Which of ``hosts`` the step reads in tiles, and the axis of each along which it goes.
+    """The inputs among ``hosts`` that the step reads in tiles, and the axis along which each is cut.
 
     Raises
     ------
-    Whole
-        The step needs more of it than a tile at a time.
+    NotTileable
+        The step needs more than one tile of it at a time.
     """
     reads = [
         (node, i, u, looked_into(u))
@@ -45,25 +42,25 @@ def cut_of(step: Region | Untiled, plan: Plan, hosts: Collection[Value]) -> dict
     if first is None:
         return found
     if not isinstance(step, Region):
-        raise Whole(first, f"{_name(step.nodes)} is in no loop over the samples")
+        raise NotTileable(first, f"{_name(step.nodes)} is in no loop over the samples")
     if step.stores:
-        raise Whole(first, f"{_name(step.stores)} makes an array of the samples' length")
+        raise NotTileable(first, f"{_name(step.stores)} makes an array of the samples' length")
     inside, viewed = set(step.nodes), set(plan.views)
     for node, i, u, root in reads:
         if u in inside or root not in hosts:
             continue
-        labels = plan.axes.operand_loop_axes(node, i)
-        if step.loop_axis not in labels:
-            raise Whole(root, f"{_name([node])} needs all of it at once")
+        loop_axes = plan.axes.operand_loop_axes(node, i)
+        if step.loop_axis not in loop_axes:
+            raise NotTileable(root, f"{_name([node])} needs all of it at once")
         if u is not root and u not in viewed:
-            raise Whole(root, f"{_name([node])} reads a part of it")
-        axis: int | None = labels.index(step.loop_axis)
+            raise NotTileable(root, f"{_name([node])} reads a part of it")
+        axis: int | None = loop_axes.index(step.loop_axis)
         view: Operand = u
         while isinstance(view, Node) and view is not root and axis is not None:
             axis = seen_through(view, axis)
             view = view.operands[0]
         if axis is None or found.setdefault(root, axis) != axis:
-            raise Whole(root, f"{_name([node])} reads it in another shape")
+            raise NotTileable(root, f"{_name([node])} reads it in another shape")
     return found
 
 
@@ -71,8 +68,8 @@ def _name(nodes: Sequence[Node]) -> str:
     return ", ".join(n.op.name for n in nodes[:1])
 
 
-class PlainStage:
-    """Buffers of a device on which a copy is finished when the call returns."""
+class PlainBuffers:
+    """Staging buffers of a device on which a copy is complete when the call returns."""
 
     def __init__(self, xp: Any, shapes: Sequence[tuple[tuple[int, ...], Any]]) -> None:
         self._slots = [[xp.empty(shape, dtype) for shape, dtype in shapes] for _ in range(2)]
@@ -85,4 +82,4 @@ class PlainStage:
         return slot
 
     def used(self, k: int) -> None:
-        """Everything that reads tile ``k`` has been started."""
+        """Every kernel that reads tile ``k`` has been launched."""

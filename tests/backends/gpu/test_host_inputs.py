@@ -7,8 +7,7 @@ import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
 from xpgrad.backends import choose
-from xpgrad.backends.gpu.cuda.printing.kernel import Limits
-from xpgrad.backends.gpu.cuda.tiles import sums
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 from xpgrad.testing import tolerance
@@ -45,9 +44,8 @@ def mapped(x, folder, name):
     return out
 
 
-def run(f, args, slot=400, limits=None):
-    device = ShimDevice(limits or Limits(8, 3))
-    device.slot = slot
+def run(f, args, blocks=3, **limits):
+    device = ShimDevice(Limits(8, blocks)._replace(**({"staging": 400} | limits)))
     compiled = compile(f)
     with choose.use("cuda", Target(1 << 12, small=0), device):
         return compiled(*args), compiled.explain(*args), device
@@ -67,7 +65,7 @@ def test_tiles_from_the_host_give_the_value_and_gradient(tmp_path, f):
 
 
 @pytest.mark.parametrize("blocks", [1, 4])
-def test_sums_over_more_tiles_than_there_is_memory_for_are_added_up_meanwhile(tmp_path, monkeypatch, blocks):
+def test_sums_over_more_tiles_than_there_is_memory_for_are_added_up_meanwhile(tmp_path, blocks):
     def f(params, X, Y):
         W, b = params
         Z = np.dot(W.T, X) + b
@@ -75,9 +73,8 @@ def test_sums_over_more_tiles_than_there_is_memory_for_are_added_up_meanwhile(tm
 
     params, (X, Y) = data(rows=False)
     hosts = mapped(X, tmp_path, "X"), mapped(Y, tmp_path, "Y")
-    once, _, _ = run(f, (params, *hosts), limits=Limits(8, 1))
-    monkeypatch.setattr(sums, "MEMORY", 8 * blocks)
-    again, _, device = run(f, (params, *hosts), limits=Limits(8, 1))
+    once, _, _ = run(f, (params, *hosts), blocks=1)
+    again, _, device = run(f, (params, *hosts), blocks=1, host_sums=8 * blocks)
     assert len(device.launches) < 2 * 13
     for a, b, wanted in zip(once, again, f(params, X, Y), strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype) == (wanted.shape, wanted.dtype)
@@ -88,9 +85,8 @@ def test_sums_over_more_tiles_than_there_is_memory_for_are_added_up_meanwhile(tm
 def test_the_size_of_the_tiles_does_not_change_what_blocks_of_whole_tiles_give(tmp_path):
     params, (X, Y) = data(rows=True, m=64, dtype=np.float32)
     hosts = mapped(X, tmp_path, "X"), mapped(Y, tmp_path, "Y")
-    found = [
-        run(xg.value_and_grad(in_rows), (params, *hosts), slot=24 * n, limits=Limits(8, 1))[0] for n in (8, 16)
-    ]
+    step = xg.value_and_grad(in_rows)
+    found = [run(step, (params, *hosts), blocks=1, staging=24 * n)[0] for n in (8, 16)]
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=tolerance(np.float32).value)
 
 
@@ -116,10 +112,10 @@ def test_a_tile_that_does_not_fit_is_halved_and_explain_says_so(tmp_path):
     args = params, mapped(X, tmp_path, "X"), mapped(Y, tmp_path, "Y")
 
     class Small(ShimDevice):
-        def stage(self, shapes):
+        def staging_buffers(self, shapes):
             if max(shape[0] for shape, _ in shapes) > 600:
                 raise MemoryError("no room")
-            return super().stage(shapes)
+            return super().staging_buffers(shapes)
 
     device, compiled = Small(), compile(xg.value_and_grad(in_rows))
     with choose.use("cuda", Target(1 << 12, small=0), device):

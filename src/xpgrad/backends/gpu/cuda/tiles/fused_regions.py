@@ -1,12 +1,12 @@
-"""Regions over one axis, and the library's products between them, as one region.
+"""Regions over one axis, and the library's matmuls between them, fused into one region.
 
     step 0: dot                      step 0: one loop over the samples: dot, add, tanh, dot
     step 1: one loop: add, tanh
     step 2: dot
 
-In:  a Plan, which keeps products of large matrices out of its loops.
-Out: a Plan with the same nodes, for a loop on the host whose turns are products and kernels.
-Holds: in a joined region each node reads the samples that it makes, and no finished sum of the same region.
+In:  a Plan, which keeps BLAS-sized matmuls out of its loops.
+Out: a Plan with the same nodes, for a loop on the host over matmuls and kernels.
+Holds: in a fused region each node reads the samples that it computes, and no finished sum of the same region.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_blas_sized
 
 
-def joined(plan: Plan, tile: Callable[[Region], int]) -> Plan:
-    """``plan`` with its regions joined; ``tile(region)`` gives the samples of a tile."""
+def fuse_regions(plan: Plan, tile: Callable[[Region], int]) -> Plan:
+    """``plan`` with its regions fused; ``tile(region)`` is the number of samples per tile."""
     if not any(is_blas_sized(n) for step in plan.steps for n in step.nodes):
         return plan
     steps = [part for step in plan.steps for part in _apart(step)]
-    for label in dict.fromkeys(s.loop_axis for s in plan.steps if isinstance(s, Region)):
-        steps = _along(steps, label, plan.axes)
+    for loop_axis in dict.fromkeys(s.loop_axis for s in plan.steps if isinstance(s, Region)):
+        steps = _along(steps, loop_axis, plan.axes)
     order = {node: k for k, node in enumerate(plan.graph.nodes)}
     found: list[Step] = []
     for step in steps:
@@ -51,12 +51,12 @@ def _apart(step: Step) -> list[Step]:
     return [step] if isinstance(step, Region) else [Untiled([n], step.reason) for n in step.nodes]
 
 
-def _along(steps: Sequence[Step], label: int, axes: Axes) -> list[Step]:
-    """The steps in another order, those over ``label`` joined."""
+def _along(steps: Sequence[Step], loop_axis: int, axes: Axes) -> list[Step]:
+    """The steps in another order, with those over ``loop_axis`` fused."""
     found: list[Step] = []
     rest = list(steps)
-    while any(isinstance(s, Untiled) and _goes_along(s, label, axes) for s in rest):
-        group = _Group(label, axes)
+    while any(isinstance(s, Untiled) and _goes_along(s, loop_axis, axes) for s in rest):
+        group = _Group(loop_axis, axes)
         before: list[Step] = []
         late: list[Step] = []
         kept: set[Value] = set()
@@ -76,44 +76,44 @@ def _along(steps: Sequence[Step], label: int, axes: Axes) -> list[Step]:
     return found + rest
 
 
-def _goes_along(step: Step, label: int, axes: Axes) -> bool:
-    """Whether the step is a loop over ``label``, or a large product that could be in one."""
+def _goes_along(step: Step, loop_axis: int, axes: Axes) -> bool:
+    """True if the step is a loop over ``loop_axis``, or a BLAS-sized matmul that can be part of one."""
     if isinstance(step, Region):
-        return step.loop_axis == label
+        return step.loop_axis == loop_axis
     node = step.nodes[0]
-    return is_blas_sized(node) and (label in axes.loop_axes(node) or label in axes.reduced(node))
+    return is_blas_sized(node) and (loop_axis in axes.loop_axes(node) or loop_axis in axes.reduced(node))
 
 
 class _Group:
     """Steps that can be one loop."""
 
-    def __init__(self, label: int, axes: Axes) -> None:
-        self.label, self.axes = label, axes
+    def __init__(self, loop_axis: int, axes: Axes) -> None:
+        self.loop_axis, self.axes = loop_axis, axes
         self.steps: list[Step] = []
         self.made: set[Value] = set()
 
     def takes(self, step: Step) -> bool:
-        """Whether the step reads of what the loop makes the same samples alone."""
-        if not _goes_along(step, self.label, self.axes):
+        """True if the step reads the loop's results at the sample that it computes, and at no other."""
+        if not _goes_along(step, self.loop_axis, self.axes):
             return False
         inside = set(step.nodes)
         for node in step.nodes:
             for i, u in enumerate(node.operands):
                 if u not in self.made or u in inside:
                     continue
-                labels = self.axes.operand_loop_axes(node, i)
-                own = self.axes.axis(u, self.label)
-                if own is None or self.label not in labels or labels.index(self.label) != own:
+                loop_axes = self.axes.operand_loop_axes(node, i)
+                own = self.axes.axis(u, self.loop_axis)
+                if own is None or self.loop_axis not in loop_axes or loop_axes.index(self.loop_axis) != own:
                     return False
         return True
 
     def result(self) -> list[Step]:
-        """One region, where there is a product in it and a loop around; otherwise the steps as they were."""
+        """One region, if the steps are matmuls and loops; otherwise the steps as they were."""
         regions = [s for s in self.steps if isinstance(s, Region)]
         if not regions or len(regions) == len(self.steps):
             return self.steps
         nodes = list(dict.fromkeys(n for s in self.steps for n in s.nodes))
-        tiled = {n: a for n in nodes if (a := self.axes.axis(n, self.label)) is not None}
+        tiled = {n: a for n in nodes if (a := self.axes.axis(n, self.loop_axis)) is not None}
         sums = [n for n in nodes if n not in tiled]
         assert not any(is_view(n) for n in sums)
-        return [Region(self.label, regions[0].extent, nodes, tiled, sums, [])]
+        return [Region(self.loop_axis, regions[0].extent, nodes, tiled, sums, [])]

@@ -1,4 +1,4 @@
-"""Loads and stores of 16 bytes: in either layout, aligned or not, with samples left over."""
+"""Vectorized loads and stores: in either layout, aligned or not, with samples left over."""
 
 import re
 
@@ -9,7 +9,7 @@ import xpgrad as xg
 from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
 from xpgrad.backends import choose
-from xpgrad.backends.gpu.cuda.printing.kernel import Limits
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target
 from xpgrad.testing import tolerance
@@ -30,19 +30,23 @@ def elementwise(x, y):
     return x * np.tanh(y), x > y
 
 
-def run(f, args, threads=1, limits=None):
+ON = Limits(vector_loads=True)
+
+
+def run(f, args, threads=1, limits=ON):
     device = ShimDevice(limits, threads)
     with choose.use("cuda", Target(1 << 12, small=0), device):
         return compile(f)(*args), "\n".join(device.texts)
 
 
 def moves(text):
-    """(what, entries, pack) of each load and store."""
-    return {(what, int(n), int(pack)) for what, n, pack in re.findall(r"xg::(load|store)<(\d+), (\d+)>", text)}
+    """(what, entries, width) of each load and store."""
+    found = re.findall(r"xg::(load|store)<(\d+), (\d+)>", text)
+    return {(what, int(n), int(width)) for what, n, width in found}
 
 
-def turn(text):
-    """Samples that a thread takes at a time."""
+def samples(text):
+    """Samples per thread and iteration."""
     return max(map(int, re.findall(r"v < (\d+)", text)), default=1)
 
 
@@ -67,7 +71,10 @@ def check(f, args, **options):
     return moves(text)
 
 
-@pytest.mark.parametrize(("threads", "limits"), [(1, None), (64, None), (1, Limits(1, 5)), (64, Limits(2, 3))])
+@pytest.mark.parametrize(
+    ("threads", "limits"),
+    [(1, ON), (64, ON), (1, ON._replace(tile=1, blocks=5)), (64, ON._replace(tile=2, blocks=3))],
+)
 @pytest.mark.parametrize("shift", [0, 1, 2])
 @pytest.mark.parametrize("m", [2, 3, 64, 203, 512])
 def test_samples_in_columns_are_taken_four_at_a_time(m, shift, threads, limits):
@@ -75,10 +82,15 @@ def test_samples_in_columns_are_taken_four_at_a_time(m, shift, threads, limits):
     assert check(in_columns, args, threads=threads, limits=limits) == {("load", 4, 4)}
 
 
-@pytest.mark.parametrize(("dtype", "pack"), [("f4", 4), ("f8", 2), ("f2", 4)])
-def test_a_load_has_sixteen_bytes_or_what_four_samples_have(dtype, pack):
+def test_without_the_switch_every_entry_is_loaded_alone():
+    x, y = draw((3,), "f4"), draw((40,), "f4", seed=1)
+    assert check(in_columns, (x, draw((3, 40), "f4"), y), limits=Limits()) == set()
+
+
+@pytest.mark.parametrize(("dtype", "width"), [("f4", 4), ("f8", 2), ("f2", 4)])
+def test_a_load_has_sixteen_bytes_or_what_four_samples_have(dtype, width):
     args = draw((3,), "f4" if dtype == "f2" else dtype), draw((3, 40), dtype), draw((40,), "f4", seed=1)
-    assert check(in_columns, args) == {("load", pack if dtype != "f2" else 4, pack)} | (
+    assert check(in_columns, args) == {("load", width if dtype != "f2" else 4, width)} | (
         {("load", 2, 2)} if dtype == "f8" else set()
     )
 
@@ -125,7 +137,7 @@ def test_predictions_in_rows_are_stored_a_row_at_a_time():
     assert moves(text) == {("load", 4, 4), ("store", 2, 2)}
 
 
-def test_what_is_read_in_another_way_too_has_no_strip():
+def test_an_array_that_is_read_in_another_way_too_is_not_vectorized():
     x = draw((300,), "f4")
     out, text = run(lambda x: x[1:] - x[:-1], (x,))
     np.testing.assert_array_equal(out, x[1:] - x[:-1])
@@ -148,7 +160,7 @@ def test_where_a_long_column_is_read_lanes_have_neighbouring_samples(f, threads)
     np.testing.assert_allclose(out, f(X, w), rtol=1e-5, atol=1e-5)
     assert re.search(r"for \(long long i\d", text)
     assert moves(text) == set()
-    assert turn(text) == 1
+    assert samples(text) == 1
 
 
 def test_a_long_body_is_written_once():
@@ -161,7 +173,7 @@ def test_a_long_body_is_written_once():
     x, v = draw((50,), "f4"), draw((50,), "f4", seed=1)
     out, text = run(integrated, (x, v), threads=64)
     np.testing.assert_allclose(out, integrated(x, v), rtol=1e-5, atol=1e-5)
-    assert turn(text) == 1
+    assert samples(text) == 1
 
 
 def test_a_column_of_an_array_is_read_entry_by_entry():
@@ -171,7 +183,7 @@ def test_a_column_of_an_array_is_read_entry_by_entry():
 
 
 @pytest.mark.parametrize("shape", [(1, 64), (64, 1), (2, 40)])
-def test_an_interior_without_entries_has_no_strip(shape):
+def test_an_interior_without_entries_is_not_vectorized(shape):
     def f(x):
         y = np.exp(x)
         y[1:-1, 1:-1] += y[2:, 1:-1] + y[1:-1, 2:]

@@ -1,4 +1,4 @@
-"""Loops on the host around large products: tiles give what the whole arrays give."""
+"""Loops on the host around BLAS-sized matmuls: tiles give what the whole arrays give."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,7 @@ from backends.gpu.device import ShimDevice
 from backends.gpu.shim import missing
 from cases.programs import CASES
 from xpgrad.backends import choose
-from xpgrad.backends.gpu.cuda.printing.kernel import Limits
-from xpgrad.backends.gpu.cuda.tiles import tiled
+from xpgrad.backends.gpu.limits import Limits
 from xpgrad.compiler import compile
 from xpgrad.plan import Target, relations
 from xpgrad.testing import expect, tolerance
@@ -17,9 +16,10 @@ from xpgrad.testing import expect, tolerance
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)
 
-# Each length is above what makes a product the library's, and m such that there are products enough.
+# With these lengths every matmul is BLAS-sized.
 M, FEATURES, HIDDEN, OUT = 1100, 40, 36, 34
 TILE = 256
+FUSED = Limits(64, 3, fused_regions=True, host_tile=TILE, host_products=1)
 
 
 def rows(p, X, Y):
@@ -50,18 +50,11 @@ def data(f, m=M, dtype=np.float64):
     return (p, np.ascontiguousarray(X.T), np.ascontiguousarray(Y.T)) if f is columns else (p, X, Y)
 
 
-@pytest.fixture(autouse=True)
-def small_tiles(monkeypatch):
-    """Of ``TILE`` samples, where the cache is small."""
-    monkeypatch.setattr(tiled, "SAMPLES", TILE)
-    monkeypatch.setattr(tiled, "WORK", 1)
-
-
 class Calls:
     """A compiled function on the shim, with a cache that holds no more than the smallest tile."""
 
-    def __init__(self, f, l2=1 << 10, device=None):
-        self.compiled, self.device = compile(f), device or ShimDevice(Limits(64, 3), threads=32)
+    def __init__(self, f, l2=1 << 10, device=None, **limits):
+        self.compiled, self.device = compile(f), device or ShimDevice(FUSED._replace(**limits), threads=32)
         self.device.l2 = l2
 
     def __call__(self, *args):
@@ -87,7 +80,7 @@ def test_tiles_give_the_value_and_gradient_with_a_shorter_last_one(f, dtype):
     step, args = xg.value_and_grad(f), data(f, dtype=dtype)
     run = Calls(step)
     agree(run(*args), step(*args), dtype)
-    assert "a loop on the host over 5 tiles of 256 samples (at least half of the L2 cache" in run.text
+    assert "a loop on the host over 5 tiles of 256 samples (at least 50% of the L2 cache" in run.text
     assert run.text.count("by matmul into a buffer: dot") == 5
     assert run.device.launches.count("region") % 5 == 0
     assert "    by the library" not in run.text  # in the loop, that is
@@ -114,11 +107,10 @@ def test_the_tile_is_as_large_as_half_of_the_cache():
     assert "3 tiles of 512 samples" in run.text
 
 
-def test_a_tile_has_enough_products_to_keep_a_card_busy_while_the_host_starts_the_next(monkeypatch):
-    products = 2 * FEATURES * HIDDEN + 3 * HIDDEN * OUT  # of one sample, forward and backward
-    monkeypatch.setattr(tiled, "WORK", 2 * TILE * products + 1)
+def test_a_tile_has_enough_products_to_keep_a_card_busy_while_the_host_starts_the_next():
+    products = 2 * FEATURES * HIDDEN + 3 * HIDDEN * OUT  # per sample, forward and backward
     step, args = xg.value_and_grad(rows), data(rows)
-    run = Calls(step)
+    run = Calls(step, host_products=2 * TILE * products + 1)
     agree(run(*args), step(*args))
     assert "3 tiles of 512 samples" in run.text
 
@@ -141,8 +133,7 @@ def mapped(x, folder, name):
 @pytest.mark.parametrize("f", [rows, columns, classes])
 def test_samples_on_the_host_come_tile_by_tile(tmp_path, f):
     step, (p, X, Y) = xg.value_and_grad(f), data(f)
-    run = Calls(step)
-    run.device.slot = 300 * 8 * (FEATURES + OUT)
+    run = Calls(step, staging=300 * 8 * (FEATURES + OUT), fused_regions=False)
     agree(run(p, mapped(X, tmp_path, "X"), mapped(Y, tmp_path, "Y")), step(p, X, Y))
     assert "from the host: 4 tiles of 300 samples, in two buffers" in run.text
     assert "is copied from the host in each call" not in run.text
@@ -151,8 +142,7 @@ def test_samples_on_the_host_come_tile_by_tile(tmp_path, f):
 def test_a_view_of_samples_on_the_host_is_cut_with_them(tmp_path):
     step, (p, X, Y) = xg.value_and_grad(lambda p, X, y: rows(p, X, y[:, None])), data(rows)
     y = np.ascontiguousarray(Y[:, 0])
-    run = Calls(step)
-    run.device.slot = 300 * 8 * (FEATURES + 1)
+    run = Calls(step, staging=300 * 8 * (FEATURES + 1))
     agree(run(p, mapped(X, tmp_path, "X"), mapped(y, tmp_path, "y")), step(p, X, y))
     assert "4 tiles of 300 samples" in run.text
 
@@ -216,10 +206,10 @@ def test_a_region_with_a_node_without_a_kernel_has_kernels_for_the_others():
 
 
 class Counting(ShimDevice):
-    """Counts arrays of more than so many bytes that are made."""
+    """Counts the arrays of ``at_least`` bytes that are made."""
 
     def __init__(self, at_least):
-        super().__init__(Limits(64, 3), threads=32)
+        super().__init__(FUSED, threads=32)
         self.made = []
         self.room = None
         outer = self
@@ -302,8 +292,16 @@ def test_what_needs_a_finished_sum_is_in_another_loop():
     assert run.text.count("a loop on the host over 5 tiles") >= 2
 
 
+def test_without_the_switch_each_matmul_is_one_call_for_all_samples():
+    step, args = xg.value_and_grad(rows), data(rows)
+    run = Calls(step, fused_regions=False)
+    agree(run(*args), step(*args))
+    assert "a loop on the host" not in run.text
+    assert run.text.count("done by the library: dot of two large matrices is the library's") == 5
+
+
 def test_there_is_no_graph_of_a_loop_on_the_host():
-    run, args = Calls(xg.value_and_grad(rows)), data(rows)
+    run, args = Calls(xg.value_and_grad(rows), cuda_graphs=True), data(rows)
     for _ in range(5):
         run(*args)
     assert "no CUDA graph: dot is the library's" in run.text
@@ -316,8 +314,6 @@ def test_there_is_no_graph_of_a_loop_on_the_host():
 def test_the_corpus_agrees_where_every_product_is_large(monkeypatch, name, tile):
     monkeypatch.setattr(relations, "BLAS_LENGTH", 1)
     monkeypatch.setattr(relations, "BLAS_PRODUCTS", 1)
-    monkeypatch.setattr(tiled, "GRAIN", 1)
-    monkeypatch.setattr(tiled, "SAMPLES", tile)
     case = CASES[name]
     f, args = xg.value_and_grad(case.f) if case.scalar else case.f, case.args(33)
-    expect(f, args, name).check(Calls(f, l2=1)(*args))
+    expect(f, args, name).check(Calls(f, l2=1, host_grain=1, host_tile=tile)(*args))

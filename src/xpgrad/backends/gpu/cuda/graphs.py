@@ -1,10 +1,10 @@
-"""Repeated calls with the same buffers as one CUDA graph: launched at once instead of kernel by kernel.
+"""CUDA graphs: repeated calls with the same buffers are launched at once instead of kernel by kernel.
 
-In:  a program whose steps are all kernels of ours, and in each call its inputs.
+In:  a program whose steps are all kernels of ours, and the inputs of each call.
 Out: its outputs, copied out of the memory that the graph writes.
-Holds: a graph is told apart by the addresses and scalars that its kernels were given, and by the queue that
-orders them; while it is kept, what it writes to is nobody else's. The inputs are not kept: the same address
-is the same input to its kernels, whoever has it by then.
+Holds: a graph is identified by the stream and by the addresses and scalars that its kernels received. The graph
+keeps the memory that it writes. It does not keep the inputs: the same address is the same input to its kernels,
+whoever owns the memory by then.
 """
 
 from __future__ import annotations
@@ -21,30 +21,24 @@ from xpgrad.backends.gpu.cuda.arguments import Device, Refused
 from xpgrad.backends.outputs import base_of
 from xpgrad.core import Value
 
-AFTER = 3
-"""Calls with the same buffers until they are captured: a graph that is used once costs more than it saves."""
-
-KEPT = 8
-"""Graphs of one program: a loop that makes its arrays anew is given the same few addresses again."""
-
-APART = 256
+ALIGNMENT = 256
 """Bytes: each output begins at a multiple, as CuPy's arrays do."""
 
 
-class Slab:
-    """Arrays side by side in one piece of memory, which one call copies."""
+class OutputArena:
+    """Several arrays in one piece of memory, so that one call copies them all."""
 
     def __init__(self, xp: Any, nodes: Iterable[Value]) -> None:
         self._begins: dict[Value, int] = {}
         size = 0
         for node in nodes:
             self._begins[node] = size
-            size += -(-_bytes(node) // APART) * APART
+            size += -(-_bytes(node) // ALIGNMENT) * ALIGNMENT
         self._memory = xp.empty(size, np.uint8)
         self.arrays = self._within(self._memory)
 
     def copies(self) -> dict[Value, Any]:
-        """What the arrays hold now, in memory of its own."""
+        """The present contents of the arrays, in new memory."""
         return self._within(self._memory.copy())
 
     def _within(self, memory: Any) -> dict[Value, Any]:
@@ -59,96 +53,97 @@ def _bytes(node: Value) -> int:
 
 
 class Prepared(NamedTuple):
-    """A run of a program that allocates nothing when it is started.
+    """A run of a program that allocates no memory when it is launched.
 
     Attributes
     ----------
     start : callable
-        Starts all kernels.
+        Launches all kernels.
     outputs : list of (Value, array)
-        What they fill.
-    slab : Slab
-        Where most of it lies.
+        The outputs that they fill.
+    arena : OutputArena
+        The memory of most outputs.
     used : callable
-        The arrays that the kernels were given, once they have been started.
+        The arrays that the kernels received, once they have been launched.
     """
 
     start: Callable[[], None]
     outputs: list[tuple[Value, Any]]
-    slab: Slab
+    arena: OutputArena
     used: Callable[[], list[Any]]
 
 
-class Graph(NamedTuple):
-    """Captured kernels, and the memory that they use beside the inputs."""
+class CapturedGraph(NamedTuple):
+    """Captured kernels, and the memory that they use besides the inputs."""
 
-    again: Callable[[], None]
+    launch: Callable[[], None]
     outputs: list[tuple[Value, Any]]
-    slab: Slab
+    arena: OutputArena
     memory: list[Any]
 
 
-class Replay:
+class CudaGraphs:
     """The graphs of one program.
 
     Parameters
     ----------
     device : Device
     prepare : callable
-        Of inputs.
+        ``prepare(inputs)`` gives a `Prepared`.
 
     Attributes
     ----------
     refused : str
-        Why the device captures none of it; empty while it does.
+        Why the device captures no graph; empty as long as it does.
     """
 
     def __init__(self, device: Device, prepare: Callable[[Sequence[Any]], Prepared]) -> None:
         self._device, self._prepare = device, prepare
         self.refused = ""
         self._lock = threading.Lock()
-        self._seen: OrderedDict[Any, int] = OrderedDict()
-        self._kept: OrderedDict[Any, Graph] = OrderedDict()
+        self._calls: OrderedDict[Any, int] = OrderedDict()
+        self._graphs: OrderedDict[Any, CapturedGraph] = OrderedDict()
 
     @property
     def count(self) -> int:
-        """How many graphs are kept."""
-        return len(self._kept)
+        """The number of graphs."""
+        return len(self._graphs)
 
     def run(self, inputs: Sequence[Any]) -> list[Any] | None:
-        """The outputs, or None where no graph of these buffers is there yet."""
-        with self._lock:  # of two threads one copies its outputs before the other's graph begins
+        """The outputs, or None where these buffers have no graph yet."""
+        with self._lock:  # one thread copies its outputs before another's graph begins
             return self._run(inputs)
 
     def _run(self, inputs: Sequence[Any]) -> list[Any] | None:
-        key = self._device.queue(), *map(self._told, inputs)
-        found = self._kept.get(key)
+        limits = self._device.limits
+        key = self._device.stream(), *map(self._identity, inputs)
+        found = self._graphs.get(key)
         if found is None:
-            times = self._seen[key] = self._seen.pop(key, 0) + 1
-            while len(self._seen) > 4 * KEPT:
-                self._seen.popitem(last=False)
-            if times < AFTER:
+            calls = self._calls[key] = self._calls.pop(key, 0) + 1
+            while len(self._calls) > 4 * limits.graphs_kept:
+                self._calls.popitem(last=False)
+            if calls < limits.graph_calls:
                 return None
-            del self._seen[key]
+            del self._calls[key]
             prepared = self._prepare(inputs)
             try:
-                again = self._device.capture(prepared.start)
+                launch = self._device.capture(prepared.start)
             except Refused as error:
                 self.refused = str(error)
                 return None
             theirs = {id(base_of(x)) for x in inputs}
-            # Scalars that went to the device, say, live as long as the graph.
+            # Scalars that were copied to the device, for example, live as long as the graph.
             memory = [x for x in prepared.used() if id(base_of(x)) not in theirs]
-            found = self._kept[key] = Graph(again, prepared.outputs, prepared.slab, memory)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        found.again()
-        copies = found.slab.copies()
+            found = self._graphs[key] = CapturedGraph(launch, prepared.outputs, prepared.arena, memory)
+            while len(self._graphs) > limits.graphs_kept:
+                self._graphs.popitem(last=False)
+        self._graphs.move_to_end(key)
+        found.launch()
+        copies = found.arena.copies()
         return [copies.pop(v) if v in copies else x.copy() for v, x in found.outputs]
 
-    def _told(self, x: Any) -> Any:
-        """What the kernels are told of an input: the address of an array, the bits of a scalar."""
+    def _identity(self, x: Any) -> Any:
+        """What the kernels receive of an input: the address of an array, the bits of a scalar."""
         if self._device.is_here(x):
             return self._device.address(x)
         return type(x), np.asarray(x).tobytes()

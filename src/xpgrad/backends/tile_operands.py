@@ -55,7 +55,7 @@ def summed(parts: Any, lost: Any) -> Any:
         return np.where(np.isfinite(total) & ~np.isnan(more), total + more, total)
 
 
-def part_params(node: Node, axis: int | None) -> Callable[[int], Params]:
+def tile_params(node: Node, axis: int | None) -> Callable[[int], Params]:
     """The parameters of ``node`` for a part of ``n`` entries along output axis ``axis``."""
     params = dict(node.params)
     name = node.op.name
@@ -102,7 +102,7 @@ def _open(node: Node, axis: int, updates: bool) -> tuple[Any, ...]:
     return tuple(parts)
 
 
-class TiledOperand:
+class TileOperand:
     """Where a node of a loop over tiles finds one operand.
 
     Attributes

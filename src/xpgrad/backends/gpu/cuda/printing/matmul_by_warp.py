@@ -1,16 +1,16 @@
-"""Products of samples that lie side by side, with many features: each warp owns features, each lane a sample.
+"""Register-tiled matmuls by warp, for contiguous samples: each warp holds features, and each lane one sample.
 
-; z = w @ X and dw = X @ dz of a tile of X[784, n], 32 samples, 8 warps with every eighth 32 features
+; z = w @ X and dw = X @ dz of a tile of X[784, n], 32 samples, 8 warps with every eighth group of 32 features
 for each tile:
     for each of my features: z += w * X[feature, my sample]     ; then over the warps
     dz = ...                                                    ; the other phases
     for each 32 of my features: dw += the lanes' sum of X[feature, my sample] * dz, one feature to a lane
 store dw                                                        ; after the last tile
 
-In:  a Product.
+In:  a SampleMatmul.
 Out: its text.
-Holds: a warp reads 32 neighbouring samples of several features at a time. Which lane has which feature's sum is
-what `warp_totals` says, each time the same.
+Holds: a warp loads 32 neighbouring samples of several features at once. `warp_totals` determines which lane has
+which feature's sum, in the same way each time.
 """
 
 from __future__ import annotations
@@ -20,35 +20,39 @@ from contextlib import contextmanager
 
 from xpgrad.backends.gpu.cuda.printing.builder import ctype_of
 from xpgrad.backends.gpu.cuda.printing.layout import Text
-from xpgrad.backends.gpu.cuda.printing.owned import Owned
-
-LANES = 32
-
-TOGETHER = 16
-"""Features whose samples are on their way from memory together."""
+from xpgrad.backends.gpu.cuda.printing.matmul import RegisterMatmul
+from xpgrad.backends.gpu.limits import WARP
 
 
-class OwnedByWarp(Owned):
+class MatmulByWarp(RegisterMatmul):
     """Writes the product."""
+
+    form = "a matmul by warp"
+
+    @property
+    def least_tile(self) -> int:
+        return WARP
 
     @property
     def group(self) -> int:
         """Features whose sums the lanes of a warp hold together."""
-        return max(LANES // self.count, 1)
+        return max(WARP // self.count, 1)
 
     @property
     def groups(self) -> int:
-        """Of one warp."""
+        """Groups per warp."""
         return -(-self.product.feature.extent // (self.warps * self.group))
 
     @property
-    def registers(self) -> int:
+    def register_count(self) -> int:
         return self.words * (self.count if self.product.sums_features else self.groups)
 
-    @property
-    def fits(self) -> bool:
-        whole = self.threads % LANES == 0 and self.tile <= LANES
-        return whole and self.count <= LANES and super().fits
+    def why_not(self) -> str | None:
+        if self.threads % WARP or self.tile > WARP:
+            return f"{self.threads} threads and tiles of {self.tile} samples are no whole warps of one tile"
+        if self.count > WARP:
+            return f"{self.count} sums per feature, and {WARP} lanes"
+        return super().why_not()
 
     @property
     def entries(self) -> int:
@@ -57,21 +61,21 @@ class OwnedByWarp(Owned):
     def _declare(self, w: Text) -> None:
         if not self.product.sums_features:
             w(f"{self.ctype} {self.held}[{self.groups}];")
-            self._forget(w)
+            self._clear(w)
 
     def _chosen(self, w: Text, what: str) -> None:
-        """Do ``what`` with what is held for group ``k``.
+        """Do ``what`` with the held sum of group ``k``.
 
-        An array that is indexed by a number which is known when it runs would be in memory.
+        An array that is indexed by a number known only at run time would be in memory, not in registers.
         """
         with w.block("switch (k)"):
             for k in range(self.groups):
                 w(f"case {k}: {what.format(held=f'{self.held}[{k}]')}; break;")
 
     @contextmanager
-    def _owned_entries(self, w: Text) -> Iterator[tuple[str, str]]:
+    def _held_entries(self, w: Text) -> Iterator[tuple[str, str]]:
         sums, each = self.group * self.count, 1
-        while sums * each * 2 <= LANES:
+        while sums * each * 2 <= WARP:
             each *= 2
         w("#pragma unroll 1")
         with w.block(f"for (int k = 0; k < {self.groups}; ++k)"):
@@ -85,23 +89,23 @@ class OwnedByWarp(Owned):
             yield entry, is_mine
 
     def _over_features(self, w: Text) -> None:
-        parts, count = self.parts, self.count
-        assert parts is not None
+        partial, count, together = self.partial, self.count, self.k.limits.matmul_features
+        assert partial is not None
         part = w.fresh("part")
         w(f"{self.ctype} {part}[{count}];")
         w("#pragma unroll")
         w(f"for (int k = 0; k < {count}; ++k) {part}[k] = 0;")
-        groups = -(-self.product.feature.extent // (self.warps * TOGETHER))
+        groups = -(-self.product.feature.extent // (self.warps * together))
         with (
             w.block(f"for (int k = 0; k < {groups}; ++k)"),
-            self._features(w, TOGETHER) as x,
+            self._features(w, together) as x,
             self.k.loops(w, self.shorts),
         ):
             at = f"{part}[{self._entry()}]"
             w(f"{at} = xg::fma({self._sample(x)}, {self._other()}, {at});")
         w("#pragma unroll")
         with w.block(f"for (int k = 0; k < {count}; ++k)"):
-            w(f"if (lane < m) {self.k.name(parts)}[(warp * {self.tile} + lane) * {count} + k] = {part}[k];")
+            w(f"if (lane < m) {self.k.name(partial)}[(warp * {self.tile} + lane) * {count} + k] = {part}[k];")
 
     def _over_samples(self, w: Text) -> None:
         count, other = self.count, w.fresh("other")
@@ -127,8 +131,8 @@ class OwnedByWarp(Owned):
 
     @contextmanager
     def _features(self, w: Text, group: int) -> Iterator[str]:
-        """This lane's sample of the ``k``-th group's features, of which the ``j``-th has the number ``i``."""
-        buffer, ahead, x = self.buffer, min(TOGETHER, group), w.fresh("x")
+        """This lane's sample of the features of group ``k``, of which the ``j``-th is in scope."""
+        buffer, ahead, x = self.buffer, min(self.k.limits.matmul_features, group), w.fresh("x")
         first = f"const long long {self.feature} = {self._first('k', group)}"
         w("#pragma unroll")
         with w.block(f"for (int h = 0; h < {group}; h += {ahead})"):

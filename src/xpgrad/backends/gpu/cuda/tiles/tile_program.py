@@ -1,9 +1,9 @@
-"""One turn of a loop on the host: the kernels and the library's calls that one tile of a region takes.
+"""One iteration of a loop on the host: the kernels and library calls that compute one tile of a region.
 
-In:  a Part of a region, and where the slices that it reads lie.
+In:  a TileRegion, and the layout of the slices that it reads.
 Out: its nodes in stages, the kernels of a stage before its calls, and the memory that they share.
-Holds: a node that no kernel takes is a call; what one stage makes for another lies in memory of the tile's
-length, in C order.
+Holds: a node that no kernel takes is a library call. A value that one stage computes for another is in memory
+of the tile's length, in C order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from xpgrad._errors import at_line
 from xpgrad.backends.gpu.cuda.arguments import Arguments, Device, Env, Work
 from xpgrad.backends.gpu.cuda.printing.kernel import Kernel
-from xpgrad.backends.gpu.cuda.tiles.part import Part
+from xpgrad.backends.gpu.cuda.tiles.tile_region import TileRegion
 from xpgrad.backends.layouts import Layouts
 from xpgrad.backends.program import fills_an_array, line_of
 from xpgrad.backends.reference import run_node
@@ -29,7 +29,7 @@ from xpgrad.plan.relations import is_blas_sized
 from xpgrad.plan.tiles import looked_into
 
 
-class Kernels(NamedTuple):
+class StageKernel(NamedTuple):
     """The kernels of one stage, and the earlier values that they read."""
 
     kernel: Kernel
@@ -39,48 +39,48 @@ class Kernels(NamedTuple):
     reads: set[Node]
 
 
-class Call(NamedTuple):
-    """A node that is the library's, with the views that are its operands; a product fills a given array."""
+class LibraryCall(NamedTuple):
+    """A node that the library computes, with the views among its operands; a matmul fills a given array."""
 
     node: Node
     reason: str
-    looks: list[Node]
-    is_product: bool
+    views: list[Node]
+    is_matmul: bool
     reads: set[Node]
 
 
-class Turn:
-    """What is done for a tile.
+class TileProgram:
+    """The kernels and library calls of a tile.
 
     Attributes
     ----------
-    part : Part
-    steps : list of Kernels or Call
+    tile : TileRegion
+    steps : list of StageKernel or LibraryCall
     dense : set of Input or Node
-        Slices that are copied, because the library's product would do so each time.
+        Slices that are copied, because the library's matmul would copy them each time.
     direct : set of Node
-        What is written to its place in the whole array at once.
+        Nodes that are written directly to their place in the whole array.
     buffers : dict of Value to int
-        For what else a step makes for another, and for ``dense``, the number of its piece of memory.
+        The piece of memory of each other value that one step computes for another, and of ``dense``.
     sizes : list of int
-        The bytes of each.
+        The bytes of each piece.
     """
 
-    def __init__(self, part: Part, arrays: Mapping[Input, Any], layouts: Layouts, device: Device) -> None:
-        self.part, self._device = part, device
-        region = part.region
+    def __init__(self, tile: TileRegion, arrays: Mapping[Input, Any], layouts: Layouts, device: Device) -> None:
+        self.tile, self._device = tile, device
+        region = tile.region
         self._calls: dict[Node, str] = {}
-        self._products: set[Node] = set()
-        for node, p in part.of.items():
-            if is_blas_sized(node):  # of the whole graph, be the tile as short as it may
+        self._matmuls: set[Node] = set()
+        for node, p in tile.of.items():
+            if is_blas_sized(node):  # for all samples, however short the tile is
                 self._calls[p] = "of two large matrices is the library's"
             if fills_an_array(node):
-                self._products.add(p)
-        read = {looked_into(u) for p in self._products for u in p.operands}
-        self.dense = {s for s in part.slices if s in read and not _adjoins(arrays[s])}
+                self._matmuls.add(p)
+        read = {looked_into(u) for p in self._matmuls for u in p.operands}
+        self.dense = {s for s in tile.slices if s in read and not _is_contiguous(arrays[s])}
         held = dict(layouts.held)
-        held.update((s, np.empty(s.shape, s.dtype) if s in self.dense else arrays[s]) for s in part.slices)
-        self.look(held)
+        held.update((s, np.empty(s.shape, s.dtype) if s in self.dense else arrays[s]) for s in tile.slices)
+        self.make_views(held)
         self._held, self._own = held, set(region.nodes)
         while True:
             try:
@@ -90,25 +90,25 @@ class Turn:
                 if error.node in self._calls:
                     raise
                 self._calls[error.node] = str(error)
-        self.steps = [x if isinstance(x, Call) else self._ready(*x) for x in found]
+        self.steps = [x if isinstance(x, LibraryCall) else self._ready(*x) for x in found]
         self.direct: set[Node] = set()
         self.buffers: dict[Value, int] = {}
         self.sizes: list[int] = []
         self._share_memory()
 
     @property
-    def kernels(self) -> list[Kernels]:
-        return [x for x in self.steps if isinstance(x, Kernels)]
+    def kernels(self) -> list[StageKernel]:
+        return [x for x in self.steps if isinstance(x, StageKernel)]
 
     @property
-    def calls(self) -> list[Call]:
-        return [x for x in self.steps if isinstance(x, Call)]
+    def calls(self) -> list[LibraryCall]:
+        return [x for x in self.steps if isinstance(x, LibraryCall)]
 
     # ── stages ───────────────────────────────────────────────────────────────────────────────
-    def _staged(self) -> list[Call | tuple[Kernel, set[Node]]]:
-        region, calls = self.part.region, self._calls
-        self._seen = {n for n in region.nodes if is_view(n) and n not in calls}
-        nodes = [n for n in region.nodes if n not in self._seen]
+    def _staged(self) -> list[LibraryCall | tuple[Kernel, set[Node]]]:
+        region, calls = self.tile.region, self._calls
+        self._views = {n for n in region.nodes if is_view(n) and n not in calls}
+        nodes = [n for n in region.nodes if n not in self._views]
         stage: dict[Node, int] = {}
         readers: dict[Node, list[Node]] = {}
         for node in nodes:
@@ -116,11 +116,11 @@ class Turn:
             stage[node] = max([stage[r] + (r in calls and node not in calls) for r in roots], default=0)
             for r in roots:
                 readers.setdefault(r, []).append(node)
-        for node in reversed(nodes):  # made where it is first read, it can stay in registers
+        for node in reversed(nodes):  # a value can stay in registers in the stage that first reads it
             if node in readers and node not in calls:
                 stage[node] = min(stage[r] for r in readers[node])
         stores = set(region.stores)
-        found: list[Call | tuple[Kernel, set[Node]]] = []
+        found: list[LibraryCall | tuple[Kernel, set[Node]]] = []
         for s in sorted(set(stage.values())):
             ours = [n for n in nodes if stage[n] == s and n not in calls]
             theirs = [n for n in nodes if stage[n] == s and n in calls]
@@ -129,35 +129,35 @@ class Turn:
             ]
             if ours:
                 found.append((self._kernel(ours, stored), self._roots(ours) - set(ours)))
-            found += [
-                Call(n, calls[n], self._looks([n]), n in self._products, self._roots([n])) for n in theirs
-            ]
+            for n in theirs:
+                views, is_matmul = self._views_of([n]), n in self._matmuls
+                found.append(LibraryCall(n, calls[n], views, is_matmul, self._roots([n])))
         return found
 
     def _roots(self, nodes: Sequence[Node]) -> set[Node]:
-        """What of the region ``nodes`` read, seen through views."""
+        """The region's nodes that ``nodes`` read, directly or through views."""
         found: set[Node] = set()
         for node in nodes:
             for u in node.operands:
-                while isinstance(u, Node) and u in self._seen:
+                while isinstance(u, Node) and u in self._views:
                     u = u.operands[0]
                 if isinstance(u, Node) and u in self._own:
                     found.add(u)
         return found
 
-    def _looks(self, nodes: Sequence[Node]) -> list[Node]:
-        """The region's views that ``nodes`` read, with what these look through, in order."""
+    def _views_of(self, nodes: Sequence[Node]) -> list[Node]:
+        """The region's views that ``nodes`` read, directly or through other views, in order."""
         wanted = {u for n in nodes for u in n.operands}
         found: list[Node] = []
-        for node in reversed(self.part.region.nodes):
-            if node in wanted and node in self._seen:
+        for node in reversed(self.tile.region.nodes):
+            if node in wanted and node in self._views:
                 found.insert(0, node)
                 wanted.update(node.operands)
         return found
 
     def _kernel(self, nodes: list[Node], stored: list[Node]) -> Kernel:
-        whole = self.part.region
-        inside = {*nodes, *self._looks(nodes)}
+        whole = self.tile.region
+        inside = {*nodes, *self._views_of(nodes)}
         sums = [n for n in nodes if n in whole.sums]
         region = Region(
             whole.loop_axis,
@@ -168,29 +168,29 @@ class Turn:
             stored,
         )
         layouts = Layouts(self._held, {*stored, *sums})
-        return Kernel(region, self.part.plan, layouts, self._device.limits)
+        return Kernel(region, self.tile.plan, layouts, self._device.limits)
 
-    def _ready(self, kernel: Kernel, reads: set[Node]) -> Kernels:
-        return Kernels(kernel, *self._device.compile(kernel.text), Arguments(kernel, self._device), reads)
+    def _ready(self, kernel: Kernel, reads: set[Node]) -> StageKernel:
+        return StageKernel(kernel, *self._device.compile(kernel.text), Arguments(kernel, self._device), reads)
 
     # ── memory ───────────────────────────────────────────────────────────────────────────────
     def _share_memory(self) -> None:
-        """Give each buffer a piece of memory that nobody reads any more."""
-        region = self.part.region
+        """Give each buffer a piece of memory that no later step reads."""
+        region = self.tile.region
         last = {u: k for k, step in enumerate(self.steps) for u in step.reads}
-        # What a row returns may look into its operands.
-        kept = {u for call in self.calls if not call.is_product for u in call.reads} | set(region.stores)
+        # The result of a library call may be a view of its operands.
+        kept = {u for call in self.calls if not call.is_matmul for u in call.reads} | set(region.stores)
         free: dict[int, list[int]] = {}
         for s in self.dense:
             self._take(s, free)
         for k, step in enumerate(self.steps):
-            if isinstance(step, Kernels):
+            if isinstance(step, StageKernel):
                 made = [n for n in step.kernel.outs if n in region.tiled]
             else:
-                made = [step.node] if step.is_product and step.node in region.tiled else []
+                made = [step.node] if step.is_matmul and step.node in region.tiled else []
             for node in made:
                 axis = region.tiled[node]
-                if node in region.stores and (self.part.is_whole or prod(node.shape[:axis]) == 1):
+                if node in region.stores and (self.tile.is_whole or prod(node.shape[:axis]) == 1):
                     self.direct.add(node)
                 else:
                     self._take(node, free)
@@ -206,35 +206,35 @@ class Turn:
         self.buffers[node] = free[size].pop()
 
     # ── running ──────────────────────────────────────────────────────────────────────────────
-    def look(self, env: Env) -> None:
-        """Put views of the slices that ``env`` has beside them."""
-        for view in self.part.views:
+    def make_views(self, env: Env) -> None:
+        """Put the views of the slices in ``env`` into ``env``."""
+        for view in self.tile.views:
             env[view] = run_node(view, env)
 
     def start(self, env: Env, work: Work) -> None:
-        """Start everything: ``env`` has slices and arrays to fill, ``work`` what kernels need beside."""
+        """Launch everything: ``env`` has slices and arrays to fill, ``work`` the kernels' work arrays."""
         threads = self._device.limits.threads
         for step in self.steps:
-            if isinstance(step, Kernels):
+            if isinstance(step, StageKernel):
                 launch = step.kernel.launches[0]
                 with at_line(line_of(step.kernel.step.nodes)):
                     args = [step.arguments.of(p, env, work) for p in launch.params]
                     self._device.launch(step.module, launch.name, launch.grid, threads, args, launch.shared)
                 continue
-            for node in (*step.looks, step.node):
+            for node in (*step.views, step.node):
                 with at_line(node.at), np.errstate(all="ignore"):
-                    if node is step.node and step.is_product:
+                    if node is step.node and step.is_matmul:
                         self._device.xp.matmul(*operands_of(node, env), out=env[node])
                         continue
                     env[node] = run_node(node, env)
-                    if node is step.node and node in self.part.region.tiled:
+                    if node is step.node and node in self.tile.region.tiled:
                         env[node] = self._device.xp.ascontiguousarray(env[node])
 
 
 def between(axis: int, begin: int, end: int) -> tuple[slice, ...]:
-    """The index of the entries ``begin`` to ``end`` along ``axis``."""
+    """The index of entries ``begin`` to ``end`` along ``axis``."""
     return (*(slice(None),) * axis, slice(begin, end))
 
 
-def _adjoins(array: Any) -> bool:
+def _is_contiguous(array: Any) -> bool:
     return bool(array.flags.c_contiguous or array.flags.f_contiguous)

@@ -1,9 +1,9 @@
-"""A region cut down to some of its samples: the same nodes, as long as one tile.
+"""A region cut to the length of one tile: the same nodes, with fewer samples.
 
-In:  a Region, and the samples of a tile.
-Out: Part: a region of its own, whose values have the tile's length, and what it reads in slices.
-Holds: labels, links and the number of readers are those of the whole graph, so that each entry is computed as
-it would be in one loop over all samples. What has no samples is the very same value.
+In:  a Region, and the number of samples per tile.
+Out: TileRegion: a region of its own, whose values have the tile's length, and the slices that it reads.
+Holds: loop axes, links and the number of readers are those of the whole graph, so that each entry is computed
+as in one loop over all samples. A value without samples is the same object as in the region.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from xpgrad.backends.parts import TiledOperand, part_params
+from xpgrad.backends.tile_operands import TileOperand, tile_params
 from xpgrad.core import Aval, Const, Graph, Input, Node, Operand, Value
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.relations import relation
 
 
-class PartAxes(Axes):
-    """The labels of a region's nodes, for their parts."""
+class TileAxes(Axes):
+    """The loop axes of a region's nodes, for the nodes of a tile."""
 
-    def __init__(self, base: Axes, label: int, length: int) -> None:
+    def __init__(self, base: Axes, loop_axis: int, length: int) -> None:
         self._base = base
         self._nodes: dict[Value, Node] = {}
         self.memory, self.relations = base.memory, {}
         self.extent = list(base.extent)
-        self.extent[label] = length
+        self.extent[loop_axis] = length
 
-    def add(self, part: Node, node: Node) -> None:
-        """``part`` is labelled as ``node`` is."""
-        self._nodes[part] = node
-        self.relations[part] = self._base.relations[node]
+    def add(self, tile: Node, node: Node) -> None:
+        """Give ``tile`` the loop axes of ``node``."""
+        self._nodes[tile] = node
+        self.relations[tile] = self._base.relations[node]
 
     def loop_axes(self, value: Value) -> tuple[int | None, ...]:
         return self._base.loop_axes(self._nodes[value])
@@ -42,8 +42,8 @@ class PartAxes(Axes):
     def reduced(self, node: Node) -> tuple[int, ...]:
         return self._base.reduced(self._nodes[node])
 
-    def axis(self, value: Value, label: int) -> int | None:
-        return self._base.axis(self._nodes.get(value, value), label)
+    def axis(self, value: Value, loop_axis: int) -> int | None:
+        return self._base.axis(self._nodes.get(value, value), loop_axis)
 
     def operand_loop_axes(self, node: Node, i: int) -> tuple[int | None, ...]:
         return self._base.operand_loop_axes(self._nodes[node], i)
@@ -52,21 +52,21 @@ class PartAxes(Axes):
         return self._base.made_whole(self._nodes[node])
 
 
-class Part:
+class TileRegion:
     """``length`` samples of a region.
 
     Attributes
     ----------
     region : Region
-        Of the parts.
+        The region of the tile's nodes.
     plan : Plan
-        Of the region alone, for a kernel.
+        The plan of this region alone, for a kernel.
     of : dict of Node to Node
-        The part of each node.
+        The tile's node for each node of the whole region.
     node : dict of Node to Node
-        The node of each part.
+        The whole region's node for each node of the tile.
     slices : dict of Input to (Input, Node or Const, int)
-        For each array that is read in slices what it is a slice of, and along which axis.
+        The array of which each sliced input is a slice, and the axis.
     views : dict of Node to (Node, int)
         The same for views of slices, in order.
     """
@@ -78,9 +78,9 @@ class Part:
         self.slices: dict[Input, tuple[Operand, int]] = {}
         self.views: dict[Node, tuple[Node, int]] = {}
         self._found: dict[tuple[Operand, int], Input | Node] = {}
-        axes = PartAxes(plan.axes, step.loop_axis, length)
+        axes = TileAxes(plan.axes, step.loop_axis, length)
         for node in step.nodes:
-            self.of[node] = self._part(node)
+            self.of[node] = self._tile(node)
             axes.add(self.of[node], node)
         self.node = {p: n for n, p in self.of.items()}
         graph = Graph()
@@ -89,7 +89,7 @@ class Part:
         uses: Counter[Value] = Counter(u for n in plan.graph.nodes for u in n.operands)
         uses.update(plan.graph.outputs)
         uses.subtract(u for n in step.nodes for u in n.operands)
-        graph.outputs = [p for n, p in self.of.items() if uses[n] > 0]  # somebody else reads it too
+        graph.outputs = [p for n, p in self.of.items() if uses[n] > 0]  # something outside reads it, too
         self.plan = Plan(graph, axes, list(self.views))
         self.region = replace(
             step,
@@ -102,13 +102,13 @@ class Part:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the part has all samples."""
+        """True if the tile has all samples."""
         return self.length == self._step.extent
 
-    def _part(self, node: Node) -> Node:
+    def _tile(self, node: Node) -> Node:
         operands: list[Operand] = []
         for i, u in enumerate(node.operands):
-            operand = TiledOperand(node, i, self._axes, self._step.loop_axis)
+            operand = TileOperand(node, i, self._axes, self._step.loop_axis)
             if isinstance(u, Node) and u in self.of:
                 operands.append(self.of[u])
             elif operand.axis is None:
@@ -122,10 +122,10 @@ class Part:
 
     def _cut(self, node: Node, operands: Sequence[Operand], axis: int | None) -> Node:
         aval = Aval(self._shape(node.shape, axis), node.dtype, node.weak)
-        return Node(node.op, operands, part_params(node, axis)(self.length), aval, node.at)
+        return Node(node.op, operands, tile_params(node, axis)(self.length), aval, node.at)
 
     def _slice(self, u: Operand, axis: int) -> Input | Node:
-        """What a node reads instead of ``u``."""
+        """The slice that a node reads instead of ``u``."""
         if (u, axis) not in self._found:
             self._found[u, axis] = self._sliced(u, axis)
         return self._found[u, axis]
@@ -145,7 +145,7 @@ class Part:
 
 
 def seen_through(view: Operand, axis: int) -> int | None:
-    """The axis of what ``view`` looks at, of which ``axis`` is the same; None where there is none."""
+    """The axis of the viewed array that is ``axis`` of ``view``; None where there is none."""
     if not isinstance(view, Node) or not is_view(view):
         return None
     (source,) = view.operands
