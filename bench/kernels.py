@@ -2,8 +2,9 @@
 
     python -m bench.kernels --out bench/results/kernels.json
 
-For each workload of the peers and each architecture the kernels of value and gradient: what ptxas says that
-they take. Sizes are small; a kernel's text does not depend on them.
+For each workload of the peers and each architecture the kernels of value and gradient, as they are by default
+and with every variant switched on: their resources, as ptxas reports them. Sizes are small; a kernel's text
+does not depend on them.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from bench.peers import problems
 from bench.peers.problems import Problem, one_hot
 from xpgrad.backends import choose
 from xpgrad.backends.gpu.cuda import nvrtc
-from xpgrad.backends.gpu.cuda.printing.kernel import Limits
+from xpgrad.backends.gpu.limits import SWITCHES, Limits
 from xpgrad.devices import namespace
 
 ARCHITECTURES = ("sm_70", "sm_80", "sm_90")
+FORMS = {"plain": Limits(), "variants": Limits(**dict.fromkeys(SWITCHES, True))}
 
 
 class Texts:
@@ -33,10 +35,10 @@ class Texts:
 
     xp = namespace("cpu")
     working = nullcontext
-    limits = Limits()
     l2 = 40 << 20
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
         self.found: dict[str, None] = {}
 
     def is_here(self, x: Any) -> bool:
@@ -73,22 +75,24 @@ def workloads() -> dict[str, tuple[Any, tuple[Any, ...]]]:
 
 
 def record(names: Collection[str] = ()) -> dict[str, Any]:
-    """For each workload and architecture, or for those named, the kernels and what they take."""
+    """The kernels and their resources, for each workload or those of ``names``, each form and architecture."""
     rows: dict[str, Any] = {}
     for name, (loss, args) in workloads().items():
         if names and name not in names:
             continue
-        device = Texts()
-        with choose.use("cuda", None, device):
-            xg.compile(xg.value_and_grad(loss)).explain(*args)
-        rows[name] = {
-            arch: [
-                {"kernel": kernel, **used._asdict()}
-                for text in device.found
-                for kernel, used in sorted(nvrtc.compile_cubin(text, arch).resources.items())
-            ]
-            for arch in ARCHITECTURES
-        }
+        rows[name] = {}
+        for form, limits in FORMS.items():
+            device = Texts(limits)
+            with choose.use("cuda", None, device):
+                xg.compile(xg.value_and_grad(loss)).explain(*args)
+            rows[name][form] = {
+                arch: [
+                    {"kernel": kernel, **used._asdict()}
+                    for text in device.found
+                    for kernel, used in sorted(nvrtc.compile_cubin(text, arch).resources.items())
+                ]
+                for arch in ARCHITECTURES
+            }
     return {"NVRTC": ".".join(map(str, nvrtc.version())), "options": nvrtc.OPTIONS, "kernels": rows}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.kernels import ARCHITECTURES, record
+from bench.kernels import ARCHITECTURES, FORMS, record
 from xpgrad.backends.gpu.cuda import nvrtc
 
 if reason := nvrtc.available():
@@ -15,8 +15,8 @@ if nvrtc.version()[0] != 12:
 def test_each_kernel_of_a_workload_is_recorded_with_its_registers_and_spills(name):
     found = record([name])["kernels"]
     assert list(found) == [name]
-    for arch in ARCHITECTURES:
-        assert found[name][arch]
-        for used in found[name][arch]:
+    for kernels in (found[name][form][arch] for form in FORMS for arch in ARCHITECTURES):
+        assert kernels
+        for used in kernels:
             assert 0 < used["registers"] <= 255
             assert {"spill_stores", "spill_loads", "shared", "stack"} < set(used)

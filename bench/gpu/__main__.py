@@ -36,6 +36,9 @@ float32 product that keeps one running sum is off by rounding alone.
 temporaries; workspaces where the library takes them from its pool. Torch's and CuPy's are what is
 reserved, in the steps of their pools; JAX's is the peak of its life, its autotuner's trials included.
 
+**Switches.** xpgrad runs with the switches of `xpgrad.backends.gpu.limits.Limits` as they are by default.
+``python -m bench.switches`` decides which of them are worth having on this card.
+
 **Ceilings.** Copy and read on the device, to and from it, and a large float32 product, in the same run.
 
 The whole run ends within ``--budget`` seconds, give or take a step: what does not fit is named as not
