@@ -1,4 +1,4 @@
-"""Write the loss once, in plain NumPy; run it forward and backward on the CPU or the GPU."""
+"""Gradients of plain NumPy code, on the CPU and on the GPU: the public names."""
 
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING

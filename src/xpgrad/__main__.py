@@ -1,4 +1,4 @@
-"""``python -m xpgrad`` is ``xpgrad``."""
+"""The command ``python -m xpgrad``."""
 
 import sys
 

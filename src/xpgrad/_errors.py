@@ -1,4 +1,4 @@
-"""What can go wrong, and how it is said.
+"""The exceptions, their messages, and the user's line.
 
     XpgradError
     ├── ShapeError(ValueError)              shapes that do not broadcast, contract or reduce

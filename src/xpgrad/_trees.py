@@ -1,6 +1,6 @@
-"""Trees of arrays: tuples, lists, dicts, namedtuples, dataclasses; None is a tree without leaves.
+"""Trees of arrays: tuples, lists, dicts, namedtuples and dataclasses, flattened and rebuilt.
 
-Dataclasses are taken apart by their fields, without registration.
+None is a tree without leaves. Dataclasses are taken apart by their fields, without registration.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp: functions of functions.
+"""The transforms: `grad`, `value_and_grad`, `vjp`, `jvp`, `jacobian`, `hessian`, `hvp`.
 
 All nest, and all take any Python control flow. Arguments and results are trees: tuples, lists,
 dicts, namedtuples, dataclasses of arrays and scalars.

@@ -8,14 +8,9 @@ from pathlib import Path
 import pytest
 
 import xpgrad
+from arch.tree import ORDER
 
 SRC = Path(xpgrad.__file__).parent
-# Each may import what stands before it, and itself.
-ORDER = [
-    "_version", "_errors", "_trees", "core", "devices", "ops", "trace", "autodiff", "passes", "plan",
-    "codegen", "backends", "compiler", "transforms", "testing", "special", "nn", "losses", "optim", "learn",
-    "scale", "cli",
-]  # fmt: skip
 # The modules that are about an optional package, and may import it (when they are used).
 OPTIONAL = {
     "cupy": {"backends.gpu.cuda.device", "backends.gpu.cuda.nvrtc", "devices"},

@@ -1,4 +1,4 @@
-"""Derivatives of recorded programs: `pull` runs a tape backward, `Duals` carries tangents along.
+"""Derivatives of recorded programs, in reverse mode (`pull`) and forward mode (`Duals`).
 
 Un-broadcasting, the chain rule and the transpose of a linear program are written here, once.
 """

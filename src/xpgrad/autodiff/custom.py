@@ -1,4 +1,4 @@
-"""Derivatives that the user states: `custom_vjp`, and the call that a rule is attached to."""
+"""Derivatives that the user defines: `custom_vjp`, and calls with a rule of their own."""
 
 from __future__ import annotations
 

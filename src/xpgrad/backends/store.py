@@ -1,4 +1,4 @@
-"""Compiled kernels on disk, so that the second process starts warm.
+"""The store of compiled kernels on disk, so that the second process starts warm.
 
 In:  a key, which is the text of everything that decides the machine code, and the code.
 Out: the code that was stored under that key, or None.

@@ -1,4 +1,4 @@
-"""The command ``xpgrad``: find the subcommand, run it, turn what goes wrong into one line and a status.
+"""The command ``xpgrad``: it runs a subcommand, and reports an error in one line and a status.
 
 In:  the words of the command line.
 Out: 0; 1 if the subcommand says so; 2 for what the user can mend; 130 after Ctrl-C; 141 where the reader

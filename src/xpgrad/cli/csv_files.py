@@ -1,4 +1,4 @@
-"""A CSV file as lines of fields: what of it is no table is refused by name and line.
+"""A CSV file as lines of fields; a malformed file is refused with the cause and the line.
 
 In:  a file, perhaps compressed; its encoding and its delimiter.
 Out: the names of its columns.

@@ -1,4 +1,4 @@
-"""``xpgrad info``: what xpgrad runs on here, and what to type for a GPU that is missing.
+"""``xpgrad info``: the devices and packages here, and what to type for a missing GPU.
 
 In:  this machine and this Python environment.
 Out: a report to read, or with ``--json`` the same facts for a program.

@@ -1,4 +1,4 @@
-"""Time the contenders against each other, and hold each to the notes' formulas.
+"""Time the contenders in turn, and compare each with the notes' formulas.
 
 In:  contenders.
 Out: a Result for each: seconds per step, and how far its loss and gradient are from float64.

@@ -1,4 +1,4 @@
-"""How good are predicted probabilities? Log-loss, accuracy, ROC and calibration.
+"""Metrics of predicted probabilities: log-loss, accuracy, ROC and calibration.
 
 Everything takes log-odds ``z`` and labels ``y`` in {0, 1}, both float[m], and computes in float64.
 """

@@ -1,4 +1,4 @@
-"""Files that a command writes, and what it says while it works.
+"""Files that a command writes, and its messages while it works.
 
 Holds: a file appears whole or not at all, and one that was there before stays until then; progress goes
 to standard error, results to standard output.

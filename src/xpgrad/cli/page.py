@@ -1,4 +1,4 @@
-"""The HTML around the results: the page, its style sheet, and the few elements that it is made of.
+"""The HTML of the page of `xpgrad race`: its frame, its style sheet, and its elements.
 
 Holds: what is named ``html`` goes in as it is, everything else is escaped; nothing is loaded from
 elsewhere. The plots take their colours from the variables of the style sheet.

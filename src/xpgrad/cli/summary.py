@@ -1,4 +1,4 @@
-"""What `xpgrad race` prints: the data, the table of the race, the model.
+"""The terminal output of `xpgrad race`: the data, the table of the race, the model.
 
 In:  the record that ``--json`` writes, or the part of it that is there so far.
 Out: text for a terminal or a log, at most 110 columns wide unless a name is longer.

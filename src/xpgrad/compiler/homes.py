@@ -1,4 +1,4 @@
-"""The origin of code and of classes: the user's, which are watched, or a library's, which are not.
+"""The origin of code and classes: the user's are watched, a library's are not.
 
 In:  a file of code, or a class.
 Out: USER, WALKED, QUIET or UNSEEN.

@@ -1,4 +1,4 @@
-"""Functions and objects that cannot be watched, and are refused by name while a function is traced.
+"""Functions and objects that cannot be watched, and are refused by name.
 
 In:  a function of C that the traced code calls, or an object that it meets.
 Out: None, or the words for the error: what it does, and the remedy.

@@ -1,4 +1,4 @@
-"""What a GPU is, and why there is none: the reason, and what to type.
+"""The status of the GPU: the reason why there is none, and what to type.
 
 In:  the error that CuPy raises when it is imported or asked for GPUs.
 Out: GpuStatus.

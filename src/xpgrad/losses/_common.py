@@ -1,4 +1,4 @@
-"""What the losses share: making arrays of the arguments, checking labels, weights and reduction."""
+"""Conversion of arguments, and checks of labels, weights and reduction, for all losses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses of logits against classes. Log-odds ``z``, in nats; any finite value is safe.
+"""Losses of logits against classes, in nats; any finite logit is safe.
 
 ``weights``, ``reduction`` and the errors common to all are those of `xpgrad.losses`.
 """

@@ -1,4 +1,4 @@
-"""Losses of real predictions against real labels; negative log-likelihoods of counts and amounts.
+"""Losses of predictions against real labels, and negative log-likelihoods of counts and amounts.
 
 ``weights``, ``reduction`` and the errors common to all are those of `xpgrad.losses`.
 """

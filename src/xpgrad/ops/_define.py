@@ -1,4 +1,4 @@
-"""The functions that define an op. Each definition serves forward and reverse mode.
+"""The functions that define an op; each definition serves forward and reverse mode.
 
 *elementwise*: for each operand the map from a tangent of the operand to a tangent of the output.
 It multiplies by the local partial, and so it is its own transpose: on the way back the same map

@@ -1,4 +1,4 @@
-"""Complex parts. These maps are real-linear, not complex-linear, so each states its transpose.
+"""Complex parts: maps that are real-linear but not complex-linear, each with its transpose.
 
 A cotangent of ``z = x + iy`` is ``dL/dx - i dL/dy`` (the convention of HIPS autograd and JAX), so
 that ``dL = Re(g dz)``; the transpose is taken under ``Re(g t)``.

@@ -1,4 +1,4 @@
-"""Which axis counts the samples, and shuffled minibatches along it.
+"""Shuffled minibatches along the axis of the samples.
 
 In:  the data of a loss, on their device.
 Out: batches, each with its share of the samples.

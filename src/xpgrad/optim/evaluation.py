@@ -1,4 +1,4 @@
-"""The loss, its gradient, and the few scalars of them that the host decides by.
+"""The loss and its gradient, compiled or eager, and the scalars that the host needs of them.
 
 In:  a loss, its data, and parameters on their device.
 Out: value and gradient on that device; floats where a method must choose.

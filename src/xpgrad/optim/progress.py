@@ -1,4 +1,4 @@
-"""A progress bar on standard error: by ``rich`` where it is installed, else one line rewritten.
+"""A progress bar on standard error, by ``rich`` if it is installed.
 
 Holds: it is closed and gone when the fit ends, also by an exception or Ctrl-C; it redraws at most
 ten times a second, whatever the speed of the iterations.

@@ -1,4 +1,4 @@
-"""L-BFGS: curvature from the last few steps, for losses that can be evaluated on all the data.
+"""L-BFGS, for losses that can be evaluated on all the data.
 
 In:  an Objective and parameters on their device.
 Out: a Fit.

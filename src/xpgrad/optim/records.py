@@ -1,4 +1,4 @@
-"""What a fit leaves behind, and the clock, callback and progress bar that go with it.
+"""The result of a fit and its history, with clock, callback and progress bar.
 
 In:  value and gradient norm after each iteration.
 Out: a Fit.

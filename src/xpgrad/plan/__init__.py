@@ -1,4 +1,4 @@
-"""From a Graph to a Plan: axes, regions, tiles."""
+"""From a Graph to a Plan: loop axes, regions, tiles."""
 
 from __future__ import annotations
 

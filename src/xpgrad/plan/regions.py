@@ -1,4 +1,4 @@
-"""Choose which nodes run in one loop.
+"""Regions: the choice of the nodes that run in one loop.
 
 In:  a verified Graph and its loop axes.
 Out: steps in execution order that compute each node at least once.

@@ -1,4 +1,4 @@
-"""How the axes of a node's output relate to those of its operands.
+"""The relation of the axes of a node's output to those of its operands.
 
 In:  a node of a Graph.
 Out: its Relation: which axes are linked, which are contracted or reduced, which must be whole.

@@ -1,4 +1,4 @@
-"""An array that is written slice by slice.
+"""Slice writes: nodes whose output is written slice by slice.
 
 In:  a node of `index_update`, `concatenate`, `pad` or `scatter_sum`.
 Out: its SliceWrites in order; a later one overwrites an earlier one.

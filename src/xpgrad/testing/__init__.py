@@ -1,4 +1,4 @@
-"""For tests, of xpgrad and of code that uses it: `check_grads`, the tolerance table, random programs.
+"""Tools for tests: `check_grads`, the table of tolerances, random programs.
 
 `programs` and `arrays` are strategies for hypothesis, which is imported when one is first used.
 """

@@ -1,4 +1,4 @@
-"""Whether two results agree, in units of how well the result is determined.
+"""Comparison of two results, in units of the error that rounding can cause.
 
 `sensitivity` measures that by Monte Carlo arithmetic (Parker, 1997): the function's graph is run in
 float64, once as it is and twice with every input and every op's result perturbed, entry by entry.

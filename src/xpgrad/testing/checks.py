@@ -1,4 +1,4 @@
-"""Derivatives against finite differences."""
+"""`check_grads`: derivatives against finite differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of lines that a random program has: each writes one or a few, or none where it cannot."""
+"""The kinds of lines of a random program; each writes one line or a few."""
 
 from __future__ import annotations
 

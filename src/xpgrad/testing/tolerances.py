@@ -1,4 +1,4 @@
-"""How close is equal: one row for each dtype, for the whole test suite."""
+"""The table of tolerances by dtype, for the whole test suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a user's NumPy lines to ops: the traced array, NumPy's protocols, and the name tables."""
+"""From the user's NumPy lines to ops: the traced array, NumPy's protocols, the name tables."""
 
 from xpgrad.trace import copying, operators, protocols, subscripts  # noqa: F401 - they give Traced its methods
 from xpgrad.trace.debugging import debug

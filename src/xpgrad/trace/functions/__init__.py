@@ -1,4 +1,4 @@
-"""NumPy's functions, written in ops: what `np.mean(traced)` leads to.
+"""NumPy's functions, written in ops.
 
 `TABLE` maps each function (or ufunc) of NumPy to ours; ours has NumPy's signature and works on
 traced and plain arrays of either device. Keywords that only make sense for memory (``out`` of a

@@ -1,4 +1,4 @@
-"""Products that contract axes, all in terms of `dot`, `matmul` and `einsum`."""
+"""Products that contract axes, in terms of `dot`, `matmul` and `einsum`."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 In:  a Region or an Untiled step, and the arrays that it reads.
 Out: a Kernel.
-Holds: ``@run(args, begin, end, partials, workspace)`` computes the entries ``begin`` to ``end`` of the tile axis,
+Holds: ``@run(args, begin, end, partials, workspace)`` computes entries ``begin`` to ``end`` of the tile axis,
 tile by tile, and adds to ``partials``, which belong to the chunk; ``workspace`` belongs to the thread.
 ``@work`` takes chunks until there are none: the threads that share them call it once each.
 

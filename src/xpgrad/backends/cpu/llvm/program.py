@@ -1,4 +1,4 @@
-"""A program of LLVM kernels: it compiles the steps of a Plan, keeps the kernels, and calls them.
+"""A program of LLVM kernels: it compiles, keeps and calls them.
 
 In:  a Plan, the arrays that it was made for, and in each call the inputs.
 Out: the outputs.

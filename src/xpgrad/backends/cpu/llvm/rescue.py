@@ -1,4 +1,4 @@
-"""The rare arguments that functions leave to others, without keeping loops from being vectorised.
+"""The slow path of functions for rare arguments, which leaves loops vectorised.
 
     y = ...                        ; the fast path, NaN for |x| >= 2^49
     y = call @xg.rescue.sin(y, x)  ; sin(x) of the C library where y is NaN and x is finite
