@@ -1,7 +1,7 @@
-"""A node carried out on a part of an axis: its parameters and operands for one tile.
+"""The parameters and operands of a node for one tile.
 
 In:  a node, the axis of its output or operands that is cut, and the bounds of the tile.
-Out: what to give the op's implementation so that it makes just that part.
+Out: the arguments of the op's implementation with which it computes just that part.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The beta function, its logarithm, and a density that has it for its normaliser.
+"""The beta function, its logarithm, and the beta density.
 
 A quotient of gammas as long as none of them overflows. Beyond, where the logarithms of gamma cancel, what is
 left of Stirling's formula is written down by itself.

@@ -1,4 +1,4 @@
-"""``w log(x / y)`` and the divergences that are made of it, with the limits that they have at 0."""
+"""``w log(x / y)`` and the divergences made of it, with their limits at 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""exp and log with their kin.
+"""Exponentials and logarithms.
 
 exp: ``x = n ln 2 + b`` with integer n and ``|b| <= ln 2 / 2``; n ln 2 is subtracted in two parts by fused
 multiply-adds, the first of them exactly. ``2^n`` is applied as two factors, so that results pass through the

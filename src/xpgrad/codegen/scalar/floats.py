@@ -1,4 +1,4 @@
-"""What the bits of a float say, and arithmetic that makes use of it."""
+"""The bits of floats, and arithmetic that uses them."""
 
 from __future__ import annotations
 

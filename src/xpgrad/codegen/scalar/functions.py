@@ -1,4 +1,4 @@
-"""Elementary and special functions, each stated once, without tables or branches: loops over them vectorise.
+"""Elementary and special functions, without tables or branches, so that loops vectorise.
 
 In:  the name of a function and the types of its operands.
 Out: `Function`: parameters, instructions and result, which the printers of `backends` write.

@@ -1,4 +1,4 @@
-"""Integers as NumPy has them: they wrap around, and a division by 0 gives 0.
+"""Arithmetic of integers as in NumPy: they wrap around, and a division by 0 gives 0.
 
 The instructions leave a division by 0 and the one quotient that overflows undefined, and a shift by as many
 bits as there are; so the operands are chosen first.

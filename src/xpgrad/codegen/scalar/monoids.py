@@ -1,4 +1,4 @@
-"""What reductions combine two values by; `kernel_ir.identity` is what they begin with."""
+"""The bodies that combine two values of a reduction; `kernel_ir.identity` has the initial value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The normal distribution and its kin.
+"""The normal distribution, the error functions and their inverses.
 
 Everything about the normal distribution comes from ``erfcx(a) = exp(a^2) erfc(a)``, a >= 0: a polynomial in
 ``(a - k) / (a + k)`` gives ``(1 + 1.125 a) erfcx(a)`` for all a, which hardly changes about 0. ``exp(-a^2)``

@@ -1,4 +1,4 @@
-"""What an op computes of one entry of each operand: stated once, for every device.
+"""The body of each op: what it computes of one entry of each operand.
 
 In:  a node of an op of single entries.
 Out: `Statement`: the dtypes that its operands are brought to, and a body of `ir.Value`, or why there is none.

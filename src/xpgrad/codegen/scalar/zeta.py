@@ -1,4 +1,4 @@
-"""Hurwitz's zeta function and the derivatives of digamma, which are made of it.
+"""Hurwitz's zeta function, and the derivatives of digamma, which are made of it.
 
 For q > 0 nine terms, and for the rest Euler's and Maclaurin's formula (DLMF 25.11.5). For q < 0 the terms left
 of 0 are those of another such sum.

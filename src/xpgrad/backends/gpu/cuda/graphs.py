@@ -1,4 +1,4 @@
-"""CUDA graphs: repeated calls with the same buffers are launched at once instead of kernel by kernel.
+"""CUDA graphs: a repeated call with the same buffers is one launch, not one for each kernel.
 
 In:  a program whose steps are all kernels of ours, and the inputs of each call.
 Out: its outputs, copied out of the memory that the graph writes.

@@ -1,4 +1,4 @@
-"""A step in which the threads of a block divide the indices of each nest, with barriers between the nests.
+"""A step by block: its threads share the indices of each nest, with barriers between the nests.
 
 ; the sums of the rows of x[n, r], r contiguous: a warp for each row
 for (long long o = warp; o < n; o += warps) {

@@ -1,4 +1,4 @@
-"""A region in which one thread computes everything for one sample, in registers.
+"""A region by thread: one thread computes everything for one sample, in registers.
 
 ; loss and gradient of one logistic regression on two features
 for (long long g = first + threadIdx.x; g < last; g += blockDim.x) {

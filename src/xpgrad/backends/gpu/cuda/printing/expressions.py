@@ -1,4 +1,4 @@
-"""One node of an elementwise nest as a C++ expression; the CUDA counterpart of `cpu.llvm.scalars`.
+"""One node of an elementwise nest as a C++ expression, the counterpart of `cpu.llvm.scalars`.
 
 In:  a node, and the names of C++ variables that hold its operands.
 Out: an expression of the type that values of the node's dtype are computed with: what

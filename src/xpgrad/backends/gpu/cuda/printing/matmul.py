@@ -1,4 +1,4 @@
-"""Register-tiled matmuls: products of the samples with many features, each held by one thread or one warp.
+"""Register-tiled matmuls: products with many features, each held by one thread or one warp.
 
 In:  a KernelBuilder whose kernel runs in tiles.
 Out: which of its nests are such matmuls, and what the two ways to write them have in common.

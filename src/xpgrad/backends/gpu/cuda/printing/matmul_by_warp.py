@@ -1,4 +1,4 @@
-"""Register-tiled matmuls by warp, for contiguous samples: each warp holds features, and each lane one sample.
+"""Register-tiled matmuls by warp, for contiguous samples: each lane has one sample.
 
 ; z = w @ X and dw = X @ dz of a tile of X[784, n], 32 samples, 8 warps with every eighth group of 32 features
 for each tile:

@@ -1,4 +1,4 @@
-"""Vectorized loads and stores: one thread reads or writes up to 16 bytes of neighbouring entries at once.
+"""Vectorized loads and stores: one thread reads or writes up to 16 contiguous bytes at once.
 
 ; four neighbouring samples of x[2, n]; of x[n, 8] it would be the eight entries of one sample
 float x[8];

@@ -1,4 +1,4 @@
-"""Samples that stay on the host: which inputs can, and the buffers through which their tiles are copied.
+"""Inputs that stay on the host, and the buffers through which their tiles are copied.
 
 In:  a step, and the inputs that stay on the host.
 Out: the axis along which each is cut, or NotTileable, with the reason.

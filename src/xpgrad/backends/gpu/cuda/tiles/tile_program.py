@@ -1,4 +1,4 @@
-"""One iteration of a loop on the host: the kernels and library calls that compute one tile of a region.
+"""One iteration of a loop on the host: the kernels and library calls for one tile of a region.
 
 In:  a TileRegion, and the layout of the slices that it reads.
 Out: its nodes in stages, the kernels of a stage before its calls, and the memory that they share.
