@@ -33,7 +33,7 @@ def first_line(path: Path) -> str:
 
 
 def entries(folder: Path, depth: int) -> Iterator[tuple[str, str]]:
-    """The name, indented, and the line of each file and folder in ``folder``: stages in order, others by name."""
+    """The indented name and the line of each file and folder in ``folder``: stages in order, others by name."""
     folders = {p.parent for p in folder.glob("*/__init__.py")}
     files = {p for p in folder.iterdir() if p.suffix in (".py", ".cuh") and p.name != "__init__.py"}
 

@@ -56,10 +56,10 @@ def test_a_loop_is_vectorised_and_calls_nothing(name, kind):
     assert vectors, "no vector is stored"
     assert min(map(int, vectors)) * (4 if kind == "float" else 8) >= 16
     # A rare argument goes to the C library, by functions of whole vectors that are inlined afterwards.
-    own = re.sub(r"^define [^@]*@xg\.rescue\.[\s\S]*?^}", "", ir, flags=re.MULTILINE)
+    own = re.sub(r"^define [^@]*@xg\.slow\.[\s\S]*?^}", "", ir, flags=re.MULTILINE)
     called = {c for c in re.findall(r"call [^@]*@([\w.]+)", own) if not c.startswith("llvm.")}
     assert {
-        c for c in called if not re.fullmatch(r"xg\.rescue\.(sin|cos|tan|fmod|zeta_left)(\.v\d+)?", c)
+        c for c in called if not re.fullmatch(r"xg\.slow\.(sin|cos|tan|fmod|zeta_left)(\.v\d+)?", c)
     } == set()
     assert called or not re.search(r"^\s+(call|bl)\b", assembly, re.MULTILINE)
 
@@ -82,7 +82,7 @@ def test_each_function_is_defined_once_and_each_intrinsic_declared_once():
     text = definitions([*wanted, *wanted])
     heads = re.findall(r"^(?:define|declare)[^@]*@([\w.]+)", text, re.MULTILINE)
     assert len(heads) == len(set(heads))
-    own = [h for h in heads if h.startswith("xg.") and not h.startswith("xg.rescue.")]
+    own = [h for h in heads if h.startswith("xg.") and not h.startswith("xg.slow.")]
     assert len(own) == len(wanted) + len(functions.RARE)
     llvm.parse_assembly(text).verify()
 

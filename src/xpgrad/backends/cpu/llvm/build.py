@@ -158,7 +158,7 @@ def _compile(text: str) -> bytes:
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     inline = llvm.create_new_module_pass_manager()
-    inline.add_always_inliner_pass()  # what the vectoriser has called (`rescue`)
+    inline.add_always_inliner_pass()  # for the functions that the vectoriser calls (`slow_path`)
     inline.run(module, builder)
     return bytes(machine.emit_object(module))
 

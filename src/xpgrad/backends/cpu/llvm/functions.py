@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from xpgrad.backends.cpu.llvm.rescue import rescued, rescues
+from xpgrad.backends.cpu.llvm.slow_path import slow_paths, with_slow_path
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.codegen.scalar.functions import RARE, Body, Function, function
 from xpgrad.codegen.scalar.ir import Block, Instruction, Number, Value, same
@@ -63,7 +63,7 @@ def definitions(wanted: Iterable[Callee], scales: bool = False) -> str:
     rare = [(name, ["double"] * count) for name, count in sorted(left) if name in RARE]
     stated = [function(name, RARE[name], of, scales) for name, of in rare]
     texts += [_definition(f, "noinline", _Lines(None)) for f in stated]
-    declared, functions = rescues(left, ours)
+    declared, functions = slow_paths(left, ours)
     return "\n".join([*declared, *functions, *texts, *nodes])
 
 
@@ -205,7 +205,7 @@ def _text(i: Instruction, name: Callable[[Value], str]) -> str:
     if i.op in _INTRINSICS:
         return f"call {kind} @llvm.{i.op}.{SUFFIX[i.kind]}{'.i32' if i.op == 'ldexp' else ''}({typed})"
     if i.op == "library":
-        return rescued(i.function, names[0], names[1:])
+        return with_slow_path(i.function, names[0], names[1:])
     if i.op in ("bits", "from_bits"):
         return f"bitcast {typed} to {kind}"
     if i.op == "convert":

@@ -58,8 +58,8 @@ class KernelStep:
         work: Work = {}
         for node, (count, dtype) in kernel.partials.items():
             work["partial", node] = xp.empty(count * kernel.blocks, dtype)
-        if kernel.scratch_bytes:
-            work["scratch"] = xp.empty(kernel.scratch_bytes, np.uint8)
+        if kernel.workspace_bytes:
+            work["workspace"] = xp.empty(kernel.workspace_bytes, np.uint8)
         return work
 
     def start(self, env: Env, work: Work) -> None:

@@ -42,7 +42,7 @@ class ByBlock:
         Samples per tile; 0 where the step has no tile axis.
     partials : list of Reduce
         The reductions over the tile axis; each tile adds to the block's part.
-    scratch : list of Buffer
+    workspaces : list of Buffer
         The values that a tile keeps between its phases.
     matmuls : dict of Reduce to RegisterMatmul
         The register-tiled matmuls.
@@ -53,7 +53,7 @@ class ByBlock:
     def __init__(self, k: KernelBuilder, tile: int) -> None:
         self.k, self.tile = k, tile
         self.partials: list[Reduce] = []
-        self.scratch: list[Buffer] = []
+        self.workspaces: list[Buffer] = []
         self.held: dict[Reduce, Registers] = {}
         self.phases = phases(k)
         self.matmuls: dict[Reduce, RegisterMatmul] = {}
@@ -65,7 +65,7 @@ class ByBlock:
                 self._lay_out(s, phase)
         for matmul in self.matmuls.values():
             if matmul.partial is not None:
-                self._scratch(matmul.partial)
+                self._add_workspace(matmul.partial)
 
     def _choose_matmuls(self) -> None:
         for nest in self.k.ir.nests:
@@ -135,22 +135,22 @@ class ByBlock:
         for a, stride in zip(order, apart, strict=True):
             strides[a] = stride
         buffer.strides = tuple(strides)
-        self._scratch(buffer)
+        self._add_workspace(buffer)
 
-    def _scratch(self, buffer: Buffer) -> None:
-        self.k.named(buffer, f"t{len(self.scratch)}")
-        self.scratch.append(buffer)
+    def _add_workspace(self, buffer: Buffer) -> None:
+        self.k.named(buffer, f"t{len(self.workspaces)}")
+        self.workspaces.append(buffer)
 
     @property
-    def scratch_bytes(self) -> int:
-        return sum(map(_bytes, self.scratch))
+    def workspace_bytes(self) -> int:
+        return sum(map(_bytes, self.workspaces))
 
-    def declare_scratch(self, w: Text, base: str) -> None:
+    def declare_workspaces(self, w: Text, base: str) -> None:
         """Declare pointers into the block's memory for one tile."""
         offset = 0
-        for buffer in self.scratch:
+        for buffer in self.workspaces:
             name, ctype = self.k.name(buffer), ctype_of(buffer)
-            at = self.k.args.number(("scratch", name), offset)
+            at = self.k.args.number(("workspace", name), offset)
             w(f"{ctype}* const {name} = ({ctype}*)({base} + {at});")
             offset += _bytes(buffer)
 

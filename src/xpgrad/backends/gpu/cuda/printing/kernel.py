@@ -57,7 +57,7 @@ class Kernel:
         The argument that is the number of entries; a launch may have fewer.
     block_count : str
         The argument of `combine` that is the number of blocks whose parts it combines.
-    scratch_bytes : int
+    workspace_bytes : int
         Bytes of global memory for the tiles of all blocks; 0 where they are in shared memory.
     form : str
         The form of the kernel in words, for `explain`.
@@ -73,7 +73,7 @@ class Kernel:
         self.builder = KernelBuilder(step, plan, layouts, limits)
         self.launches: list[Launch] = []
         self.partials: dict[Node, tuple[int, Any]] = {}
-        self.scratch_bytes = 0
+        self.workspace_bytes = 0
         self.blocks = self.chunk = 1
         self.length = ""
         self.block_count = ""
@@ -126,11 +126,11 @@ class Kernel:
             shared = 0
         else:
             assert block is not None
-            where = "shared" if block.scratch_bytes <= limits.shared else "global"
+            where = "shared" if block.workspace_bytes <= limits.shared else "global"
             forms = dict.fromkeys(m.form for m in block.matmuls.values())
             forms.update(dict.fromkeys(block.declined))
             self.form = ", ".join([f"tiles of {block.tile} samples in {where} memory ({reason})", *forms])
-            shared = block.scratch_bytes if where == "shared" else 0
+            shared = block.workspace_bytes if where == "shared" else 0
             self._by_tile(w, block, where)
         # Register-tiled matmuls take many registers: without a bound only one block would be resident.
         resident = limits.matmul_resident if block is not None and block.matmuls else 1
@@ -158,7 +158,7 @@ class Kernel:
         limits = self.limits
         while True:
             found = self._block(tile)
-            fits = found.scratch_bytes <= limits.shared and tile * found.sample_bytes <= limits.cache
+            fits = found.workspace_bytes <= limits.shared and tile * found.sample_bytes <= limits.cache
             if fits or tile <= min(found.least_tile, limits.tile):
                 return found
             tile //= 2
@@ -189,11 +189,11 @@ class Kernel:
         if where == "shared":
             w("XG_DYNAMIC_SHARED(xg_shared);")
         else:
-            size = k.args.number("scratch bytes", block.scratch_bytes)
-            self.scratch_bytes = max(block.scratch_bytes * self.blocks, 1)
-            pointer = k.args.pointer("scratch", "unsigned char", "scratch")
+            size = k.args.number("workspace bytes", block.workspace_bytes)
+            self.workspace_bytes = max(block.workspace_bytes * self.blocks, 1)
+            pointer = k.args.pointer("workspace", "unsigned char", "workspace")
             base = f"({pointer} + blockIdx.x * {size})"
-        block.declare_scratch(w, base)
+        block.declare_workspaces(w, base)
         block.declare_partials(w)
         tile = k.args.size("tile", block.tile)
         with w.block(f"for (long long begin = first; begin < last; begin += {tile})"):
@@ -241,14 +241,14 @@ class Kernel:
         small = sum(sizes) <= self.limits.single_block
         self.form = "one block" if small else "a kernel for each nest"
         groups: list[list[Phase]] = [block.phases] if small else [[phase] for phase in block.phases]
-        self.scratch_bytes = max(block.scratch_bytes, 1) if block.scratch else 0
+        self.workspace_bytes = max(block.workspace_bytes, 1) if block.workspaces else 0
         for number, group in enumerate(groups):
             alone = small or block.is_single(group[0])
             w = Text()
             w("__shared__ double xg_sums[32];")
             _threads(w, grid=not alone)
-            if block.scratch:
-                block.declare_scratch(w, k.args.pointer("scratch", "unsigned char", "scratch"))
+            if block.workspaces:
+                block.declare_workspaces(w, k.args.pointer("workspace", "unsigned char", "workspace"))
             for phase in group:
                 block.write(w, phase)
                 if small:

@@ -28,10 +28,10 @@ class Sums:
         self._step, self._plan, self._device, self._alone = step, plan, device, len(programs) == 1
         blocks, largest = Counter[Node](), Counter[Node]()
         counts: dict[Node, tuple[int, Any]] = {}
-        scratch = 0
+        workspace = 0
         for program in programs:
             for x in program.kernels:
-                scratch = max(scratch, x.kernel.scratch_bytes)
+                workspace = max(workspace, x.kernel.workspace_bytes)
                 for p, found in x.kernel.partials.items():
                     node = program.tile.node[p]
                     blocks[node] += x.kernel.blocks
@@ -41,7 +41,7 @@ class Sums:
         for node, (count, dtype) in counts.items():
             room = device.limits.host_sums // max(count * np.dtype(dtype).itemsize, 1)
             self._partials[node] = device.xp.empty((min(blocks[node], max(room, largest[node])), count), dtype)
-        self._scratch = device.xp.empty(scratch, np.uint8)
+        self._workspace = device.xp.empty(workspace, np.uint8)
         self._done = Counter[Node]()  # blocks whose partial sums are in `_partials` now
         self._before: dict[Node, Any] = {}  # the sum of earlier partial sums
         self._given: dict[Node, Any] = {}
@@ -49,7 +49,7 @@ class Sums:
 
     def begin(self, program: TileProgram, env: Env) -> Work:
         """The work arrays of a tile's kernels; ``env`` gets the arrays for its matmuls over the samples."""
-        work: Work = {"scratch": self._scratch}
+        work: Work = {"workspace": self._workspace}
         for x in program.kernels:
             for p in x.kernel.partials:
                 node = program.tile.node[p]

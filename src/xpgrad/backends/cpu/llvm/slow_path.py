@@ -1,12 +1,11 @@
 """The slow path of functions for rare arguments, which leaves loops vectorised.
 
     y = ...                        ; the fast path, NaN for |x| >= 2^49
-    y = call @xg.rescue.sin(y, x)  ; sin(x) of the C library where y is NaN and x is finite
+    y = call @xg.slow.sin(y, x)    ; sin(x) of the C library if y is NaN and x is finite
 
-A loop with a branch is not vectorised, and neither is one that calls a function that LLVM does not know. So the
-call says by its attribute that there are functions of whole vectors, which look for such an argument in any
-lane and hardly ever find one. They are inlined once the loops are vectors (`build`). The other function is the
-C library's, or one of `scalar.RARE`.
+LLVM does not vectorise a loop with a branch, or with a call of an unknown function. So the call names vector
+variants of it in an attribute, which look for such an argument in any lane and hardly ever find one. They are
+inlined after the loops are vectorised (`build`). The slow function is the C library's, or one of `RARE`.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ WIDTHS = (2, 4, 8, 16)
 _INFINITE = "0x7FF0000000000000"
 
 
-def rescued(function: str, y: str, xs: Sequence[str]) -> str:
-    """The call for ``y``, or the C library's ``function`` of ``xs`` where it is NaN and they are finite."""
-    name = f"xg.rescue.{function}"
+def with_slow_path(function: str, y: str, xs: Sequence[str]) -> str:
+    """The call that gives ``y``, or the slow ``function`` of ``xs`` if y is NaN and they are finite."""
+    name = f"xg.slow.{function}"
     kinds = "v" * (len(xs) + 1)
     variants = ",".join(f"_ZGV_LLVM_N{n}{kinds}_{name}({name}.v{n})" for n in WIDTHS)
     operands = ", ".join(f"double {v}" for v in (y, *xs))
@@ -27,10 +26,10 @@ def rescued(function: str, y: str, xs: Sequence[str]) -> str:
     return f"call double @{name}({operands}) {attributes}"
 
 
-def rescues(wanted: Iterable[tuple[str, int]], ours: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Declarations, and the text of the functions that ``wanted`` (name, operands) takes.
+def slow_paths(wanted: Iterable[tuple[str, int]], ours: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Declarations, and the text of the slow paths for ``wanted`` (name, number of operands).
 
-    ``ours``: the symbols of those that the module itself defines.
+    ``ours`` has the symbols of the slow functions that the module itself defines.
     """
     declared: list[str] = []
     texts: list[str] = []
@@ -42,9 +41,9 @@ def rescues(wanted: Iterable[tuple[str, int]], ours: Mapping[str, str]) -> tuple
         texts.append(_scalar(function, ours.get(function, f"@{function}"), count))
         for n in WIDTHS:
             texts.append(_vector(function, count, n))
-            kept.append(f"ptr @xg.rescue.{function}.v{n}")
+            kept.append(f"ptr @xg.slow.{function}.v{n}")
     if kept:
-        # The vectoriser is to find them, before anything calls them.
+        # The vectoriser must find them, before anything calls them.
         texts.append(f"@llvm.compiler.used = appending global [{len(kept)} x ptr] [{', '.join(kept)}]\n")
     return declared, texts
 
@@ -66,7 +65,7 @@ def _scalar(function: str, called: str, count: int) -> str:
     lines = _condition("double", "i1", "f64", count, _INFINITE)
     return "\n".join(
         [
-            f"define internal double @xg.rescue.{function}(double %y, {operands}) "
+            f"define internal double @xg.slow.{function}(double %y, {operands}) "
             "noinline nounwind willreturn memory(none) {",
             *lines,
             f"  br i1 %c{count}, label %far, label %near",
@@ -86,7 +85,7 @@ def _vector(function: str, count: int, n: int) -> str:
     operands = ", ".join(f"{kind} %x{k}" for k in range(count))
     infinite = "<" + ", ".join([f"double {_INFINITE}"] * n) + ">"
     lines = [
-        f"define internal {kind} @xg.rescue.{function}.v{n}({kind} %y, {operands}) "
+        f"define internal {kind} @xg.slow.{function}.v{n}({kind} %y, {operands}) "
         "alwaysinline nounwind willreturn memory(none) {",
         "near:",
         *_condition(kind, f"<{n} x i1>", f"v{n}f64", count, infinite),
@@ -100,7 +99,7 @@ def _vector(function: str, count: int, n: int) -> str:
         for v, name in zip(["%y", *[f"%x{k}" for k in range(count)]], given, strict=True):
             lines.append(f"  {name} = extractelement {kind} {v}, i64 {lane}")
         called = ", ".join(f"double {v}" for v in given)
-        lines.append(f"  %r.{lane} = call double @xg.rescue.{function}({called})")
+        lines.append(f"  %r.{lane} = call double @xg.slow.{function}({called})")
         lines.append(f"  %h.{lane} = insertelement {kind} {held}, double %r.{lane}, i64 {lane}")
         held = f"%h.{lane}"
     lines += [
