@@ -1,12 +1,12 @@
 // Watches what the threads of a kernel read and write: `g++ -fsanitize=thread` has each access call it.
 //
 // Linked with a module of the shim in place of libtsan. Of each entry of memory it keeps who wrote it last and
-// who read it last: the block, the thread, and how often that thread had waited at `__syncthreads`. Where two
-// access an entry, and one of them writes it,
+// who read it last: the block, the thread, and how many barriers (`__syncthreads`) that thread had passed. Where
+// two access an entry, and one of them writes it,
 //
-// - two threads of a block must have a wait in between; a shuffle orders nothing, and here nor does `__syncwarp`,
-// - and two blocks may not do so at all. An atomic operation is no exception: what is summed up in any order has
-//   not the same bits each time.
+// - two threads of a block must have a barrier in between; neither a shuffle nor, here, `__syncwarp` is one,
+// - and two blocks may not do so at all. An atomic operation is no exception: a sum in any order does not have
+//   the same bits each time.
 //
 // Such a pair is found whatever the order in which the shim runs threads and blocks. Besides, each access has to
 // lie within one array of the arguments, in shared memory or on the thread's own stack; what is const is not
@@ -26,7 +26,7 @@ extern "C" char _end[] __attribute__((visibility("hidden")));
 namespace {
 
 struct Access {
-    uint32_t block, thread, waits, there;
+    uint32_t block, thread, barriers, there;
 };
 
 // Of the readers two are enough: any writer is another thread than one of them. One of an earlier block stays.
@@ -65,7 +65,7 @@ __attribute__((format(printf, 1, 2))) void say(const char* format, ...) {
 bool is_self(const Access& other) { return other.block == now.block && other.thread == now.thread; }
 
 bool conflict(const Access& other) {
-    return other.there && !is_self(other) && (other.block != now.block || other.waits == now.waits);
+    return other.there && !is_self(other) && (other.block != now.block || other.barriers == now.barriers);
 }
 
 const char* verb(bool writes) { return writes ? "writes" : "reads"; }
@@ -74,7 +74,7 @@ const char* unit(const Memory& memory) { return memory.size == 1 ? "byte" : "ent
 void race(const Memory& memory, size_t k, bool writes, const Access& other, bool other_writes) {
     say("thread %u of block %u %s %s %zu of %s, which thread %u of block %u %s: %s", now.thread, now.block,
         verb(writes), unit(memory), k, memory.name, other.thread, other.block, verb(other_writes),
-        other.block == now.block ? "no wait is between them" : "blocks do not wait for one another");
+        other.block == now.block ? "no barrier is between them" : "blocks have no barrier between them");
 }
 
 void touch(Memory& memory, size_t k, bool writes) {
@@ -156,8 +156,8 @@ void xg_race_block(unsigned block) {
     for (Memory& memory : memories)
         if (memory.kind == SHARED) memory.entries.assign(memory.entries.size(), {});
 }
-void xg_race_thread(unsigned thread, unsigned waits, const void* low, const void* high) {
-    now.thread = thread, now.waits = waits, now.there = 1;
+void xg_race_thread(unsigned thread, unsigned barriers, const void* low, const void* high) {
+    now.thread = thread, now.barriers = barriers, now.there = 1;
     stack_low = number(low), stack_high = number(high);
 }
 

@@ -1,10 +1,10 @@
 // CUDA's words for g++ on Linux, and CUDA's functions from the C library's.
 //
 // What comes before `prelude.cuh`, with XG_SHIM defined; `shim.py` adds a launcher for each kernel. Blocks run
-// one after another. The threads of a block are fibers, of which one runs until it waits for the others: at
-// `__syncthreads`, or for the values of a shuffle. So there is an order, which can be turned round, and nothing
-// is ever torn; threads that wait in vain are reported. With XG_SHIM_RACES defined, `races.cpp` is told which
-// thread runs, how often it has waited, and where shared memory lies.
+// one after another. The threads of a block are fibers, of which one runs until it reaches a barrier, which is
+// `__syncthreads`, or needs the values of a shuffle. So there is an order, which can be reversed, and nothing is
+// ever torn; threads that wait in vain are reported. With XG_SHIM_RACES defined, `races.cpp` is called with the
+// thread that runs, the number of its barriers, and the place of shared memory.
 
 #pragma once
 
@@ -40,8 +40,8 @@ struct xg_shim_fiber {
     ucontext_t context;
     char* stack;
     bool done;
-    unsigned int waits, shuffles;  // how often it has arrived at either
-    unsigned char value[2][16];    // of its last two shuffles
+    unsigned int barriers, shuffles;  // how many of each it has reached
+    unsigned char value[2][16];       // those of its last two shuffles
 };
 static xg_shim_fiber xg_shim_fibers[xg_shim_threads];
 static ucontext_t xg_shim_scheduler;
@@ -54,7 +54,7 @@ static void* xg_shim_argument;
 extern "C" {
 void xg_race_shared(const char* name, const void* low, const void* high);
 void xg_race_block(unsigned int block);
-void xg_race_thread(unsigned int thread, unsigned int waits, const void* low, const void* high);
+void xg_race_thread(unsigned int thread, unsigned int barriers, const void* low, const void* high);
 // The linker's, around a section; where no kernel has such an array there is none.
 extern char __start_xgshared[] __attribute__((weak, visibility("hidden")));
 extern char __stop_xgshared[] __attribute__((weak, visibility("hidden")));
@@ -67,7 +67,7 @@ static inline void xg_race_thread(unsigned int, unsigned int, const void*, const
 XG_SHIM_OWN static inline xg_shim_fiber& xg_shim_self() { return xg_shim_fibers[threadIdx.x]; }
 XG_SHIM_OWN static inline void xg_shim_tell() {
     const xg_shim_fiber& self = xg_shim_self();
-    xg_race_thread(threadIdx.x, self.waits, self.stack, self.stack + xg_shim_stack);
+    xg_race_thread(threadIdx.x, self.barriers, self.stack, self.stack + xg_shim_stack);
 }
 // Until all threads from `first` on have counted as far; those at their end do not count.
 XG_SHIM_OWN static inline void xg_shim_wait(
@@ -85,8 +85,8 @@ XG_SHIM_OWN static inline void xg_shim_wait(
 }
 XG_SHIM_OWN static inline void __syncthreads() {
     if (blockDim.x == 1) return;
-    ++xg_shim_self().waits;
-    xg_shim_wait(&xg_shim_fiber::waits, 0, blockDim.x);
+    ++xg_shim_self().barriers;
+    xg_shim_wait(&xg_shim_fiber::barriers, 0, blockDim.x);
 }
 template <class T> XG_SHIM_OWN static inline T xg_shim_shuffle(T x, int lane) {
     if (blockDim.x == 1) return x;
@@ -139,7 +139,7 @@ XG_SHIM_OWN static inline void xg_shim_run_block(bool reverse) {
         xg_shim_fiber& fiber = xg_shim_fibers[t];
         if (!fiber.stack) fiber.stack = static_cast<char*>(__builtin_malloc(xg_shim_stack));
         fiber.done = false;
-        fiber.waits = fiber.shuffles = 0;
+        fiber.barriers = fiber.shuffles = 0;
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack;
         fiber.context.uc_stack.ss_size = xg_shim_stack;

@@ -164,7 +164,7 @@ def test_outputs_of_many_shapes_lie_side_by_side(args):
 @pytest.mark.parametrize(
     ("f", "why"),
     [
-        (lambda w, X: np.tanh(X), "one kernel is started as fast as a graph"),
+        (lambda w, X: np.tanh(X), "one kernel is launched as fast as a graph"),
         (lambda w, X: (np.sum(X @ w), X.T), "an output looks into an argument"),
         (lambda w, X: (np.sum(np.tanh(X)), np.tanh(X @ np.ones((4, 8)))), "1280008 bytes"),
     ],

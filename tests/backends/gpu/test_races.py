@@ -32,7 +32,7 @@ HEAD = """extern "C" __global__ void f(const int* x, int* y, int k) {
     const int t = threadIdx.x, n = blockDim.x;"""
 HELD = "XG_DYNAMIC_SHARED(bytes); int* held = (int*)bytes;"
 READ = "const int a = __shfl_xor_sync(0xffffffffu, y[5], 1);"
-NO_WAIT, NO_ORDER = "no wait is between them", "blocks do not wait for one another"
+NO_BARRIER, NO_ORDER = "no barrier is between them", "blocks have no barrier between them"
 
 
 def launch(body, k=0, blocks=1, x=64, y=64, shared=256):
@@ -54,7 +54,7 @@ def launch(body, k=0, blocks=1, x=64, y=64, shared=256):
         "if (t == k) y[0] = 1; __syncthreads(); y[t] = t == 0 ? 2 : y[t];",
     ],
 )
-def test_what_waits_is_not_reported(body):
+def test_accesses_with_a_barrier_between_are_not_reported(body):
     launch(body)
 
 
@@ -63,23 +63,23 @@ def test_what_waits_is_not_reported(body):
     [
         (f"{HELD} held[t] = t; y[t] = held[t ^ 1];", "of the dynamic shared memory"),
         ("__shared__ int held[64]; held[t] = t; y[t] = held[t ^ 1];", "of a __shared__ array"),
-        ("y[t] = t; y[t ^ 1] += t;", "of y, .*" + NO_WAIT),
+        ("y[t] = t; y[t ^ 1] += t;", "of y, .*" + NO_BARRIER),
         (
             "y[0] = x[0];",
-            "thread 1 of block 0 writes entry 0 of y, which thread 0 of block 0 writes: " + NO_WAIT,
+            "thread 1 of block 0 writes entry 0 of y, which thread 0 of block 0 writes: " + NO_BARRIER,
         ),
-        ("y[t] = x[t]; __shfl_sync(0xffffffffu, 0, 0); y[t ^ 1] = 0;", NO_WAIT),
-        ("atomicAdd(y, x[t]);", "entry 0 of y, .*" + NO_WAIT),
+        ("y[t] = x[t]; __shfl_sync(0xffffffffu, 0, 0); y[t ^ 1] = 0;", NO_BARRIER),
+        ("atomicAdd(y, x[t]);", "entry 0 of y, .*" + NO_BARRIER),
     ],
 )
-def test_a_missing_wait_is_reported(body, found):
+def test_a_missing_barrier_is_reported(body, found):
     with pytest.raises(RuntimeError, match=f"^f, 1 blocks of 64 threads: .*{found}"):
         launch(body)
 
 
 @pytest.mark.parametrize("writer", [0, 1, 31, 32, 63])
 def test_whoever_writes_what_others_read(writer):
-    with pytest.raises(RuntimeError, match=f"entry 5 of y, .*{NO_WAIT}"):
+    with pytest.raises(RuntimeError, match=f"entry 5 of y, .*{NO_BARRIER}"):
         launch(f"{READ} if (t == k) y[5] = a;", writer)
     launch(f"{READ} __syncthreads(); if (t == k) y[5] = a;", writer)
 
@@ -171,8 +171,8 @@ def bits(f, args, device):
         return [np.asarray(x).tobytes() for x in flatten(compile(f)(*args))[0]]
 
 
-def without_wait(k):
-    """Leaves out wait ``k`` of the kernels of a text; of what they call none."""
+def without_barrier(k):
+    """Leaves out barrier ``k`` of the kernels of a text, and none of the functions that they call."""
 
     def change(text):
         called, head, kernels = text.partition('extern "C" __global__')
@@ -186,19 +186,19 @@ def without_wait(k):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", [False, True])
-def test_a_wait_without_which_results_change_is_reported_where_it_is_missing(columns):
+def test_a_barrier_without_which_results_change_is_reported_where_it_is_missing(columns):
     f, args = softmax(columns)
     expected = bits(f, args, ShimDevice(TILES, 64))
     found = []
     for k in range(100):
-        device = Changed(without_wait(k))
+        device = Changed(without_barrier(k))
         try:
             assert bits(f, args, device) == expected
         except RuntimeError:
             found.append(k)
         if not device.changed:
             break
-        others = [bits(f, args, Changed(without_wait(k), watched=False, reverse=r)) for r in (False, True)]
+        others = [bits(f, args, Changed(without_barrier(k), watched=False, reverse=r)) for r in (False, True)]
         assert k in found or others == [expected, expected]
     assert len(found) >= 3  # parts, the scores of a sample, its share of the slopes
 
@@ -207,9 +207,9 @@ def test_a_wait_without_which_results_change_is_reported_where_it_is_missing(col
     ("change", "found"),
     [
         (lambda text: text.replace(" + blockIdx.x * ", " + 0 * "), NO_ORDER),
-        (lambda text: text.replace("__syncthreads();\n    return x;", "return x;"), NO_WAIT),
+        (lambda text: text.replace("__syncthreads();\n    return x;", "return x;"), NO_BARRIER),
     ],
-    ids=["all blocks add to the parts of the first", "a sum does not wait for its shared memory"],
+    ids=["all blocks add to the parts of the first", "a sum reads shared memory without a barrier"],
 )
 def test_a_change_that_makes_a_race_is_reported(change, found):
     device = Changed(change)

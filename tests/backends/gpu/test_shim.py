@@ -214,7 +214,7 @@ def test_a_kernel_that_goes_wrong_is_reported_by_name(name, block, said, module)
         module.launch(name, 1, block, [] if name == "writes_beyond" else [np.zeros(32, np.float32)], shared=64)
 
 
-def test_a_missing_wait_shows_in_one_order_or_the_other(module):
+def test_a_missing_barrier_shows_in_one_order_or_the_other(module):
     results = []
     for reverse in (False, True):
         y = np.zeros(64, np.int32)

@@ -30,9 +30,9 @@ _SCALED = {"i0e": (0, True), "i1e": (4, True), "k0e": (0, False), "k1e": (4, Fal
 
 
 def scaled(implementation: Implementation, name: str, xp: Any) -> Implementation:
-    """cupyx multiplies by exp(-abs(x)) or exp(x), and 0 * inf is NaN: beyond 60 take the series.
+    """``implementation`` with a series beyond 60, where cupyx's factors are 0 and infinite.
 
-    It is Hankel's, DLMF 10.40.1 and 10.40.2; 14 terms leave less than 1e-16 there.
+    The series is Hankel's, DLMF 10.40.1 and 10.40.2; 14 terms leave an error below 1e-16 there.
     """
     mu, alternating = _SCALED[name]
     terms = [1.0]

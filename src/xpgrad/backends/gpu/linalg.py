@@ -31,7 +31,7 @@ _CHECKED = [
 
 
 def cupy_linalg_implementations(cp: Any) -> dict[str, Implementation]:
-    """The implementations, by name of op; a failure is NumPy's LinAlgError, which takes a wait for the GPU."""
+    """The implementations, by name of op. Failures raise NumPy's LinAlgError; the host waits for the GPU."""
     import cupyx
 
     table = linalg_implementations(cp)

@@ -47,7 +47,7 @@ class StagingBuffers(Protocol):
 
 
 class Device(Protocol):
-    """What a program needs from a device.
+    """The protocol of a device.
 
     Attributes
     ----------

@@ -143,7 +143,7 @@ class CudaGraphs:
         return [copies.pop(v) if v in copies else x.copy() for v, x in found.outputs]
 
     def _identity(self, x: Any) -> Any:
-        """What the kernels receive of an input: the address of an array, the bits of a scalar."""
+        """The part of an input that the kernels receive: the address of an array, the bits of a scalar."""
         if self._device.is_here(x):
             return self._device.address(x)
         return type(x), np.asarray(x).tobytes()

@@ -179,7 +179,7 @@ class CudaProgram(Program):
             if isinstance(step, LibraryStep) and not is_view(step.node):
                 return f"{step.node.op.name} is the library's, which may refuse a captured stream"
         if sum(len(step.kernel.launches) for step in self.steps if isinstance(step, KernelStep)) < 2:
-            return "one kernel is started as fast as a graph"
+            return "one kernel is launched as fast as a graph"
         outputs = self.plan.graph.outputs
         if any(isinstance(v, Input) or v in self.plan.views for v in outputs):
             return "an output looks into an argument"

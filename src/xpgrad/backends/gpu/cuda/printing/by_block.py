@@ -1,6 +1,6 @@
 """A step by block: its threads share the indices of each nest, with barriers between the nests.
 
-; the sums of the rows of x[n, r], r contiguous: a warp for each row
+; sums over the contiguous axis of x[n, r]: one warp per sum
 for (long long o = warp; o < n; o += warps) {
     float a = 0;
     for (long long i = lane; i < r; i += lanes) a += x[o * r + i];
@@ -169,7 +169,7 @@ class ByBlock:
             matmul.declare(w)
 
     def finish(self, w: Text) -> None:
-        """After the last tile: write the sums that the block's threads hold."""
+        """Write the sums that the block's threads hold after the last tile."""
         for matmul in self.matmuls.values():
             matmul.finish(w)
         for s, held in self.held.items():
@@ -292,7 +292,7 @@ class ByBlock:
                     self._finish(w, s, held, who)
 
     def _who(self, phase: Phase) -> str:
-        """Whether a thread, a warp or the block computes one result: a warp where it sums up neighbours."""
+        """The threads that compute one result: one, a warp where neighbours are summed up, or the block."""
         kept, gone = self._long(phase.axes - phase.reduced), self._long(phase.reduced)
         if not phase.reduced:
             return "thread"

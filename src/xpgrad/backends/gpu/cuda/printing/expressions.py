@@ -1,8 +1,8 @@
 """One node of an elementwise nest as a C++ expression, the counterpart of `cpu.llvm.scalars`.
 
 In:  a node, and the names of C++ variables that hold its operands.
-Out: an expression of the type that values of the node's dtype are computed with: what
-     `xpgrad.codegen.scalar.ops` states, printed.
+Out: the statement of `xpgrad.codegen.scalar.ops` as an expression, of the type in which values of the node's
+     dtype are computed.
 
 For ``np.maximum(x, 0)`` of a float32 ``x`` and an integer held in a ``long long``::
 
@@ -76,11 +76,11 @@ def combine(monoid: str, a: str, b: str) -> str:
 
 
 def identity(monoid: str, dtype: DType) -> str:
-    """What changes nothing that it is combined with."""
+    """The identity of ``monoid``, as a constant of ``dtype``."""
     return literal(kernel_ir.identity(monoid, read_dtype(dtype)), dtype)
 
 
-# ── what a node is written as ────────────────────────────────────────────────────────────────
+# ── nodes ────────────────────────────────────────────────────────────────────────────────────
 def check(node: Node) -> None:
     """Raise `Declined` if `expression` cannot write ``node``, or a kernel cannot read its operands."""
     if value_type(node.dtype) is None:
@@ -98,19 +98,18 @@ def expression(node: Node, operands: Sequence[str], dtypes: Sequence[DType], cal
     Parameters
     ----------
     node : Node
-        One that `check` accepts, no reduction, product or mover of entries.
+        A node that `check` accepts, and no reduction, matmul or movement of entries.
     operands : sequence of str
-        Names of variables, or expressions that stand for themselves in any surrounding.
+        Names of variables, or expressions in parentheses.
     dtypes : sequence of dtype
-        Of whose value types the variables are: float64 or int64 for a Python scalar's, float32 or the
-        dtype itself for what was read from 16 bits.
+        The dtypes of the operands: float64 or int64 for a Python scalar, float32 for an entry of 16 bits.
     calls : set
-        The functions that it calls are added.
+        The set to which the functions that it calls are added.
 
     Returns
     -------
     str
-        Of type ``value_type(node.dtype)``, in parentheses or a call.
+        An expression of type ``value_type(node.dtype)``, in parentheses or a call.
     """
     said = ops.statement(node, NAMES)
     xs = [converted(x, old, new) for x, old, new in zip(operands, dtypes, said.dtypes, strict=True)]

@@ -1,9 +1,9 @@
 """The instructions of `xpgrad.codegen.scalar` as CUDA C++.
 
 In:  bodies, and the types of their operands.
-Out: expressions, where nothing is needed twice; device functions ``xg::<name>`` elsewhere; of what CUDA has
-     itself, its own function.
-Holds: NVRTC is told to contract nothing, so that each instruction rounds once, as it is stated. A text on float
+Out: an expression, if every value is used once; otherwise a call of a device function ``xg::<name>``; or a call
+     of CUDA's own function, if there is one.
+Holds: NVRTC contracts nothing (`nvrtc.OPTIONS`), so each instruction rounds once, as stated. A text on float
 has nothing of type double in it.
 """
 
@@ -35,8 +35,8 @@ TYPES = {
     "u32": "unsigned int",
     "u64": "unsigned long long",
 }
-# By op: CUDA's name, to which an f is added for float. As accurate as ours or better, and faster: they use the
-# hardware's exponential and logarithm.
+# CUDA's name for each op; an f is added for float. CUDA's functions are at least as accurate as ours, and
+# faster, for they use the hardware's exponential and logarithm.
 OWN = {
     "exp": "exp",
     "exp2": "exp2",
@@ -76,13 +76,13 @@ OWN = {
     "fmod": "fmod",
     "ldexp": "ldexp",
 }
-# Those that bodies call, and no op is.
+# Functions that bodies call and that are no ops.
 _PARTS = {"sinpi": "sinpi", "cospi": "cospi", "log_gamma": "lgamma", "yn": "yn"} | {
     f"bessel_{name}": name for name in ("j0", "j1", "y0", "y1")
 }
 _CUDA = OWN | _PARTS
 NAMES = frozenset(_CUDA)
-"""What a body may call of CUDA's own."""
+"""CUDA's own functions, which a body may call."""
 
 _FLOATS = ("float", "double")
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "rem": "%", "and": "&", "or": "|", "xor": "^"}
@@ -108,7 +108,7 @@ def expression(name: str, body: Body, kinds: Sequence[str], operands: Sequence[s
 
 
 def _is_tree(f: Function) -> bool:
-    """Whether every value is needed once at most."""
+    """True if every value is used at most once."""
     if any(i.op in ("loop", "library") for i in f.instructions):
         return False
     uses = Counter(x.source for i in f.instructions for x in i.operands if not isinstance(x.source, Number))
@@ -133,7 +133,7 @@ def _folded(f: Function, operands: Sequence[str]) -> str:
 
 # ── functions ────────────────────────────────────────────────────────────────────────────────
 _ARITHMETIC = [kind for kind in TYPES if kind != "i1"]
-# What the reductions of the prelude call.
+# The functions that the prelude's reductions call.
 _OF_PRELUDE: dict[Callee, Body] = {
     **{(name, (kind, kind)): SCALAR_OPS[name].body for name in ("add", "multiply") for kind in _ARITHMETIC},
     **{(name, (kind, kind)): SCALAR_OPS[name].body for name in ("maximum", "minimum") for kind in TYPES},
@@ -146,7 +146,7 @@ def prelude_functions() -> str:
 
 
 def definitions(calls: Iterable[Callee]) -> str:
-    """The functions of ``calls``, and those that they call; without those of the prelude.
+    """The functions of ``calls``, and those that they call, except the prelude's.
 
     For ``expit`` of float::
 
@@ -181,19 +181,19 @@ def definition(f: Function) -> str:
 
 
 def _lines(instructions: Sequence[Instruction]) -> Iterator[str]:
-    """The instructions as lines; of a `repeat` a loop, which is left when it does not go on."""
+    """The instructions as lines; a `repeat` is a loop with a break."""
     loops: list[list[int]] = []
     for k, i in enumerate(instructions):
         margin = "    " * (1 + len(loops))
         if i.op == "loop":
             loops.append([])
-            turns = i.function
+            iterations = i.function
         elif i.op == "carry":
             loops[-1].append(k)
             yield f"{margin[4:]}{TYPES[i.kind]} v{k} = {_name(i.operands[0])};"
             following = instructions[k + 1].op
             if following != "carry":
-                yield f"{margin[4:]}for (int k{k} = 0; k{k} < {turns}; ++k{k}) {{"
+                yield f"{margin[4:]}for (int k{k} = 0; k{k} < {iterations}; ++k{k}) {{"
         elif i.op == "going":
             yield f"{margin}if (!{_name(i.operands[0])}) break;"
         elif i.op == "next":
@@ -207,7 +207,7 @@ def _lines(instructions: Sequence[Instruction]) -> Iterator[str]:
 
 # ── instructions ─────────────────────────────────────────────────────────────────────────────
 def _text(i: Instruction, name: Callable[[Value], str]) -> str:
-    """The right side of one line; ``name``: what its operands are called."""
+    """The right side of one line; ``name`` gives the names of its operands."""
     kind = i.operands[0].kind
     xs = [name(x) for x in i.operands]
     if i.op == "select":
@@ -255,7 +255,7 @@ def _name(x: Value) -> str:
 
 
 def literal(kind: str, x: float | int) -> str:
-    """``x`` as a constant of ``kind``, which stands for itself in any surrounding."""
+    """``x`` as a constant of ``kind``, in parentheses where it needs them."""
     if kind == "i1":
         return "true" if x else "false"
     if kind in _FLOATS:
@@ -266,7 +266,7 @@ def literal(kind: str, x: float | int) -> str:
     if bits < 32:
         return f"static_cast<{TYPES[kind]}>({number})"
     suffix = "LL" if bits == 64 else ""
-    # The least number is written as a difference: its digits alone are one too large.
+    # The least number is written as a difference, for its digits alone overflow.
     return f"({number + 1}{suffix} - 1)" if number == -(2 ** (bits - 1)) else f"({number}{suffix})"
 
 

@@ -1,6 +1,6 @@
 """A step of a plan as CUDA C++, and how it is launched.
 
-In:  a Region or a straight run of nodes, and the arrays that lie in memory before it.
+In:  a Region or an Untiled step, and the arrays that lie in memory before it.
 Out: Kernel: one text, its launches in order, what it fills, and the memory that it needs.
 Holds: which samples a block takes depends on their number and on the sizes of the sums alone, and the blocks'
 partial sums are combined in order, in float64. The same inputs give the same bits on every card, in every run.
@@ -81,7 +81,7 @@ class Kernel:
         if isinstance(step, Region):
             self._region(step)
         else:
-            self._straight()
+            self._untiled()
         self.outs = [*self.builder.ir.made("output"), *self.partials]
         # The builder's list of arguments is complete when its last function has been written.
         shared = self.builder.args.text
@@ -233,8 +233,8 @@ class Kernel:
         self._functions.append(_function("combine", params.text, w))
         self.launches.append(Launch("combine", params.items, min(grid, self.limits.combine_blocks)))
 
-    # ── straight runs ────────────────────────────────────────────────────────────────────────
-    def _straight(self) -> None:
+    # ── untiled steps ────────────────────────────────────────────────────────────────────────
+    def _untiled(self) -> None:
         k = self.builder
         block = ByBlock(k, 0)
         sizes = [self._size(phase) for phase in block.phases]

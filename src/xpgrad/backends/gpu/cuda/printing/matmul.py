@@ -97,7 +97,7 @@ def _features(k: KernelBuilder, x: Operand) -> tuple[Axis, bool] | None:
 
 
 class RegisterMatmul(ABC):
-    """Writes one such product.
+    """Writes one register-tiled matmul.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class RegisterMatmul(ABC):
         return f"{count} registers per thread, and at most {most}" if count > most else None
 
     def declare(self, w: Text) -> None:
-        """Before the first tile."""
+        """Declare what a thread holds, before the first tile."""
         self.held = w.fresh("held")
         self._declare(w)
 
@@ -165,7 +165,7 @@ class RegisterMatmul(ABC):
     def _declare(self, w: Text) -> None: ...
 
     def write(self, w: Text) -> None:
-        """In each tile."""
+        """Write the work of one tile."""
         if self.product.sums_features:
             self._over_features(w)
             w("__syncthreads();")
@@ -202,7 +202,7 @@ class RegisterMatmul(ABC):
             w(f"{self.k.place(self.s.buffer, self.s.at)} = a;")
 
     def finish(self, w: Text) -> None:
-        """After the last tile: add the held sums to the block's sums."""
+        """Add the held sums to the block's sums after the last tile."""
         if not self.product.sums_features:
             self._flush(w, f"last - first <= {(self._tiles_per_flush - 1) * self.tile}")
 

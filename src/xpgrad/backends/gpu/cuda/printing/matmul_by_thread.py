@@ -25,7 +25,7 @@ from xpgrad.backends.gpu.limits import LOAD_BYTES
 
 
 class MatmulByThread(RegisterMatmul):
-    """Writes the product."""
+    """Writes the matmul."""
 
     form = "a matmul by thread"
 

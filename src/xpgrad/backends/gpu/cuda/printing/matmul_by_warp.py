@@ -25,7 +25,7 @@ from xpgrad.backends.gpu.limits import WARP
 
 
 class MatmulByWarp(RegisterMatmul):
-    """Writes the product."""
+    """Writes the matmul."""
 
     form = "a matmul by warp"
 

@@ -1,7 +1,8 @@
-// What every generated kernel may call: types, reductions over threads, labels and memory.
+// The types and functions that generated kernels use: reductions over threads, labels and memory.
 //
-// For NVRTC as C++17, which includes nothing and has CUDA's functions built in, and, with XG_SHIM defined and
-// tests/backends/gpu/shim.h before it, for g++. What an op computes is printed from xpgrad.codegen.scalar.
+// NVRTC compiles it as C++17; it includes nothing and has CUDA's functions built in. With XG_SHIM defined and
+// tests/backends/gpu/shim.h before it, g++ compiles it, too. The functions of ops are printed from
+// xpgrad.codegen.scalar.
 
 #ifndef XG_PRELUDE
 #define XG_PRELUDE
@@ -15,7 +16,7 @@
 
 namespace xg {
 
-// ── types of 16 bits: read, and never computed with ─────────────────────────────────────────
+// ── types of 16 bits, which are converted to float when they are read ────────────────────────
 struct half {
     unsigned short bits;
     XG_FN operator float() const {
@@ -52,12 +53,12 @@ template <class T> struct Range;
 // @ranges
 #undef XG_RANGE
 
-// ── what reductions call, and products that are rounded with a sum ───────────────────────────
+// ── the functions that reductions call, and fused multiply-add ───────────────────────────────
 // @functions
 
 // ── labels ───────────────────────────────────────────────────────────────────────────────────
-// A label as an index: a negative one counts from the end. One outside wraps around, as CuPy has it: an error
-// would have to wait for the device.
+// A label as an index. A negative label counts from the end. A label outside wraps around, as in CuPy: an error
+// would make the host wait for the device.
 XG_FN long long from_end(long long label, long long count) {
     if (label < 0) label += count;
     if (static_cast<unsigned long long>(label) < static_cast<unsigned long long>(count)) return label;
@@ -66,25 +67,25 @@ XG_FN long long from_end(long long label, long long count) {
 }
 
 // ── memory ───────────────────────────────────────────────────────────────────────────────────
-// As many entries as are read or written at once: `pack` of them, whose first is aligned to all of their bytes.
-template <class T, int pack> struct alignas(sizeof(T) * pack) Pack {
-    T x[pack];
+// The `width` entries that one instruction loads or stores. The address is a multiple of their size.
+template <class T, int width> struct alignas(sizeof(T) * width) Vector {
+    T x[width];
 };
-template <int count, int pack, class T> XG_FN void load(T* to, const T* from) {
+template <int count, int width, class T> XG_FN void load(T* to, const T* from) {
 #pragma unroll
-    for (int k = 0; k < count; k += pack) {
-        const Pack<T, pack> found = *reinterpret_cast<const Pack<T, pack>*>(from + k);
+    for (int k = 0; k < count; k += width) {
+        const Vector<T, width> found = *reinterpret_cast<const Vector<T, width>*>(from + k);
 #pragma unroll
-        for (int i = 0; i < pack; ++i) to[k + i] = found.x[i];
+        for (int i = 0; i < width; ++i) to[k + i] = found.x[i];
     }
 }
-template <int count, int pack, class T> XG_FN void store(const T* from, T* to) {
+template <int count, int width, class T> XG_FN void store(const T* from, T* to) {
 #pragma unroll
-    for (int k = 0; k < count; k += pack) {
-        Pack<T, pack> made;
+    for (int k = 0; k < count; k += width) {
+        Vector<T, width> made;
 #pragma unroll
-        for (int i = 0; i < pack; ++i) made.x[i] = from[k + i];
-        *reinterpret_cast<Pack<T, pack>*>(to + k) = made;
+        for (int i = 0; i < width; ++i) made.x[i] = from[k + i];
+        *reinterpret_cast<Vector<T, width>*>(to + k) = made;
     }
 }
 
@@ -114,8 +115,9 @@ struct All {
     template <class T> static XG_FN T combine(T a, T b) { return a && b; }
 };
 
-// ``x`` of all lanes of a warp, in every lane. Blocks have a multiple of 32 threads, or one, along x alone. The
-// order is fixed, so that the bits are the same each time; lanes may differ in the sign of a maximum 0.
+// Reduces ``x`` over the lanes of a warp; every lane has the result. Blocks are one-dimensional and have one thread
+// or a multiple of 32. The order is fixed, so the bits are the same each time, except that lanes may differ in the
+// sign of a maximum 0.
 template <class Monoid, class T> XG_FN T warp_reduce(T x) {
     if (blockDim.x == 1) return x;
 #pragma unroll
@@ -124,8 +126,8 @@ template <class Monoid, class T> XG_FN T warp_reduce(T x) {
     return x;
 }
 
-// Each of several ``x`` of all lanes of a warp: ``write(k, total)`` is called by one lane for each. With every
-// exchange a lane gives away half of what it has, so that 16 sums take 16 exchanges instead of 80.
+// Reduces each entry of ``x`` over the lanes of a warp; one lane calls ``write(k, total)`` for each. In every
+// exchange a lane passes on half of its entries, so 16 sums take 16 exchanges and not 80.
 template <class Monoid, int count, class T, class Write> XG_FN void warp_totals(T (&x)[count], Write write) {
     if (blockDim.x == 1) {
         for (int k = 0; k < count; ++k) write(k, x[k]);
@@ -156,8 +158,8 @@ template <class Monoid, int count, class T, class Write> XG_FN void warp_totals(
     if (lane % (32 / all) == 0 && k < count) write(k, a[0]);
 }
 
-// ``x`` of all threads of a block, in every thread. All of them call it; ``shared`` has 32 entries, and may be
-// used again when it returns.
+// Reduces ``x`` over the threads of a block; every thread has the result, and every thread must call it. ``shared``
+// has 32 entries, which are free again when it returns.
 template <class Monoid, class T> XG_FN T block_reduce(T x, T* shared) {
     x = warp_reduce<Monoid>(x);
     if (blockDim.x <= 32) return x;
@@ -170,7 +172,7 @@ template <class Monoid, class T> XG_FN T block_reduce(T x, T* shared) {
     return x;
 }
 
-// The parts of `n` sums that `blocks` blocks made, in a fixed order: a warp for each sum, lanes side by side.
+// Combines the partial results of `blocks` blocks for each of `n` sums, in a fixed order: one warp per sum.
 template <class Monoid, class Wide, class T>
 XG_FN void combine_by_warps(const Wide* parts, T* out, long long n, long long blocks) {
     const int lanes = blockDim.x < 32 ? 1 : 32, lane = threadIdx.x % lanes;
@@ -183,21 +185,21 @@ XG_FN void combine_by_warps(const Wide* parts, T* out, long long n, long long bl
     }
 }
 
-// The same with a sum for each lane, the blocks' parts shared out among the warps: neighbours are read together.
-// ``shared`` has an entry for each thread.
+// Combines them with one lane per sum; the warps divide the blocks, and neighbouring lanes read neighbours.
+// ``shared`` has one entry per thread.
 template <class Monoid, class Wide, class T>
 XG_FN void combine_by_lanes(const Wide* parts, T* out, long long n, long long blocks, Wide* shared) {
     const int lanes = blockDim.x < 32 ? 1 : 32, lane = threadIdx.x % lanes;
-    const int row = threadIdx.x / lanes, rows = blockDim.x / lanes;
+    const int warp = threadIdx.x / lanes, warps = blockDim.x / lanes;
     for (long long begin = blockIdx.x * (long long)lanes; begin < n; begin += gridDim.x * (long long)lanes) {
         const long long o = begin + lane;
         Wide a = Monoid::template identity<Wide>();
         if (o < n)
-            for (long long c = row; c < blocks; c += rows) a = Monoid::combine(a, parts[c * n + o]);
+            for (long long c = warp; c < blocks; c += warps) a = Monoid::combine(a, parts[c * n + o]);
         shared[threadIdx.x] = a;
         __syncthreads();
-        if (row == 0 && o < n) {
-            for (int r = 1; r < rows; ++r) a = Monoid::combine(a, shared[r * lanes + lane]);
+        if (warp == 0 && o < n) {
+            for (int r = 1; r < warps; ++r) a = Monoid::combine(a, shared[r * lanes + lane]);
             out[o] = static_cast<T>(a);
         }
         __syncthreads();

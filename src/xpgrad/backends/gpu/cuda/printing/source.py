@@ -21,7 +21,7 @@ def prelude() -> str:
 
 
 def _ranges() -> str:
-    """The ends of each type's range: what the largest and the least of no values are."""
+    """The ends of each type's range, which are the identities of minimum and maximum."""
     ends = {
         name: [literal(kind, identity(monoid, dtype_of(kind))) for monoid in ("max", "min")]
         for kind, name in TYPES.items()

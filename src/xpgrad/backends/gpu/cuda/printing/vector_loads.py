@@ -157,7 +157,7 @@ class VectorLoads:
                 self.registers[buffer] = vector_of.seen_as(buffer, axis)
 
     def in_words(self) -> str:
-        """What `explain` adds to the form of the kernel."""
+        """The words that `explain` adds to the form of the kernel."""
         if not self.registers:
             return ""
         together = f", {self.samples} at a time" if self.samples > 1 else ""
@@ -165,11 +165,11 @@ class VectorLoads:
 
     # ── text ─────────────────────────────────────────────────────────────────────────────────
     def declare(self, w: Text) -> None:
-        """Before the loop: whether all of these arrays are aligned."""
+        """Declare, before the loop, whether all of these arrays are aligned."""
         w(f"const bool aligned = {' && '.join(map(self._aligned, self._all())) or 'false'};")
 
     def load(self, w: Text) -> None:
-        """At the head of an iteration, whose first sample is ``q``."""
+        """Load the samples of an iteration, of which ``q`` is the first."""
         vectors = _once(self.loads)
         for vector in self._all():
             w(f"{ctype_of(vector.buffer)} {vector.name}[{vector.layout.entries * vector.samples}];")
@@ -177,7 +177,7 @@ class VectorLoads:
             self._either(w, vectors, "xg::load", "{x} = {p};")
 
     def store(self, w: Text) -> None:
-        """At the end of an iteration."""
+        """Store the samples of an iteration."""
         vectors = _once(self.stores)
         if vectors:
             self._either(w, vectors, "xg::store", "{p} = {x};")
