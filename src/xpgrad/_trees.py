@@ -48,7 +48,7 @@ def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
 
 
 def paths(tree: Any) -> list[str]:
-    """How Python would write the way to each leaf: ``"[0]['W']"``, in the order of the leaves."""
+    """The Python expression of each leaf: ``"[0]['W']"``, in the order of the leaves."""
     flatten(tree)
     return ["".join(f"[{part!r}]" for part in p) for p in _optree().tree_paths(tree, namespace=_NAMESPACE)]
 

@@ -180,7 +180,7 @@ class _Sweep:
         return True
 
     def settled(self, value: Value) -> Any:
-        """What was found for ``value``, with nothing left to be carried out."""
+        """The cotangent of ``value``, with all deferred steps computed."""
         g = self.found.get(value)
         if type(g) is Pending or type(g) is Slices:
             g = self.found[value] = g.settle()
@@ -327,7 +327,7 @@ class _Sweep:
         return broadcast_to(g, shape=value.shape)
 
     def results(self, inputs: Sequence[Value], seeds: Sequence[Any]) -> list[Any]:
-        """What was found for each input, whole, and none sharing memory with another array."""
+        """The cotangent of each input, whole, in memory of its own."""
         seen = set(map(id, seeds))
         results = []
         for value in inputs:

@@ -103,7 +103,7 @@ def _open(node: Node, axis: int, updates: bool) -> tuple[Any, ...]:
 
 
 class TileOperand:
-    """Where a node of a loop over tiles finds one operand.
+    """One operand of a node in a loop over tiles.
 
     Attributes
     ----------

@@ -97,7 +97,7 @@ def render(facts: dict[str, Any]) -> str:
 
 
 def _compiler() -> dict[str, Any]:
-    """What runs a compiled function on the CPU, why not LLVM, its threads, and where its kernels are kept."""
+    """The generator for the CPU, the reason if it is not LLVM, its threads, and the store of its kernels."""
     name, reason = choose.generator()
     try:
         threads = choose.thread_count()
@@ -120,7 +120,7 @@ def _from_home(path: str | None) -> str | None:
 
 
 def compiler_rows(compiler: dict[str, Any]) -> list[tuple[str, str]]:
-    """What `_compiler` found, to be read."""
+    """The result of `_compiler` in words."""
     n = compiler["threads"]
     threads = _count(n, "thread") if n else f"threads unknown: {pool.VARIABLE} is no positive integer"
     if compiler["generator"] != "llvm":
@@ -138,7 +138,7 @@ def version(package: str) -> str | None:
 
 
 def usable_cores() -> int:
-    """How many cores this process may run on."""
+    """The number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -27,7 +27,7 @@ CHUNK = 8192  # samples of X held in float64 at a time
 
 @dataclass(frozen=True)
 class Result:
-    """What one contender did.
+    """The result of one contender.
 
     Attributes
     ----------

@@ -55,7 +55,7 @@ class Problem:
 
 
 def split_at(rows: int) -> int:
-    """Where the test part begins: after the first four fifths of ``rows``."""
+    """The first row of the test part, after four fifths of ``rows``."""
     return rows * 4 // 5
 
 

@@ -91,7 +91,7 @@ def verdict(race: Record) -> str:
 
 
 def notes(step: Record) -> list[str]:
-    """What is to be said of the time of a contender: a slice that was timed, a first call that took longer."""
+    """Notes on the time of a contender: a slice that was timed, a first call that took longer."""
     found = []
     if step["rows"] < step["rows_of"]:
         found.append(f"in {step['dtype']}, timed on {step['rows']:,} of {step['rows_of']:,} rows and scaled")

@@ -72,5 +72,5 @@ def signature_of(x: Any) -> Any:
 
 
 def _number(x: Any) -> Any:
-    """Which device of several an array is on."""
+    """The number of the device that an array is on."""
     return getattr(getattr(x, "device", None), "id", None)

@@ -37,7 +37,7 @@ class Aval(NamedTuple):
 
     @property
     def promoting(self) -> Any:
-        """What ``np.result_type`` takes for this operand: its dtype, or a Python zero if weak."""
+        """The argument of ``np.result_type`` for this operand: its dtype, or a Python zero if weak."""
         return self.dtype.type(0).item() if self.weak else self.dtype
 
 

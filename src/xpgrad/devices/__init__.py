@@ -1,4 +1,4 @@
-"""Where arrays live: the names of devices, transfer between them, and why one is missing.
+"""Devices: their names, the transfer of arrays, and the reason why one is missing.
 
 In:  trees whose leaves are NumPy arrays, CuPy arrays, traced arrays and numbers.
 Out: the same tree on another device, the name of its device, or the module that computes there.
@@ -296,7 +296,7 @@ def _move_tree(tree: Any, move: Callable[[Any, _Where], Any], operation: str) ->
 
 
 def _paths(tree: Any, name: str) -> list[str]:
-    """How to write each leaf in Python: ``args[1]['W']``."""
+    """The Python expression of each leaf: ``args[1]['W']``."""
     return [name + path for path in _trees.paths(tree)]
 
 

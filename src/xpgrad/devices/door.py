@@ -136,7 +136,7 @@ def admitted_leaves(tree: Any, what: str) -> tuple[list[Any], Any]:
 
 
 def named_leaf(what: str, tree: Any, i: int) -> str:
-    """How to write leaf ``i`` in Python: ``"jvp: tangents[0]['W']"``."""
+    """The Python expression of leaf ``i``: ``"jvp: tangents[0]['W']"``."""
     return what + paths(tree)[i]
 
 
@@ -211,7 +211,7 @@ def _of_numbers(array: Any, x: Any, where: Where, of: Any) -> Any:
 
 
 def _not_numbers(array: Any, x: Any) -> tuple[str, str]:
-    """What an array holds that are no numbers, and what to write instead."""
+    """A description of the objects in an array that are no numbers, and what to write instead."""
     dtype = array.dtype
     foreign = not isinstance(x, (np.ndarray, np.generic))
     if dtype.names is not None:

@@ -159,7 +159,7 @@ def classes_within(name: str, labels: Any, n_classes: int) -> Any:
 
 
 def is_class(labels: Any, n_classes: int, axis: int) -> Any:
-    """Where each class stands along a new axis, whether it is that of the label: bool[..., n_classes, ...]."""
+    """Whether each class, along a new axis, is that of the label: bool[..., n_classes, ...]."""
     shape = aval_of(labels).shape
     xp = namespace(strip(labels))
     classes = xp.arange(n_classes).reshape((1,) * axis + (-1,) + (1,) * (len(shape) - axis))

@@ -117,7 +117,7 @@ def _push_eig(ts: Any, z: Any, x: Any) -> Any:
 
 
 def _turn(v: Any, dv: Any) -> Any:
-    """By how much ``dv`` would turn the phase of the component that LAPACK keeps real, the largest.
+    """The change of phase that ``dv`` would give the largest component, which LAPACK keeps real.
 
     0 where the library has left no component exactly real.
     """

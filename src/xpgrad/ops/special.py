@@ -164,7 +164,7 @@ zeta = special("zeta", None, lambda t, _z, s, q: -t * (s * zeta(s + 1, q)), doma
 
 
 def _rgamma(t: Any, z: Any, x: Any) -> Any:
-    """By reflection for x < 1/2, where digamma has poles and 1 / gamma has none (DLMF 5.5.3)."""
+    """The derivative by reflection for x < 1/2, where digamma has poles and 1 / gamma has none (DLMF 5.5.3)."""
     left = x < 0.5
     a, b = where(left, x, 0), where(left, 1, x)
     mirrored = gamma(1 - a) * (cos(pi * a) - digamma(1 - a) * sin(pi * a) / pi)

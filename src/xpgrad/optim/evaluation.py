@@ -28,7 +28,7 @@ _ON_HOST = (bool, int, float, np.generic, np.ndarray)
 
 
 class Step:
-    """What every method calls, once for each step: ``(params, *data) -> (value, gradient)``.
+    """The function that every method calls, once for each step: ``(params, *data) -> (value, gradient)``.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Step:
 
 
 def _users_level() -> int:
-    """How many frames up the user's call is, for a warning of the caller's."""
+    """The number of frames up to the user's call, for a warning of the caller's."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "xpgrad":
         level, frame = level + 1, frame.f_back
@@ -143,7 +143,7 @@ class Objective:
 
     @property
     def remark(self) -> str:
-        """What is to be said, after the end of a fit, about how the loss was run."""
+        """A remark for the end of a fit on how the loss was run."""
         return self._step.remark
 
     def __call__(self, params: Any, data: Sequence[Any] | None = None) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ from xpgrad.core import aval_of
 
 
 class Flat:
-    """How the leaves of a tree lie in a vector.
+    """The layout of the leaves of a tree in a vector.
 
     Parameters
     ----------

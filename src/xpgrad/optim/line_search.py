@@ -140,7 +140,7 @@ def _inside(low: Trial, high: Trial, *, bisect: bool) -> float:
 
 
 def cubic_minimum(a: Trial, b: Trial) -> float | None:
-    """Where the cubic through two values and slopes has its minimum; None if it has none.
+    """The minimiser of the cubic through two values and slopes; None if there is none.
 
     Nocedal and Wright, eq. 3.59.
     """

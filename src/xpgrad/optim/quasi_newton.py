@@ -177,7 +177,7 @@ def quasi_newton(
 
 
 def _direction(inverse: _Memory, g: Any, number: float, x: Any) -> tuple[Any, Trial]:
-    """Where to go, and the start of the line there; down the gradient where rounding spoils the rest."""
+    """The direction, and the start of the line; minus the gradient if rounding spoils the direction."""
     d = -inverse.times(g)
     (slope,) = fetch(g @ d)
     if inverse and not (isfinite(slope) and slope < 0):

@@ -47,7 +47,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Info(Record):
-    """What a callback gets: a `Record`, and the parameters at that point.
+    """The argument of a callback: a `Record`, and the parameters at that point.
 
     Attributes
     ----------
@@ -175,7 +175,7 @@ class Run:
         return self.fit(params, value, False, f"{what} at the given parameters; {why}")
 
     def not_finite(self) -> str:
-        """What among the data and the parameters given is NaN or infinite; empty if nothing is."""
+        """The NaN and infinite entries of the data and the parameters, in words; empty if there are none."""
         found = [*_not_finite("data", self._objective.data), *_not_finite("params", self._start)]
         return "; ".join(found)
 

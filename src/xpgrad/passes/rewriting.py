@@ -56,7 +56,7 @@ class Rewriting:
         return [u if isinstance(u, Const) else self._new[u] for u in node.operands]
 
     def now(self, value: Value) -> Any:
-        """What stands for a value of the first graph that came before."""
+        """The replacement of an earlier value of the first graph."""
         return self._new[value]
 
     def note(self, text: str) -> None:

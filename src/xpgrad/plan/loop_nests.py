@@ -41,7 +41,7 @@ class AffineIndex(NamedTuple, Generic[A]):
 
 
 class Access(NamedTuple):
-    """Where an operand is read.
+    """The array and the index of an operand.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class LoopNests:
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────
     def access(self, node: Node, i: int) -> Access:
-        """Where ``node`` reads its operand ``i``."""
+        """The array and the index of operand ``i`` of ``node``."""
         loop_axes = self.axes.operand_loop_axes(node, i)
         u = node.operands[i]
         if u not in self._views:

@@ -83,7 +83,7 @@ class Plan:
 
     @cached_property
     def uses(self) -> Counter[Value]:
-        """How often each value is read by a node, or is an output."""
+        """The number of uses of each value, by nodes and as an output."""
         found: Counter[Value] = Counter(u for n in self.graph.nodes for u in n.operands)
         found.update(self.graph.outputs)
         return found

@@ -283,14 +283,14 @@ def _index_update(node: Node, avals: list[Aval]) -> Relation:
 
 
 def index_ndim(shape: tuple[int, ...], index: Any) -> int:
-    """How many axes ``array[index]`` has under a basic index."""
+    """The number of axes of ``array[index]`` for a basic index."""
     parts = index if type(index) is tuple else (index,)
     fixed = sum(1 for p in parts if p is not None and p is not Ellipsis and not isinstance(p, slice))
     return len(shape) - fixed + sum(1 for p in parts if p is None)
 
 
 def kept_length(shape: tuple[int, ...], index: Any, axis: int) -> int:
-    """How many entries of ``axis`` a basic index keeps."""
+    """The number of entries of ``axis`` that a basic index keeps."""
     parts = [p for p in (index if type(index) is tuple else (index,)) if p is not None]
     if Ellipsis in parts:
         where = parts.index(Ellipsis)

@@ -82,7 +82,7 @@ def assert_agrees(
 
 @dataclass(frozen=True)
 class Expected:
-    """What a function's result is, and how well that is determined; `expect` makes one.
+    """A function's result, and the error that rounding can cause in it; `expect` makes one.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ class Expected:
 
 
 def expect(f: Callable[..., Any], args: Sequence[Any], source: str = "") -> Expected:
-    """What ``f(*args)`` is, by NumPy in float64, and how well that is determined.
+    """The result of ``f(*args)`` by NumPy in float64, and the error that rounding can cause in it.
 
     ``f`` is a program, or a transform of one such as ``xg.grad(program)``, which computes eagerly.
     """
@@ -196,7 +196,7 @@ def _largest(x: Any) -> float:
 
 
 def _difference(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any], dtype: Any, unit: float | None) -> str | None:
-    """What is wrong with ``a``; None if it agrees with ``b``."""
+    """A description of the difference between ``a`` and ``b``; None if they agree."""
     if b.dtype.kind in "biu":
         wrong = a != b
         return f"{np.sum(wrong)} of {b.size} entries differ: {a} instead of {b}" if np.any(wrong) else None

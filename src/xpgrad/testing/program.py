@@ -99,7 +99,7 @@ class Input:
         return np.asarray(rng.normal(size=self.shape))
 
     def range(self) -> str:
-        """What entries may be, for `str`."""
+        """The range of the entries, for `str`."""
         return "" if np.dtype(self.dtype).kind in "fc" else f", 0 to below {self.below}"
 
     def __str__(self) -> str:
@@ -160,7 +160,7 @@ class Program:
         return f"Program(\n{self.source}\n)"
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """What hypothesis prints of a failing example."""
+        """Print a failing example for hypothesis."""
         printer.text(repr(self))
 
     @property
@@ -170,14 +170,14 @@ class Program:
 
     @property
     def argnums(self) -> tuple[int, ...]:
-        """Which arguments are float arrays, to be differentiated."""
+        """The numbers of the arguments that are float arrays, to be differentiated."""
         return tuple(k for k, x in enumerate(self.inputs) if x.dtype.startswith("float"))
 
     def __call__(self, *args: Any) -> Any:
         return self._function(*args)
 
     def expect(self, transform: Transform | None = None, extra: Sequence[Any] = ()) -> Expected:
-        """What ``transform(program)(*args, *extra)`` is, as `expect` has it; itself by default."""
+        """`expect` of ``transform(program)(*args, *extra)``; of the program itself by default."""
         f = self if transform is None else transform(self)
         return expect(f, (*self.args, *extra), self.source)
 
@@ -187,7 +187,7 @@ class Program:
         return self.expect()
 
     def scope(self) -> dict[str, Any]:
-        """What the source defines, made anew: ``scope["program"]`` is the function."""
+        """A new scope with the names that the source defines: ``scope["program"]`` is the function."""
         lines = [line + "\n" for line in self.lines()]
         # A name of its own, under which messages find the line.
         name = f"program_{hash((*lines,)) & 0xFFFFFFFFFFFF:x}.py"

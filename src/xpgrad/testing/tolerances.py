@@ -12,7 +12,7 @@ from xpgrad._errors import DTypeError, message
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far two results of one dtype may lie apart.
+    """The tolerances for results of one dtype.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ _NAMES = "abcdefghijopqrstuv"
 
 
 class Choices(Protocol):
-    """Where the random choices come from; the first of a sequence is the simplest."""
+    """The source of random choices; the first of a sequence is the simplest."""
 
     def integer(self, low: int, high: int) -> int:
         """From ``low`` to ``high``, both included."""

@@ -20,7 +20,7 @@ from xpgrad.trace.views import duplicate
 
 
 def _deepcopy(self: Any, memo: Any) -> Any:
-    """As of an array of numbers. Python's `copy` keeps in ``memo`` that one array stays one."""
+    """A copy as that of an array of numbers. Python's `copy` keeps in ``memo`` that one array stays one."""
     return duplicate(self)
 
 

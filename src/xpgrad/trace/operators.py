@@ -108,7 +108,7 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
 
 
 def _at_pole(op: Op, x: Any, y: Any, error: Exception) -> Any:
-    """What NumPy gives where Python's numbers have no value; else the error, explained."""
+    """NumPy's value at a pole of Python's numbers; otherwise the explained error is raised."""
     try:
         if isinstance(error, POLES):
             return op(x, y)

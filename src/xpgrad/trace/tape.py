@@ -92,7 +92,7 @@ class Record(Value):
 
 
 def recorded(node: Node) -> Record:
-    """What a sweep reads of a node of a graph: shapes of values without numbers, and the data of constants."""
+    """The Record of a graph's node: shapes of values without numbers, and the data of constants."""
     inputs = [None if isinstance(u, Const) else u for u in node.operands]
     record = Record(node.op, inputs, node.params, node.shape, node.dtype, node.weak, node.at)
     record.saved = (node, *[u.data if isinstance(u, Const) else u for u in node.operands])

@@ -145,7 +145,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
 
 @implements(np.linalg.eig)
 def eig(a: Any) -> Any:
-    """As in NumPy, real if all eigenvalues are; where only shapes are traced, complex."""
+    """The result is real if all eigenvalues are, as in NumPy; it is complex if only shapes are traced."""
     a = operand(a)
     w, v = dec.eig(a)
     plain = strip(w)
@@ -245,7 +245,7 @@ def cond(x: Any, p: Any = None) -> Any:
 
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Any, n: int) -> Any:
-    """By squaring: about ``log2(n)`` to ``2 log2(n)`` products."""
+    """Powers by squaring: about ``log2(n)`` to ``2 log2(n)`` products."""
     a = operand(a)
     la.square("matrix_power", aval_of(a))
     if not isinstance(n, (int, np.integer)):
@@ -266,7 +266,7 @@ def matrix_power(a: Any, n: int) -> Any:
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    """In the order of association that takes the fewest multiplications."""
+    """The products are associated so that the fewest multiplications are needed."""
     refuse("multi_dot", out=out)
     xs = [operand(x) for x in arrays]
     if len(xs) < 2:

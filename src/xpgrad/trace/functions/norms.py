@@ -98,7 +98,7 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
 
 
 def _of_low_order(size: Any, ord: float, axes: tuple[int, ...], keepdims: bool) -> Any:
-    """Where the powers of zeros have infinite derivatives, those of a zero vector are not to be met."""
+    """The norm of an order below 2, without the infinite derivatives of powers at a zero vector."""
     nothing = red.max(size, axis=axes, keepdims=True) == 0
     total = red.sum(ew.where(nothing, 1, size) ** ord, axis=axes, keepdims=keepdims)
     return scalar_of(ew.where(reshape(nothing, shape=shape(total)), 0, total ** (1 / ord)))

@@ -110,7 +110,7 @@ def _all_arrays(n: int) -> tuple[Any, ...]:
 
 @implements(np.sort_complex)
 def sort_complex(a: Any) -> Any:
-    """By the real parts, then the imaginary ones; always complex."""
+    """Sorted by real parts, then by imaginary parts; always complex."""
     a = sort(a)
     dtype = aval_of(a).dtype
     return a if dtype.kind == "c" else cast(a, np.complex64 if dtype.char in "bhBH" else np.complex128)

@@ -45,7 +45,7 @@ def quantile(
     *,
     weights: Any = None,
 ) -> Any:
-    """By every method of NumPy's; the derivative is shared by the two entries that it lies between."""
+    """All methods of NumPy's; the two entries that a quantile lies between share its derivative."""
     return _quantile("quantile", np.quantile, a, q, axis, out, method, keepdims, weights)
 
 

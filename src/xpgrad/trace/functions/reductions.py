@@ -76,7 +76,7 @@ def without_nan(a: Any, fill: Any) -> Any:
 
 
 def counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
-    """How many entries of ``a`` a reduction adds up, where it does and they are no NaN."""
+    """The number of entries of ``a`` that a reduction adds up: those in the mask that are no NaN."""
     ok = ~ew.isnan(a) if aval_of(a).dtype.kind in "fc" else full_like(a, value=True, dtype=bool)
     return red.count_nonzero(masked(ok, where, False), axis=plain(axis), keepdims=_keep(keepdims))
 
@@ -104,7 +104,7 @@ def mean(
 
 
 def _entries(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
-    """How many entries of ``a`` a reduction takes."""
+    """The number of entries of ``a`` that a reduction takes."""
     if not given(where) or where is True:
         return red.count(a, axis)
     kept = broadcast_to(array(where), shape=shape(a))
@@ -193,7 +193,7 @@ def _extremum(
 
 
 def started(initial: Any, dtype: np.dtype[Any]) -> Any:
-    """What a reduction starts with, in its dtype; an integer that this cannot hold is an OverflowError."""
+    """The initial value of a reduction in its dtype; an integer that does not fit is an OverflowError."""
     if isinstance(initial, (int, float)) and dtype.kind in "iu":
         initial = np.asarray(int(initial), dtype)
     start = cast(whole(initial), dtype)
@@ -201,7 +201,7 @@ def started(initial: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _least(dtype: np.dtype[Any], worst: float) -> Any:
-    """What no entry of ``dtype`` is beyond, on the side of the infinity ``worst``."""
+    """The extreme number of ``dtype`` on the side of the infinity ``worst``."""
     if dtype.kind == "b":
         return worst > 0
     if dtype.kind in "iu":

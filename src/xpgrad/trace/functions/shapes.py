@@ -72,13 +72,13 @@ def ravel(a: Any, order: str = "C") -> Any:
 
 
 def _flags(a: Any) -> Any:
-    """How the array underneath lies in memory; None if that is not known."""
+    """The flags of the memory layout of the array underneath; None if it is not known."""
     plain = strip(a)
     return None if type(plain) is Traced else getattr(plain, "flags", None)
 
 
 def _order_of_memory(name: str, a: Any, order: str) -> str:
-    """What the orders A and K stand for, by how the array underneath lies in memory."""
+    """The order that A or K stands for, by the memory layout of the array underneath."""
     if order not in (("A", "K") if name == "ravel" else ("A",)):
         raise ValueError(f"{name}: order must be C, F or A, not {order!r}")
     flags = _flags(a)
