@@ -139,6 +139,7 @@ EDGES: list[Any] = [
     np.float32(1.5),
     3,
 ]
+MOST_EDGES = 2 * len(EDGES)
 SHAPES = [(), (1,), (3,), (0,), (1, 3), (3, 1), (2, 3), (3, 2), (3, 3), (2, 3, 3), (2, 1, 3), (0, 3), (3, 0)]
 KINDS: list[Any] = [2, 1.5, np.float64(1.5), np.float32(1.5), np.int64(2), True, np.asarray(1.5), 1 + 2j]
 
@@ -1194,7 +1195,8 @@ _OTHERWISE = {"transpose", "reshape", "astype", "copy", "conjugate", "conj"}
 def calls(f: Any, share: float = 1.0, each: int = 3) -> list[Call]:
     """Calls of ``f``: every operand with defaults, every keyword with some operands, pairs of keywords.
 
-    ``share`` of them, always the same ones, and at least one, and ``each`` for each keyword.
+    ``share`` of them, always the same ones, and at least one, and ``each`` for each keyword. Of the special operands
+    each may be the only one that tells (a slice of NaN, a sum that overflows): `MOST_EDGES` are kept.
     """
     rng = random.Random(zlib.crc32(name_of(f).encode()))
     plain = list(_unvaried(f))
@@ -1213,12 +1215,19 @@ def calls(f: Any, share: float = 1.0, each: int = 3) -> list[Call]:
         ) is not None:
             out.append(call)
     if share < 1.0:
+        edges = [c for c in out if not c.varied and not c.smooth and not _gives_the_number(c)]
         kept = [c for c in out if rng.random() < share]
+        kept += rng.sample(edges, min(len(edges), MOST_EDGES))
         for name in names:
             mine = [c for c in out if c.varied == name]
             kept += rng.sample(mine, min(len(mine), each))
         out = kept or rng.sample(out, 1)
     return out
+
+
+def _gives_the_number(call: Call) -> bool:
+    """Of a number these two give the number itself, and NumPy's an array without axes."""
+    return call.function in (np.transpose, np.squeeze) and isinstance(call.args[0], (int, float, np.generic))
 
 
 def _with(f: Any, args: tuple[Any, ...], keywords: dict[str, Any], varied: str, is_smooth: bool) -> Call | None:

@@ -13,6 +13,9 @@ CALLS = {
     "sum, int8": lambda: (lambda x: np.sum(100 * x, dtype=np.int8), A),
     "sum, bool": lambda: (lambda x: np.sum(x, dtype=bool), A),
     "mean, int": lambda: (lambda x: np.mean(x, dtype=int), A),
+    "mean, int8, which overflows": lambda: (lambda x: np.mean(100 * x, dtype=np.int8), A),
+    "nanmax, all NaN": lambda: (np.nanmax, np.array([np.nan, np.nan])),
+    "nanmin, a slice of NaN": lambda: (lambda x: np.nanmin(x, axis=1), np.array([[np.nan] * 2, [1, np.nan]])),
     "var, int": lambda: (lambda x: np.var(x, dtype=int), A),
     "sign": lambda: (np.sign, np.array([complex(np.inf, 3), complex(2, -np.inf), 3e-310 - 4e-310j, 0])),
     "quantile, lower": lambda: (lambda x: np.quantile(x, 1.0, method="lower"), FAR),
@@ -23,6 +26,7 @@ CALLS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:All-NaN slice")
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_gives_numpys_result(name):
     f, x = CALLS[name]()

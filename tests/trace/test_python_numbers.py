@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+import xpgrad as xg
 from xpgrad.backends import choose
 from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.compiler import compile
@@ -86,3 +87,12 @@ def test_a_power_has_numpys_dtype(dtype, exponent):
     for y in (x, x[:1], x.reshape(3, 1)):
         for f in (lambda y: y**exponent, lambda y: np.power(y, exponent)):
             assert compile(f)(y).dtype == f(y).dtype
+
+
+@pytest.mark.parametrize("t", [-0.0, 0.0, -np.inf], ids=repr)
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_the_power_of_one_half_of_a_number_is_pythons(generator, t):
+    """0.0 where the root is -0.0, and inf where it is NaN."""
+    with choose.use(generator):
+        found = xg.compile(lambda t: t**0.5)(t)
+    assert (found, np.signbit(found)) == (t**0.5, False)

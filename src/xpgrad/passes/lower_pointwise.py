@@ -68,10 +68,13 @@ def _clip(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     """A zero keeps its sign beside a bound of 0, which `maximum` and `minimum` leave open."""
     z, lo, hi = xs
     for bound, beyond, nearest in ((lo, ew.less, ew.maximum), (hi, ew.greater, ew.minimum)):
-        if isinstance(bound, Const) and number(bound) == 0:
+        known = number(bound) if isinstance(bound, Const) else None
+        if known == 0:
             z = r.emit(ew.where, r.emit(beyond, z, bound), bound, z)
-        else:
+        elif known is not None:
             z = r.emit(nearest, z, bound)
+        else:
+            z = r.emit(ew.where, r.emit(ew.equal, z, bound), z, r.emit(nearest, z, bound))
     return z
 
 

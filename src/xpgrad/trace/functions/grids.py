@@ -99,7 +99,8 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
                 message("ediff1d: an end does not fit the dtype of the array", {"operand": ary, "end": p})
             )
     begin, end = (None if p is None else cast(_vector(p, ary), dtype) for p in ends)
-    parts = [p for p in (begin, diff(reshape(ary, shape=(-1,))), end) if p is not None]
+    ary = reshape(ary, shape=(-1,))
+    parts = [p for p in (begin, ary[1:] - ary[:-1], end) if p is not None]
     return concatenate(parts) if len(parts) > 1 else parts[0]
 
 
