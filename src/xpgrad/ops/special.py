@@ -26,7 +26,7 @@ def special(name: str, *rules: Any, domain: Any = (-2.0, 2.0), dtype: Callable[.
     return elementwise(name, *rules, dtype=dtype, domain=domain, holomorphic=False)
 
 
-# ── the logistic function and its kin ────────────────────────────────────────────────────────
+# ── the logistic function, softplus and log_expit ────────────────────────────────────────────
 # 1 - expit(x) is expit(-x), which keeps its digits where expit(x) has rounded to 1.
 expit = special("expit", lambda t, z, x: t * (z * expit(-x)), domain=(-4.0, 4.0))
 log_expit = special("log_expit", lambda t, _z, x: t * expit(-x), domain=(-4.0, 4.0))
