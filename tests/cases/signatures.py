@@ -1195,8 +1195,8 @@ _OTHERWISE = {"transpose", "reshape", "astype", "copy", "conjugate", "conj"}
 def calls(f: Any, share: float = 1.0, each: int = 3) -> list[Call]:
     """Calls of ``f``: every operand with defaults, every keyword with some operands, pairs of keywords.
 
-    ``share`` of them, always the same ones, and at least one, and ``each`` for each keyword. Special operands are
-    not thinned, up to `MOST_EDGES`: each may be the only one that tells (a slice of NaN, a sum that overflows).
+    ``share`` of them, always the same ones, and at least one, and ``each`` for each keyword. Special operands
+    are all tried, up to `MOST_EDGES`: each may be the only one that fails (a slice of NaN, an overflow).
     """
     rng = random.Random(zlib.crc32(name_of(f).encode()))
     plain = list(_unvaried(f))
