@@ -18,7 +18,7 @@ def operands_of(name):
     return len(signature(functions.BODIES[name]).parameters)
 
 
-BINARY = frozenset(name for name in functions.FUNCTIONS if operands_of(name) == 2)
+BINARY = frozenset(name for name in functions.BODIES if operands_of(name) == 2)
 
 
 def loop(name, kind, scales=False):

@@ -66,5 +66,5 @@ def test_a_binary_function_is_within_its_bound(name):
 
 def test_every_function_has_its_test():
     elsewhere = {"fmax", "fmin", "copysign", "fmod", "remainder", "floor_divide"} | set(SPECIAL)
-    assert set(UNARY) | set(TWO) | elsewhere == functions.FUNCTIONS
-    assert set(functions.ULP) == {(name, kind) for name in functions.FUNCTIONS for kind in ("float", "double")}
+    assert set(UNARY) | set(TWO) | elsewhere == set(functions.BODIES)
+    assert set(functions.ULP) == {(name, kind) for name in functions.BODIES for kind in ("float", "double")}

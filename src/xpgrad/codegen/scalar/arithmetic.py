@@ -12,6 +12,7 @@ quotient of 2^52 or more first loses multiples of ``2^52 y``. From 2^104 on it i
 from __future__ import annotations
 
 from xpgrad.codegen.scalar import polynomials as poly
+from xpgrad.codegen.scalar.bounds import bounded, bounded_in_double
 from xpgrad.codegen.scalar.exponential import (
     EXP_RANGE,
     clamp,
@@ -76,6 +77,7 @@ def log_in_two(a: Value) -> tuple[Value, Value]:
     return high, (second - high) + low
 
 
+@bounded(0.51, 1.0)
 @own("power")
 def power(x: Value, y: Value) -> Value:
     if x.kind == "float":
@@ -109,6 +111,7 @@ def exp_in_two(t: Value, rest: Value) -> Value:
     return scaled(exp_of_two(b, low), n)
 
 
+@bounded_in_double(0.51)
 def cbrt(x: Value) -> Value:
     a = fabs(x)
     k, f = normal_parts(a)
@@ -128,6 +131,7 @@ def cbrt(x: Value) -> Value:
     return select((a > 0.0) & (a < INF), copysign(c * two_power(n), x), x)
 
 
+@bounded(0.51, 1.5)
 def hypot(x: Value, y: Value) -> Value:
     a, b = fabs(x), fabs(y)
     if x.kind == "float":
@@ -143,6 +147,7 @@ def hypot(x: Value, y: Value) -> Value:
     return select(eq(fabs(x), INF) | eq(fabs(y), INF), INF, size)
 
 
+@bounded(0.0, 0.0)
 def sign(x: Value) -> Value:
     return select(x > 0.0, 1.0, select(x < 0.0, -1.0, select(isnan(x), x, 0.0)))
 
@@ -157,11 +162,13 @@ def minimum(x: Value, y: Value) -> Value:
 
 
 # NumPy's fmax and fmin hand the operand on that is no NaN.
+@bounded(0.0, 0.0)
 @own("fmax")
 def fmax(x: Value, y: Value) -> Value:
     return select((x >= y) | isnan(y), x, y)
 
 
+@bounded(0.0, 0.0)
 @own("fmin")
 def fmin(x: Value, y: Value) -> Value:
     return select((x <= y) | isnan(y), x, y)
@@ -222,6 +229,8 @@ def _fmod_of_double(x: Value, y: Value) -> Value:
     return copysign(library("fmod", r, a, b), x)
 
 
+# Of division with remainder the roundings are NumPy's, and so the results.
+@bounded(0.0, 0.0)
 @own("fmod")
 def fmod(x: Value, y: Value) -> Value:
     if x.kind == "float":
@@ -234,12 +243,14 @@ def _differs(m: Value, y: Value) -> Value:
     return ((m < 0.0) & (y > 0.0)) | ((m > 0.0) & (y < 0.0))
 
 
+@bounded(0.0, 0.0)
 def remainder(x: Value, y: Value) -> Value:
     m = fmod(x, y)
     shifted = select(_differs(m, y), m + y, m)
     return select(eq(m, 0.0), copysign(m, y), shifted)
 
 
+@bounded(0.0, 0.0)
 def floor_divide(x: Value, y: Value) -> Value:
     m = fmod(x, y)
     quotient = (x - m) / y

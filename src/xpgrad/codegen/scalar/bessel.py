@@ -10,6 +10,7 @@ i: below 7.75 polynomials in x^2, from there on of ``sqrt(x) exp(-x) i(x)`` in `
 from __future__ import annotations
 
 from xpgrad.codegen.scalar import bessel_polynomials as poly
+from xpgrad.codegen.scalar.bounds import bounded_in_double
 from xpgrad.codegen.scalar.exponential import exp, log
 from xpgrad.codegen.scalar.floats import INF, NAN, horner
 from xpgrad.codegen.scalar.gamma import is_even
@@ -68,6 +69,8 @@ def _own(name: str, x: Value, defined: Value) -> Value:
     return select(defined, convert(wide, x.kind) if x.kind != "double" else wide, NAN)
 
 
+# Those of j and y are relative to what they swing between.
+@bounded_in_double(4.0)
 def j0(x: Value) -> Value:
     a = fabs(x)
     if "bessel_j0" in x.block.own:
@@ -76,6 +79,7 @@ def j0(x: Value) -> Value:
     return select(a < NEAR, _j0_near(a), p * plus - q * minus)
 
 
+@bounded_in_double(4.0)
 def j1(x: Value) -> Value:
     a = fabs(x)
     if "bessel_j1" in x.block.own:
@@ -85,6 +89,7 @@ def j1(x: Value) -> Value:
     return y * copysign(same(x, 1.0), x)
 
 
+@bounded_in_double(4.0)
 def y0(x: Value) -> Value:
     if "bessel_y0" in x.block.own:
         return _own("bessel_y0", x, (x >= 0.0) & (x < INF))
@@ -93,6 +98,7 @@ def y0(x: Value) -> Value:
     return select(x < NEAR, near, fma(p, minus, q * plus))
 
 
+@bounded_in_double(4.0)
 def y1(x: Value) -> Value:
     if "bessel_y1" in x.block.own:
         return _own("bessel_y1", x, (x >= 0.0) & (x < INF))
@@ -130,23 +136,27 @@ def _unscaled_far(a: Value, order: int) -> Value:
     return (half * _scaled_far(a, order)) * half
 
 
+@bounded_in_double(4.5)
 @own("i0")
 def i0(x: Value) -> Value:
     a = fabs(x)
     return select(a < SCALED, _i0_near(a), _unscaled_far(a, 0))
 
 
+@bounded_in_double(4.5)
 @own("i1")
 def i1(x: Value) -> Value:
     a = fabs(x)
     return copysign(select(a < SCALED, _i1_near(a), _unscaled_far(a, 1)), x)
 
 
+@bounded_in_double(3.0)
 def i0e(x: Value) -> Value:
     a = fabs(x)
     return select(a < SCALED, exp(-a) * _i0_near(a), _scaled_far(a, 0))
 
 
+@bounded_in_double(3.0)
 def i1e(x: Value) -> Value:
     a = fabs(x)
     return copysign(select(a < SCALED, exp(-a) * _i1_near(a), _scaled_far(a, 1)), x)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from xpgrad.codegen.scalar.bounds import bounded, bounded_in_double
 from xpgrad.codegen.scalar.exponential import exp, log, log1p
 from xpgrad.codegen.scalar.floats import INF
 from xpgrad.codegen.scalar.gamma import HALF_LOG_2PI, gamma, gammaln, gammasgn, is_even, is_pole, stirling
@@ -66,16 +67,21 @@ def _parts(a: Value, b: Value) -> Parts:
     return Parts(short, value, log, select(of_pole, select(finite & ~is_even(other), -1.0, 1.0, like=a), sign))
 
 
+# Relative to 1 at least.
+@bounded_in_double(6.0)
 def betaln(a: Value, b: Value) -> Value:
     parts = _parts(a, b)
     return select(parts.short, log(fabs(parts.value)), parts.log)
 
 
+# For a + b < 170; beyond, it is the exponential of its logarithm.
+@bounded_in_double(6.0)
 def beta(a: Value, b: Value) -> Value:
     parts = _parts(a, b)
     return parts.sign * select(parts.short, parts.value, exp(parts.log))
 
 
+@bounded(0.51, 12.0)
 def beta_kernel(p: Value, q: Value, x: Value, c: Value) -> Value:
     """``x^p (1 - x)^q exp(-c)``; the exponent is a difference of large numbers, computed in float64."""
     left = select(eq(p, 0.0), 0.0, p * log(x))

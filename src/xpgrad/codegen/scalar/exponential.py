@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xpgrad.codegen.scalar import polynomials as poly
+from xpgrad.codegen.scalar.bounds import bounded, bounded_in_double
 from xpgrad.codegen.scalar.floats import (
     INF,
     MANTISSA,
@@ -103,6 +104,7 @@ def exp_of_two(b: Value, low: Value) -> Value:
     return one + fma(p, b * b, (1.0 - one) + b + low)
 
 
+@bounded(1.0, 1.0)
 @own("exp")
 def exp(x: Value) -> Value:
     b, _, n = reduced(clamp(x, EXP_RANGE[x.kind]))
@@ -116,6 +118,7 @@ def exp_negative(x: Value, precise: bool = False) -> Value:
     return lowered(exp_of_two(b, low) if precise else exp_of_reduced(b), n)
 
 
+@bounded(1.0, 1.0)
 @own("exp2")
 def exp2(x: Value) -> Value:
     x = clamp(x, EXP2_RANGE[x.kind])
@@ -124,6 +127,7 @@ def exp2(x: Value) -> Value:
     return scaled(fma(b, horner(b, of_kind(x, poly.EXP2_F32, poly.EXP2_F64)), 1.0), i)
 
 
+@bounded_in_double(1.0)
 def exp10(x: Value) -> Value:
     x = clamp(x, EXP10_RANGE[x.kind])
     n, i = nearest(x, 3.321928094887362)
@@ -135,6 +139,7 @@ def exp10(x: Value) -> Value:
     return scaled(exp_of_two(c, low_c), i)
 
 
+@bounded(1.2, 1.2)
 @own("expm1")
 def expm1(x: Value) -> Value:
     """``2^n (exp(b) - 1) + (2^n - 1)``, at half of its size while n is 1024."""
@@ -190,6 +195,7 @@ def log_edges(x: Value, y: Value) -> Value:
     return select(eq(x, 0.0), -INF, y)
 
 
+@bounded(1.0, 1.0)
 @own("log")
 def log(x: Value) -> Value:
     k, f = normal_parts(x)
@@ -219,10 +225,12 @@ def _log_to_base(x: Value, k_high: float, k_low: float, factor: tuple[float, flo
     return log_edges(x, total + (((whole - total) + product) + rest))
 
 
+@bounded_in_double(1.0)
 def log2(x: Value) -> Value:
     return _log_to_base(x, 1.0, 0.0, INV_LN2)
 
 
+@bounded_in_double(1.0)
 def log10(x: Value) -> Value:
     return _log_to_base(x, *LOG10_2, INV_LN10)
 
@@ -235,6 +243,7 @@ def sum_parts(u: Value, error: Value) -> tuple[Value, Value]:
     return to_float(k), fma(error, select(u < 2.0**60, scale, 0.0), f)
 
 
+@bounded(1.5, 1.5)
 @own("log1p")
 def log1p(x: Value) -> Value:
     """log of ``1 + x`` together with what its rounding has lost."""
@@ -253,15 +262,18 @@ def log1p_unit(e: Value) -> Value:
     return log_of_parts(f, select(big, 1.0, 0.0, like=e))
 
 
+@bounded(2.5, 2.5)
 def expit(x: Value) -> Value:
     e = exp_negative(-fabs(x), precise=True)
     return select(x < 0.0, e, 1.0) / (e + 1.0)
 
 
+@bounded(2.0, 2.0)
 def softplus(x: Value) -> Value:
     return at_least(x, 0.0) + log1p_unit(exp_negative(-fabs(x)))
 
 
+@bounded_in_double(2.0)
 def logit(x: Value) -> Value:
     """``log(x / (1 - x))``; from 0.3 on as log1p of ``(2 x - 1) / (1 - x)``, which is exact about 1/2."""
     far = x < 0.3
@@ -278,16 +290,20 @@ def logit(x: Value) -> Value:
     return log_edges(u, log_of_parts(f, k - select(small, lift, 0.0, like=x)))
 
 
+# Relative to 1 at least.
+@bounded_in_double(1.5)
 def logaddexp2(x: Value, y: Value) -> Value:
     """The difference of two equal infinities is taken to be 0; of equal operands the product rounds to 1."""
     apart = select(eq(x, y), 0.0, x - y)
     return select(x > y, x, y) + log1p_unit(exp2(-fabs(apart))) * LOG2E
 
 
+@bounded_in_double(1.5)
 def exprel(x: Value) -> Value:
     return select(eq(x, 0.0), 1.0, select(eq(x, INF), x, expm1(x) / x))
 
 
+@bounded(3.0, 3.0)
 def tanh(x: Value) -> Value:
     """With ``e = exp(-2 |x|)``: ``(1 - e) / (1 + e)``, far from 0 ``1 - 2 e / (1 + e)``, which rounds less."""
     t = expm1(at_least(-2.0 * fabs(x), -50.0))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from xpgrad.codegen.scalar import special_polynomials as poly
 from xpgrad.codegen.scalar.arithmetic import exp_in_two, log_in_two
+from xpgrad.codegen.scalar.bounds import bounded, bounded_in_double
 from xpgrad.codegen.scalar.exponential import exp, log, of_kind
 from xpgrad.codegen.scalar.floats import INF, NAN, at_most, horner
 from xpgrad.codegen.scalar.ir import (
@@ -64,6 +65,8 @@ def stirling(x: Value) -> Value:
     return horner(r * r, poly.STIRLING_F64) * r
 
 
+# In float64 for x > 0: left of 0 it has zeros that the formula of reflection does not know. So has digamma.
+@bounded_in_double(5.0)
 def gammaln(x: Value) -> Value:
     if "log_gamma" in x.block.own:
         return select(eq(x, -INF), x, called("log_gamma", x))
@@ -84,6 +87,7 @@ def gammaln(x: Value) -> Value:
     return select(eq(a, INF), x, y)
 
 
+@bounded_in_double(2.5)
 def loggamma(x: Value) -> Value:
     return select(x < 0.0, NAN, gammaln(x))
 
@@ -92,6 +96,7 @@ def is_even(n: Value) -> Value:
     return eq(floor(n * 0.5) * 2.0, n)
 
 
+@bounded(0.0, 0.0)
 def gammasgn(x: Value) -> Value:
     down = floor(x)
     left = select(eq(down, x), NAN, select(is_even(down), 1.0, -1.0, like=x))
@@ -99,6 +104,7 @@ def gammasgn(x: Value) -> Value:
     return select(x < 0.0, left, right)
 
 
+@bounded_in_double(4.0)
 @own("gamma")
 def gamma(x: Value) -> Value:
     """``(x - 1/2) log x - x`` as a sum of two, so that its exponential has all digits."""
@@ -127,11 +133,13 @@ def gamma(x: Value) -> Value:
     return select(eq(x, 0.0), copysign(same(x, INF), x), y)
 
 
+@bounded_in_double(4.0)
 def rgamma(x: Value) -> Value:
     """About 0 gamma may overflow."""
     return select(fabs(x) < 1e-20, x, select(is_pole(x), 0.0, 1.0 / gamma(x)))
 
 
+@bounded_in_double(3.0)
 def digamma(x: Value) -> Value:
     negative = x < 0.0
     a = select(negative, 1.0 - x, x)
@@ -159,6 +167,7 @@ def digamma(x: Value) -> Value:
     return select(eq(x, 0.0), copysign(same(x, INF), -x), y)
 
 
+@bounded(0.51, 12.0)
 def gamma_kernel(p: Value, x: Value, c: Value) -> Value:
     """``x^p exp(-x - c)``; the exponent is a difference of large numbers, computed in float64."""
     power = select(eq(p, 0.0), 0.0, p * log(x))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from xpgrad.codegen.scalar import polynomials as poly
 from xpgrad.codegen.scalar import special_polynomials as special
+from xpgrad.codegen.scalar.bounds import bounded, bounded_in_double
 from xpgrad.codegen.scalar.exponential import (
     EXP_RANGE,
     exp,
@@ -91,17 +92,20 @@ def _erf_central(x: Value) -> Value:
     return fma(horner(x * x, of_kind(x, poly.ERF_F32, poly.ERF_F64)), x, x)
 
 
+@bounded(2.0, 2.0)
 def erf(x: Value) -> Value:
     a = fabs(x)
     return copysign(select(a < 0.65, _erf_central(a), 1.0 - _erfc_positive(a)), x)
 
 
+@bounded(3.5, 3.5)
 def erfc(x: Value) -> Value:
     a = fabs(x)
     tail = _erfc_positive(a)
     return select(a < 0.5, 1.0 - _erf_central(x), select(x < 0.0, 2.0 - tail, tail))
 
 
+@bounded(3.0, 3.0)
 def erfcx(x: Value) -> Value:
     a = fabs(x)
     right = 0.5 * _erfcx(a, factor=2.0)  # where the denominator would overflow, the quotient is a number yet
@@ -128,10 +132,12 @@ def _exp_of_square(x: Value) -> Value:
     return fma(e, lost, e)
 
 
+@bounded(3.0, 3.0)
 def normal_density(x: Value) -> Value:
     return _exp_of_square(x) * DENSITY
 
 
+@bounded(3.5, 3.5)
 def ndtr(x: Value) -> Value:
     """The density's exponential, which a derivative beside it shares, times Mills' ratio; or 1 less that."""
     mills = _erfcx(at_most(fabs(x), NDTR_BOUND[x.kind]), ROOT_2 / 2, 0.5, tail=True)
@@ -148,6 +154,7 @@ def _ndtr_in_two(x: Value, tail: Value) -> tuple[Value, Value]:
     return u, (start - u) + change
 
 
+@bounded(4.0, 4.0)
 def log_ndtr(x: Value) -> Value:
     """On the left ``-x^2 / 2`` and the logarithm of what multiplies its exponential."""
     a = fabs(x)
@@ -160,6 +167,7 @@ def log_ndtr(x: Value) -> Value:
     return select(isnan(x), x, -fabs(select(left, fma(a * -0.5, a, y), y)))
 
 
+@bounded(4.0, 4.0)
 def inv_mills(x: Value) -> Value:
     """The normal density over the distribution function."""
     a = fabs(x)
@@ -191,12 +199,14 @@ def _erfcinv_tail(q: Value) -> Value:
     return select(eq(q, 0.0), INF, better)
 
 
+@bounded_in_double(2.5)
 @own("erfinv")
 def erfinv(y: Value) -> Value:
     a = fabs(y)
     return select(a < 0.5, _erfinv_central(y), copysign(_erfcinv_tail(1.0 - a), y))
 
 
+@bounded_in_double(2.5)
 @own("erfcinv")
 def erfcinv(p: Value) -> Value:
     rest = 1.0 - p
@@ -204,11 +214,13 @@ def erfcinv(p: Value) -> Value:
     return select(fabs(rest) < 0.5, _erfinv_central(rest), select(rest < 0.0, -tail, tail))
 
 
+@bounded_in_double(3.5)
 @own("ndtri")
 def ndtri(p: Value) -> Value:
     return -ROOT_2 * erfcinv(p + p)
 
 
+@bounded_in_double(80.0)
 def inv_mills_excess(x: Value) -> Value:
     """What `inv_mills` has over -x. Left of -5 the sum would cancel: a continued fraction (DLMF 7.9.3)."""
 

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad.codegen.scalar import arithmetic, integers
+from xpgrad.codegen.scalar.bounds import Body
 from xpgrad.codegen.scalar.floats import INF
-from xpgrad.codegen.scalar.functions import BODIES, OWN_ALONE, Body
+from xpgrad.codegen.scalar.functions import BODIES, OWN_ALONE
 from xpgrad.codegen.scalar.ir import Number, Value, eq, fabs, fma, isnan, ne, roundeven, same, select
 from xpgrad.core import Const, Node, Operand
 from xpgrad.plan.loop_nests import Declined
@@ -166,7 +167,7 @@ class ScalarOp(NamedTuple):
 
 
 _ANY = "fiub"
-SCALAR_OPS: dict[str, ScalarOp] = {name: ScalarOp(body) for name, body in BODIES.items()} | {
+SCALAR_OPS: dict[str, ScalarOp] = {name: ScalarOp(body) for name, body in (BODIES | OWN_ALONE).items()} | {
     # ── arithmetic ──
     "add": ScalarOp(_add, _ANY),
     "subtract": ScalarOp(lambda x, y: x - y, "fiu"),

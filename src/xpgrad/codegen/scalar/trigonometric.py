@@ -15,6 +15,7 @@ arcsin, arccos: above 1/2 by ``arcsin x = pi/2 - 2 arcsin sqrt((1 - x) / 2)``.
 from __future__ import annotations
 
 from xpgrad.codegen.scalar import polynomials as poly
+from xpgrad.codegen.scalar.bounds import bounded, bounded_in_double
 from xpgrad.codegen.scalar.exponential import log1p, log_of_parts, normal_parts, of_kind, reduced
 from xpgrad.codegen.scalar.floats import (
     HUGE,
@@ -156,6 +157,7 @@ def _far(name: str, x: Value, y: Value) -> Value:
     return y if x.kind == "float" else library(name, y, x)
 
 
+@bounded(0.51, 1.0)
 @own("sin")
 def sin(x: Value) -> Value:
     sine, cosine, i = sin_cos(x)
@@ -164,11 +166,13 @@ def sin(x: Value) -> Value:
     return select(eq(x, 0.0), x, y)
 
 
+@bounded(0.51, 1.0)
 def cos(x: Value) -> Value:
     sine, cosine, i = sin_cos(x)
     return _far("cos", x, _of(x, _negated(select(_odd(i), sine, cosine), i + 1)))
 
 
+@bounded(0.51, 2.5)
 def tan(x: Value) -> Value:
     sine, cosine, i = sin_cos(x)
     odd = _odd(i)
@@ -176,6 +180,7 @@ def tan(x: Value) -> Value:
     return select(eq(x, 0.0), x, _far("tan", x, _of(x, y)))
 
 
+@bounded(2.0, 2.5)
 def sinc(x: Value) -> Value:
     """``sin(y) / y``, ``y = pi x`` rounded as NumPy does it."""
     y = x * PI[x.kind][0]
@@ -183,6 +188,7 @@ def sinc(x: Value) -> Value:
     return select(zero, 1.0, sin(y) / select(zero, 1.0, y))
 
 
+@bounded_in_double(2.5)
 def cosm1(x: Value) -> Value:
     s = sin(x * 0.5)
     return 0.0 - (s + s) * s
@@ -205,17 +211,20 @@ def _hyperbolic(x: Value) -> tuple[Value, Value, Value, Value, Value]:
     return sinh_b, cosh_b, low, up - down, up + down
 
 
+@bounded(2.5, 2.5)
 def sinh(x: Value) -> Value:
     a = fabs(x)
     s, c, _, p, q = _hyperbolic(a)
     return copysign(fma(q, s, fma(p, c, p)) * 4.0, x)
 
 
+@bounded(2.0, 2.0)
 def cosh(x: Value) -> Value:
     s, c, _, p, q = _hyperbolic(fabs(x))
     return (fma(p, s, q * c) + q) * 4.0
 
 
+@bounded_in_double(2.5)
 def arcsinh(x: Value) -> Value:
     """``log(a + sqrt(a^2 + 1))`` as log1p; log(2 a) where the square would overflow."""
     a = fabs(x)
@@ -226,6 +235,7 @@ def arcsinh(x: Value) -> Value:
     return copysign(select(large, _log_of_double(a), near), x)
 
 
+@bounded_in_double(2.5)
 def arccosh(x: Value) -> Value:
     large = x > 2.0**60
     t = select(large, 1.0, x) - 1.0
@@ -239,6 +249,7 @@ def _log_of_double(a: Value) -> Value:
     return select(a < INF, log_of_parts(f, k + 1.0), a)
 
 
+@bounded_in_double(2.5)
 def arctanh(x: Value) -> Value:
     a = fabs(x)
     y = 0.5 * log1p((a + a) / (1.0 - a))
@@ -257,6 +268,7 @@ def _arcsin_parts(a: Value) -> tuple[Value, Value, Value, Value]:
     return far, s, lost, horner(z, of_kind(a, poly.ASIN_F32, poly.ASIN_F64)) * z * s
 
 
+@bounded(1.5, 1.5)
 def arcsin(x: Value) -> Value:
     a = fabs(x)
     far, s, lost, rest = _arcsin_parts(a)
@@ -266,6 +278,7 @@ def arcsin(x: Value) -> Value:
     return copysign(select(a > 1.0, NAN, y), x)
 
 
+@bounded(1.5, 1.5)
 def arccos(x: Value) -> Value:
     a = fabs(x)
     far, s, lost, rest = _arcsin_parts(a)
@@ -290,6 +303,7 @@ def _angle(small: Value, large: Value) -> tuple[Value, Value]:
     return high, ((base - high) + t) + (rest + select(folded, low / 4, 0.0, like=small))
 
 
+@bounded(2.0, 2.0)
 def arctan(x: Value) -> Value:
     a = fabs(x)
     steep = a > 1.0
@@ -300,6 +314,7 @@ def arctan(x: Value) -> Value:
     return copysign(select(eq(a, INF), pi / 2, y), x)
 
 
+@bounded(2.5, 2.5)
 def arctan2(y: Value, x: Value) -> Value:
     a, b = fabs(x), fabs(y)
     steep = b > a

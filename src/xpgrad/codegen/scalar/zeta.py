@@ -7,6 +7,7 @@ of 0 are those of another such sum.
 from __future__ import annotations
 
 from xpgrad.codegen.scalar.arithmetic import power
+from xpgrad.codegen.scalar.bounds import bounded_in_double
 from xpgrad.codegen.scalar.floats import HUGE, INF, NAN, at_most
 from xpgrad.codegen.scalar.gamma import digamma, gamma, is_even, is_pole
 from xpgrad.codegen.scalar.ir import Value, ceil, eq, floor, library, repeat, same, select, where_needed
@@ -43,6 +44,7 @@ def _zeta_right(s: Value, q: Value) -> Value:
     return select(far, (1.0 / (s - 1.0) + 0.5 * inverse) * term, near)
 
 
+@bounded_in_double(5.0)
 def zeta(s: Value, q: Value) -> Value:
     left, pole = q < 0.0, is_pole(q)
     right = _zeta_right(s, select(left, q - floor(q), q))
@@ -75,6 +77,7 @@ def zeta_left(s: Value, q: Value, right: Value) -> Value:
     return select(eq(s, floor(s)), right + total, NAN)
 
 
+@bounded_in_double(4.0)
 def polygamma(n: Value, x: Value) -> Value:
     def higher() -> Value:
         size = gamma(n + 1.0) * zeta(n + 1.0, x)

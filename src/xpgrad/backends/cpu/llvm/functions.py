@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from xpgrad.backends.cpu.llvm.slow_path import slow_paths, with_slow_path
 from xpgrad.backends.cpu.llvm.writer import Writer, number
-from xpgrad.codegen.scalar.functions import RARE, Body, Function, function
+from xpgrad.codegen.scalar.bounds import Body
+from xpgrad.codegen.scalar.functions import RARE, Function, function
 from xpgrad.codegen.scalar.ir import Block, Instruction, Number, Value, same
 from xpgrad.codegen.scalar.ops import SCALAR_OPS
 

@@ -15,7 +15,7 @@ import numpy as np
 from xpgrad.backends.cpu.llvm.functions import SUFFIX, Callee, ctype, symbol, written
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.codegen.scalar import ops
-from xpgrad.codegen.scalar.functions import FUNCTIONS
+from xpgrad.codegen.scalar.functions import BODIES
 from xpgrad.codegen.scalar.ir import cast
 from xpgrad.core import Node
 from xpgrad.plan.loop_nests import Declined, has_loops
@@ -96,7 +96,7 @@ def emit(w: Writer, node: Node, operands: Sequence[Scalar], calls: set[Callee]) 
     kinds = tuple(_kind(dtype) for dtype in said.dtypes)
     xs = [Scalar(converted(w, x, kind), kind) for x, kind in zip(operands, kinds, strict=True)]
     out = _kind(node.dtype)
-    if said.name in FUNCTIONS:
+    if said.name in BODIES:
         calls.add((said.name, kinds))
         result = _kind(said.result)
         of = ", ".join(f"{x.ctype} {x.name}" for x in xs)

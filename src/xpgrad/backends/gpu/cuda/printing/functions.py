@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from xpgrad.codegen.scalar.functions import RARE, Body, Function, function
+from xpgrad.codegen.scalar.bounds import Body
+from xpgrad.codegen.scalar.functions import RARE, Function, function
 from xpgrad.codegen.scalar.ir import Instruction, Number, Value, fma
 from xpgrad.codegen.scalar.ops import SCALAR_OPS
 
