@@ -16,7 +16,7 @@ from xpgrad._errors import XpgradError, message
 from xpgrad.backends.cpu.numpy import numpy_implementations
 from xpgrad.backends.cpu.scipy import scipy_implementation
 from xpgrad.backends.special import LIBRARY
-from xpgrad.core import Dispatcher, Implementation, Op, register_dispatcher
+from xpgrad.core import OPS, Dispatcher, Implementation, Op, register_dispatcher
 from xpgrad.devices import cupy
 
 
@@ -51,6 +51,8 @@ class Backend:
         implementation = self.table.get(op.name)
         if implementation is None and op.name in self.late:
             implementation = self.table[op.name] = self.late[op.name](op.name)
+        if implementation is None and op.composed is not None:
+            implementation = self.table[op.name] = _composed(op.composed)
         if implementation is None:
             reason = self.declines.get(op.name, "no implementation")
             raise XpgradError(message(f"{op.name}: not available on {self.name}: {reason}"))
@@ -58,7 +60,18 @@ class Backend:
 
     def has(self, name: str) -> bool:
         """Whether there is an implementation for the op of that name."""
-        return name in self.table or name in self.late
+        return name in self.table or name in self.late or OPS[name].composed is not None
+
+
+def _composed(function: Implementation) -> Implementation:
+    """An op by the ops that it is composed of, which do not warn; a scalar where it has no axes."""
+
+    @np.errstate(all="ignore")
+    def run(*operands: Any) -> Any:
+        out = function(*operands)
+        return out if out.shape else out[()]
+
+    return run
 
 
 @cache

@@ -58,11 +58,6 @@ def special_implementations(xp: Any) -> dict[str, Implementation]:
         x = _float(x)
         return xp.log(x) - xp.log1p(-x)
 
-    def x_times(log: Any, x: Any, y: Any) -> Any:
-        """``x log(y)``, 0 where x is 0 and y a number."""
-        x, y = _float(x), _float(y)
-        return done(xp.where((x == 0) & (y == y), 0, x * log(y)))
-
     def log_ratio(x: Any, y: Any) -> Any:
         """``log(x / y)`` for positive operands: near 1 by the difference, far off without a quotient."""
         ratio = xp.divide(x, y)
@@ -92,12 +87,6 @@ def special_implementations(xp: Any) -> dict[str, Implementation]:
     def kl_div(x: Any, y: Any) -> Any:
         x, y = _float(x), _float(y)
         return divergence(x, y, x * log_ratio(x, y) - x + y, y)
-
-    @_quiet
-    def entr(x: Any) -> Any:
-        x = _float(x)
-        out = xp.where(x < 0, -xp.inf, -x * xp.log(x))
-        return done(xp.where(x == 0, 0, out))
 
     @_quiet
     def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -169,12 +158,9 @@ def special_implementations(xp: Any) -> dict[str, Implementation]:
         "softplus": softplus,
         "log_expit": log_expit,
         "logit": logit,
-        "xlogy": _quiet(lambda x, y: x_times(xp.log, x, y)),
-        "xlog1py": _quiet(lambda x, y: x_times(xp.log1p, x, y)),
         "xlog_ratio": xlog_ratio,
         "rel_entr": rel_entr,
         "kl_div": kl_div,
-        "entr": entr,
         "logsumexp": logsumexp,
         "softmax": shaped_alike(softmax),
         "softmax_or_zero": shaped_alike(softmax_or_zero),

@@ -135,6 +135,8 @@ class Op:
         Keys of `TRAITS`.
     monoid : str or None
         The operation that combines the entries of a reduction over ``axis``: ``sum max min prod any all``.
+    composed : callable or None
+        ``composed(*xs)``: the op in terms of others, by which it is carried out, and compiled.
     """
 
     def __init__(
@@ -157,6 +159,7 @@ class Op:
         host_indices: bool = False,
         traits: str = "",
         monoid: str | None = None,
+        composed: Rule | None = None,
     ) -> None:
         assert name not in OPS, f"op {name} is defined twice"
         OPS[name] = self
@@ -173,6 +176,7 @@ class Op:
         self.traits = frozenset(traits.split()) | ({"pointwise"} if self.is_elementwise else set())
         assert self.traits <= TRAITS.keys(), f"op {name} has a trait that is none"
         self.monoid = monoid
+        self.composed = composed
         self.implementations: list[Implementation | None] = [None] * 4
         self._kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
 

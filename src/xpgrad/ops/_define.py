@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, ShapeError, message
-from xpgrad.core import OPS, Aval, Op
+from xpgrad.core import OPS, Aval, Op, aval_of
 from xpgrad.core.op import Rule
 from xpgrad.ops._steps import parameters, steps_of
 
@@ -42,6 +42,7 @@ def elementwise(
     domain: Any = (-2.0, 2.0),
     holomorphic: bool = True,
     traits: str = "",
+    composed: Rule | None = None,
 ) -> Op:
     """State an elementwise op, broadcasting over its operands.
 
@@ -62,6 +63,8 @@ def elementwise(
         Whether tests draw complex operands too.
     traits : str
         Words of `TRAITS`; that it is pointwise need not be said.
+    composed : callable, optional
+        The op in terms of others, of operands of its dtype: it needs no implementation and no instructions.
     """
     ruled = dtype or _ufunc_dtype(name)
 
@@ -79,7 +82,28 @@ def elementwise(
         domain=domain,
         holomorphic=holomorphic,
         traits=traits,
+        composed=None if composed is None else _brought(ruled, composed),
     )
+
+
+def _brought(ruled: Callable[..., np.dtype[Any]], composed: Rule) -> Rule:
+    """``composed`` of operands brought to the op's dtype; a Python scalar gives way by itself."""
+    known: dict[tuple[Any, ...], np.dtype[Any] | None] = {}
+
+    def of(*xs: Any) -> Any:
+        key = tuple([getattr(x, "dtype", None) for x in xs])
+        if key not in known:
+            dtype = ruled(*[aval_of(x) for x in xs])
+            known[key] = dtype if any(d not in (None, dtype) for d in key) else None
+        wanted = known[key]
+        if wanted is None:
+            return composed(*xs)
+        astype = OPS["astype"]
+        return composed(
+            *[x if d in (None, wanted) else astype(x, dtype=wanted) for x, d in zip(xs, key, strict=True)]
+        )
+
+    return of
 
 
 def linear(

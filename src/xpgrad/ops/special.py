@@ -10,7 +10,7 @@ Sources: DLMF is the NIST Digital Library of Mathematical Functions, https://dlm
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import pi
+from math import inf, pi
 from math import sqrt as root
 from typing import Any
 
@@ -18,12 +18,18 @@ from xpgrad._errors import ShapeError, message
 from xpgrad.core import SCALAR_TYPES, Aval, Op
 from xpgrad.ops import reductions as red
 from xpgrad.ops._define import constant, elementwise, floating
-from xpgrad.ops.elementwise import cos, exp, sin, where
+from xpgrad.ops.elementwise import cos, exp, log, log1p, sin, where
 
 
-def special(name: str, *rules: Any, domain: Any = (-2.0, 2.0), dtype: Callable[..., Any] = floating) -> Op:
+def special(
+    name: str,
+    *rules: Any,
+    domain: Any = (-2.0, 2.0),
+    dtype: Callable[..., Any] = floating,
+    composed: Callable[..., Any] | None = None,
+) -> Op:
     """An elementwise op of real operands whose result is never an integer."""
-    return elementwise(name, *rules, dtype=dtype, domain=domain, holomorphic=False)
+    return elementwise(name, *rules, dtype=dtype, domain=domain, holomorphic=False, composed=composed)
 
 
 # ── the logistic function, softplus and log_expit ────────────────────────────────────────────
@@ -39,14 +45,21 @@ xlogy = special(
     lambda t, _z, _x, y: xlogy(t, y),
     lambda t, _z, x, y: t * _quotient(x, y),
     domain=((-2.0, 2.0), (0.3, 3.0)),
+    composed=lambda x, y: where((x == 0) & (y == y), 0.0, x * log(y)),
 )
 xlog1py = special(
     "xlog1py",
     lambda t, _z, _x, y: xlog1py(t, y),
     lambda t, _z, x, y: t * _quotient(x, 1 + y),
     domain=((-2.0, 2.0), (-0.7, 2.0)),
+    composed=lambda x, y: where((x == 0) & (y == y), 0.0, x * log1p(y)),
 )
-entr = special("entr", lambda t, _z, x: -(xlogy(t, x) + t), domain=(0.3, 3.0))
+entr = special(
+    "entr",
+    lambda t, _z, x: -(xlogy(t, x) + t),
+    domain=(0.3, 3.0),
+    composed=lambda x: where(x == 0, 0.0, where(x < 0, -inf, -x * log(x))),
+)
 
 # w log(x / y), 0 where w is 0 or x and y both are: without overflow or underflow of the quotient.
 xlog_ratio = special(

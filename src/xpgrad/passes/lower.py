@@ -15,7 +15,7 @@ from typing import Any
 
 from xpgrad.core import Graph, Node
 from xpgrad.passes.lower_contractions import CONTRACTIONS
-from xpgrad.passes.lower_pointwise import POINTWISE
+from xpgrad.passes.lower_pointwise import POINTWISE, by_composition
 from xpgrad.passes.lower_reductions import REDUCTIONS
 from xpgrad.passes.lower_shared_exponential import SHARING, shared_exponential_rule, shared_exponentials
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
@@ -29,7 +29,7 @@ def lower(graph: Graph, note: Note = silent) -> Graph:
 
     def lowered(r: Rewriting, node: Node, operands: list[Any]) -> Any:
         new = shares(r, node, operands) if node.op in SHARING else None
-        rule = _RULES.get(node.op)
+        rule = _RULES.get(node.op, by_composition if node.op.composed is not None else None)
         new = new if new is not None or rule is None else rule(r, node, operands)
         r.note_form(node, operands, new)
         return new

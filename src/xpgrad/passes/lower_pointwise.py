@@ -12,13 +12,15 @@ from math import log as ln
 from math import pi
 from typing import Any
 
-from xpgrad.core import Const, Node, Op
+from xpgrad.core import Const, Input, Node, Op, Value
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import special as sp
 from xpgrad.ops.shape import astype
 from xpgrad.passes.matching import number
 from xpgrad.passes.rewriting import Rewriting
+from xpgrad.trace.symbolic import Symbols
+from xpgrad.trace.traced import Traced
 
 Rule = Callable[[Rewriting, Node, list[Any]], Any]
 
@@ -35,24 +37,6 @@ def _scaled(factor: float) -> Rule:
 def _log_expit(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     x = _float(r, xs[0], node)
     return r.emit(ew.negative, r.emit(sp.softplus, r.emit(ew.negative, x)))
-
-
-def _times_log(log: Op) -> Rule:
-    """``x log(y)``, 0 where x is 0 and y a number."""
-
-    def rule(r: Rewriting, node: Node, xs: list[Any]) -> Any:
-        x, y = (_float(r, v, node) for v in xs)
-        nothing = r.emit(ew.logical_and, r.emit(ew.equal, x, 0.0), r.emit(ew.equal, y, y))
-        return r.emit(ew.where, nothing, 0.0, r.emit(ew.multiply, x, r.emit(log, y)))
-
-    return rule
-
-
-def _entr(r: Rewriting, node: Node, xs: list[Any]) -> Any:
-    x = _float(r, xs[0], node)
-    inside = r.emit(ew.multiply, r.emit(ew.negative, x), r.emit(ew.log, x))
-    out = r.emit(ew.where, r.emit(ew.less, x, 0.0), float("-inf"), inside)
-    return r.emit(ew.where, r.emit(ew.equal, x, 0.0), 0.0, out)
 
 
 def _logaddexp(r: Rewriting, node: Node, xs: list[Any]) -> Any:
@@ -91,7 +75,22 @@ POINTWISE: dict[Op, Rule] = {
     ew.clip: _clip,
     ew.logaddexp: _logaddexp,
     sp.log_expit: _log_expit,
-    sp.xlogy: _times_log(ew.log),
-    sp.xlog1py: _times_log(ew.log1p),
-    sp.entr: _entr,
 }
+
+
+def by_composition(r: Rewriting, node: Node, xs: list[Any]) -> Any:
+    """An op by the ops that it is composed of: they are traced, and emitted in place of it."""
+    assert node.op.composed is not None
+    symbols, made, given = Symbols(), dict[Value, Any](), list[Any]()
+    for x in xs:
+        if isinstance(x, Const) and x.weak:
+            given.append(x.data)
+            continue
+        brought = _float(r, x, node)
+        value = Input(brought.aval)
+        made[value] = brought
+        given.append(Traced(symbols, value, None))
+    out = node.op.composed(*given)
+    for inner in symbols.close().nodes:
+        made[inner] = r.emit(inner.op, *[made.get(u, u) for u in inner.operands], **inner.params)
+    return made[out._node]
