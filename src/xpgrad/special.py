@@ -108,6 +108,12 @@ kl_div = _function(
     "Boyd, Vandenberghe, section 3.2.6",
     ", in nats",
 )
+log1mexp = _function(
+    _ops.log1mexp,
+    "x",
+    "``log(1 - exp(-x))`` for positive ``x``.",
+    "Maechler 2012, Accurately computing log(1 - exp(-|a|))",
+)
 expm1 = _function(ew.expm1, "x", "``exp(x) - 1``.", "DLMF 4.2.19")
 log1p = _function(ew.log1p, "x", "``log(1 + x)``.", "DLMF 4.2.2")
 exp2 = _function(ew.exp2, "x", "``2**x``.", "DLMF 4.2.26")

@@ -5,7 +5,7 @@ import numpy as np
 import xpgrad as xg
 
 _NAMES = """
-    expit log_expit softplus logit xlogy xlog1py entr xlog_ratio rel_entr kl_div
+    expit log_expit softplus logit log1mexp xlogy xlog1py entr xlog_ratio rel_entr kl_div
     erf erfc erfi erfcx dawsn erfinv erfcinv ndtr normal_density log_ndtr ndtri ndtri_exp
     inv_mills inv_mills_excess gammaln loggamma gamma digamma polygamma zeta rgamma
     beta betaln gamma_kernel beta_kernel
@@ -23,6 +23,7 @@ WITHOUT_A_NAME = (
     "softmax_or_zero",
     "xlog_ratio",
     "softplus",  # new in SciPy 1.16
+    "log1mexp",
 )
 SHAPES = {"same": [(2, 3)] * 4, "broadcast": [(2, 1), (3,), (1, 1), (2, 3)], "scalars": [()] * 4}
 F64, F32 = np.dtype(np.float64), np.dtype(np.float32)

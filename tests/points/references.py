@@ -73,6 +73,7 @@ ONE = {
     "log": _real(mp.log),
     "log2": _real(lambda x: mp.log(x) / mp.log(2)),
     "log10": _real(lambda x: mp.log(x) / mp.log(10)),
+    "log1mexp": _real(lambda x: mp.log1p(-mp.exp(-x)) if x > 1 else mp.log(-mp.expm1(-x))),
     "log1p": _real(lambda x: mp.log(1 + x)),
     "sqrt": _real(mp.sqrt),
     "root": _real(mp.sqrt),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf, pi
+from math import log as ln
 from math import sqrt as root
 from typing import Any
 
@@ -18,7 +19,7 @@ from xpgrad._errors import ShapeError, message
 from xpgrad.core import SCALAR_TYPES, Aval, Op
 from xpgrad.ops import reductions as red
 from xpgrad.ops._define import constant, elementwise, floating
-from xpgrad.ops.elementwise import cos, exp, log, log1p, sin, where
+from xpgrad.ops.elementwise import cos, exp, expm1, log, log1p, sin, where
 
 
 def special(
@@ -38,6 +39,13 @@ expit = special("expit", lambda t, z, x: t * (z * expit(-x)), domain=(-4.0, 4.0)
 log_expit = special("log_expit", lambda t, _z, x: t * expit(-x), domain=(-4.0, 4.0))
 softplus = special("softplus", lambda t, _z, x: t * expit(x), domain=(-4.0, 4.0))
 logit = special("logit", lambda t, _z, x: t / (x * (1 - x)), domain=(0.1, 0.9))
+# The derivative is 1 / expm1(x), written so that its own has no infinity over infinity.
+log1mexp = special(
+    "log1mexp",
+    lambda t, _z, x: t * (exp(-x) / -expm1(-x)),
+    domain=(0.1, 4.0),
+    composed=lambda x: where(x < ln(2), log(-expm1(-x)), log1p(-exp(-x))),
+)
 
 # ── x log y with 0 log 0 = 0. Being linear in x, it is its own tangent: 0 log 0 stays 0 there too ──
 xlogy = special(
