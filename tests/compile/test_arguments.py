@@ -147,6 +147,7 @@ def test_outputs_that_alias_inputs_or_one_another_are_fresh_arrays(generator):
             assert not any(np.may_share_memory(a, b) for b in (x, y, *outs[:i]))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("m", [5, 40_000])
 def test_arguments_are_let_go(generator, m):
     loss = lambda w, x: np.sum(np.tanh(x[1:] @ w) ** 2) + x[0, 0] + np.sum(x.T)

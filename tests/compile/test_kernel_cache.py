@@ -163,6 +163,7 @@ def test_a_directory_that_not_even_root_can_make_is_warned_of(filled):
     assert got["value"] == filled[1]["value"]
 
 
+@pytest.mark.slow
 @needs_llvm
 def test_two_processes_at_once_do_no_harm(filled, tmp_path):
     children = [start(tmp_path / "cache") for _ in range(2)]

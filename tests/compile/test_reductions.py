@@ -173,6 +173,7 @@ def test_a_sum_with_an_infinity_is_it(compiler, special, n):
     assert np.array_equal(compiler.compile(lambda x: x @ np.ones(n))(x), special, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_sums_have_the_same_bits_on_any_number_of_threads(threaded):
     rng = np.random.default_rng(0)
     for dtype in (np.float32, np.float64):

@@ -45,7 +45,7 @@ def whole():
     return Kernels(shim.Shim(), WHOLE)
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize("key", WHOLE, ids="-".join)
 def test_a_function_of_integers_is_numpys_overflow_and_division_by_0_included(key, whole):
     case = WHOLE[key]

@@ -74,6 +74,7 @@ def agree(found, expected, dtype=np.float64):
         np.testing.assert_allclose(g, wanted_grads[name], rtol=close, atol=close * np.abs(g).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [rows, columns, classes])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_tiles_give_the_value_and_gradient_with_a_shorter_last_one(f, dtype):

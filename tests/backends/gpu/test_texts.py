@@ -50,6 +50,7 @@ def test_no_new_text_for_a_new_batch_size_step_size_or_penalty(f, features, size
     check(f, features, sizes, dtype, VARIANTS if on else {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [5, 100])
 @pytest.mark.parametrize("sizes", [(2001, 20_000, 30_001, 262_144), (65_536, 3000)])
 def test_no_new_text_where_few_samples_have_narrower_tiles(features, sizes):
