@@ -18,19 +18,6 @@ from xpgrad.plan.relations import basic_axes
 
 Params = dict[str, Any]
 
-COMBINE: dict[str, np.ufunc] = {
-    "sum": np.add,
-    "max": np.maximum,
-    "min": np.minimum,
-    "prod": np.multiply,
-    "any": np.logical_or,
-    "all": np.logical_and,
-}
-"""By which function the parts of a reduction become one, for each monoid."""
-
-IDENTITY = {"sum": 0, "prod": 1, "any": False, "all": True}
-"""What no entries give; of a maximum nothing."""
-
 
 def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     """``a + b``, and what its rounding has lost (Knuth)."""

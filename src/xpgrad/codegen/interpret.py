@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad.codegen.kernel_ir import (
+    COMBINE,
     Apply,
     Argument,
     Assignment,
@@ -36,16 +37,6 @@ from xpgrad.codegen.kernel_ir import (
     reduced_axes,
 )
 from xpgrad.core import Const, Input, Node, Value
-
-COMBINE: dict[str, np.ufunc] = {
-    "sum": np.add,
-    "max": np.maximum,
-    "min": np.minimum,
-    "prod": np.multiply,
-    "any": np.logical_or,
-    "all": np.logical_and,
-}
-"""For each monoid the function that combines two parts of a reduction."""
 
 _WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 

@@ -330,6 +330,17 @@ def reduced_axes(s: Reduce, nest: LoopNest) -> frozenset[Axis]:
     return frozenset(nest.axes) - frozenset(index_axes(s.at))
 
 
+COMBINE: dict[str, np.ufunc] = {
+    "sum": np.add,
+    "max": np.maximum,
+    "min": np.minimum,
+    "prod": np.multiply,
+    "any": np.logical_or,
+    "all": np.logical_and,
+}
+"""For each monoid the function that combines two parts of a reduction."""
+
+
 def identity(monoid: str, dtype: np.dtype[Any]) -> float:
     """The initial value of a reduction in ``dtype``; the maximum of no entries is less than any number."""
     if monoid in ("max", "min"):

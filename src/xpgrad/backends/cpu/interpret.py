@@ -16,7 +16,8 @@ from xpgrad.backends.cpu.blas import one_blas_thread
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.reference import run_node
-from xpgrad.backends.tile_operands import COMBINE, IDENTITY, TileOperand, summed, tile_params, two_sum
+from xpgrad.backends.tile_operands import TileOperand, summed, tile_params, two_sum
+from xpgrad.codegen.kernel_ir import COMBINE, identity
 from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region, Untiled
 
@@ -177,7 +178,7 @@ class Loop:
     def _combined(self, node: Node, partials: Sequence[Any], lost: Sequence[Any]) -> Any:
         monoid = self.monoids[node]
         if not partials:
-            return np.full(node.shape, IDENTITY[monoid], node.dtype)[()]
+            return np.full(node.shape, identity(monoid, node.dtype), node.dtype)[()]
         if self._keeps_lost(node):
             parts = np.stack(partials)
             beside = np.stack([np.broadcast_to(x, parts[0].shape) for x in lost])

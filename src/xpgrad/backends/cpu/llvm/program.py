@@ -40,7 +40,8 @@ from xpgrad.backends.layouts import Layouts, origin
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.program import LibraryStep, Program, StepLowering, fills_an_array, views_of_constants
 from xpgrad.backends.store import default_store
-from xpgrad.backends.tile_operands import COMBINE, IDENTITY, summed
+from xpgrad.backends.tile_operands import summed
+from xpgrad.codegen.kernel_ir import COMBINE, identity
 from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region, Untiled
 
@@ -177,7 +178,7 @@ class KernelStep:
         assert strides is not None
         size = part.buffer.dtype.itemsize
         if not chunks:
-            return np.full(node.shape, IDENTITY[monoid], node.dtype)[()]
+            return np.full(node.shape, identity(monoid, node.dtype), node.dtype)[()]
         table = self._parts(partials, chunks, part.offset, part)
         if part.lost is None:
             total = COMBINE[monoid].reduce(table, axis=0)

@@ -16,7 +16,7 @@ import numpy as np
 
 from xpgrad.backends.gpu.cuda.arguments import Device, Env, Work
 from xpgrad.backends.gpu.cuda.tiles.tile_program import StageKernel, TileProgram
-from xpgrad.backends.tile_operands import COMBINE, IDENTITY
+from xpgrad.codegen.kernel_ir import COMBINE, identity
 from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
 
@@ -91,7 +91,9 @@ class Sums:
                 total = self._total[node]
                 found[node] = total if self._alone else total.astype(node.dtype)
             else:
-                found[node] = self._device.xp.full(node.shape, IDENTITY[self._monoid(node)], node.dtype)
+                found[node] = self._device.xp.full(
+                    node.shape, identity(self._monoid(node), node.dtype), node.dtype
+                )
         return found
 
     def _add_up(self, node: Node) -> None:
