@@ -49,13 +49,14 @@ def _logaddexp(r: Rewriting, node: Node, xs: list[Any]) -> Any:
 
 
 def _clip(r: Rewriting, node: Node, xs: list[Any]) -> Any:
-    """A zero keeps its sign beside a bound of 0, which `maximum` and `minimum` leave open."""
+    """A zero keeps its sign beside bounds of 0 without axes; beside arrays it is the bound, as NumPy has it."""
     z, lo, hi = xs
+    keeps = not lo.shape and not hi.shape
     for bound, beyond, nearest in ((lo, ew.less, ew.maximum), (hi, ew.greater, ew.minimum)):
         known = number(bound) if isinstance(bound, Const) else None
         if known == 0:
             z = r.emit(ew.where, r.emit(beyond, z, bound), bound, z)
-        elif known is not None:
+        elif known is not None or not keeps:
             z = r.emit(nearest, z, bound)
         else:
             z = r.emit(ew.where, r.emit(ew.equal, z, bound), z, r.emit(nearest, z, bound))
