@@ -13,7 +13,7 @@ CALLS = {
     "sum, int8": lambda: (lambda x: np.sum(100 * x, dtype=np.int8), A),
     "sum, bool": lambda: (lambda x: np.sum(x, dtype=bool), A),
     "mean, int": lambda: (lambda x: np.mean(x, dtype=int), A),
-    "mean, int8, which overflows": lambda: (lambda x: np.mean(100 * x, dtype=np.int8), A),
+    "mean, int8, whose sum overflows": lambda: (lambda x: np.mean(x + 98, dtype=np.int8), A),
     "nanmax, all NaN": lambda: (np.nanmax, np.array([np.nan, np.nan])),
     "nanmin, a slice of NaN": lambda: (lambda x: np.nanmin(x, axis=1), np.array([[np.nan] * 2, [1, np.nan]])),
     "var, int": lambda: (lambda x: np.var(x, dtype=int), A),
