@@ -32,7 +32,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Without what is slow, one random program in 8 runs, and, where no file is named, one case in 16 of a sweep."""
+    """Without what is slow, one random program in 8 runs; without named files, one case in 16 of a sweep."""
     quick = config.option.markexpr == "not slow"
     os.environ.setdefault("XPGRAD_TEST_SHARE", "8" if quick else "1")
     quick &= config.args_source is pytest.Config.ArgsSource.TESTPATHS
