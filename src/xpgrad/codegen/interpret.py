@@ -13,35 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.codegen.kernel_ir import (
-    COMBINE,
-    Apply,
-    Argument,
-    Assignment,
-    Axis,
-    Buffer,
-    Fill,
-    Gather,
-    Index,
-    Kernel,
-    Literal,
-    Load,
-    Local,
-    LoopNest,
-    MultiplyAdd,
-    OneHot,
-    Operand,
-    Reduce,
-    Store,
-    identity,
-    reduced_axes,
-)
+from xpgrad.codegen import kernel_ir as ir
+from xpgrad.codegen.kernel_ir import COMBINE, identity, reduced_axes
 from xpgrad.core import Const, Input, Node, Value
 
 _WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 
 
-def interpret(kernel: Kernel, arrays: Mapping[Value, Any], tile: int) -> dict[Node, Any]:
+def interpret(kernel: ir.Kernel, arrays: Mapping[Value, Any], tile: int) -> dict[Node, Any]:
     """The outputs and sums of ``kernel``.
 
     Parameters
@@ -60,10 +39,10 @@ def interpret(kernel: Kernel, arrays: Mapping[Value, Any], tile: int) -> dict[No
 
 
 class _Run:
-    def __init__(self, kernel: Kernel, arrays: Mapping[Value, Any], tile: int) -> None:
+    def __init__(self, kernel: ir.Kernel, arrays: Mapping[Value, Any], tile: int) -> None:
         self.kernel, self.arrays, self.tile = kernel, arrays, tile
-        self.held: dict[Buffer, Any] = {}
-        self.begun: set[Buffer] = set()
+        self.held: dict[ir.Buffer, Any] = {}
+        self.begun: set[ir.Buffer] = set()
         self.begin = self.end = 0
 
     def run(self) -> dict[Node, Any]:
@@ -89,30 +68,30 @@ class _Run:
             return [(0, 0)]
         return [(b, min(b + self.tile, axis.extent)) for b in range(0, axis.extent, self.tile)]
 
-    def _length(self, axis: Axis) -> int:
+    def _length(self, axis: ir.Axis) -> int:
         return self.end - self.begin if axis.is_tile else axis.extent
 
-    def _nest(self, nest: LoopNest) -> None:
+    def _nest(self, nest: ir.LoopNest) -> None:
         self.nest = nest
         self.shape = tuple(map(self._length, nest.axes))
         self.values: dict[Node, Any] = {}
         for s in nest.body:
-            if isinstance(s, Store):
+            if isinstance(s, ir.Store):
                 self._store(s)
-            elif isinstance(s, Reduce):
+            elif isinstance(s, ir.Reduce):
                 self._reduce(s)
             else:
                 self.values[s.node] = np.asarray(self._assigned(s)).astype(s.node.dtype)
 
     # ── indices ──────────────────────────────────────────────────────────────────────────────
-    def _grid(self, axis: Axis) -> Any:
+    def _grid(self, axis: ir.Axis) -> Any:
         """The indices of one loop axis, in the shape that broadcasts over the nest."""
         k = self.nest.axes.index(axis)
         first = self.begin if axis.is_tile else 0
         shape = [n if a == k else 1 for a, n in enumerate(self.shape)]
         return np.arange(first, first + self.shape[k]).reshape(shape)
 
-    def _at(self, buffer: Buffer, index: Index) -> tuple[Any, ...]:
+    def _at(self, buffer: ir.Buffer, index: ir.Index) -> tuple[Any, ...]:
         """Arrays of indices, which broadcast over the nest.
 
         A workspace has the length of the whole axis here, so its indices are those of all tiles.
@@ -122,59 +101,59 @@ class _Run:
             np.full(one, p.offset) if p.axis is None else p.step * self._grid(p.axis) + p.offset for p in index
         )
 
-    def _array(self, buffer: Buffer) -> Any:
+    def _array(self, buffer: ir.Buffer) -> Any:
         if buffer not in self.held:
             source = buffer.source
             self.held[buffer] = np.asarray(source.data if isinstance(source, Const) else self.arrays[source])
         return self.held[buffer]
 
     # ── operands and statements ──────────────────────────────────────────────────────────────
-    def _operand(self, x: Operand) -> Any:
+    def _operand(self, x: ir.Operand) -> Any:
         match x:
-            case Local(node):
+            case ir.Local(node):
                 return self.values[node]
-            case Load(buffer, index):
+            case ir.Load(buffer, index):
                 return self._array(buffer)[self._at(buffer, index)]
-            case Argument(source):
+            case ir.Argument(source):
                 return self.arrays[source] if isinstance(source, Input) else source
-            case Literal(value, dtype):
+            case ir.Literal(value, dtype):
                 return dtype.type(value)
 
-    def _chosen(self, x: Operand, count: int) -> Any:
+    def _chosen(self, x: ir.Operand, count: int) -> Any:
         chosen = np.asarray(self._operand(x)).astype(np.int64)
         if np.any((chosen < -count) | (chosen >= count)):
             raise IndexError(f"an index is outside of an axis of length {count}")
         return np.where(chosen < 0, chosen + count, chosen)
 
-    def _assigned(self, s: Assignment) -> Any:
+    def _assigned(self, s: ir.Assignment) -> Any:
         match s:
-            case Apply(node, operands):
+            case ir.Apply(node, operands):
                 return node.op(*map(self._operand, operands), **node.params)
-            case MultiplyAdd(node, (x, y), other, negates):
+            case ir.MultiplyAdd(node, (x, y), other, negates):
                 wider = _WIDER.get(node.dtype, node.dtype)
                 a, b, c = (np.asarray(self._operand(v)).astype(node.dtype).astype(wider) for v in (x, y, other))
                 return {"": a * b + c, "other": a * b - c, "product": c - a * b}[negates]
-            case Gather(_, load, chosen, axis, step, length):
+            case ir.Gather(_, load, chosen, axis, step, length):
                 at = list(self._at(load.buffer, load.at))
                 at[axis] = at[axis] + step * self._chosen(chosen, length)
                 return self._array(load.buffer)[tuple(at)]
-            case OneHot(node, value, chosen, axis, length):
+            case ir.OneHot(node, value, chosen, axis, length):
                 here = 0 if axis is None else self._grid(axis)
                 return np.where(self._chosen(chosen, length) == here, self._operand(value), 0)
-            case Fill(_, value):
+            case ir.Fill(_, value):
                 return self._operand(value)
 
-    def _store(self, s: Store) -> None:
+    def _store(self, s: ir.Store) -> None:
         value = np.asarray(self._operand(s.value)).astype(s.buffer.dtype)
         self._write(s.buffer, s.at, value, np.add if s.adds else None)
 
-    def _write(self, buffer: Buffer, index: Index, value: Any, combine: np.ufunc | None) -> None:
+    def _write(self, buffer: ir.Buffer, index: ir.Index, value: Any, combine: np.ufunc | None) -> None:
         array, at = self._array(buffer), self._at(buffer, index)
         shape = np.shape(array[at])
         value = np.broadcast_to(value, shape) if len(at) else np.reshape(value, shape)
         array[at] = value if combine is None else combine(array[at], value)
 
-    def _reduce(self, s: Reduce) -> None:
+    def _reduce(self, s: ir.Reduce) -> None:
         gone = reduced_axes(s, self.nest)
         over = tuple(k for k, e in enumerate(self.nest.axes) if e in gone)
         dtype = s.node.dtype
@@ -192,10 +171,10 @@ class _Run:
         self.begun.add(s.buffer)
 
 
-def prod_of_extent(kernel: Kernel) -> int:
+def prod_of_extent(kernel: ir.Kernel) -> int:
     """The length of the tile axis; 1 where there is none."""
     return 1 if kernel.tile_axis is None else kernel.tile_axis.extent
 
 
-def _monoid(kernel: Kernel, buffer: Buffer) -> str:
+def _monoid(kernel: ir.Kernel, buffer: ir.Buffer) -> str:
     return next(s.monoid for nest in kernel.nests for s in nest.reductions() if s.buffer is buffer)

@@ -12,27 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.codegen.kernel_ir import (
-    Apply,
-    Argument,
-    Axis,
-    Buffer,
-    Fill,
-    Gather,
-    Index,
-    Kernel,
-    Literal,
-    Load,
-    Local,
-    LoopNest,
-    MultiplyAdd,
-    OneHot,
-    Operand,
-    Reduce,
-    Statement,
-    Store,
-    c_strides,
-)
+from xpgrad.codegen import kernel_ir as ir
+from xpgrad.codegen.kernel_ir import c_strides
 from xpgrad.core import Const, Input, Node, Value
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.loop_nests import (
@@ -54,7 +35,7 @@ def lower(
     held: Mapping[Value, Any],
     alive: set[Value],
     check: Callable[[Node], None],
-) -> Kernel:
+) -> ir.Kernel:
     """The kernel of ``step``.
 
     Parameters
@@ -90,10 +71,10 @@ class _Lowering:
     ) -> None:
         self.plan, self.axes, self.held = plan, plan.axes, held
         self.nests = LoopNests(step, plan, check)
-        self._axes: dict[int, Axis] = {}
+        self._axes: dict[int, ir.Axis] = {}
         self._tile = None if self.nests.tile_axis is None else self._axis(self.nests.tile_axis)
-        self.kernel = Kernel(step, self._tile)
-        self._memory: dict[Value, Buffer] = {}
+        self.kernel = ir.Kernel(step, self._tile)
+        self._memory: dict[Value, ir.Buffer] = {}
         self._slice_axes = 0
         self._sums = set(step.sums) if isinstance(step, Region) else set()
         stores = step.stores if isinstance(step, Region) else step.nodes
@@ -120,34 +101,34 @@ class _Lowering:
         return found
 
     # ── axes and buffers ─────────────────────────────────────────────────────────────────────
-    def _axis(self, number: int) -> Axis:
+    def _axis(self, number: int) -> ir.Axis:
         if number not in self._axes:
-            self._axes[number] = Axis(number, self.axes.extent[number], number == self.nests.tile_axis)
+            self._axes[number] = ir.Axis(number, self.axes.extent[number], number == self.nests.tile_axis)
         return self._axes[number]
 
-    def _index(self, index: tuple[AffineIndex[int], ...]) -> Index:
+    def _index(self, index: tuple[AffineIndex[int], ...]) -> ir.Index:
         return tuple(
             AffineIndex(None if p.axis is None else self._axis(p.axis), p.step, p.offset) for p in index
         )
 
-    def _own(self, node: Node) -> Index:
+    def _own(self, node: Node) -> ir.Index:
         """The index at which the loops of ``node`` make its entries."""
         return self._index(tuple(map(AffineIndex, self.axes.loop_axes(node))))
 
-    def _buffer(self, node: Node) -> Buffer:
+    def _buffer(self, node: Node) -> ir.Buffer:
         """The buffer of a value that the step makes."""
         buffers = self.kernel.buffers
         if node not in buffers:
             if node in self._outputs:
-                buffers[node] = Buffer(node, "output", node.dtype, node.shape, c_strides(node.shape))
+                buffers[node] = ir.Buffer(node, "output", node.dtype, node.shape, c_strides(node.shape))
             elif node in self._sums:
-                buffers[node] = Buffer(node, "partial", wide(node.dtype), node.shape)
+                buffers[node] = ir.Buffer(node, "partial", wide(node.dtype), node.shape)
             else:
                 tiled = any(p.axis is not None and p.axis.is_tile for p in self._own(node))
-                buffers[node] = Buffer(node, "workspace", node.dtype, node.shape, is_tiled=tiled)
+                buffers[node] = ir.Buffer(node, "workspace", node.dtype, node.shape, is_tiled=tiled)
         return buffers[node]
 
-    def _in_memory(self, source: Value) -> Buffer:
+    def _in_memory(self, source: Value) -> ir.Buffer:
         """An array that lies in memory before the step."""
         if source not in self._memory:
             array: Any = source.data if isinstance(source, Const) else self.held.get(source)
@@ -157,29 +138,29 @@ class _Lowering:
                 if not hasattr(array, "strides"):
                     array = np.asarray(array)
                 dtype, strides = np.dtype(array.dtype), tuple(s // array.itemsize for s in array.strides)
-            self._memory[source] = Buffer(source, "memory", dtype, source.shape, strides)
+            self._memory[source] = ir.Buffer(source, "memory", dtype, source.shape, strides)
         return self._memory[source]
 
     # ── operands ─────────────────────────────────────────────────────────────────────────────
-    def _operand(self, node: Node, i: int) -> Operand:
+    def _operand(self, node: Node, i: int) -> ir.Operand:
         access = self.nests.access(node, i)
         u = access.root
         if isinstance(u, Node) and self.nests.is_local(node, access):
-            return Local(u)
+            return ir.Local(u)
         if not access.is_scalar:
             return self._load(access)
         if isinstance(u, Const):
-            return Argument(u.data, node.operands[i].dtype, (node, i))
+            return ir.Argument(u.data, node.operands[i].dtype, (node, i))
         assert isinstance(u, Input)
-        return Argument(u, u.dtype, u)
+        return ir.Argument(u, u.dtype, u)
 
-    def _load(self, access: Access) -> Load:
+    def _load(self, access: Access) -> ir.Load:
         u = access.root
         if isinstance(u, Node) and u in self.nests.own and not self.nests.is_view(u):
-            return Load(self._buffer(u), self._index(access.at))
-        return Load(self._in_memory(u), self._index(access.at))
+            return ir.Load(self._buffer(u), self._index(access.at))
+        return ir.Load(self._in_memory(u), self._index(access.at))
 
-    def _factors(self, product: Node) -> tuple[Operand, Operand]:
+    def _factors(self, product: Node) -> tuple[ir.Operand, ir.Operand]:
         found = [self._operand(product, i) for i in range(len(product.operands))]
         return found[0], found[-1]
 
@@ -187,7 +168,7 @@ class _Lowering:
     def _loop(self, nest: NestPlan) -> None:
         reduced = frozenset(e for node in nest.nodes for e in self.axes.reduced(node))
         axes = tuple(self._axis(e) for e in sorted(nest.loop_axes | reduced))
-        found = LoopNest(nest.kind, axes)
+        found = ir.LoopNest(nest.kind, axes)
         folded = {p for node in nest.nodes for p in self._folded(node)}
         for node in nest.nodes:
             if is_reduction(node) or is_contraction(node):
@@ -197,7 +178,7 @@ class _Lowering:
             if node not in folded or node in self._stored:
                 found.body.append(self._assignment(node))
             if node in self._stored:
-                found.body.append(Store(self._buffer(node), self._own(node), Local(node)))
+                found.body.append(ir.Store(self._buffer(node), self._own(node), ir.Local(node)))
         self.kernel.nests.append(found)
 
     def _folded(self, node: Node) -> list[Node]:
@@ -206,34 +187,34 @@ class _Lowering:
         added = self.nests.added_product(node)
         return [p for p in (fused[1] if fused is not None else None, added) if p is not None]
 
-    def _reduce(self, node: Node) -> Reduce:
+    def _reduce(self, node: Node) -> ir.Reduce:
         monoid = self.axes.relations[node].monoid
         buffer, index = self._buffer(node), self._own(node)
         product = node if is_contraction(node) else self.nests.added_product(node)
         if product is not None:
-            return Reduce(node, buffer, index, monoid, None, self._factors(product))
-        return Reduce(node, buffer, index, monoid, self._operand(node, 0), None)
+            return ir.Reduce(node, buffer, index, monoid, None, self._factors(product))
+        return ir.Reduce(node, buffer, index, monoid, self._operand(node, 0), None)
 
-    def _assignment(self, node: Node) -> Statement:
+    def _assignment(self, node: Node) -> ir.Statement:
         name = node.op.name
         if name == "full_like":
             dtype = np.dtype(np.float64 if node.dtype.kind == "f" else np.int64)
             fill = (float if node.dtype.kind == "f" else int)(node.params["value"])
-            return Fill(node, Argument(fill, dtype, ("fill", node)))
+            return ir.Fill(node, ir.Argument(fill, dtype, ("fill", node)))
         if name == "getitem":
             axis, step = self.nests.choice(node)
             load = self._load(self.nests.access(node, 0))
-            return Gather(node, load, self._operand(node, 2), axis, step, node.operands[0].shape[1])
+            return ir.Gather(node, load, self._operand(node, 2), axis, step, node.operands[0].shape[1])
         if name == "scatter_add":
             number = self.axes.loop_axes(node)[1]
             axis_ = None if number is None else self._axis(number)
-            return OneHot(node, self._operand(node, 0), self._operand(node, 2), axis_, node.shape[1])
+            return ir.OneHot(node, self._operand(node, 0), self._operand(node, 2), axis_, node.shape[1])
         fused = self.nests.fused(node)
         if fused is not None:
             i, product = fused
             negates = "" if name == "add" else "other" if i == 0 else "product"
-            return MultiplyAdd(node, self._factors(product), self._operand(node, 1 - i), negates)
-        return Apply(node, tuple(self._operand(node, i) for i in range(len(node.operands))))
+            return ir.MultiplyAdd(node, self._factors(product), self._operand(node, 1 - i), negates)
+        return ir.Apply(node, tuple(self._operand(node, i) for i in range(len(node.operands))))
 
     # ── slice writes ─────────────────────────────────────────────────────────────────────────
     def _slices(self, nest: NestPlan) -> None:
@@ -248,31 +229,31 @@ class _Lowering:
                 for axis, (_, start, step, _) in zip(axes, write.slices, strict=True)
             )
             value = self._written(node, write, axes)
-            found = LoopNest(nest.kind, tuple(e for e in axes if e is not None))
-            found.body.append(Store(self._buffer(node), index, value, write.adds))
+            found = ir.LoopNest(nest.kind, tuple(e for e in axes if e is not None))
+            found.body.append(ir.Store(self._buffer(node), index, value, write.adds))
             self.kernel.nests.append(found)
 
-    def _slice_axis(self, number: int | None, length: int) -> Axis | None:
+    def _slice_axis(self, number: int | None, length: int) -> ir.Axis | None:
         """The loop axis of one axis of a slice write, which has the whole of the tile axis."""
         if number is not None and number == self.nests.tile_axis:
             return self._tile
         if length == 1:
             return None
         self._slice_axes += 1
-        return Axis(len(self.axes.extent) + self._slice_axes, length)
+        return ir.Axis(len(self.axes.extent) + self._slice_axes, length)
 
-    def _written(self, node: Node, write: SliceWrite, axes: list[Axis | None]) -> Operand:
+    def _written(self, node: Node, write: SliceWrite, axes: list[ir.Axis | None]) -> ir.Operand:
         """The entry that is written, at the indices of the loops over one write."""
         if write.operand is None:
-            return Literal(0, node.dtype)
+            return ir.Literal(0, node.dtype)
         found = self._operand(node, write.operand)
-        if not isinstance(found, Load):
+        if not isinstance(found, ir.Load):
             return found
         u = node.operands[write.operand]
         along = {mine: axis for axis, (*_, mine) in zip(axes, write.slices, strict=True) if mine is not None}
         view = self.nests.view_axes(u) if self.nests.is_view(u) else None
         index = [(a, 1, 0) for a in range(u.ndim)] if view is None else view
-        return Load(
+        return ir.Load(
             found.buffer,
             tuple(
                 AffineIndex(along.get(mine), step, offset)

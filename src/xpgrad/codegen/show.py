@@ -5,31 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from xpgrad._errors import describe
-from xpgrad.codegen.kernel_ir import (
-    Apply,
-    Argument,
-    Axis,
-    Buffer,
-    Fill,
-    Gather,
-    Index,
-    Kernel,
-    Literal,
-    Load,
-    Local,
-    MultiplyAdd,
-    OneHot,
-    Operand,
-    Reduce,
-    Statement,
-    Store,
-)
+from xpgrad.codegen import kernel_ir as ir
 from xpgrad.core import Const, Graph, Value
 from xpgrad.core.show import names_of, params_text
 from xpgrad.plan.loop_nests import AffineIndex
 
 
-def show(kernel: Kernel, graph: Graph) -> str:
+def show(kernel: ir.Kernel, graph: Graph) -> str:
     """Print ``kernel`` with the names of ``graph``.
 
     A value without an index is the entry that the same body made. ``i`` is the index of the tile axis; ``j0``,
@@ -47,66 +29,66 @@ def show(kernel: Kernel, graph: Graph) -> str:
 class _Printer:
     def __init__(self, names: Mapping[Value, str]) -> None:
         self.names = names
-        self.indices: dict[Axis, str] = {}
+        self.indices: dict[ir.Axis, str] = {}
 
-    def lines(self, kernel: Kernel) -> Iterator[str]:
+    def lines(self, kernel: ir.Kernel) -> Iterator[str]:
         for nest in kernel.nests:
             axes = sorted(nest.axes, key=lambda e: (not e.is_tile, e.number))
             yield f"{nest.kind} {', '.join(map(self._name, axes))}".rstrip()
             yield from (f"  {self._statement(s)}" for s in nest.body)
 
-    def _name(self, axis: Axis) -> str:
+    def _name(self, axis: ir.Axis) -> str:
         """The index of a loop axis; the numbers follow the first use."""
         if axis.is_tile:
             return "i"
         return self.indices.setdefault(axis, f"j{len(self.indices)}")
 
-    def _statement(self, s: Statement) -> str:
+    def _statement(self, s: ir.Statement) -> str:
         match s:
-            case Store(buffer, at, value, adds):
+            case ir.Store(buffer, at, value, adds):
                 return f"{self._entry(buffer, at)} {'+=' if adds else '='} {self._operand(value)}"
-            case Reduce(_, buffer, at, monoid, operand, factors):
+            case ir.Reduce(_, buffer, at, monoid, operand, factors):
                 xs = factors if factors is not None else (operand,)
                 right = " * ".join(self._operand(x) for x in xs if x is not None)
                 return f"{self._entry(buffer, at)} {monoid}= {right}"
         return f"{self.names[s.node]} = {self._right(s)}"
 
-    def _right(self, s: Statement) -> str:
+    def _right(self, s: ir.Statement) -> str:
         match s:
-            case Apply(node, operands):
+            case ir.Apply(node, operands):
                 return f"{node.op.name}({', '.join([*map(self._operand, operands), *params_text(node)])})"
-            case MultiplyAdd(_, (x, y), other, negates):
+            case ir.MultiplyAdd(_, (x, y), other, negates):
                 signs = "-" if negates == "product" else "", "-" if negates == "other" else ""
                 product = f"{signs[0]}{self._operand(x)}, {self._operand(y)}"
                 return f"fma({product}, {signs[1]}{self._operand(other)})"
-            case Gather(_, load, chosen, axis, step, length):
+            case ir.Gather(_, load, chosen, axis, step, length):
                 scale = "" if step == 1 else f"{step} * "
                 moved = f"{scale}{self._operand(chosen)} of {length} along axis {axis}"
                 return f"{self._operand(load)} moved by {moved}"
-            case OneHot(_, value, chosen, axis_, _):
+            case ir.OneHot(_, value, chosen, axis_, _):
                 here = "0" if axis_ is None else self._name(axis_)
                 return f"{self._operand(value)} if {self._operand(chosen)} == {here} else 0"
-            case Fill(_, value):
+            case ir.Fill(_, value):
                 return self._operand(value)
         raise AssertionError(s)
 
-    def _operand(self, x: Operand) -> str:
+    def _operand(self, x: ir.Operand) -> str:
         match x:
-            case Local(node):
+            case ir.Local(node):
                 return self.names[node]
-            case Load(buffer, at):
+            case ir.Load(buffer, at):
                 return self._entry(buffer, at)
-            case Argument(source):
+            case ir.Argument(source):
                 return self.names[source] if isinstance(source, Value) else repr(source)
-            case Literal(value):
+            case ir.Literal(value):
                 return repr(value)
 
-    def _entry(self, buffer: Buffer, at: Index) -> str:
+    def _entry(self, buffer: ir.Buffer, at: ir.Index) -> str:
         source = buffer.source
         name = describe(source.data) if isinstance(source, Const) else self.names[source]
         return f"{name}[{', '.join(map(self._index, at))}]" if at else name
 
-    def _index(self, p: AffineIndex[Axis]) -> str:
+    def _index(self, p: AffineIndex[ir.Axis]) -> str:
         if p.axis is None:
             return str(p.offset)
         i = self._name(p.axis)

@@ -16,6 +16,7 @@ import gc
 import operator
 import types
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -70,7 +71,7 @@ class Context:
         self.static = False
 
 
-class Values:
+class Values(ABC):
     """Adds the contents of values to ``guards``; a Walk follows what code reads from them."""
 
     def __init__(self, guards: Guards, name: str) -> None:
@@ -93,17 +94,17 @@ class Values:
             found = self.contexts[id(code)] = Context(code)
         return found
 
-    def static_call(self, f: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def static_call(self, f: Any) -> None: ...
 
-    def _ask_of(self, context: Context, value: Any, outside: bool, names: Iterable[str]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _ask_of(self, context: Context, value: Any, outside: bool, names: Iterable[str]) -> None: ...
 
-    def _asks_by_name(self, context: Context) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _asks_by_name(self, context: Context) -> None: ...
 
-    def _all_of(self, context: Context, value: Any, outside: bool) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _all_of(self, context: Context, value: Any, outside: bool) -> None: ...
 
     def _class_attribute(self, kind: type, name: str) -> None:
         """That of a class, as it stands in the class or one of its bases."""

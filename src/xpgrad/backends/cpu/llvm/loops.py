@@ -30,33 +30,12 @@ from xpgrad.backends.cpu.llvm.scalars import (
 )
 from xpgrad.backends.cpu.llvm.sums import BLOCK, LONG, Running, Total, add_to, is_sum, settled
 from xpgrad.backends.cpu.llvm.writer import Writer, number
-from xpgrad.codegen.kernel_ir import (
-    Apply,
-    Argument,
-    Assignment,
-    Axis,
-    Buffer,
-    Fill,
-    Gather,
-    Index,
-    Literal,
-    Load,
-    Local,
-    LoopNest,
-    MultiplyAdd,
-    OneHot,
-    Operand,
-    Reduce,
-    Store,
-    identity,
-    index_axes,
-    operands_of,
-    reduced_axes,
-)
+from xpgrad.codegen import kernel_ir as ir
+from xpgrad.codegen.kernel_ir import identity, index_axes, operands_of, reduced_axes
 from xpgrad.core import Node
 
 
-def write_loop(k: KernelBuilder, nest: LoopNest, name: str) -> Piece:
+def write_loop(k: KernelBuilder, nest: ir.LoopNest, name: str) -> Piece:
     """The function of ``nest``, and the calls of it."""
     return _Loop(k, nest, name).piece()
 
@@ -65,8 +44,8 @@ def write_loop(k: KernelBuilder, nest: LoopNest, name: str) -> Piece:
 class InMemory(NamedTuple):
     """A reduction that is combined in memory: its buffers, and the calls before and after its nest."""
 
-    to: Buffer
-    lost: Buffer | None
+    to: ir.Buffer
+    lost: ir.Buffer | None
     before: list[Piece]
     after: list[Piece]
 
@@ -78,7 +57,7 @@ class InMemory(NamedTuple):
         )
 
 
-def in_memory(k: KernelBuilder, s: Reduce, name: str) -> InMemory:
+def in_memory(k: KernelBuilder, s: ir.Reduce, name: str) -> InMemory:
     """The buffer in which ``s`` is combined, and the loops that initialise and finish it.
 
     Those of a chunk need neither.
@@ -92,10 +71,12 @@ def in_memory(k: KernelBuilder, s: Reduce, name: str) -> InMemory:
     if s.buffer.space == "partial":
         return InMemory(to, k.lost.get(to) if is_sum(s.node) else None, [], [])
     axes = tuple(sorted(index_axes(s.at), key=lambda e: e.number))
-    start = LoopNest("fill", axes, [Store(to, s.at, Literal(identity(s.monoid, s.node.dtype), to.dtype))])
+    start = ir.LoopNest(
+        "fill", axes, [ir.Store(to, s.at, ir.Literal(identity(s.monoid, s.node.dtype), to.dtype))]
+    )
     after = []
     if to is not s.buffer:
-        settled_ = LoopNest("copy", axes, [Store(s.buffer, s.at, Load(to, s.at))])
+        settled_ = ir.LoopNest("copy", axes, [ir.Store(s.buffer, s.at, ir.Load(to, s.at))])
         after.append(write_loop(k, settled_, f"{name}.settle"))
     return InMemory(to, None, [write_loop(k, start, f"{name}.clear")], after)
 
@@ -104,36 +85,36 @@ def in_memory(k: KernelBuilder, s: Reduce, name: str) -> InMemory:
 class _Address(NamedTuple):
     """An entry of a buffer: the parameter that points to the first one, and the strides of the loops."""
 
-    buffer: Buffer
+    buffer: ir.Buffer
     pointer: str
-    steps: Mapping[Axis, str]
+    steps: Mapping[ir.Axis, str]
 
 
 class _Loop:
-    def __init__(self, k: KernelBuilder, nest: LoopNest, name: str) -> None:
+    def __init__(self, k: KernelBuilder, nest: ir.LoopNest, name: str) -> None:
         self.k, self.nest, self.name = k, nest, name
         if nest.kind == "slices":  # in C order, whatever is read
             for store in nest.stores():
                 k.lay_out(store.buffer, store.at, None)
         self.order = loop_order(k, nest)
         self.inner = self.order[-1] if self.order else None
-        self.pointers: list[tuple[Buffer, Index]] = []
-        self._names: dict[tuple[Buffer, Index], str] = {}
-        self._in_memory: dict[Reduce, InMemory] = {}
-        self._targets: dict[Store | Reduce, Load] = {}
+        self.pointers: list[tuple[ir.Buffer, ir.Index]] = []
+        self._names: dict[tuple[ir.Buffer, ir.Index], str] = {}
+        self._in_memory: dict[ir.Reduce, InMemory] = {}
+        self._targets: dict[ir.Store | ir.Reduce, ir.Load] = {}
         for s in nest.body:
-            if isinstance(s, Store):
+            if isinstance(s, ir.Store):
                 k.lay_out(s.buffer, s.at, self.inner)
-                self._targets[s] = Load(s.buffer, s.at)
-            elif isinstance(s, Reduce):
+                self._targets[s] = ir.Load(s.buffer, s.at)
+            elif isinstance(s, ir.Reduce):
                 if s.buffer.space == "partial":
                     k.lay_out_partial(s, self.inner)
                 k.lay_out(s.buffer, s.at, self.inner)
-                self._targets[s] = Load(s.buffer, s.at)
+                self._targets[s] = ir.Load(s.buffer, s.at)
                 # If more than the inner axis is reduced, the nest adds to its buffer.
                 if s.buffer.space == "partial" or reduced_axes(s, nest) != {self.inner}:
                     found = self._in_memory[s] = in_memory(k, s, f"{name}.{len(self._in_memory)}")
-                    self._targets[s] = Load(found.to, s.at)
+                    self._targets[s] = ir.Load(found.to, s.at)
 
     def piece(self) -> Piece:
         w = self.w = Writer(self.name, ["ptr %args", "i64 %tile"])
@@ -145,14 +126,14 @@ class _Loop:
         return piece
 
     # ── addresses ────────────────────────────────────────────────────────────────────────────
-    def _address(self, x: Load) -> _Address:
+    def _address(self, x: ir.Load) -> _Address:
         key = (x.buffer, x.at)
         if key not in self._names:
             self._names[key] = f"%p{len(self.pointers)}"
             self.pointers.append(key)
         return _Address(x.buffer, self._names[key], self.k.steps(self.w, x.buffer, x.at))
 
-    def _outer(self, x: Load) -> str:
+    def _outer(self, x: ir.Load) -> str:
         """The address at the indices of the outer loops."""
         if x not in self._bases:
             address = self._addresses[x]
@@ -163,7 +144,7 @@ class _Loop:
             self._bases[x] = self.w.at(ctype_in_memory(x.buffer), address.pointer, at)
         return self._bases[x]
 
-    def _along(self, x: Load) -> str:
+    def _along(self, x: ir.Load) -> str:
         """The offset along the inner loop."""
         steps = self._addresses[x].steps
         if self.inner is None or self.inner not in steps:
@@ -171,27 +152,27 @@ class _Loop:
         return self.w.times(self.index[self.inner], steps[self.inner])
 
     # ── operands ─────────────────────────────────────────────────────────────────────────────
-    def _operand(self, x: Operand) -> Scalar:
+    def _operand(self, x: ir.Operand) -> Scalar:
         match x:
-            case Local(node):
+            case ir.Local(node):
                 return self.values[node]
-            case Literal(value, dtype):
+            case ir.Literal(value, dtype):
                 ctype = ctype_of(dtype) or ""
                 return Scalar(number(value, ctype), ctype)
-            case Load(buffer) if x not in self.fixed:
+            case ir.Load(buffer) if x not in self.fixed:
                 return loaded(self.w, buffer.dtype, self._outer(x), self._along(x))
         return self.fixed[x]
 
     def _fix(self) -> None:
         """Load loop-invariant operands before the loops, and keep the addresses of the others."""
         w = self.w
-        self.fixed: dict[Operand, Scalar] = {}
-        self._addresses: dict[Load, _Address] = {}
-        gathered = {s.load for s in self.nest.body if isinstance(s, Gather)}
+        self.fixed: dict[ir.Operand, Scalar] = {}
+        self._addresses: dict[ir.Load, _Address] = {}
+        gathered = {s.load for s in self.nest.body if isinstance(s, ir.Gather)}
         for x in (x for s in self.nest.body for x in operands_of(s)):
-            if isinstance(x, Argument) and x not in self.fixed:
+            if isinstance(x, ir.Argument) and x not in self.fixed:
                 self.fixed[x] = read_argument(self.k, w, x)
-            elif isinstance(x, Load) and x not in self.fixed and x not in self._addresses:
+            elif isinstance(x, ir.Load) and x not in self.fixed and x not in self._addresses:
                 address = self._address(x)
                 if address.steps or x in gathered:
                     self._addresses[x] = address
@@ -203,16 +184,16 @@ class _Loop:
             if lost is not None:
                 self._addresses[lost] = self._address(lost)
 
-    def _lost(self, s: Store | Reduce) -> Load | None:
-        found = self._in_memory.get(s) if isinstance(s, Reduce) else None
-        return None if found is None or found.lost is None else Load(found.lost, s.at)
+    def _lost(self, s: ir.Store | ir.Reduce) -> ir.Load | None:
+        found = self._in_memory.get(s) if isinstance(s, ir.Reduce) else None
+        return None if found is None or found.lost is None else ir.Load(found.lost, s.at)
 
     # ── the loops ────────────────────────────────────────────────────────────────────────────
     def _body(self) -> None:
         k, w, nest = self.k, self.w, self.nest
         extents = {e: k.extent(w, e) for e in self.order}
         self._outside = ""
-        if any(isinstance(s, (Gather, OneHot)) for s in nest.body):
+        if any(isinstance(s, (ir.Gather, ir.OneHot)) for s in nest.body):
             self._outside = w.local("i64")
             w.do(f"store i64 0, ptr {self._outside}")
         self._fix()
@@ -225,7 +206,7 @@ class _Loop:
             s: Running(w, s.node, ctype_of(s.node.dtype) or "", once) for s in over_inner if is_sum(s.node)
         }
         self.values: dict[Node, Scalar] = {}
-        self.index: dict[Axis, str] = {}
+        self.index: dict[ir.Axis, str] = {}
         with ExitStack() as stack:
             for e in self.order[:-1]:
                 self.index[e] = stack.enter_context(w.loop(extents[e]))
@@ -234,7 +215,7 @@ class _Loop:
                 w.do(f"store {ctype} {number(identity(s.monoid, s.node.dtype), ctype)}, ptr {local}")
             for sums in self.running.values():
                 sums.begin(w)
-            self._outer_index, self._bases = dict(self.index), dict[Load, str]()
+            self._outer_index, self._bases = dict(self.index), dict[ir.Load, str]()
             for x in self._addresses:
                 self._outer(x)
             self._innermost(extents)
@@ -243,7 +224,7 @@ class _Loop:
             with w.when(w.op(f"icmp ne i64 {w.load('i64', self._outside)}, 0")):
                 w.store("i64", "1", "%args", str(k.outside()))
 
-    def _innermost(self, extents: Mapping[Axis, str]) -> None:
+    def _innermost(self, extents: Mapping[ir.Axis, str]) -> None:
         w, inner = self.w, self.inner
         adjoining = [x for s in self.running if (x := self._adjoins(s)) is not None]
         with ExitStack() as stack:
@@ -263,22 +244,22 @@ class _Loop:
             elif inner is not None:
                 self.index[inner] = stack.enter_context(w.loop(extents[inner]))
             for s in self.nest.body:
-                if isinstance(s, Store):
+                if isinstance(s, ir.Store):
                     self._store(s)
-                elif isinstance(s, Reduce):
+                elif isinstance(s, ir.Reduce):
                     self._reduce(s)
                 else:
                     self.values[s.node] = self._assigned(s)
 
-    def _adjoins(self, s: Reduce) -> Load | None:
+    def _adjoins(self, s: ir.Reduce) -> ir.Load | None:
         """The operand of a sum, if it is an array of the same dtype that is contiguous along the inner axis."""
         x = s.operand
-        if not isinstance(x, Load) or x not in self._addresses or self.inner is None:
+        if not isinstance(x, ir.Load) or x not in self._addresses or self.inner is None:
             return None
         adjoins = x.buffer.dtype == s.node.dtype and self._addresses[x].steps.get(self.inner) == "1"
         return x if adjoins else None
 
-    def _settle(self, extents: Mapping[Axis, str]) -> None:
+    def _settle(self, extents: Mapping[ir.Axis, str]) -> None:
         """Write the reductions over the inner axis to their buffers."""
         w = self.w
         for s, sums in self.running.items():
@@ -297,7 +278,7 @@ class _Loop:
                 found = combined(w, s.node, loaded(w, s.buffer.dtype, target, "0"), found)
             self._keep(found, s.buffer, target, "0")
 
-    def _last_zero(self, s: Reduce, local: str, n: str) -> None:
+    def _last_zero(self, s: ir.Reduce, local: str, n: str) -> None:
         """If an extremum is zero, whose sign vectors lose, take the last zero, as NumPy does."""
         w, ctype = self.w, ctype_of(s.node.dtype) or ""
         zero = number(0, ctype)
@@ -311,28 +292,28 @@ class _Loop:
                 w.store(ctype, x, local)
 
     # ── statements ───────────────────────────────────────────────────────────────────────────
-    def _assigned(self, s: Assignment) -> Scalar:
+    def _assigned(self, s: ir.Assignment) -> Scalar:
         w, ctype = self.w, ctype_of(s.node.dtype) or ""
         match s:
-            case Apply(node, operands):
+            case ir.Apply(node, operands):
                 return emit(w, node, [self._operand(x) for x in operands], self.k.calls)
-            case MultiplyAdd(node, factors, other, negates):
+            case ir.MultiplyAdd(node, factors, other, negates):
                 pair = [self._operand(f) for f in factors]
                 return multiply_add(w, node, pair, self._operand(other), negates)
-            case Gather(_, load, chosen, axis, step, length):
+            case ir.Gather(_, load, chosen, axis, step, length):
                 label = self._chosen(s, chosen, length)
                 apart = self.k.stride(w, load.buffer, axis, step) if step else "0"
                 at = w.plus(self._along(load), w.times(label, apart))
                 return loaded(w, load.buffer.dtype, self._outer(load), at)
-            case OneHot(_, value, chosen, axis, length):
+            case ir.OneHot(_, value, chosen, axis, length):
                 here = "0" if axis is None else self.index[axis]
                 hit = w.op(f"icmp eq i64 {self._chosen(s, chosen, length)}, {here}")
                 x = converted(w, self._operand(value), ctype)
                 return Scalar(w.op(f"select i1 {hit}, {ctype} {x}, {ctype} {number(0, ctype)}"), ctype)
-            case Fill(_, value):
+            case ir.Fill(_, value):
                 return Scalar(converted(w, self._operand(value), ctype), ctype)
 
-    def _chosen(self, s: Assignment, x: Operand, length: int) -> str:
+    def _chosen(self, s: ir.Assignment, x: ir.Operand, length: int) -> str:
         """The index that an operand chooses; a negative one counts from the end, as in NumPy.
 
         An index outside is recorded and replaced by 0; NumPy's error is raised later.
@@ -347,7 +328,7 @@ class _Loop:
         w.store("i64", noted, self._outside)
         return w.op(f"select i1 {outside}, i64 0, i64 {at}")
 
-    def _store(self, s: Store) -> None:
+    def _store(self, s: ir.Store) -> None:
         w, target = self.w, self._targets[s]
         value = self._operand(s.value)
         if s.adds:
@@ -357,11 +338,11 @@ class _Loop:
             value = Scalar(w.op(f"{add} {held.ctype} {held.name}, {x}"), held.ctype)
         self._keep(value, s.buffer, self._outer(target), self._along(target))
 
-    def _keep(self, x: Scalar, buffer: Buffer, base: str, at: str) -> None:
+    def _keep(self, x: Scalar, buffer: ir.Buffer, base: str, at: str) -> None:
         ctype = ctype_of(buffer.dtype) or ""
         kept(self.w, Scalar(converted(self.w, x, ctype), ctype), base, at)
 
-    def _term(self, s: Reduce) -> str:
+    def _term(self, s: ir.Reduce) -> str:
         """The entry that this iteration adds, in the type of the reduction."""
         w, ctype = self.w, ctype_of(s.node.dtype) or ""
         if s.factors is None:
@@ -370,7 +351,7 @@ class _Loop:
         x, y = (converted(w, self._operand(f), ctype) for f in s.factors)
         return w.op(f"fmul contract {ctype} {x}, {y}")
 
-    def _reduce(self, s: Reduce) -> None:
+    def _reduce(self, s: ir.Reduce) -> None:
         w, ctype, target = self.w, ctype_of(s.node.dtype) or "", self._targets[s]
         x = Scalar(self._term(s), ctype)
         if s in self.running:
@@ -387,7 +368,7 @@ class _Loop:
             self._keep(combined(w, s.node, held, x), s.buffer, self._outer(target), self._along(target))
 
 
-def read_argument(k: KernelBuilder, w: Writer, x: Argument) -> Scalar:
+def read_argument(k: KernelBuilder, w: Writer, x: ir.Argument) -> Scalar:
     """Load a scalar from its slot."""
     kind = "i64" if x.dtype.kind in "biu" else "double"
     return Scalar(w.load(kind, "%args", str(k.args.scalar(("scalar", x.key), x.source))), kind)

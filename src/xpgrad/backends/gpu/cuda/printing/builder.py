@@ -28,28 +28,8 @@ from xpgrad.backends.gpu.cuda.printing.functions import Callee
 from xpgrad.backends.gpu.cuda.printing.layout import KernelArgs, Registers, Text, address_of
 from xpgrad.backends.gpu.limits import Limits
 from xpgrad.backends.layouts import Layouts, check_strides, origin
-from xpgrad.codegen.kernel_ir import (
-    Apply,
-    Argument,
-    Assignment,
-    Axis,
-    Buffer,
-    Fill,
-    Gather,
-    Index,
-    Literal,
-    Load,
-    Local,
-    LoopNest,
-    MultiplyAdd,
-    OneHot,
-    Operand,
-    Reduce,
-    Store,
-    c_strides,
-    index_axes,
-    operands_of,
-)
+from xpgrad.codegen import kernel_ir as ir
+from xpgrad.codegen.kernel_ir import c_strides, index_axes, operands_of
 from xpgrad.codegen.lower import lower
 from xpgrad.codegen.scalar.ops import read_dtype
 from xpgrad.core import Input, Node, Value
@@ -88,12 +68,12 @@ class KernelBuilder:
         self.tile_axis = self.ir.tile_axis
         self.args = KernelArgs(limits.constants)
         self.calls: set[Callee] = set()
-        self.registers: dict[Buffer, Registers] = {}
-        self._names: dict[Buffer, str] = {}
+        self.registers: dict[ir.Buffer, Registers] = {}
+        self._names: dict[ir.Buffer, str] = {}
         self.read = {x.buffer for nest in self.ir.nests for x in nest.loads()}
         self.unrolled = self._unrolled()
 
-    def _unrolled(self) -> frozenset[Axis]:
+    def _unrolled(self) -> frozenset[ir.Axis]:
         if self.tile_axis is None:  # threads divide all axes: any of them may be the samples'
             return frozenset()
         nests = [nest for nest in self.ir.nests if nest.kind != "slices"]
@@ -105,20 +85,20 @@ class KernelBuilder:
         return frozenset(short)
 
     # ── indices ──────────────────────────────────────────────────────────────────────────────
-    def extent(self, axis: Axis) -> str:
+    def extent(self, axis: ir.Axis) -> str:
         """The length of a loop, in the text or as an argument; along the tile axis it is the tile's."""
         if axis.is_tile:
             return "m"
         return str(axis.extent) if axis in self.unrolled else self.args.number(("extent", axis), axis.extent)
 
-    def index(self, axis: Axis, in_tile: bool = False) -> str:
+    def index(self, axis: ir.Axis, in_tile: bool = False) -> str:
         """The index variable of an axis; along the tile axis it counts within the tile, or from sample 0."""
         if axis.is_tile:
             return "t" if in_tile else "g"
         return f"i{axis.number}"
 
     @contextmanager
-    def loops(self, w: Text, axes: Sequence[Axis]) -> Iterator[None]:
+    def loops(self, w: Text, axes: Sequence[ir.Axis]) -> Iterator[None]:
         """Loops over whole axes in one thread; short ones are unrolled."""
         with ExitStack() as stack:
             for e in axes:
@@ -131,7 +111,7 @@ class KernelBuilder:
             yield
 
     # ── addresses ────────────────────────────────────────────────────────────────────────────
-    def name(self, buffer: Buffer) -> str:
+    def name(self, buffer: ir.Buffer) -> str:
         """The pointer to ``buffer`` in the text."""
         if buffer not in self._names:
             source: Value = buffer.source
@@ -143,11 +123,11 @@ class KernelBuilder:
                 self._names[buffer] = self.args.pointer(source, ctype_of(buffer), source)
         return self._names[buffer]
 
-    def named(self, buffer: Buffer, name: str) -> None:
+    def named(self, buffer: ir.Buffer, name: str) -> None:
         """Give ``buffer`` the name ``name``, which the text declares."""
         self._names[buffer] = name
 
-    def _seen_from_origin(self, buffer: Buffer) -> tuple[Value, int]:
+    def _seen_from_origin(self, buffer: ir.Buffer) -> tuple[Value, int]:
         """The input that a view looks into, and the number of entries between their beginnings.
 
         The compiler then sees that several views of one array read the same entries.
@@ -160,7 +140,7 @@ class KernelBuilder:
         between = address_of(array) - address_of(base)
         return (source, 0) if between % array.itemsize else (whole, between // array.itemsize)
 
-    def address(self, buffer: Buffer, at: Index) -> str:
+    def address(self, buffer: ir.Buffer, at: ir.Index) -> str:
         """The index into ``buffer`` of the entry at ``at``."""
         terms = self.beginning(buffer)
         for p, stride, n in zip(at, strides_of(buffer), buffer.shape, strict=True):
@@ -173,27 +153,27 @@ class KernelBuilder:
             terms.append(i if step == "1" else f"{i} * {step}")
         return " + ".join(terms) or "0"
 
-    def place(self, buffer: Buffer, at: Index) -> str:
+    def place(self, buffer: ir.Buffer, at: ir.Index) -> str:
         """The entry at ``at``, in registers or in memory, as it is stored."""
         if buffer in self.registers:
             return self.register(self.registers[buffer], at)
         name = self.name(buffer)
         return f"{name}[{self.address(buffer, at)}]"
 
-    def beginning(self, buffer: Buffer) -> list[str]:
+    def beginning(self, buffer: ir.Buffer) -> list[str]:
         """The distance of the first entry from the pointer, or nothing where it is 0."""
         self.name(buffer)
         return [self.distance(buffer, buffer.offset)] if buffer.offset else []
 
-    def distance(self, buffer: Buffer, entries: int) -> str:
+    def distance(self, buffer: ir.Buffer, entries: int) -> str:
         """A distance in an array. Equal distances are one argument, so the compiler sees equal addresses."""
         return self.args.number(("distance", self.name(buffer), entries), entries)
 
-    def register(self, held: Registers, at: Index) -> str:
+    def register(self, held: Registers, at: ir.Index) -> str:
         """The register of the entry at ``at``."""
         return f"{held.name}[{self.register_index(held, at)}]"
 
-    def register_index(self, held: Registers, at: Index) -> str:
+    def register_index(self, held: Registers, at: ir.Index) -> str:
         """The index into an array of registers; it is constant once the loops are unrolled."""
         terms = []
         for stride, p in zip(held.strides, at, strict=True):
@@ -216,62 +196,62 @@ class KernelBuilder:
         return Registers(name, strides, dtype)
 
     # ── entries ──────────────────────────────────────────────────────────────────────────────
-    def operand(self, x: Operand, values: Values) -> tuple[str, np.dtype[Any]]:
+    def operand(self, x: ir.Operand, values: Values) -> tuple[str, np.dtype[Any]]:
         """C++ for an operand at the indices in scope, and its dtype."""
         match x:
-            case Local(node):
+            case ir.Local(node):
                 return values[node], node.dtype
-            case Literal(value, dtype):
+            case ir.Literal(value, dtype):
                 return literal(value, dtype), dtype
-            case Argument(source, dtype):
+            case ir.Argument(source, dtype):
                 kind = "f" if dtype.kind == "f" else "i"
                 key = source if isinstance(source, Input) else ("constant", kind, repr(source))
                 return self.args.scalar(key, kind, source), np.dtype(np.float64 if kind == "f" else np.int64)
-            case Load(buffer, at):
+            case ir.Load(buffer, at):
                 return self.entry(buffer, self.place(buffer, at))
 
-    def entry(self, buffer: Buffer, text: str) -> tuple[str, np.dtype[Any]]:
+    def entry(self, buffer: ir.Buffer, text: str) -> tuple[str, np.dtype[Any]]:
         """``text``, an entry of ``buffer``, as a value to compute with, and its dtype."""
         stored = self.registers[buffer].stored if buffer in self.registers else buffer.dtype
         return read(stored, text), read_dtype(stored)
 
-    def typed(self, x: Operand, dtype: np.dtype[Any], values: Values) -> str:
+    def typed(self, x: ir.Operand, dtype: np.dtype[Any], values: Values) -> str:
         """An operand as a value of ``dtype``."""
         text, found = self.operand(x, values)
         return text if value_type(found) == value_type(dtype) else f"({value_type(dtype)})({text})"
 
-    def emit(self, w: Text, assignments: Sequence[Assignment], values: Values) -> None:
+    def emit(self, w: Text, assignments: Sequence[ir.Assignment], values: Values) -> None:
         """Declare a variable for the result of each assignment, and put its name into ``values``."""
         for s in assignments:
             text = self._assigned(s, values)
             name = values[s.node] = w.fresh()
             w(f"const {value_type(s.node.dtype)} {name} = {text};")
 
-    def _assigned(self, s: Assignment, values: Values) -> str:
+    def _assigned(self, s: ir.Assignment, values: Values) -> str:
         dtype = s.node.dtype
         match s:
-            case Apply(node, operands):
+            case ir.Apply(node, operands):
                 found = [self.operand(x, values) for x in operands]
                 texts, dtypes = [text for text, _ in found], [kind for _, kind in found]
                 return expression(node, texts, dtypes, self.calls)
-            case MultiplyAdd(_, factors, other, negates):
+            case ir.MultiplyAdd(_, factors, other, negates):
                 given = [self.typed(x, dtype, values) for x in (*factors, other)]
                 return multiply_add(dtype, given, negates)
-            case Gather(_, load, chosen, axis, step, length):
+            case ir.Gather(_, load, chosen, axis, step, length):
                 return self._gathered(load, self._chosen(s, chosen, length, values), axis, step)
-            case OneHot(_, value, chosen, axis_, length):
+            case ir.OneHot(_, value, chosen, axis_, length):
                 here = "0" if axis_ is None else self.index(axis_)
                 hit = f"{self._chosen(s, chosen, length, values)} == {here}"
                 return f"({hit} ? {self.typed(value, dtype, values)} : {literal(0, dtype)})"
-            case Fill(_, argument):
+            case ir.Fill(_, argument):
                 return self.typed(argument, dtype, values)
 
-    def _chosen(self, s: Assignment, x: Operand, length: int, values: Values) -> str:
+    def _chosen(self, s: ir.Assignment, x: ir.Operand, length: int, values: Values) -> str:
         """A label as an index; a negative one counts from the end, as in NumPy."""
         n = self.args.number(("length", s.node), length)
         return f"xg::from_end((long long)({self.operand(x, values)[0]}), {n})"
 
-    def _gathered(self, load: Load, chosen: str, axis: int, step: int) -> str:
+    def _gathered(self, load: ir.Load, chosen: str, axis: int, step: int) -> str:
         buffer, at = load
         if buffer in self.registers:
             held = self.registers[buffer]
@@ -281,7 +261,7 @@ class KernelBuilder:
             text = f"{self.name(buffer)}[{self.address(buffer, at)} + {chosen} * {stride}]"
         return self.entry(buffer, text)[0]
 
-    def term(self, s: Reduce, values: Values) -> str:
+    def term(self, s: ir.Reduce, values: Values) -> str:
         """The term that a reduction adds at the indices in scope."""
         if s.factors is not None:
             x, y = (self.typed(f, s.node.dtype, values) for f in s.factors)
@@ -289,7 +269,7 @@ class KernelBuilder:
         assert s.operand is not None
         return self.typed(s.operand, s.node.dtype, values)
 
-    def added(self, s: Reduce, held: str, dtype: np.dtype[Any], values: Values) -> str:
+    def added(self, s: ir.Reduce, held: str, dtype: np.dtype[Any], values: Values) -> str:
         """The reduction ``held``, of ``dtype``, with the term at the indices in scope."""
         ctype = value_type(dtype)
         if s.factors is None:
@@ -298,12 +278,12 @@ class KernelBuilder:
         return f"xg::fma(({ctype})({x}), ({ctype})({y}), {held})"
 
     # ── the contiguous axis ──────────────────────────────────────────────────────────────────
-    def lane(self, axes: Iterable[Axis], statements: Iterable[Assignment | Store | Reduce]) -> Axis | None:
+    def lane(self, axes: Iterable[ir.Axis], statements: Iterable[ir.Statement]) -> ir.Axis | None:
         """The axis along which neighbouring threads take neighbouring indices: contiguous in most reads."""
         votes = dict.fromkeys(axes, 0)
         for s in statements:
             for x in operands_of(s):
-                if not isinstance(x, Load) or x.buffer in self.registers or x.buffer.space == "workspace":
+                if not isinstance(x, ir.Load) or x.buffer in self.registers or x.buffer.space == "workspace":
                     continue
                 unit = x.buffer.unit
                 if unit is None:
@@ -311,30 +291,30 @@ class KernelBuilder:
                 axis = x.at[unit].axis
                 if axis in votes and x.at[unit].step == 1:
                     votes[axis] += 1 + prod(x.buffer.shape)
-            if isinstance(s, (Store, Reduce)) and s.buffer.space == "output":
+            if isinstance(s, (ir.Store, ir.Reduce)) and s.buffer.space == "output":
                 own = index_axes(s.at)
                 if own and own[-1] in votes:
                     votes[own[-1]] += 1 + prod(s.buffer.shape)
         return max(votes, key=lambda e: (votes[e], e.extent, e.number)) if votes else None
 
 
-def made_by(nest: LoopNest, statements: Iterable[Store | Reduce]) -> list[Assignment | Store | Reduce]:
+def made_by(nest: ir.LoopNest, statements: Iterable[ir.Store | ir.Reduce]) -> list[ir.Statement]:
     """``statements``, each after the assignment whose result it stores."""
     made = {s.node: s for s in nest.assignments()}
-    found: list[Assignment | Store | Reduce] = []
+    found: list[ir.Statement] = []
     for s in statements:
-        found += [made[x.node] for x in operands_of(s) if isinstance(x, Local) and isinstance(s, Store)]
+        found += [made[x.node] for x in operands_of(s) if isinstance(x, ir.Local) and isinstance(s, ir.Store)]
         found.append(s)
     return found
 
 
-def strides_of(buffer: Buffer) -> tuple[int, ...]:
+def strides_of(buffer: ir.Buffer) -> tuple[int, ...]:
     """The strides of a buffer that has been laid out."""
     assert buffer.strides is not None
     return buffer.strides
 
 
-def ctype_of(buffer: Buffer) -> str:
+def ctype_of(buffer: ir.Buffer) -> str:
     """The C++ type of a buffer's entries."""
     found = stored_type(buffer.dtype)
     assert found is not None
