@@ -89,7 +89,10 @@ def test_a_power_has_numpys_dtype(dtype, exponent):
             assert compile(f)(y).dtype == f(y).dtype
 
 
-@pytest.mark.parametrize("t", [-0.0, 0.0, -np.inf], ids=repr)
+HALVED = [f(t) for f in (float, np.float64, np.float32) for t in (-0.0, 0.0, -np.inf)]
+
+
+@pytest.mark.parametrize("t", HALVED, ids=repr)
 @pytest.mark.parametrize("generator", GENERATORS)
 def test_the_power_of_one_half_of_a_number_is_pythons(generator, t):
     """0.0 where the root is -0.0, and inf where it is NaN."""
