@@ -34,6 +34,7 @@ class KernelStep:
     def __init__(self, step: Region | Untiled, plan: Plan, held: dict[Value, Any], alive: set[Value]) -> None:
         self.step, self._graph = step, plan.graph
         self.kernel = lower(step, plan, held, alive, check)
+        self.reads = self.kernel.reads()
         self._tile = step.tile if isinstance(step, Region) else 0
 
     def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:

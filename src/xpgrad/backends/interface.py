@@ -14,7 +14,7 @@ in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 from xpgrad.core import Value
@@ -45,6 +45,11 @@ class ProgramStep(Protocol):
 
     @property
     def only_looks(self) -> bool: ...
+
+    @property
+    def reads(self) -> Collection[Value]:
+        """The values whose arrays it reads: for a kernel what a view looks into, and not the view."""
+        ...
 
     def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
         """The lines of `explain` about it.

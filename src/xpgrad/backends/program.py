@@ -59,6 +59,7 @@ class LibraryStep:
     ) -> None:
         self.node, self.step, self.reason = node, Untiled([node], reason), reason
         self.only_looks = reason is LOOKS
+        self.reads = list(node.operands)
         self._library, self._xp, self._empty, self._source = library, xp, empty, source
 
     def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
@@ -156,8 +157,8 @@ class StepLowering:
             else:
                 found = self._of_run(step.nodes, step.reason, alive)
             groups.append([*found, *[self._library(node, LOOKS) for node in looks]])
-            for node in step.nodes:
-                alive.update(node.operands)
+            for one in found:
+                alive.update(one.reads)
         return groups[::-1]
 
     def _of_region(self, step: Region, alive: set[Value]) -> Sequence[ProgramStep]:
@@ -185,6 +186,8 @@ class StepLowering:
             tried = list(nodes[begin:end])
             # Values made before this part are in memory in any case; of its own, those that are read after it.
             read: set[Value] = {n for n in tried if n in alive or last.get(n, -1) >= end}
+            if not read and all(map(is_view, tried)):
+                continue  # views, which kernels read where they look
             try:
                 found.append(self._kernel(Untiled(tried, reason), read))
             except Declined as error:

@@ -315,6 +315,10 @@ class Kernel:
         found = {e for nest in self.nests for e in nest.axes}
         return sorted(found, key=lambda e: e.number)
 
+    def reads(self) -> set[Any]:
+        """The values whose arrays must be in memory before the step."""
+        return {x.buffer.source for nest in self.nests for x in nest.loads() if x.buffer.space == "memory"}
+
     def made(self, space: str) -> list[Node]:
         """The values whose buffers are in ``space``, in the order in which they are made."""
         return [v for v, b in self.buffers.items() if b.space == space]

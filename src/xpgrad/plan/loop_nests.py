@@ -126,7 +126,10 @@ class LoopNests:
         self._root: dict[Value, Operand] = {}
         self._uses = plan.uses
         self.tile_axis = step.loop_axis if isinstance(step, Region) else None
+        self._inside: set[Value] = set(step.nodes)
         for node in step.nodes:
+            for u in node.operands:
+                self._look_through(u)
             self._lower(node)
             if node not in self._views:
                 check(node)
@@ -303,6 +306,23 @@ class LoopNests:
         """Enter a view of a value that an earlier step stored."""
         if not self._look(node):
             raise Declined(node, "regroups axes of a stored value")
+
+    def _look_through(self, u: Operand) -> None:
+        """Read a view of a value that an earlier step stored where that value lies, and not as an array.
+
+        A generator reads arrays in C order: an array that looks into another would be copied first.
+        """
+        chain: list[Node] = []
+        while isinstance(u, Node) and is_view(u) and u in self.axes.relations and u not in self._views:
+            if u in self._inside:
+                return
+            chain.append(u)
+            (u,) = u.operands
+        if not isinstance(u, Node) or u in self._inside or u in self.axes.memory:
+            return
+        for view in reversed(chain):
+            if not self._look(view):
+                return
 
     def _look(self, node: Node) -> bool:
         """Record how the axes of a view lie in the array that it looks into; False if they do not."""

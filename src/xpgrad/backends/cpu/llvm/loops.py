@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, Piece, ctype_in_memory
 from xpgrad.backends.cpu.llvm.combining import combined, combined_in_any_order, is_extremum
-from xpgrad.backends.cpu.llvm.loop_order import loop_order
+from xpgrad.backends.cpu.llvm.loop_order import WRITTEN, loop_order, merged
 from xpgrad.backends.cpu.llvm.scalars import (
     Scalar,
     converted,
@@ -115,6 +115,10 @@ class _Loop:
                 if s.buffer.space == "partial" or reduced_axes(s, nest) != {self.inner}:
                     found = self._in_memory[s] = in_memory(k, s, f"{name}.{len(self._in_memory)}")
                     self._targets[s] = ir.Load(found.to, s.at)
+        places = [(x.buffer, x.at) for x in (*nest.loads(), *self._targets.values())]
+        self.merged = merged(k, nest, self.order, places)
+        gone = {e for outer in self.merged.values() for e in outer}
+        self.order = [e for e in self.order if e not in gone]
 
     def piece(self) -> Piece:
         w = self.w = Writer(self.name, ["ptr %args", "i64 %tile"])
@@ -189,9 +193,19 @@ class _Loop:
         return None if found is None or found.lost is None else ir.Load(found.lost, s.at)
 
     # ── the loops ────────────────────────────────────────────────────────────────────────────
+    def _extent(self, axis: ir.Axis) -> str:
+        """The length of the loop over ``axis`` and the axes that are merged with it."""
+        short = axis is self.inner and not axis.is_tile and axis.extent <= WRITTEN and axis not in self.merged
+        if short and len(self.nest.axes) > 2 and not any(self.nest.reductions()):
+            return str(axis.extent)
+        found = self.k.extent(self.w, axis)
+        for e in self.merged.get(axis, ()):
+            found = self.w.times(found, self.k.extent(self.w, e))
+        return found
+
     def _body(self) -> None:
         k, w, nest = self.k, self.w, self.nest
-        extents = {e: k.extent(w, e) for e in self.order}
+        extents = {e: self._extent(e) for e in self.order}
         self._outside = ""
         if any(isinstance(s, (ir.Gather, ir.OneHot)) for s in nest.body):
             self._outside = w.local("i64")

@@ -96,6 +96,7 @@ class KernelStep:
         pool: BufferPool,
     ) -> None:
         self.kernel = Kernel(step, plan, layouts)
+        self.reads = self.kernel.ir.reads()
         self._threads, self._pool = threads, pool
         self.step = step
         self.ready: Any = None
@@ -206,6 +207,7 @@ class LoopStep:
 
     def __init__(self, step: Region, plan: Plan, reason: str, threads: int) -> None:
         self.step, self.reason, self._threads = step, reason, threads
+        self.reads = {u for n in step.nodes for u in n.operands}
         self._loop = Loop(step, plan)
 
     def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
@@ -272,7 +274,7 @@ class LLVMProgram(Program):
             alive: set[Value] = set(plan.graph.outputs)
             for k, step in reversed(list(enumerate(self.steps))):
                 kernels.insert(0, Kernel(step.step, plan, Layouts(self._held, alive), str(k)))
-                alive = alive | {u for n in step.step.nodes for u in n.operands}
+                alive = alive | set(step.reads)
             return SingleCall(plan, kernels, inputs, self._sources, self._fixed, ready)
         except ValueError:
             return None

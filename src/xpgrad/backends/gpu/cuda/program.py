@@ -40,6 +40,7 @@ class KernelStep:
     def __init__(self, step: Region | Untiled, plan: Plan, layouts: Layouts, device: Device) -> None:
         self.step, self.device = step, device
         self.kernel = Kernel(step, plan, layouts, device.limits)
+        self.reads = self.kernel.builder.ir.reads()
         self.module, self.fresh = device.compile(self.kernel.text)
         self.arguments = Arguments(self.kernel, device)
 

@@ -82,6 +82,7 @@ class HostLoop:
         reason: str = "",
     ) -> None:
         self.step, self._plan, self._layouts, self._device = step, plan, layouts, device
+        self.reads = {u for n in step.nodes for u in n.operands}
         self._cut, self._reason = cut, reason
         self._constants: dict[Const, Any] = {}
         self._lock = threading.Lock()
