@@ -231,7 +231,7 @@ def test_loops_have_the_tiles_and_chunks_that_are_said(name, monkeypatch):
 
     run = llvm.KernelStep.run
     monkeypatch.setattr(llvm.KernelStep, "run", counted)
-    monkeypatch.setattr(llvm.LLVMProgram, "_fuse", lambda self: None)
+    monkeypatch.setattr(llvm.LLVMProgram, "_fuse", lambda *_: None)
     with choose.use("llvm"):
         compiled = compile(f)
         text = compiled.explain(*args)

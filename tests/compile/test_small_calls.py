@@ -50,7 +50,7 @@ def test_one_call_and_step_by_step_have_the_same_bits(monkeypatch):
     fused = compile(xg.value_and_grad(loss))
     value, gradient = fused(*args)
     assert is_one_call(fused.explain(*args))
-    monkeypatch.setattr(program.LLVMProgram, "_fuse", lambda self: None)
+    monkeypatch.setattr(program.LLVMProgram, "_fuse", lambda *_: None)
     steps = compile(xg.value_and_grad(loss))
     again, found = steps(*args)
     assert not is_one_call(steps.explain(*args))
@@ -154,8 +154,8 @@ def test_a_dict_in_another_order_has_the_same_values_in_the_same_places():
 
 
 @needs_llvm
-def test_a_loop_is_one_chunk_up_to_the_bytes_that_one_thread_goes_through_alone():
+def test_a_chunk_has_the_least_bytes_of_the_target():
     x = np.zeros(4096)
-    for alone, chunks in ((0, 64), (4096 * 16, 1)):
-        with choose.use("llvm", Target(cache=512, grain=16, small=0, alone=alone)):
+    for least, chunks in ((1, 64), (4096 * 8, 2), (4096 * 16, 1)):
+        with choose.use("llvm", Target(cache=512, grain=16, small=0, chunk=least)):
             assert f", {chunks} chunk" in compile(lambda x: np.exp(x)).explain(x)

@@ -35,8 +35,8 @@ _wanted: ContextVar[str] = ContextVar("generator", default="auto")
 _target: ContextVar[Target | None] = ContextVar("target", default=None)
 _device: ContextVar[Any] = ContextVar("device", default=None)
 
-ALONE = 1 << 21
-"""Bytes of a loop that one thread goes through in about the time that it takes to wake another."""
+CHUNK = 1 << 18
+"""Bytes of a chunk: its sums are combined in little time beside those that it takes to read so much."""
 
 _SURELY_FITS = 256 << 20  # bytes; the device is asked about its free memory only above it
 
@@ -156,7 +156,7 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = Fal
 
 def _planned(graph: Graph, memory: InMemory, cache: int) -> Plan:
     """The plan for a machine with ``cache`` bytes for a tile, or for the target that replaces it."""
-    return make_plan(graph, _target.get() or Target(cache, alone=ALONE), memory.views, memory.unit_axes())
+    return make_plan(graph, _target.get() or Target(cache, chunk=CHUNK), memory.views, memory.unit_axes())
 
 
 def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: set[str]) -> Runnable:

@@ -33,15 +33,15 @@ class Target(NamedTuple):
         the cache holds: memory is read in runs, and the start of each costs a miss.
     small : int
         Nodes that touch fewer entries along each of their axes run without a loop over tiles.
-    alone : int
-        Bytes that one thread goes through alone: waking another takes as long. They are one chunk.
+    chunk : int
+        The least bytes of a chunk, if there are as many: each has sums of its own to clear and to combine.
     """
 
     cache: int
     grain: int = 64
     run: int = 1024
     small: int = 1 << 14
-    alone: int = 0
+    chunk: int = 1
 
 
 def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Value, int]) -> None:
@@ -58,7 +58,7 @@ def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Val
         tile = max(tile, target.run)
     region.tile = max(min(tile, -(-region.extent // target.grain) * target.grain), 1)
     tiles = -(-region.extent // region.tile)
-    chunks = 1 if region.extent * per_entry <= target.alone else CHUNKS
+    chunks = max(1, min(CHUNKS, region.extent * per_entry // target.chunk))
     region.chunk = -(-tiles // chunks) * region.tile if tiles else region.tile
 
 

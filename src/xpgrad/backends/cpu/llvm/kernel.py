@@ -4,7 +4,8 @@ In:  a Region or an Untiled step, and the arrays that it reads.
 Out: a Kernel.
 Holds: ``@run(args, begin, end, partials, workspace)`` computes entries ``begin`` to ``end`` of the tile axis,
 tile by tile, and adds to ``partials``, which belong to the chunk; ``workspace`` belongs to the thread.
-``@work`` takes chunks until there are none: the threads that share them call it once each.
+``@work`` takes chunks until there are none: the threads that share them call it once each. ``@total`` combines
+the partials of the chunks, in order.
 
     define void @run(ptr %args, i64 %begin, i64 %end, ptr %partials, ptr %workspace)
         for each tile:                      ; an Untiled step has one
@@ -15,19 +16,23 @@ tile by tile, and adds to ``partials``, which belong to the chunk; ``workspace``
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from math import prod
 
 from xpgrad.backends.cpu.llvm import build, functions
-from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, ctype_in_memory
+from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, Partial, ctype_in_memory
+from xpgrad.backends.cpu.llvm.combining import combined
 from xpgrad.backends.cpu.llvm.loops import write_loop
 from xpgrad.backends.cpu.llvm.matmul import write_matmul
+from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
+from xpgrad.backends.cpu.llvm.sums import Total, settled, two_sum
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.backends.layouts import Layouts
-from xpgrad.codegen.kernel_ir import Buffer, identity
+from xpgrad.codegen.kernel_ir import Buffer, c_strides, identity
 from xpgrad.plan import Plan
 from xpgrad.plan.plan import Step
 
-RUN, WORK = "run", "work"
+RUN, WORK, TOTAL = "run", "work", "total"
 
 TOGETHER = 512
 """The most calls in one function, counted with their pointers: LLVM's time grows with the square."""
@@ -41,7 +46,7 @@ class Kernel(KernelBuilder):
     Attributes
     ----------
     functions : str
-        LLVM IR; the entry is ``@run`` followed by ``name``, as in the names of all its functions.
+        LLVM IR; the entries are ``@work`` and ``@total``, followed by ``name`` as the names of all functions.
 
     Raises
     ------
@@ -58,14 +63,13 @@ class Kernel(KernelBuilder):
     @property
     def text(self) -> str:
         """A module with this kernel alone."""
-        return module([self], self.work)
+        return module([self])
 
     def _write(self) -> str:
         pieces = [_WRITE[nest.kind](self, nest, f"nest{self.name}.{k}") for k, nest in enumerate(self.ir.nests)]
         run = Writer(
             RUN + self.name,
             ["ptr %args", "i64 %begin", "i64 %end", "ptr %partials", "ptr %workspace"],
-            public=True,
         )
         self._clear_partials(run)
         written = [f for piece in pieces for f in piece.functions]
@@ -78,14 +82,13 @@ class Kernel(KernelBuilder):
             with run.loop("%end", "%begin", tile) as t:
                 n = run.least(tile, run.minus("%end", t))
                 written += self._calls(run, calls, t, n)
-        return "\n".join([*(f.text() for f in written), run.text()])
+        return "\n".join([*(f.text() for f in written), run.text(), self._work(), self._total()])
 
-    @property
-    def work(self) -> str:
+    def _work(self) -> str:
         """``@work``: it takes the next chunk from ``counter`` until there are none."""
         sizes = "i64 %chunks, i64 %chunk, i64 %extent"
         return f"""
-define void @{WORK}(ptr %args, ptr %counter, {sizes}, ptr %partials, i64 %stride, ptr %workspace) {{
+define void @{WORK}{self.name}(ptr %args, ptr %counter, {sizes}, ptr %partials, i64 %stride, ptr %workspace) {{
 start:
   br label %next
 next:
@@ -104,6 +107,68 @@ done:
   ret void
 }}
 """
+
+    def _total(self) -> str:
+        """``@total``: it adds the partials of each chunk to those of the first, and converts them.
+
+        define void @total(ptr %args, ptr %partials, i64 %chunks, i64 %stride, ptr %outs)
+            for c in 1..chunks:
+                for i in 0..count: partials[0][i] += partials[c][i]
+            for i in 0..count: outs[0][i] = (float)partials[0][i]
+        """
+        params = ["ptr %args", "ptr %partials", "i64 %chunks", "i64 %stride", "ptr %outs"]
+        w = Writer(TOTAL + self.name, params, public=True)
+        for k, part in enumerate(self.partials):
+            held = self._base(w, part.buffer)
+            lost = self._base(w, self.lost[part.buffer]) if part.buffer in self.lost else None
+            count = self.get(w, self.args.number(("count", part.node), prod(part.node.shape)))
+            with w.loop("%chunks", "1") as c:
+                offset = w.times(c, "%stride")
+                others = [
+                    w.op(f"getelementptr i8, ptr {p}, i64 {offset}") for p in (held, lost) if p is not None
+                ]
+                with w.loop(count) as i:
+                    self._add_partial(w, part, held, lost, others, i)
+            out = w.op(f"load ptr, ptr {w.at('i64', '%outs', str(k))}")
+            self._write_total(w, part, held, lost, out, count)
+        return w.text()
+
+    def _add_partial(
+        self, w: Writer, part: Partial, held: str, lost: str | None, others: Sequence[str], i: str
+    ) -> None:
+        """Combine entry ``i`` of the partials at ``others`` with the entry at ``held``."""
+        ctype, dtype = ctype_in_memory(part.buffer), part.buffer.dtype
+        mine, other = loaded(w, dtype, held, i), loaded(w, dtype, others[0], i)
+        if lost is None:
+            if part.monoid == "sum" and ctype == "double":  # in order; `combined` may add in any
+                found = Scalar(w.op(f"fadd double {mine.name}, {other.name}"), ctype)
+            else:
+                found = combined(w, part.node, mine, other)
+            kept(w, Scalar(converted(w, found, mine.ctype), mine.ctype), held, i)
+            return
+        total, more = two_sum(w, mine.name, other.name)
+        before = w.op(f"fadd double {w.load(ctype, lost, i)}, {w.load(ctype, others[1], i)}")
+        w.store(ctype, total, held, i)
+        w.store(ctype, w.op(f"fadd double {before}, {more}"), lost, i)
+
+    def _write_total(self, w: Writer, part: Partial, held: str, lost: str | None, out: str, count: str) -> None:
+        """Convert the partials at ``held`` to the type of the value, and store them in C order."""
+        buffer, node, ctype = part.buffer, part.node, ctype_of(part.node.dtype) or ""
+        assert buffer.strides is not None
+        with ExitStack() as loops:
+            if in_c_order(buffer):
+                at = place = loops.enter_context(w.loop(count))
+            else:
+                at = place = "0"
+                for a, stride in enumerate(c_strides(node.shape)):
+                    n = self.get(w, self.args.number(("total", node, a), node.shape[a]))
+                    i = loops.enter_context(w.loop(n))
+                    at = w.plus(at, w.times(i, self.stride(w, buffer, a)))
+                    place = w.plus(place, w.times(i, self.get(w, self.args.number(("c", node, a), stride))))
+            x = loaded(w, buffer.dtype, held, at)
+            if lost is not None:
+                x = Scalar(settled(w, Total(x.name, w.load("double", lost, at))), "double")
+            kept(w, Scalar(converted(w, x, ctype), ctype), out, place)
 
     def _calls(self, run: Writer, calls: Sequence[Call], begin: str, tile: str) -> list[Writer]:
         """Write ``calls``; those of a long program go into functions of their own, which are returned."""
@@ -158,6 +223,12 @@ done:
                     at = run.plus(at, run.times(begin, self.stride(run, buffer, a, p.step)))
             args.append(f"ptr {run.at(ctype_in_memory(buffer), pointer, at)}")
         run.do(f"call void @{call.function}({', '.join(args)})")
+
+
+def in_c_order(buffer: Buffer) -> bool:
+    """Whether the entries lie in C order; an axis of length 1 may have any stride."""
+    strides = zip(buffer.shape, buffer.strides or (), c_strides(buffer.shape), strict=True)
+    return all(n == 1 or s == t for n, s, t in strides)
 
 
 def module(kernels: Sequence[Kernel], more: str = "") -> str:

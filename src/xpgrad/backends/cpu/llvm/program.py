@@ -11,20 +11,17 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterator, Sequence
-from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from xpgrad.backends import reference
 from xpgrad.backends.cpu.interpret import Loop
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.arguments import bits
 from xpgrad.backends.cpu.llvm.buffer_pool import BufferPool, Workspaces, address
-from xpgrad.backends.cpu.llvm.builder import Partial
-from xpgrad.backends.cpu.llvm.kernel import WORK, Kernel
-from xpgrad.backends.cpu.llvm.single_call import SingleCall
+from xpgrad.backends.cpu.llvm.kernel import TOTAL, WORK, Kernel
+from xpgrad.backends.cpu.llvm.single_call import WORK_TYPE, SingleCall, chunks_of
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.describe import (
     UNWRITTEN,
@@ -40,28 +37,22 @@ from xpgrad.backends.layouts import Layouts, origin
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.program import LibraryStep, Program, StepLowering, fills_an_array, views_of_constants
 from xpgrad.backends.store import default_store
-from xpgrad.backends.tile_operands import summed
-from xpgrad.codegen.kernel_ir import COMBINE, identity
 from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region, Untiled
+from xpgrad.plan.tiles import bytes_per_entry
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
-_Function = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER)
+_TOTAL_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _POINTER)
 
+ALONE = 1 << 21
+"""Bytes that one thread goes through in about the time that it takes to wake another."""
 
-class _Ready(NamedTuple):
-    """A kernel in memory: the function, and the object that must outlive its calls."""
-
-    call: Any
-    loaded: Any
-
-
-_ready: dict[str, _Ready] = {}
+_ready: dict[str, build.Loaded] = {}
 _lock = threading.Lock()
 
 
-def ready(text: str, name: str = WORK) -> tuple[_Ready, bool]:
-    """The kernel with this text, whose entry is ``name``, and whether it was compiled now."""
+def ready(text: str, names: Sequence[str]) -> tuple[build.Loaded, bool]:
+    """The module with this text, which has the functions ``names``, and whether it was compiled now."""
     with _lock:
         found = _ready.get(text)
         if found is not None:
@@ -73,8 +64,7 @@ def ready(text: str, name: str = WORK) -> tuple[_Ready, bool]:
         if obj is None:
             obj = build.compile_ir(text)
             store.put(key, obj)
-        loaded = build.load(obj, [name])
-        found = _ready[text] = _Ready(_Function(loaded[name]), loaded)
+        found = _ready[text] = build.load(obj, names)
         return found, fresh
 
 
@@ -99,11 +89,12 @@ class KernelStep:
         self.reads = self.kernel.ir.reads()
         self._threads, self._pool = threads, pool
         self.step = step
-        self.ready: Any = None
         self.fresh = self.only_looks = False
         self._sources = sources
         self._as_planned = layouts.held
+        self._plan = plan
         self._workspaces = Workspaces(self.kernel.workspace_bytes)
+        self._partials = Workspaces(chunks_of(self.kernel)[0] * self.kernel.partial_bytes)
         slots = self.kernel.args
         self._template = np.array(slots.values, np.int64)
         self._scalars: list[tuple[int, Value]] = []
@@ -133,13 +124,12 @@ class KernelStep:
 
     def prepare(self) -> None:
         """Compile the kernel, or find it in the store."""
-        self.ready, self.fresh = ready(self.kernel.text)
+        self._loaded, self.fresh = ready(self.kernel.text, (WORK, TOTAL))
+        self._work, self._total = WORK_TYPE(self._loaded[WORK]), _TOTAL_TYPE(self._loaded[TOTAL])
 
     def run(self, env: Env) -> None:
         """Put the values of the step into ``env``."""
-        kernel, step = self.kernel, self.step
-        if self.ready is None:
-            self.prepare()
+        kernel = self.kernel
         for node in kernel.outs:
             env[node] = self._pool.take(node)
         args = self._template.copy()
@@ -155,49 +145,35 @@ class KernelStep:
                 array = array.copy(order="C")  # a view, or an array that NumPy made in another order
             held.append(array)
             args[slot] = address(array) + offset
-        chunks, chunk, extent = 1, 0, 0
-        if isinstance(step, Region):
-            chunks, chunk, extent = step.chunks, step.chunk, step.extent
+        chunks, chunk, extent = chunks_of(kernel)
         stride = kernel.partial_bytes
-        partials = np.empty(chunks * stride // 8 + 8, np.float64) if stride else args
+        block, sums = self._partials.take()
         counter = np.zeros(1, np.int64)
-        where, next_, sums, call = address(args), address(counter), address(partials), self.ready.call
+        where, next_ = address(args), address(counter)
 
         def work(_part: int, _worker: int) -> None:
             block, workspace = self._workspaces.take()
-            call(where, next_, chunks, chunk, extent, sums, stride, workspace)
+            self._work(where, next_, chunks, chunk, extent, sums, stride, workspace)
             self._workspaces.give(block)
 
-        run_chunks(work, min(chunks, self._threads), self._threads)
+        threads = min(chunks, self._threads) if is_shared(self.step, self._plan) else 1
+        run_chunks(work, threads, threads)
         if kernel.may_be_outside is not None and args[kernel.may_be_outside]:
             raise Outside
-        for part in kernel.partials:
-            env[part.node] = self._total(partials, chunks, part)
+        if kernel.partials:
+            made = [np.empty(part.node.shape, part.node.dtype) for part in kernel.partials]
+            outs = np.array([address(x) for x in made], np.int64)
+            self._total(where, sums, chunks, stride, address(outs))
+            for part, x in zip(kernel.partials, made, strict=True):
+                env[part.node] = x[()]
+        self._partials.give(block)
 
-    def _total(self, partials: Any, chunks: int, part: Partial) -> Any:
-        node, monoid, strides = part.node, part.monoid, part.buffer.strides
-        assert strides is not None
-        size = part.buffer.dtype.itemsize
-        if not chunks:
-            return np.full(node.shape, identity(monoid, node.dtype), node.dtype)[()]
-        table = self._parts(partials, chunks, part.offset, part)
-        if part.lost is None:
-            total = COMBINE[monoid].reduce(table, axis=0)
-        else:
-            total = summed(table, self._parts(partials, chunks, part.lost, part))
-        shaped = as_strided(total, node.shape, [s * size for s in strides])
-        return np.ascontiguousarray(shaped).reshape(node.shape).astype(node.dtype)[()]
 
-    def _parts(self, partials: Any, chunks: int, offset: int, part: Partial) -> Any:
-        """The partials of the chunks at ``offset``, a row for each chunk."""
-        dtype = part.buffer.dtype
-        size = dtype.itemsize
-        bytes_ = partials.view(np.uint8)[offset:]
-        return as_strided(
-            bytes_[: (len(bytes_) // size) * size].view(dtype),
-            (chunks, prod(part.node.shape)),
-            (self.kernel.partial_bytes, size),
-        )
+def is_shared(step: Region | Untiled, plan: Plan) -> bool:
+    """Whether a step is long enough for several threads."""
+    if not isinstance(step, Region) or step.chunks < 2:
+        return False
+    return step.extent * bytes_per_entry(step, plan.axes) > ALONE
 
 
 class LoopStep:
@@ -249,7 +225,7 @@ class LLVMProgram(Program):
 
         lowering = StepLowering(kernel, lambda step, why: [LoopStep(step, plan, why, threads)], library)
         super().__init__(plan, lowering.groups(plan))
-        self.single_call = self._fuse()
+        self.single_call = self._fuse(threads)
         if self.single_call is None:
             for step in self.steps:
                 if isinstance(step, KernelStep):
@@ -264,8 +240,8 @@ class LLVMProgram(Program):
         others = [n for s in self.steps if not isinstance(s, KernelStep) for n in s.step.nodes]
         return {*self.plan.graph.outputs, *(u for n in others for u in n.operands)}
 
-    def _fuse(self) -> SingleCall | None:
-        """The whole program as a single call, if it is small."""
+    def _fuse(self, threads: int) -> SingleCall | None:
+        """The whole program as a single call, if kernels do all of it."""
         if not all(isinstance(step, KernelStep) for step in self.steps):
             return None
         plan, inputs = self.plan, [self._held[v] for v in self.plan.graph.inputs]
@@ -275,7 +251,9 @@ class LLVMProgram(Program):
             for k, step in reversed(list(enumerate(self.steps))):
                 kernels.insert(0, Kernel(step.step, plan, Layouts(self._held, alive), str(k)))
                 alive = alive | set(step.reads)
-            return SingleCall(plan, kernels, inputs, self._sources, self._fixed, ready)
+            long = {k for k, step in enumerate(self.steps) if is_shared(step.step, plan)}
+            shared = long if threads > 1 else set()
+            return SingleCall(plan, kernels, inputs, self._sources, self._fixed, ready, shared, threads)
         except ValueError:
             return None
 
@@ -284,24 +262,30 @@ class LLVMProgram(Program):
         if self.single_call is None:
             return super().describe(source)
         lines = [line for k, step in enumerate(self.plan.steps) for line in describe_step(self.plan, k, step)]
-        lines.append(f"all steps done by kernel 0 ({compiled_or_found(self.single_call.fresh)}), in one call")
+        call = self.single_call
+        numbers = ", ".join(map(str, sorted(call.work)))
+        shared = f", the chunks of step {numbers} by threads" if call.work else ""
+        lines.append(f"all steps done by kernel 0 ({compiled_or_found(call.fresh)}), in one call{shared}")
         return lines + (indented(source_lines("LLVM IR", self.single_call.text)) if source else [])
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Outputs of the graph; they share no memory with the inputs or one another."""
         if self.single_call is not None:
             found = self.single_call.run(inputs)
-            if found is not None:
-                return found
+            return self._outside(inputs) if found is None else found
         env = self.begin(inputs)
         try:
             for step in self.steps:
                 step.run(env)
-        except Outside:  # node by node, the node itself raises the error
-            return unshared(reference.run(self.plan.graph, inputs), inputs)
+        except Outside:
+            return self._outside(inputs)
         outputs = unshared([env[v] for v in self.plan.graph.outputs], inputs)
         self._pool.give(env, outputs)
         return [x[()] if x.ndim == 0 else x for x in map(np.asarray, outputs)]
+
+    def _outside(self, inputs: Sequence[Any]) -> list[Any]:
+        """Node by node: the node whose index is outside its axis raises the error."""
+        return unshared(reference.run(self.plan.graph, inputs), inputs)
 
 
 def _filled(step: Any) -> list[Node]:

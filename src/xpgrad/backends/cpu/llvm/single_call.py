@@ -1,9 +1,9 @@
-"""A small program as a single call: one module for all steps, one table of addresses.
+"""A program of kernels alone, as one native function over one table of addresses.
 
-In:  the kernels of a plan whose steps have one chunk each.
-Out: outputs, by one call of one function.
-Holds: the table, and the memory that is kept, belong to one call at a time; an output is copied out of that
-memory, or was made for the call.
+In:  the kernels of a plan, in order.
+Out: outputs, by one call of one function; or by a few, between which threads share the chunks of a region.
+Holds: a table, and the memory that is kept with it, belong to one call at a time; an output is copied out of
+that memory, or was made for the call. Whether threads share a region does not change its chunks, so no bits.
 
 For ten numbers the call itself is the work, so all that is known before is written down before. Larger arrays
 are not copied: their addresses are put into the table.
@@ -12,42 +12,49 @@ are not copied: their addresses are put into the table.
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from xpgrad.backends.cpu.llvm.arguments import bits
-from xpgrad.backends.cpu.llvm.buffer_pool import address
-from xpgrad.backends.cpu.llvm.kernel import RUN, Kernel, module
-from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
-from xpgrad.backends.cpu.llvm.sums import Total, settled
+from xpgrad.backends.cpu.llvm.buffer_pool import Workspaces, address
+from xpgrad.backends.cpu.llvm.kernel import TOTAL, WORK, Kernel, module
+from xpgrad.backends.cpu.llvm.scalars import converted, loaded
 from xpgrad.backends.cpu.llvm.writer import Writer
-from xpgrad.codegen.kernel_ir import Buffer, c_strides
+from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.core import Const, Value
 from xpgrad.plan import Plan, Region
-
-LIMIT = 1 << 18
-"""Bytes that are kept from call to call, above which a program runs step by step."""
-
-WHOLE = 1 << 22
-"""Bytes of all arrays together, above which it does so, too: more threads could then share the work."""
 
 COPIED = 1 << 12
 """Bytes of an array that are copied in less time than its address is found."""
 
+BRIEF = 1 << 18
+"""Bytes of all arrays together, up to which a call keeps the GIL: giving it away takes as long."""
+
 MAIN = "main"
+
+_POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
+WORK_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER)
+
+FIELDS = ("args", "partials", "workspace", "chunks", "chunk", "extent", "stride", "counter")
+"""The numbers of a kernel in the table, before the addresses of its sums and scalars."""
 
 
 class SingleCall:
-    """The kernels of a plan behind one function without arguments.
+    """The kernels of a plan behind one function.
+
+    Parameters
+    ----------
+    shared : set of int
+        The kernels whose chunks threads share; all others run on the calling thread.
+    threads : int
 
     Raises
     ------
     ValueError
-        The program is too large; it then runs step by step.
+        An output is not made by a kernel, or is two outputs.
     """
 
     def __init__(
@@ -58,54 +65,100 @@ class SingleCall:
         sources: Any,
         fixed: dict[Value, Any],
         ready: Any,
+        shared: set[int],
+        threads: int,
     ) -> None:
-        self._plan = plan
-        given = [v for v, x in zip(plan.graph.inputs, inputs, strict=True) if not _is_copied(x)]
-        outputs = [v for v in plan.graph.outputs if v.size * v.dtype.itemsize > COPIED]
-        if not _fits(plan, kernels, inputs, {*given, *outputs}):
-            raise ValueError("too large")
+        self.plan, self.kernels, self.sources, self.fixed = plan, kernels, sources, fixed
+        self.threads = threads
+        self.made = [n for k in kernels for n in (*k.outs, *(p.node for p in k.partials))]
+        outputs = plan.graph.outputs
+        if not all(v in self.made for v in outputs) or len(set(outputs)) != len(outputs):
+            raise ValueError("an output is no array of its own")
+        self.given = [v for v, x in zip(plan.graph.inputs, inputs, strict=True) if not _is_copied(x)]
+        self.new = [v for v in outputs if v.size * v.dtype.itemsize > COPIED]
+        self.text = module(kernels, _main(kernels))
+        self._loaded, self.fresh = ready(self.text, [MAIN, *(WORK + kernel.name for kernel in kernels)])
+        total = sum(v.size * v.dtype.itemsize for v in (*plan.graph.inputs, *self.made))
+        form = ctypes.PYFUNCTYPE if total <= BRIEF else ctypes.CFUNCTYPE
+        self.main = form(None, _POINTER, _SIZE, _SIZE)(self._loaded[MAIN])
+        self.work = {k: WORK_TYPE(self._loaded[WORK + kernels[k].name]) for k in shared}
+        self.workspaces = {k: Workspaces(kernels[k].workspace_bytes) for k in shared}
+        self._free: list[_Memory] = [_Memory(self)]
+
+    def run(self, inputs: Sequence[Any]) -> list[Any] | None:
+        """Outputs of the graph; None if an index was outside its axis."""
+        try:
+            memory = self._free.pop()
+        except IndexError:  # another thread is in a call
+            memory = _Memory(self)
+        try:
+            return memory.run(inputs)
+        finally:
+            self._free.append(memory)
+
+
+class _Chunks(NamedTuple):
+    """A shared region: its kernel, and what `WORK_TYPE` takes of it."""
+
+    kernel: int
+    args: int
+    counter: int
+    chunks: int
+    chunk: int
+    extent: int
+    partials: int
+    stride: int
+
+
+class _Memory:
+    """The table of one call at a time, and the arrays that are kept between calls."""
+
+    def __init__(self, program: SingleCall) -> None:
+        self._program = program
+        graph = program.plan.graph
         self._pinned = _Pinned()
         self._places: dict[Value, Any] = {}
         self._outside: list[Any] = []
         # For each input that is not copied, and each output that is made anew, the slots of its address.
-        self._spots: dict[Value, list[tuple[Any, int, int]]] = {v: [] for v in (*given, *outputs)}
-        made = [n for k in kernels for n in (*k.outs, *(p.node for p in k.partials))]
-        for value in (*plan.graph.inputs, *made):
+        self._spots: dict[Value, list[tuple[Any, int, int]]] = {v: [] for v in (*program.given, *program.new)}
+        for value in (*graph.inputs, *program.made):
             if value not in self._spots:
                 self._places[value] = self._pinned.array(value.shape, value.dtype)
-        sizes = [self._table_size(kernel) for kernel in kernels]
+        sizes = [_table_size(kernel) for kernel in program.kernels]
         table = self._pinned.array((max(sum(sizes), 1),), np.dtype(np.int64))
-        tables, at = [], 0
-        for kernel, size in zip(kernels, sizes, strict=True):
-            tables.append((kernel, self._fill(kernel, sources, fixed, table[at : at + size])))
+        self._shared: list[_Chunks] = []
+        at = 0
+        for k, size in enumerate(sizes):
+            self._fill(k, table[at : at + size])
             at += size
-        self.text = module(kernels, _main(tables))
-        self._loaded, self.fresh = ready(self.text, MAIN + "0")
-        run = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(self._loaded.loaded[MAIN + "0"])
-        argument = ctypes.c_void_p(address(table))
-        self._call: Callable[[], None] = lambda: run(argument)
-        order = {v: k for k, v in enumerate(plan.graph.inputs)}
-        self._given = [(order[v], self._spots[v]) for v in given]
+        self._stages = self._in_stages(address(table))
+        order = {v: k for k, v in enumerate(graph.inputs)}
+        self._given = [(order[v], self._spots[v]) for v in program.given]
         self._copies = [(k, self._places[v]) for v, k in order.items() if v in self._places]
-        self._new = [(v.shape, v.dtype, self._spots[v]) for v in outputs]
-        self._takers = [self._taker(v, outputs) for v in plan.graph.outputs]
-        self._lock = threading.Lock()
+        self._new = [(v.shape, v.dtype, self._spots[v]) for v in program.new]
+        self._takers = [self._taker(v) for v in graph.outputs]
 
-    def _taker(self, value: Value, outputs: Sequence[Value]) -> Callable[[list[Any]], Any]:
+    def _taker(self, value: Value) -> Callable[[list[Any]], Any]:
         """The function that gives an output: a copy out of the kept memory, or an array made for the call."""
-        if value in outputs:
-            k = outputs.index(value)
+        if value in self._program.new:
+            k = self._program.new.index(value)
             return lambda made: made[k]
         place = self._places[value]
         if place.ndim:
             return lambda made: place.copy()
         return lambda made: place[()]
 
-    # ── the table ────────────────────────────────────────────────────────────────────────────
-    def _table_size(self, kernel: Kernel) -> int:
-        sums = sum(3 + (part.lost is not None) for part in kernel.partials)
-        return 4 + sums + 2 * len(_scalar_inputs(kernel))
+    def _in_stages(self, table: int) -> list[Callable[[], None]]:
+        """The calls of the program: a stretch of stages natively, a shared region, the next stretch."""
+        program = self._program
+        found: list[Callable[[], None]] = []
+        at, end = 0, 3 * len(program.kernels)
+        for chunks in self._shared:
+            found += [_native(program.main, table, at, 3 * chunks.kernel + 1), _spread(program, chunks)]
+            at = 3 * chunks.kernel + 2
+        return [*found, _native(program.main, table, at, end)]
 
+    # ── the table ────────────────────────────────────────────────────────────────────────────
     def _put(self, array: Any, k: int, value: Value, offset: int) -> None:
         """Put the address of ``value`` into ``array[k]``, now or in each call."""
         if value in self._spots:
@@ -113,8 +166,9 @@ class SingleCall:
         else:
             array[k] = address(self._places[value]) + offset
 
-    def _fill(self, kernel: Kernel, sources: Any, fixed: dict[Value, Any], table: Any) -> list[Any]:
-        """Write the addresses that one kernel needs into ``table``; returns the scalar inputs."""
+    def _fill(self, k: int, table: Any) -> None:
+        """Write the addresses that kernel ``k`` needs into ``table``."""
+        kernel, fixed, sources = self._program.kernels[k], self._program.fixed, self._program.sources
         args = self._pinned.array((max(len(kernel.args.values), 1),), np.dtype(np.int64))
         args[: len(kernel.args.values)] = kernel.args.values
         for slot, source in kernel.args.pointers:
@@ -130,52 +184,78 @@ class SingleCall:
                 args[slot] = bits(source)
         if kernel.may_be_outside is not None:
             self._outside.append(args[kernel.may_be_outside :][:1])
-        partials = self._pinned.array((kernel.partial_bytes // 8 + 8,), np.dtype(np.float64))
+        chunks, chunk, extent = chunks_of(kernel)
+        partials = self._pinned.array((chunks * kernel.partial_bytes // 8 + 8,), np.dtype(np.float64))
         workspace = self._pinned.array((kernel.workspace_bytes // 8 + 8,), np.dtype(np.float64))
-        extent = kernel.step.extent if isinstance(kernel.step, Region) else 0
-        table[:4] = address(args), address(partials), address(workspace), extent
-        at = 4
+        counter = address(table) + 8 * FIELDS.index("counter")
+        table[: len(FIELDS)] = (
+            *(address(x) for x in (args, partials, workspace)),
+            *(chunks, chunk, extent, kernel.partial_bytes, 0),
+        )
+        if k in self._program.work:
+            sizes = chunks, chunk, extent, address(partials), kernel.partial_bytes
+            self._shared.append(_Chunks(k, address(args), counter, *sizes))
+        at = len(FIELDS)
         for part in kernel.partials:
-            table[at] = address(partials) + part.offset
-            self._put(table, at + 1, part.node, 0)
-            table[at + 2] = prod(part.node.shape)
-            at += 3
-            if part.lost is not None:
-                table[at] = address(partials) + part.lost
-                at += 1
-        copies = _scalar_inputs(kernel)
-        for slot, source in copies:
+            self._put(table, at, part.node, 0)
+            at += 1
+        for slot, source in _scalar_inputs(kernel):
             table[at] = address(args) + 8 * slot
             self._put(table, at + 1, source, 0)
             at += 2
-        return copies
 
     def run(self, inputs: Sequence[Any]) -> list[Any] | None:
-        """Outputs of the graph; None if another thread is in the call, or an index was outside its axis."""
-        if not self._lock.acquire(blocking=False):
+        """Outputs of the graph; None if an index was outside its axis."""
+        for k, place in self._copies:
+            place[...] = inputs[k]
+        for k, spots in self._given:
+            at = address(inputs[k])
+            for array, slot, offset in spots:
+                array[slot] = at + offset
+        made = []
+        for shape, dtype, spots in self._new:
+            x = np.empty(shape, dtype)
+            made.append(x)
+            at = address(x)
+            for array, slot, offset in spots:
+                array[slot] = at + offset
+        for stage in self._stages:
+            stage()
+        if any(self._outside):
+            for slot in self._outside:
+                slot[...] = 0
             return None
-        try:
-            for k, place in self._copies:
-                place[...] = inputs[k]
-            for k, spots in self._given:
-                at = address(inputs[k])
-                for array, slot, offset in spots:
-                    array[slot] = at + offset
-            made = []
-            for shape, dtype, spots in self._new:
-                x = np.empty(shape, dtype)
-                made.append(x)
-                at = address(x)
-                for array, slot, offset in spots:
-                    array[slot] = at + offset
-            self._call()
-            if any(self._outside):
-                for slot in self._outside:
-                    slot[...] = 0
-                return None
-            return [take(made) for take in self._takers]
-        finally:
-            self._lock.release()
+        return [take(made) for take in self._takers]
+
+
+def chunks_of(kernel: Kernel) -> tuple[int, int, int]:
+    """The number of chunks, at least 1, and the entries of the tile axis in a chunk and in all."""
+    step = kernel.step
+    return (max(step.chunks, 1), step.chunk, step.extent) if isinstance(step, Region) else (1, 0, 0)
+
+
+def _native(main: Any, table: int, begin: int, end: int) -> Callable[[], None]:
+    where, first, last = _POINTER(table), _SIZE(begin), _SIZE(end)
+    return lambda: main(where, first, last)
+
+
+def _spread(program: SingleCall, shared: _Chunks) -> Callable[[], None]:
+    """The call that lets threads share the chunks of a region."""
+    k, *values = shared
+    call, workspaces, threads = program.work[k], program.workspaces[k], min(program.threads, shared.chunks)
+    given = [_POINTER(x) for x in values[:2]] + [_SIZE(x) for x in values[2:5]]
+    given += [_POINTER(shared.partials), _SIZE(shared.stride)]
+
+    def work(_part: int, _worker: int) -> None:
+        block, workspace = workspaces.take()
+        call(*given, workspace)
+        workspaces.give(block)
+
+    return lambda: run_chunks(work, threads, threads)
+
+
+def _table_size(kernel: Kernel) -> int:
+    return len(FIELDS) + len(kernel.partials) + 2 * len(_scalar_inputs(kernel))
 
 
 def _scalar_inputs(kernel: Kernel) -> list[tuple[int, Value]]:
@@ -204,64 +284,54 @@ def _is_copied(x: Any) -> bool:
     return bool(x.nbytes <= COPIED and x.flags.c_contiguous)
 
 
-def _fits(plan: Plan, kernels: Sequence[Kernel], inputs: Sequence[Any], apart: set[Value]) -> bool:
-    """Whether the program is small enough; ``apart`` has the arrays that are not kept from call to call."""
-    made = [n for k in kernels for n in (*k.outs, *(p.node for p in k.partials))]
-    sizes = {v: v.size * v.dtype.itemsize for v in (*plan.graph.inputs, *made)}
-    kept_bytes = sum(k.workspace_bytes + k.partial_bytes for k in kernels)
-    kept_bytes += sum(size for v, size in sizes.items() if v not in apart)
-    outputs = plan.graph.outputs
-    return (
-        kept_bytes <= LIMIT
-        and kept_bytes + sum(sizes[v] for v in apart if v in sizes) <= WHOLE
-        and all(not isinstance(k.step, Region) or k.step.chunks == 1 for k in kernels)
-        and all(v in made for v in outputs)
-        and all(_in_c_order(p.buffer) for k in kernels for p in k.partials)
-        and len(set(outputs)) == len(outputs)
-    )
+def _main(kernels: Sequence[Kernel]) -> str:
+    """The function that runs stages ``begin`` to ``end``, three for each kernel.
 
-
-def _in_c_order(buffer: Buffer) -> bool:
-    strides = zip(buffer.shape, buffer.strides or (), c_strides(buffer.shape), strict=True)
-    return all(n == 1 or s == t for n, s, t in strides)
-
-
-def _main(tables: Sequence[tuple[Kernel, list[Any]]]) -> str:
-    """The function that runs the kernels one after another; its addresses are in one table.
-
-    define void @main0(ptr %table)
-        args, partials, workspace, extent = table[0:4]
-        call @run0(args, 0, extent, partials, workspace)
-        ; each sum of the chunk, in the type of its value
+    define void @main(ptr %table, i64 %begin, i64 %end)
+        if begin <= 0 < end:                    ; the scalars of kernel 0 are put into its arguments
+            args[3] = (double)scalar
+            counter = 0
+        if begin <= 1 < end:                    ; its chunks
+            call @work0(args, counter, chunks, chunk, extent, partials, stride, workspace)
+        if begin <= 2 < end:                    ; the sums of the chunks
+            call @total0(args, partials, chunks, stride, outs)
     """
-    w = Writer(MAIN + "0", ["ptr %table"], public=True)
+    w = Writer(MAIN, ["ptr %table", "i64 %begin", "i64 %end"], public=True)
     at = 0
+    for k, kernel in enumerate(kernels):
+        base = at
+        outs = base + len(FIELDS)
+        at = base + _table_size(kernel)
 
-    def number() -> str:
-        nonlocal at
-        at += 1
-        return w.load("i64", "%table", str(at - 1))
+        def number(slot: int) -> str:
+            return w.load("i64", "%table", str(slot))
 
-    def pointer() -> str:
-        return w.op(f"inttoptr i64 {number()} to ptr")
+        def pointer(slot: int) -> str:
+            return w.op(f"inttoptr i64 {number(slot)} to ptr")
 
-    for kernel, copies in tables:
-        args, partials, workspace, extent = pointer(), pointer(), pointer(), number()
-        sums = [
-            (p, pointer(), pointer(), number(), pointer() if p.lost is not None else "")
-            for p in kernel.partials
-        ]
-        for _, source in copies:
-            slot, place = pointer(), pointer()
-            x = loaded(w, source.dtype, place, "0")
-            kind = "i64" if source.dtype.kind in "biu" else "double"
-            w.store(kind, converted(w, x, kind), slot)
-        w.do(f"call void @{RUN}{kernel.name}(ptr {args}, i64 0, i64 {extent}, ptr {partials}, ptr {workspace})")
-        for part, held, place, count, lost in sums:
-            out = ctype_of(part.node.dtype) or ""
-            with w.loop(count) as i:
-                x = loaded(w, part.buffer.dtype, held, i)
-                if lost:
-                    x = Scalar(settled(w, Total(x.name, w.load("double", lost, i))), "double")
-                kept(w, Scalar(converted(w, x, out), out), place, i)
+        def field(name: str, base: int = base) -> str:
+            slot = base + FIELDS.index(name)
+            return f"ptr {pointer(slot)}" if name in FIELDS[:3] else f"i64 {number(slot)}"
+
+        def stage(number: int) -> str:
+            first, last = w.op(f"icmp sle i64 %begin, {number}"), w.op(f"icmp sgt i64 %end, {number}")
+            return w.op(f"and i1 {first}, {last}")
+
+        counter = base + FIELDS.index("counter")
+        with w.when(stage(3 * k)):
+            for j, (_, source) in enumerate(_scalar_inputs(kernel)):
+                slot = outs + len(kernel.partials) + 2 * j
+                to, place = pointer(slot), pointer(slot + 1)
+                kind = "i64" if source.dtype.kind in "biu" else "double"
+                w.store(kind, converted(w, loaded(w, source.dtype, place, "0"), kind), to)
+            w.store("i64", "0", "%table", str(counter))
+        with w.when(stage(3 * k + 1)):
+            sizes = ", ".join(map(field, ("chunks", "chunk", "extent", "partials", "stride", "workspace")))
+            where = w.at("i64", "%table", str(counter))
+            w.do(f"call void @{WORK}{kernel.name}({field('args')}, ptr {where}, {sizes})")
+        if kernel.partials:
+            with w.when(stage(3 * k + 2)):
+                sizes = ", ".join(map(field, ("args", "partials", "chunks", "stride")))
+                where = w.at("i64", "%table", str(outs))
+                w.do(f"call void @{TOTAL}{kernel.name}({sizes}, ptr {where})")
     return w.text()

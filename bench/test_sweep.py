@@ -1,0 +1,21 @@
+"""The sweep runs, small, with the contenders that are always there."""
+
+import json
+
+import pytest
+
+from bench.sweep import jobs
+from bench.sweep.__main__ import HAND, OURS, main
+
+
+@pytest.mark.parametrize("layout", jobs.LAYOUTS)
+def test_every_job_is_measured_beside_numpy_by_hand(tmp_path, layout, capsys):
+    out = tmp_path / "sweep.json"
+    main(
+        ["--layouts", layout, "--features", "3", "--samples", "50", "--dtypes", "float64", "--rounds", "1"]
+        + ["--contenders", HAND, OURS, "--out", str(out)]
+    )
+    cells = json.loads(out.read_text())["cells"]
+    assert [c["job"] for c in cells] == list(jobs.JOBS)
+    assert all(c["us"][name] > 0 for c in cells for name in (HAND, OURS))
+    assert f"{len(cells)} cells against NumPy by hand" in capsys.readouterr().out
