@@ -8,6 +8,7 @@ from plan.planning import LOOPS, plan_of
 from xpgrad._trees import flatten
 from xpgrad.backends.layouts import layout_of
 from xpgrad.codegen.lower import lower
+from xpgrad.codegen.one_hot import without_choices
 from xpgrad.codegen.show import show
 from xpgrad.ops.indexing import ARRAY, scatter_add
 from xpgrad.plan import Target
@@ -201,3 +202,47 @@ def test_what_is_added_to_the_entry_of_a_label_is_one_hot():
         x,
         labels,
     )
+
+
+def test_codes_choose_an_entry_of_a_table():
+    assert_kernel(
+        """
+        loop i, j0
+          c = a[0, j0] moved by b[i] of 3 along axis 0
+          d = exp(c)
+          e sum= d
+        """,
+        lambda E, c: np.sum(np.exp(E[c])),
+        np.zeros((3, 4)),
+        labels,
+    )
+
+
+def test_codes_choose_where_a_table_is_added_to():
+    def scattered(g, codes):
+        return scatter_add(np.exp(g), codes, index=(ARRAY,), shape=(3, 4))
+
+    assert_kernel(
+        """
+        loop i, j0
+          c = exp(a[i, j0])
+          c[i, j0] = c
+        scatter i, j0
+          d[0, j0] moved by b[i] of 3 along axis 0 sum= c[i, j0]
+        """,
+        scattered,
+        np.zeros((40, 4)),
+        labels,
+    )
+
+
+def test_additions_by_codes_are_sums_of_one_hot_entries_for_a_generator_without_choices():
+    plan = plan_of(lambda g, c: scatter_add(np.exp(g), c, index=(ARRAY,), shape=(3,)), x, labels, target=LOOPS)
+    kernel = lower(plan.steps[0], plan, {}, set(plan.graph.outputs), lambda _: None)
+    kernel.nests = without_choices(kernel.nests)
+    assert show(kernel, plan.graph).splitlines()[2:] == [
+        "  c[i] = c",
+        "loop i, j0",
+        "  d = c[i] if b[i] == j0 else 0",
+        "  d[j0] sum= d",
+    ]

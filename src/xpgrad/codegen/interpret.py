@@ -153,7 +153,22 @@ class _Run:
         value = np.broadcast_to(value, shape) if len(at) else np.reshape(value, shape)
         array[at] = value if combine is None else combine(array[at], value)
 
+    def _scatter(self, s: ir.Reduce, choice: ir.Choice) -> None:
+        assert s.operand is not None
+        if s.buffer.space != "partial" or s.buffer not in self.begun:
+            tiled = (p.axis is not None and p.axis.is_tile for p in choice.whole)
+            self._array(s.buffer)[tuple(slice(self.begin, self.end) if t else slice(None) for t in tiled)] = 0
+            self.begun.add(s.buffer)
+        at = list(self._at(s.buffer, s.at))
+        at[choice.axis] = self._chosen(choice.chosen, choice.length)
+        value = np.asarray(self._operand(s.operand)).astype(s.node.dtype)
+        places = np.broadcast_arrays(*at, np.empty(self.shape, np.bool_))[:-1]
+        np.add.at(self._array(s.buffer), tuple(places), np.broadcast_to(value, self.shape))
+
     def _reduce(self, s: ir.Reduce) -> None:
+        if s.choice is not None:
+            self._scatter(s, s.choice)
+            return
         gone = reduced_axes(s, self.nest)
         over = tuple(k for k, e in enumerate(self.nest.axes) if e in gone)
         dtype = s.node.dtype

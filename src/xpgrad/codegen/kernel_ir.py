@@ -174,6 +174,24 @@ class Gather(NamedTuple):
     length: int
 
 
+class Choice(NamedTuple):
+    """The entry of a table that an integer operand chooses, for a `Reduce`; as in `Gather`.
+
+    Attributes
+    ----------
+    chosen : Operand
+    axis, length : int
+        The axis of the table that it chooses along, and its length.
+    whole : Index
+        The index of the table's own loops, with an axis in the place of the choice.
+    """
+
+    chosen: Operand
+    axis: int
+    length: int
+    whole: Index
+
+
 class OneHot(NamedTuple):
     """``node = value if chosen == axis's index else 0``; ``chosen`` is as in `Gather`."""
 
@@ -212,6 +230,9 @@ class Reduce(NamedTuple):
     operand : Operand or None
     factors : pair of Operands, or None
         Given instead of ``operand``: their product is added, unrounded.
+    choice : Choice or None
+        Codes choose the entry of the buffer along one axis, where ``at`` has index 0. The monoid is ``sum``,
+        and an entry that is never chosen is 0.
     """
 
     node: Node
@@ -220,6 +241,7 @@ class Reduce(NamedTuple):
     monoid: str
     operand: Operand | None
     factors: tuple[Operand, Operand] | None
+    choice: Choice | None = None
 
 
 Assignment = Apply | MultiplyAdd | Gather | OneHot | Fill
@@ -240,6 +262,8 @@ def operands_of(s: Statement) -> tuple[Operand, ...]:
             return (value, chosen)
         case Fill(_, value) | Store(_, _, value):
             return (value,)
+        case Reduce(operand=Local() | Load() | Argument() | Literal() as operand, choice=Choice(chosen)):
+            return (operand, chosen)
         case Reduce(factors=None, operand=Local() | Load() | Argument() | Literal() as operand):
             return (operand,)
         case Reduce(factors=(x, y)):
@@ -254,7 +278,8 @@ class LoopNest:
     Attributes
     ----------
     kind : str
-        ``loop``; ``matmul``: one contraction of two arrays of at most two axes; ``slices``: one slice write.
+        ``loop``; ``matmul``: one contraction of two arrays of at most two axes; ``slices``: one slice write;
+        ``scatter``: reductions with choices, and nothing else.
     axes : tuple of Axis
         They include the axes that a `Reduce` reduces.
     body : list of Statement

@@ -16,6 +16,7 @@ from xpgrad.codegen import kernel_ir as ir
 from xpgrad.codegen.kernel_ir import c_strides
 from xpgrad.core import Const, Input, Node, Value
 from xpgrad.plan import Plan, Region
+from xpgrad.plan.codes import adds_by_code, code_axis
 from xpgrad.plan.loop_nests import (
     Access,
     AffineIndex,
@@ -189,11 +190,22 @@ class _Lowering:
 
     def _reduce(self, node: Node) -> ir.Reduce:
         monoid = self.axes.relations[node].monoid
+        if adds_by_code(node):
+            return self._scatter(node)
         buffer, index = self._buffer(node), self._own(node)
         product = node if is_contraction(node) else self.nests.added_product(node)
         if product is not None:
             return ir.Reduce(node, buffer, index, monoid, None, self._factors(product))
         return ir.Reduce(node, buffer, index, monoid, self._operand(node, 0), None)
+
+    def _scatter(self, node: Node) -> ir.Reduce:
+        """An addition to the entries of a table that codes choose."""
+        k = code_axis(node)
+        assert k is not None
+        whole = self._own(node)
+        at = tuple(AffineIndex(None) if a == k else p for a, p in enumerate(whole))
+        choice = ir.Choice(self._operand(node, 1), k, node.shape[k], whole)
+        return ir.Reduce(node, self._buffer(node), at, "sum", self._operand(node, 0), None, choice)
 
     def _assignment(self, node: Node) -> ir.Statement:
         name = node.op.name
@@ -204,7 +216,9 @@ class _Lowering:
         if name == "getitem":
             axis, step = self.nests.choice(node)
             load = self._load(self.nests.access(node, 0))
-            return ir.Gather(node, load, self._operand(node, 2), axis, step, node.operands[0].shape[1])
+            k = code_axis(node)
+            chosen, length = (2, node.operands[0].shape[1]) if k is None else (1, node.operands[0].shape[k])
+            return ir.Gather(node, load, self._operand(node, chosen), axis, step, length)
         if name == "scatter_add":
             number = self.axes.loop_axes(node)[1]
             axis_ = None if number is None else self._axis(number)

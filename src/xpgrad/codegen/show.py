@@ -47,10 +47,11 @@ class _Printer:
         match s:
             case ir.Store(buffer, at, value, adds):
                 return f"{self._entry(buffer, at)} {'+=' if adds else '='} {self._operand(value)}"
-            case ir.Reduce(_, buffer, at, monoid, operand, factors):
+            case ir.Reduce(_, buffer, at, monoid, operand, factors, choice):
                 xs = factors if factors is not None else (operand,)
                 right = " * ".join(self._operand(x) for x in xs if x is not None)
-                return f"{self._entry(buffer, at)} {monoid}= {right}"
+                moved = "" if choice is None else self._moved(choice.chosen, choice.length, choice.axis)
+                return f"{self._entry(buffer, at)}{moved} {monoid}= {right}"
         return f"{self.names[s.node]} = {self._right(s)}"
 
     def _right(self, s: ir.Statement) -> str:
@@ -62,15 +63,17 @@ class _Printer:
                 product = f"{signs[0]}{self._operand(x)}, {self._operand(y)}"
                 return f"fma({product}, {signs[1]}{self._operand(other)})"
             case ir.Gather(_, load, chosen, axis, step, length):
-                scale = "" if step == 1 else f"{step} * "
-                moved = f"{scale}{self._operand(chosen)} of {length} along axis {axis}"
-                return f"{self._operand(load)} moved by {moved}"
+                return f"{self._operand(load)}{self._moved(chosen, length, axis, step)}"
             case ir.OneHot(_, value, chosen, axis_, _):
                 here = "0" if axis_ is None else self._name(axis_)
                 return f"{self._operand(value)} if {self._operand(chosen)} == {here} else 0"
             case ir.Fill(_, value):
                 return self._operand(value)
         raise AssertionError(s)
+
+    def _moved(self, chosen: ir.Operand, length: int, axis: int, step: int = 1) -> str:
+        scale = "" if step == 1 else f"{step} * "
+        return f" moved by {scale}{self._operand(chosen)} of {length} along axis {axis}"
 
     def _operand(self, x: ir.Operand) -> str:
         match x:

@@ -15,8 +15,9 @@ from typing import Generic, NamedTuple, TypeVar
 
 from xpgrad.core import SCALAR_TYPES, Const, Input, Node, Op, Operand, Value
 from xpgrad.plan.axes import is_view
+from xpgrad.plan.codes import adds_by_code, code_axis, reads_by_code, takes_labels
 from xpgrad.plan.plan import Plan, Region, Step
-from xpgrad.plan.relations import basic_axes, is_pointwise, takes_labels
+from xpgrad.plan.relations import basic_axes, is_pointwise
 
 A = TypeVar("A")
 
@@ -66,8 +67,9 @@ class Access(NamedTuple):
 class NestPlan:
     """A loop nest over ``loop_axes`` with the ``nodes`` of its body.
 
-    ``kind`` is ``"loop"``, ``"matmul"`` (one contraction of two factors) or ``"slices"`` (an array that is
-    written slice by slice). ``depth`` is the number of loop nests that must run before it.
+    ``kind`` is ``"loop"``, ``"matmul"`` (one contraction of two factors), ``"slices"`` (an array that is
+    written slice by slice) or ``"scatter"`` (additions to tables by codes, apart from other nodes: they are no
+    loop that could be vectorised). ``depth`` is the number of loop nests that must run before it.
     """
 
     kind: str
@@ -83,7 +85,7 @@ each node grows with their number."""
 
 def is_reduction(node: Node) -> bool:
     """Whether ``node`` combines the entries along axes of its operand."""
-    return node.op.monoid is not None
+    return node.op.monoid is not None or adds_by_code(node)
 
 
 def is_contraction(node: Node) -> bool:
@@ -119,8 +121,8 @@ class LoopNests:
         self.step, self.plan, self.axes = step, plan, plan.axes
         self.nests: list[NestPlan] = []
         self.own: set[Value] = set()
-        self._by_key: dict[tuple[int, frozenset[int]], NestPlan] = {}
-        self._not_full: dict[tuple[int, frozenset[int]], int] = {}
+        self._by_key: dict[tuple[str, int, frozenset[int]], NestPlan] = {}
+        self._not_full: dict[tuple[str, int, frozenset[int]], int] = {}
         self._nest_of: dict[Value, NestPlan] = {}
         self._views: dict[Value, list[tuple[int | None, int, int]]] = {}
         self._root: dict[Value, Operand] = {}
@@ -157,12 +159,13 @@ class LoopNests:
         return self._views[view]
 
     def choice(self, node: Node) -> tuple[int, int]:
-        """The axis of its array along which the labels of a `getitem` choose, and the step there."""
-        u = node.operands[0]
+        """The axis of its array along which the labels or codes of a `getitem` choose, and the step there."""
+        u, k = node.operands[0], code_axis(node)
+        axis = 1 if k is None else k
         if u not in self._views:
-            return 1, 1
+            return axis, 1
         # A view that broadcasts over the axis has one entry to choose.
-        return next(((a, s) for a, (k, s, _) in enumerate(self._views[u]) if k == 1), (0, 0))
+        return next(((a, s) for a, (mine, s, _) in enumerate(self._views[u]) if mine == axis), (0, 0))
 
     def is_local(self, node: Node, access: Access) -> bool:
         """Whether the same loop nest makes the operand, at the same index."""
@@ -213,26 +216,32 @@ class LoopNests:
             self._add(NestPlan("matmul", self._depth(node, None), self._space(node)), node)
         elif "slices" in node.op.traits and node.operands[0].ndim:
             self._add(NestPlan("slices", self._depth(node, None), self._space(node)), node)
-        elif is_pointwise(node) or name == "full_like" or takes_labels(node):
+        elif is_pointwise(node) or name == "full_like" or takes_labels(node) or reads_by_code(node):
             self._join(node, self._space(node))
+        elif adds_by_code(node):
+            self._join(node, self._space(node) | frozenset(self.axes.reduced(node)), "scatter")
         elif is_reduction(node):
             self._join(node, self._space(node) | frozenset(self.axes.reduced(node)))
         else:
             raise Declined(node, "has no loops of ours")
 
     def _space(self, node: Node) -> frozenset[int]:
-        return frozenset(e for e in self.axes.loop_axes(node) if e is not None)
+        """The loop axes of the output, apart from the axis of a table that codes choose along."""
+        table = code_axis(node) if adds_by_code(node) else None
+        axes = enumerate(self.axes.loop_axes(node))
+        return frozenset(e for a, e in axes if e is not None and a != table)
 
-    def _join(self, node: Node, space: frozenset[int]) -> None:
-        depth = self._depth(node, space)
-        nest = self._by_key.get((depth, space))
+    def _join(self, node: Node, space: frozenset[int], kind: str = "loop") -> None:
+        depth = self._depth(node, space if kind == "loop" else None)
+        nest = self._by_key.get((kind, depth, space))
         if nest is not None and len(nest.nodes) >= MOST:
-            depth = self._not_full.get((depth, space), depth)
-            while (nest := self._by_key.get((depth, space))) is not None and len(nest.nodes) >= MOST:
+            first = kind, depth, space
+            depth = self._not_full.get(first, depth)
+            while (nest := self._by_key.get((kind, depth, space))) is not None and len(nest.nodes) >= MOST:
                 depth += 1
-            self._not_full[self._depth(node, space), space] = depth
+            self._not_full[first] = depth
         if nest is None:
-            nest = self._by_key[depth, space] = NestPlan("loop", depth, space)
+            nest = self._by_key[kind, depth, space] = NestPlan(kind, depth, space)
             self.nests.append(nest)
         nest.nodes.append(node)
         self._nest_of[node] = nest
@@ -295,7 +304,8 @@ class LoopNests:
 
     def _same_index(self, u: Node, node: Node, access: Access) -> bool:
         """Whether ``node`` reads ``u`` at the index at which it is made."""
-        chosen = takes_labels(node) and self._root.get(node.operands[0], node.operands[0]) is u
+        takes = takes_labels(node) or reads_by_code(node)
+        chosen = takes and self._root.get(node.operands[0], node.operands[0]) is u
         return not chosen and all(
             p.axis == own and p.step == 1 and p.offset == 0
             for p, own in zip(access.at, self.axes.loop_axes(u), strict=True)

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from xpgrad.core import Node, Operand, Value
 from xpgrad.plan.axes import Axes, is_view
+from xpgrad.plan.codes import has_large_table
 from xpgrad.plan.plan import Region, Step, Untiled
-from xpgrad.plan.relations import is_blas_sized, is_pointwise
+from xpgrad.plan.relations import is_blas_sized, is_pointwise, stays_whole
 
 _CHEAP_NODES = 6
 """The most nodes with the trait ``cheap`` that are computed again, and not stored and read."""
@@ -69,6 +70,8 @@ def _cut(rest: _Rest, axes: Axes, small: int) -> list[Step | _Rest]:
 def _why_whole(nodes: Sequence[Node]) -> str:
     if all(map(is_blas_sized, nodes)):
         return "large matrices are multiplied by the library"
+    if all(map(has_large_table, nodes)):
+        return "the tables are too large for a copy in each chunk"
     alone = all(n.size == 1 and all(u.size == 1 for u in n.operands) for n in nodes)
     return "scalars alone" if alone else "no axis that can be taken tile by tile"
 
@@ -81,7 +84,7 @@ def _volumes(nodes: Sequence[Node], axes: Axes, banned: frozenset[int]) -> dict[
     """For each loop axis, the number of entries that the nodes touch which can be tiled along it."""
     volumes: dict[int, int] = {}
     for node in nodes:
-        if is_blas_sized(node):
+        if stays_whole(node):
             continue
         whole = axes.made_whole(node)
         tiled = {e for e in axes.loop_axes(node) if e is not None and e not in whole}
@@ -108,10 +111,10 @@ class _Cut:
 
     def _place(self, node: Node) -> None:
         """Put the node in the earliest loop, or before it (``stage`` of a node outside the loops)."""
-        axis = None if is_blas_sized(node) else self.axes.axis(node, self.loop_axis)
+        axis = None if stays_whole(node) else self.axes.axis(node, self.loop_axis)
         if axis is not None and self.loop_axis not in self.axes.made_whole(node):
             self.tiled[node] = axis
-        elif self.loop_axis in self.axes.reduced(node) and not is_blas_sized(node):
+        elif self.loop_axis in self.axes.reduced(node) and not stays_whole(node):
             self.sums.add(node)
         stage = 0
         for i, u in enumerate(node.operands):

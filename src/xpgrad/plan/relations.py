@@ -12,10 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from xpgrad.core import Aval, Const, Node
-from xpgrad.ops.indexing import ARRAY
+from xpgrad.core import Aval, Node
+from xpgrad.plan.codes import added_shape, code_axis, has_large_table, takes_labels
 
 AxisRef = tuple[int, int]
 """An axis of an operand: (operand, axis)."""
@@ -75,6 +73,11 @@ def is_blas_sized(node: Node) -> bool:
     i, a = rel.reduced[0][0]
     lengths = (*node.shape[-2:], node.operands[i].shape[a])
     return min(lengths) > BLAS_LENGTH and lengths[0] * lengths[1] * lengths[2] > BLAS_PRODUCTS
+
+
+def stays_whole(node: Node) -> bool:
+    """True if a loop over tiles would be slower: a BLAS-sized product, or additions to a large table."""
+    return is_blas_sized(node) or has_large_table(node)
 
 
 def _pointwise(node: Node, avals: list[Aval]) -> Relation:
@@ -220,47 +223,33 @@ def basic_axes(shape: tuple[int, ...], index: Any) -> list[tuple[int | None, int
     return found
 
 
-def takes_labels(node: Node) -> bool:
-    """Whether a `getitem` or `scatter_add` has the index ``[arange(m), labels]`` into an array of m rows.
-
-    It then reads one entry of each row, which the row's class label chooses, or adds to it. An addend that is
-    the same for all rows may have length 1, or no axis.
-    """
-    index = node.params.get("index")
-    if type(index) is not tuple or len(index) != 2 or any(p is not ARRAY for p in index):
-        return False
-    x, rows, labels = node.operands
-    m = node.shape[0] if node.ndim else 0
-    if node.op.name == "getitem":
-        fits = node.ndim == 1 and x.ndim == 2 and x.shape[0] == m
-    else:
-        fits = node.op.name == "scatter_add" and node.ndim == 2 and x.shape in ((m,), (1,), ())
-    return (
-        fits
-        and isinstance(rows, Const)
-        and type(rows.data) is np.ndarray
-        and rows.dtype.kind in "iu"
-        and labels.shape == rows.shape == (m,)
-        and bool(np.array_equal(rows.data, np.arange(m)))
-    )
-
-
 def _take(node: Node, avals: list[Aval]) -> Relation:
-    index = node.params["index"]
     if takes_labels(node):
         return Relation(((0, 0, 0), (0, 1, 0), (0, 2, 0)))
-    if index == (ARRAY,) and avals[1].dtype.kind in "iu":
-        k = avals[1].ndim
-        links = [(a, 1, a) for a in range(k)]
-        return Relation((*links, *[(k + a - 1, 0, a) for a in range(1, avals[0].ndim)]))
-    return Relation()
+    k = code_axis(node)
+    if k is None:
+        return Relation()
+    more = avals[1].ndim - 1
+    before = [(a, 0, a) for a in range(k)]
+    codes = [(k + a, 1, a) for a in range(avals[1].ndim)]
+    after = [(a + more, 0, a) for a in range(k + 1, avals[0].ndim)]
+    return Relation((*before, *codes, *after))
 
 
 def _scatter_add(node: Node, avals: list[Aval]) -> Relation:
-    if not takes_labels(node):
+    if takes_labels(node):
+        links = ((0, 1, 0), (0, 2, 0))
+        return Relation(((0, 0, 0), *links) if avals[0].shape == node.shape[:1] else links)
+    k = code_axis(node)
+    if k is None:
         return Relation()
-    links = ((0, 1, 0), (0, 2, 0))
-    return Relation(((0, 0, 0), *links) if avals[0].shape == node.shape[:1] else links)
+    at, more = added_shape(node), avals[1].ndim - 1
+    lead = len(at) - avals[0].ndim
+    added = {lead + a: (0, a) for a, n in enumerate(avals[0].shape) if n == at[lead + a]}
+    kept = [(a, a if a < k else a + more) for a in range(node.ndim) if a != k]
+    links_ = tuple((a, *added[b]) for a, b in kept if b in added)
+    codes = [((1, a), *([added[k + a]] if k + a in added else [])) for a in range(avals[1].ndim)]
+    return Relation(links_, tuple(codes), free=tuple(a for a, _ in kept))
 
 
 def _index_update(node: Node, avals: list[Aval]) -> Relation:

@@ -20,6 +20,7 @@ from xpgrad.backends.tile_operands import TileOperand, summed, tile_params, two_
 from xpgrad.codegen.kernel_ir import COMBINE, identity
 from xpgrad.core import Const, Node, Value
 from xpgrad.plan import Plan, Region, Untiled
+from xpgrad.plan.codes import adds_by_code
 
 _WIDER = {  # the dtype in which a sum is added up
     np.dtype(np.float16): np.float64,
@@ -144,7 +145,11 @@ class Loop:
                 parts[node] = call.ufunc(*operands, out=out, dtype=None)
             else:
                 wide = _WIDER.get(node.dtype) if node.op.name == "sum" else None
-                if wide is None:
+                if adds_by_code(node) and node.dtype in _WIDER:
+                    terms: Any = np.asarray(operands[0], _WIDER[node.dtype])
+                    made = node.op(terms, operands[1], **call.params(n))
+                    made = made if call.axis is None else made.astype(node.dtype)
+                elif wide is None:
                     made = node.op(*operands, **call.params(n))
                 else:
                     made = np.sum(operands[0], dtype=wide, **call.params(n))

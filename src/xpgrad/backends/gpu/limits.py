@@ -41,6 +41,7 @@ class Limits(NamedTuple):
     # ── registers ────────────────────────────────────────────────────────────────────────────
     unrolled: int = 32  # iterations of a loop that is unrolled, at most; estimate
     registers: int = 64  # values per thread in one loop nest, at most; estimate
+    one_hot: int = 2048  # entries of a table that is added to by codes, at most: each is compared; estimate
     float64_sums: int = 4  # sums per thread that are added up in float64, at most; estimate
     constants: int = 64  # numbers of the user's code that are arguments; fact: 4,096 bytes before CUDA 12.1
     # ── planning ─────────────────────────────────────────────────────────────────────────────

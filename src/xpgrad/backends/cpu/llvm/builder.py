@@ -18,10 +18,11 @@ from xpgrad.backends.cpu.llvm.scalars import check, stored_type
 from xpgrad.backends.cpu.llvm.sums import is_sum, keeps_lost
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.backends.layouts import Layouts, check_strides
-from xpgrad.codegen.kernel_ir import Axis, Buffer, Index, Reduce, index_axes, strides_in_order
+from xpgrad.codegen.kernel_ir import Axis, Buffer, Index, Load, Reduce, index_axes, strides_in_order
 from xpgrad.codegen.lower import lower
 from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
+from xpgrad.plan.codes import has_large_table
 from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_blas_sized
@@ -55,6 +56,8 @@ class KernelBuilder:
     partial_bytes, workspace_bytes : int
     may_be_outside : int or None
         The slot of `outside`, if the kernel has indices.
+    checked : set of (Load, int)
+        Codes in memory, with the lengths of their axes, whose bounds an earlier nest of the tile has checked.
     calls : set of (str, tuple of str)
         The functions of `xpgrad.codegen.scalar` that are called, each with the types of its operands.
 
@@ -78,6 +81,7 @@ class KernelBuilder:
         self.partials: list[Partial] = []
         self.calls: set[Callee] = set()
         self.may_be_outside: int | None = None
+        self.checked: set[tuple[Load, int]] = set()
         self._wide: dict[Buffer, Buffer] = {}
         self._slots: dict[Buffer, int] = {}
         self._partial_arena, self._workspace = Arena(), Arena()
@@ -119,7 +123,7 @@ class KernelBuilder:
         self.lay_out(buffer, s.at, inner)
         offset = self._take_partial(buffer)
         lost = None
-        if is_sum(s.node) and keeps_lost(s.node):
+        if is_sum(s.node) and keeps_lost(s.node) and s.choice is None:
             beside = self.lost[buffer] = Buffer(
                 ("lost", s.node), "partial", buffer.dtype, buffer.shape, buffer.strides
             )
@@ -140,15 +144,18 @@ class KernelBuilder:
         return made
 
     def wide(self, s: Reduce) -> Buffer:
-        """The float64 buffer in which a sum of floats is added up."""
+        """The float64 buffer in which a sum of floats is added up; a large table is its own."""
         buffer = s.buffer
+        if has_large_table(s.node):
+            return buffer
         if buffer.space == "partial" or buffer.dtype == np.float64:
             return buffer
         if buffer not in self._wide:
             strides = buffer.strides
             assert strides is not None
             order = sorted(range(len(strides)), key=lambda a: -strides[a])
-            self._wide[buffer] = self.workspace(("wide", s.node), s.at, np.float64, order)
+            like = s.at if s.choice is None else s.choice.whole
+            self._wide[buffer] = self.workspace(("wide", s.node), like, np.float64, order)
         return self._wide[buffer]
 
     def slot(self, buffer: Buffer) -> int:

@@ -37,7 +37,7 @@ RUN, WORK, TOTAL = "run", "work", "total"
 TOGETHER = 512
 """The most calls in one function, counted with their pointers: LLVM's time grows with the square."""
 
-_WRITE = {"loop": write_loop, "slices": write_loop, "matmul": write_matmul}
+_WRITE = {"loop": write_loop, "slices": write_loop, "scatter": write_loop, "matmul": write_matmul}
 
 
 class Kernel(KernelBuilder):

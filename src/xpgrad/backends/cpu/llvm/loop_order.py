@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xpgrad.backends.cpu.llvm.builder import KernelBuilder
-from xpgrad.codegen.kernel_ir import Axis, Buffer, Gather, Index, LoopNest, OneHot, Reduce
+from xpgrad.codegen.kernel_ir import Axis, Buffer, Gather, Index, LoopNest, OneHot, Reduce, reduced_axes
 
 SHORT = 16
 """The length below which an axis is not the innermost loop, if another is longer and the nest reduces."""
@@ -28,7 +28,7 @@ def loop_order(k: KernelBuilder, nest: LoopNest) -> list[Axis]:
     """The axes of ``nest``, outermost first.
 
     The innermost axis is the one that is contiguous in most arrays, unless it is short. The others are sorted
-    by stride, the largest outermost.
+    by stride, the largest outermost. The axes of codes that choose where to add are outside all others.
     """
     if not nest.axes:
         return []
@@ -56,7 +56,11 @@ def loop_order(k: KernelBuilder, nest: LoopNest) -> list[Axis]:
         if long:  # the one whose entries lie closest together
             outer = [e for e in (*outer, inner) if e is not long[-1]]
             inner = long[-1]
-    return [*outer, inner]
+    found = [*outer, inner]
+    if nest.kind == "scatter":  # an entry of the codes chooses once, for all entries of its row
+        gone = reduced_axes(next(nest.reductions()), nest)
+        found.sort(key=lambda e: e not in gone)
+    return found
 
 
 def merged(

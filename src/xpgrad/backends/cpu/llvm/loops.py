@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, Piece, ctype_in_memory
+from xpgrad.backends.cpu.llvm.codes import checked_index, choices, index_of, leave_if_outside
 from xpgrad.backends.cpu.llvm.combining import combined, combined_in_any_order, is_extremum
 from xpgrad.backends.cpu.llvm.loop_order import WRITTEN, loop_order, merged
 from xpgrad.backends.cpu.llvm.scalars import (
@@ -70,13 +71,14 @@ def in_memory(k: KernelBuilder, s: ir.Reduce, name: str) -> InMemory:
     to = k.wide(s) if is_sum(s.node) else s.buffer
     if s.buffer.space == "partial":
         return InMemory(to, k.lost.get(to) if is_sum(s.node) else None, [], [])
-    axes = tuple(sorted(index_axes(s.at), key=lambda e: e.number))
+    at = s.at if s.choice is None else s.choice.whole
+    axes = tuple(sorted(index_axes(at), key=lambda e: e.number))
     start = ir.LoopNest(
-        "fill", axes, [ir.Store(to, s.at, ir.Literal(identity(s.monoid, s.node.dtype), to.dtype))]
+        "fill", axes, [ir.Store(to, at, ir.Literal(identity(s.monoid, s.node.dtype), to.dtype))]
     )
     after = []
     if to is not s.buffer:
-        settled_ = ir.LoopNest("copy", axes, [ir.Store(s.buffer, s.at, ir.Load(to, s.at))])
+        settled_ = ir.LoopNest("copy", axes, [ir.Store(s.buffer, at, ir.Load(to, at))])
         after.append(write_loop(k, settled_, f"{name}.settle"))
     return InMemory(to, None, [write_loop(k, start, f"{name}.clear")], after)
 
@@ -111,8 +113,9 @@ class _Loop:
                     k.lay_out_partial(s, self.inner)
                 k.lay_out(s.buffer, s.at, self.inner)
                 self._targets[s] = ir.Load(s.buffer, s.at)
-                # If more than the inner axis is reduced, the nest adds to its buffer.
-                if s.buffer.space == "partial" or reduced_axes(s, nest) != {self.inner}:
+                # If more than the inner axis is reduced, or codes choose, the nest adds to its buffer.
+                own = s.choice is None and reduced_axes(s, nest) == {self.inner}
+                if s.buffer.space == "partial" or not own:
                     found = self._in_memory[s] = in_memory(k, s, f"{name}.{len(self._in_memory)}")
                     self._targets[s] = ir.Load(found.to, s.at)
         places = [(x.buffer, x.at) for x in (*nest.loads(), *self._targets.values())]
@@ -207,12 +210,17 @@ class _Loop:
         k, w, nest = self.k, self.w, self.nest
         extents = {e: self._extent(e) for e in self.order}
         self._outside = ""
-        if any(isinstance(s, (ir.Gather, ir.OneHot)) for s in nest.body):
+        chosen = choices(nest)
+        if any(not isinstance(x, ir.Load) for x, _ in chosen):
             self._outside = w.local("i64")
             w.do(f"store i64 0, ptr {self._outside}")
         self._fix()
+        in_memory_ = [(x, n) for x, n in chosen if isinstance(x, ir.Load)]
+        leave_if_outside(k, w, {x: self._address(x)[1:] for x, _ in in_memory_}, in_memory_)
         over_inner = [
-            s for s in nest.reductions() if self.inner is not None and self.inner in reduced_axes(s, nest)
+            s
+            for s in nest.reductions()
+            if s.choice is None and self.inner is not None and self.inner in reduced_axes(s, nest)
         ]
         self.accumulators = {s: w.local(ctype_of(s.node.dtype) or "") for s in over_inner if not is_sum(s.node)}
         once = self.inner is not None and (len(self.order) == 1 or k.length(self.inner) >= LONG)
@@ -315,32 +323,23 @@ class _Loop:
                 pair = [self._operand(f) for f in factors]
                 return multiply_add(w, node, pair, self._operand(other), negates)
             case ir.Gather(_, load, chosen, axis, step, length):
-                label = self._chosen(s, chosen, length)
+                label = self._chosen(chosen, length)
                 apart = self.k.stride(w, load.buffer, axis, step) if step else "0"
                 at = w.plus(self._along(load), w.times(label, apart))
                 return loaded(w, load.buffer.dtype, self._outer(load), at)
             case ir.OneHot(_, value, chosen, axis, length):
                 here = "0" if axis is None else self.index[axis]
-                hit = w.op(f"icmp eq i64 {self._chosen(s, chosen, length)}, {here}")
+                hit = w.op(f"icmp eq i64 {self._chosen(chosen, length)}, {here}")
                 x = converted(w, self._operand(value), ctype)
                 return Scalar(w.op(f"select i1 {hit}, {ctype} {x}, {ctype} {number(0, ctype)}"), ctype)
             case ir.Fill(_, value):
                 return Scalar(converted(w, self._operand(value), ctype), ctype)
 
-    def _chosen(self, s: ir.Assignment, x: ir.Operand, length: int) -> str:
-        """The index that an operand chooses; a negative one counts from the end, as in NumPy.
-
-        An index outside is recorded and replaced by 0; NumPy's error is raised later.
-        """
-        w = self.w
-        wide = converted(w, self._operand(x), "i64")
-        n = self.k.get(w, self.k.args.number(("length", s.node), length))
-        negative = w.op(f"icmp slt i64 {wide}, 0")
-        at = w.op(f"select i1 {negative}, i64 {w.op(f'add i64 {wide}, {n}')}, i64 {wide}")
-        outside = w.op(f"icmp uge i64 {at}, {n}")
-        noted = w.op(f"or i64 {w.load('i64', self._outside)}, {w.op(f'zext i1 {outside} to i64')}")
-        w.store("i64", noted, self._outside)
-        return w.op(f"select i1 {outside}, i64 0, i64 {at}")
+    def _chosen(self, x: ir.Operand, length: int) -> str:
+        """The index that an operand chooses; a negative one counts from the end, as in NumPy."""
+        if isinstance(x, ir.Load):
+            return index_of(self.k, self.w, self._operand(x), length)
+        return checked_index(self.k, self.w, self._operand(x), length, self._outside)
 
     def _store(self, s: ir.Store) -> None:
         w, target = self.w, self._targets[s]
@@ -374,12 +373,25 @@ class _Loop:
             held = Scalar(w.load(ctype, self.accumulators[s]), ctype)
             new = combined_in_any_order(w, s.node, held, x)
             w.do(f"store {ctype} {new.name}, ptr {self.accumulators[s]}")
+        elif s.choice is not None:
+            self._scatter(s, s.choice, x)
         elif is_sum(s.node):
             place = w.at("double", self._outer(target), self._along(target))
             add_to(w, Total(converted(w, x, "double"), None), place, None)
         else:
             held = loaded(w, s.buffer.dtype, self._outer(target), self._along(target))
             self._keep(combined(w, s.node, held, x), s.buffer, self._outer(target), self._along(target))
+
+    def _scatter(self, s: ir.Reduce, choice: ir.Choice, x: Scalar) -> None:
+        """Add to the entry of a table that a code chooses, in the dtype of the table's copy."""
+        w, target = self.w, self._targets[s]
+        ctype = ctype_in_memory(target.buffer)
+        moved = w.times(
+            self._chosen(choice.chosen, choice.length), self.k.stride(w, target.buffer, choice.axis)
+        )
+        at = w.plus(self._along(target), moved)
+        held = w.load(ctype, self._outer(target), at)
+        w.store(ctype, w.op(f"fadd {ctype} {held}, {converted(w, x, ctype)}"), self._outer(target), at)
 
 
 def read_argument(k: KernelBuilder, w: Writer, x: ir.Argument) -> Scalar:

@@ -41,8 +41,8 @@ class Total(NamedTuple):
 
 
 def is_sum(node: Node) -> bool:
-    """Whether ``node`` is a sum over axes, of floats or of their products."""
-    return node.op.name in ("sum", "dot", "matmul") and node.dtype.kind == "f"
+    """Whether ``node`` is a sum over axes, of floats or of their products, or over the codes of a table."""
+    return node.op.name in ("sum", "dot", "matmul", "scatter_add") and node.dtype.kind == "f"
 
 
 def keeps_lost(node: Node) -> bool:

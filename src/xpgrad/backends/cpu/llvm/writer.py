@@ -96,6 +96,17 @@ class Writer:
         self.do(f"br label %after{k}")
         self.label(f"after{k}")
 
+    @contextmanager
+    def leaving_if(self, condition: str) -> Iterator[None]:
+        """Instructions after which the function returns, if an i1 is true."""
+        self._count += 1
+        k = self._count
+        self.do(f"br i1 {condition}, label %leave{k}, label %stay{k}")
+        self.label(f"leave{k}")
+        yield
+        self.do("ret void")
+        self.label(f"stay{k}")
+
     def at(self, ctype: str, pointer: str, index: str) -> str:
         """The address of entry ``index``."""
         return pointer if index == "0" else self.op(f"getelementptr {ctype}, ptr {pointer}, i64 {index}")

@@ -31,9 +31,11 @@ from xpgrad.backends.layouts import Layouts, check_strides, origin
 from xpgrad.codegen import kernel_ir as ir
 from xpgrad.codegen.kernel_ir import c_strides, index_axes, operands_of
 from xpgrad.codegen.lower import lower
+from xpgrad.codegen.one_hot import table_axes, without_choices
 from xpgrad.codegen.scalar.ops import read_dtype
 from xpgrad.core import Input, Node, Value
 from xpgrad.plan import Plan
+from xpgrad.plan.codes import adds_by_code
 from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_blas_sized
@@ -63,8 +65,14 @@ class KernelBuilder:
         def checked(node: Node) -> None:
             _check(node)
             check_strides(node, layouts.held)
+            if adds_by_code(node) and node.size > limits.one_hot:
+                raise Declined(
+                    node, f"to a table of {node.size} entries is the library's, which adds in any order"
+                )
 
         self.ir = lower(step, plan, layouts.held, layouts.alive, checked)
+        self._tables = table_axes(self.ir.nests)
+        self.ir.nests = without_choices(self.ir.nests)
         self.tile_axis = self.ir.tile_axis
         self.args = KernelArgs(limits.constants)
         self.calls: set[Callee] = set()
@@ -78,6 +86,8 @@ class KernelBuilder:
             return frozenset()
         nests = [nest for nest in self.ir.nests if nest.kind != "slices"]
         short = {e for nest in nests for e in nest.axes if not e.is_tile and e.extent <= self.limits.unrolled}
+        if sum(e.extent for e in self._tables) > self.limits.registers:
+            short.difference_update(self._tables)
         for nest in nests:
             own = sorted((e for e in nest.axes if e in short), key=lambda e: (e.extent, e.number))
             while prod(e.extent for e in own) > self.limits.registers:
