@@ -27,9 +27,11 @@ from xpgrad.transforms import (
     hvp,
     jacobian,
     jvp,
+    linearize,
     stop_gradient,
     value_and_grad,
     vjp,
+    vmap,
 )
 
 if _TYPE_CHECKING:
@@ -77,6 +79,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "linearize",
     "losses",
     "minimize",
     "namespace",
@@ -88,6 +91,7 @@ __all__ = [
     "to_device",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 
 

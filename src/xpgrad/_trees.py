@@ -79,3 +79,36 @@ def _rebuild(kind: type, names: Sequence[str], children: Sequence[Any]) -> Any:
     for name, child in zip(names, children, strict=True):
         object.__setattr__(instance, name, child)
     return instance
+
+
+def prefix_leaves(prefix: Any, tree: Any) -> list[Any] | None:
+    """For each leaf of ``tree`` the entry of ``prefix`` that stands for it; None if it is no prefix.
+
+    A prefix has the form of the tree near the root; its leaves, ints or None, stand for whole branches.
+    """
+    if prefix is None or type(prefix) is int:
+        return [prefix] * len(flatten(tree)[0])
+    parts, form = _one_level(prefix)
+    branches, other = _one_level(tree)
+    if form.type is None or other.type is None:
+        return [prefix] if form.type is other.type else None
+    if form.entries() != other.entries() or not _same_kind(form.type, other.type):
+        return None
+    found: list[Any] = []
+    for part, branch in zip(parts, branches, strict=True):
+        leaves = prefix_leaves(part, branch)
+        if leaves is None:
+            return None
+        found += leaves
+    return found
+
+
+def _same_kind(one: type, other: type) -> bool:
+    return one is other or {one, other} <= {tuple, list}
+
+
+def _one_level(tree: Any) -> tuple[list[Any], Any]:
+    """The branches of ``tree`` and the form of its root; a leaf has no type."""
+    flatten(tree)  # which registers a dataclass
+    branches, form = _optree().tree_flatten(tree, is_leaf=lambda x: x is not tree, namespace=_NAMESPACE)
+    return branches, form

@@ -28,6 +28,7 @@ PUBLIC = [
     "hvp",
     "jacobian",
     "jvp",
+    "linearize",
     "losses",
     "minimize",
     "namespace",
@@ -39,6 +40,7 @@ PUBLIC = [
     "to_device",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 
 

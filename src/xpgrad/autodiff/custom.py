@@ -10,6 +10,7 @@ import numpy as np
 
 from xpgrad._errors import ShapeError, TraceError, describe, message, user_line
 from xpgrad._trees import flatten, tree_map, unflatten
+from xpgrad.autodiff.batching import Batch, BatchedCall
 from xpgrad.autodiff.pullback import copied, transposed
 from xpgrad.autodiff.pushforward import Duals
 from xpgrad.core import Node, Op, aval_of, is_inexact
@@ -89,6 +90,8 @@ def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str, a
     if isinstance(trace, Symbols):
         return f(*args) if trace.role != "inner" else _as_node(trace, f, leaves, structure, again)
     trace.check_open(CUSTOM)
+    if type(trace) is Batch:
+        return _of_batch(trace, (f, fwd, bwd), leaves, structure, name)
     lower = [_guarded(trace.operand(CUSTOM, x)) for x in leaves]
     out, residuals = fwd(*unflatten(structure, lower))
     outs, out_structure = flatten(out)
@@ -107,6 +110,27 @@ def call_with_rule(f: Fun, fwd: Fun, bwd: Fun, args: Sequence[Any], name: str, a
 
     nodes = [x._node if type(x) is Traced and x._trace is trace else None for x in leaves]
     return unflatten(out_structure, _with_pull(trace, nodes, outs, pull))
+
+
+def _of_batch(
+    trace: Batch, rules: tuple[Fun, Fun, Fun], leaves: Sequence[Any], structure: Any, name: str
+) -> Any:
+    """The call on all samples at once, with its derivative if a trace further out asks for one."""
+    parts = [trace.taken(x) for x in leaves]
+    lower, mapped = [x for x, _ in parts], [m for _, m in parts]
+    if not any(type(x) is Traced for x in lower):
+        return rules[0](*unflatten(structure, leaves))
+    call = BatchedCall(rules, trace.size, mapped, structure, name)
+
+    def again(*xs: Any) -> Any:
+        return call_with_rule(call.f, call.fwd, call.bwd, xs, name, again)
+
+    outs = again(*lower)
+    if any(type(x) is Traced and x._trace is trace for x in outs):
+        raise TraceError(
+            message(f"{name}: a traced array reaches it from outside", remedy="pass it as an argument")
+        )
+    return unflatten(call.out_structure, [trace.enter(x) for x in outs])
 
 
 def _as_node(trace: Symbols, f: Fun, leaves: Sequence[Any], structure: Any, again: Fun) -> Any:
@@ -144,7 +168,7 @@ def untaped(f: Fun, args: Sequence[Any]) -> Any:
 def stopped(x: Traced) -> Any:
     """The array under every level of tracing, as one that no derivative passes through."""
     plain = strip(x)
-    if type(plain) is Traced and isinstance(plain._trace, Symbols) and plain._trace.role != "rule":
+    if type(plain) is Traced and not (isinstance(plain._trace, Symbols) and plain._trace.role == "rule"):
         return stop_gradient(plain)
     return copied(plain)
 

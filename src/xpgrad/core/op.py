@@ -137,6 +137,8 @@ class Op:
         The operation that combines the entries of a reduction over ``axis``: ``sum max min prod any all``.
     composed : callable or None
         ``composed(*xs)``: the op in terms of others, by which it is carried out, and compiled.
+    batching : callable or None
+        ``batching(op, size, xs, mapped, params)``: the op on a batch of operands (see `ops._batching`).
     """
 
     def __init__(
@@ -160,6 +162,7 @@ class Op:
         traits: str = "",
         monoid: str | None = None,
         composed: Rule | None = None,
+        batching: Rule | None = None,
     ) -> None:
         assert name not in OPS, f"op {name} is defined twice"
         OPS[name] = self
@@ -177,6 +180,7 @@ class Op:
         assert self.traits <= TRAITS.keys(), f"op {name} has a trait that is none"
         self.monoid = monoid
         self.composed = composed
+        self.batching = batching
         self.implementations: list[Implementation | None] = [None] * 4
         self._kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
 

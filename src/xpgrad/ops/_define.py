@@ -26,6 +26,7 @@ import numpy as np
 from xpgrad._errors import DTypeError, ShapeError, message
 from xpgrad.core import OPS, Aval, Op, aval_of
 from xpgrad.core.op import Rule
+from xpgrad.ops._batching import pointwise
 from xpgrad.ops._steps import parameters, steps_of
 
 
@@ -83,6 +84,7 @@ def elementwise(
         holomorphic=holomorphic,
         traits=traits,
         composed=None if composed is None else _brought(ruled, composed),
+        batching=pointwise,
     )
 
 
@@ -118,6 +120,7 @@ def linear(
     reads: Sequence[Sequence[bool]] | None = None,
     traits: str = "",
     monoid: str | None = None,
+    batching: Rule | None = None,
 ) -> Op:
     """State an op that is linear in each operand.
 
@@ -138,14 +141,15 @@ def linear(
         The rule accepts a cotangent that is a scalar standing for an array of equal entries.
     reads : sequence of sequence of bool
         As `Op` has it, where a variadic rule reads the numbers of some operands only.
-    traits, monoid
-        As `Op` has them.
+    traits, monoid, batching
+        As `Op` has them; what is pointwise needs no rule for batches.
     """
     every: Sequence[Rule | None] = pulls if variadic is None else _Each(variadic)
     if reads is None:
         reads = [_reads_variadic(variadic)] if variadic else [_reads(len(pulls), pull) for pull in pulls]
     op = Op(name, shape, "linear", pulls=every, reads=reads, push=push, traits=traits, monoid=monoid)
     op.operands, op.takes_scalar = operands, takes_scalar
+    op.batching = batching or _batching_of(op)
     if jointly:
         op.push = lambda ts, z, *xs, **params: op(*_with_zeros(ts, xs), **params)
     elif push is None:
@@ -159,13 +163,19 @@ def _with_zeros(ts: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
     return [like(x, value=0) if t is None else t for t, x in zip(ts, xs, strict=True)]
 
 
-def general(name: str, shape: Rule, push: Rule, *, monoid: str | None = None) -> Op:
+def _batching_of(op: Op) -> Rule | None:
+    return pointwise if "pointwise" in op.traits else None
+
+
+def general(
+    name: str, shape: Rule, push: Rule, *, batching: Rule | None = None, monoid: str | None = None
+) -> Op:
     """State an op by how tangents go forward: ``push(ts, z, *xs, **params)``, linear in ``ts``.
 
     An absent tangent is None. The rule computes with ops; what depends on ``ts`` must be
     linear ops of them, for the pullback is the transpose of the rule.
     """
-    return Op(name, shape, "general", push=push, monoid=monoid)
+    return Op(name, shape, "general", push=push, monoid=monoid, batching=batching)
 
 
 def constant(
@@ -175,6 +185,7 @@ def constant(
     domain: Any = (-2.0, 2.0),
     traits: str = "",
     monoid: str | None = None,
+    batching: Rule | None = None,
 ) -> Op:
     """State an op whose output no small change of its operands changes, or that is no number.
 
@@ -187,7 +198,9 @@ def constant(
         def shape(*avals: Aval, **params: Any) -> Aval:
             return Aval(broadcast(name, *avals), ruled(*avals))
 
-    return Op(name, shape, "constant", reads=[[False]], domain=domain, traits=traits, monoid=monoid)
+    op = Op(name, shape, "constant", reads=[[False]], domain=domain, traits=traits, monoid=monoid)
+    op.batching = batching or _batching_of(op)
+    return op
 
 
 class _Each(Sequence[Rule]):

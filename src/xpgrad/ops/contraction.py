@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
 
 from xpgrad._errors import ShapeError, message
-from xpgrad.core import Aval, aval_of
+from xpgrad.core import Aval, Op, aval_of
+from xpgrad.ops._batching import Mapped, Operands, Params, lifted, moved, shape_of
 from xpgrad.ops._define import linear, promote
 from xpgrad.ops.indexing import ARRAY, ScatterAdd
 from xpgrad.ops.shape import reshape, transpose
@@ -51,7 +53,54 @@ def _pull_dot_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
     return dot(_T(x), g)
 
 
-dot = linear("dot", _dot, _pull_dot_left, _pull_dot_right, traits="contraction")
+# Up to this many columns a product for each sample takes longer than moving the samples beside each other.
+_NARROW = 16
+
+
+def _batch_product(op: Op, size: int, xs: Operands, mapped: Mapped, params: Params) -> Any:
+    """A matrix that all samples share meets them in one product."""
+    x, y = xs
+    m, n = (len(shape_of(x, mapped[0])), len(shape_of(y, mapped[1])))
+    if max(m, n) > 2:
+        return _batch_stacks(x, y, mapped, m, n)
+    if not mapped[0]:
+        return _batch_right(x, y, m, n)
+    if not mapped[1]:
+        flat = reshape(x, shape=(size * x.shape[1], x.shape[2])) if m == 2 else x
+        found = dot(flat, y)
+        return reshape(found, shape=(size, x.shape[1], *found.shape[1:])) if m == 2 else found
+    if m == n == 1:
+        return einsum(x, y, subscripts="ab,ab->a")
+    return _batch_stacks(x, y, mapped, m, n)
+
+
+def _batch_right(x: Any, y: Any, m: int, n: int) -> Any:
+    """``x @ y`` for each ``y`` of a batch."""
+    size = y.shape[0]
+    if n == 1:
+        return dot(y, _T(x) if m == 2 else x)
+    if m == 2 and y.shape[2] <= _NARROW:
+        flat = reshape(moved(y, 0, 1), shape=(y.shape[1], size * y.shape[2]))
+        return moved(reshape(dot(x, flat), shape=(x.shape[0], size, y.shape[2])), 1, 0)
+    return matmul(x, y)
+
+
+def _batch_stacks(x: Any, y: Any, mapped: Mapped, m: int, n: int) -> Any:
+    """Stacks of matrices with one axis more; a vector of a batch is a matrix with a row or a column."""
+    if m == 1 and mapped[0]:
+        x = reshape(x, shape=(x.shape[0], 1, x.shape[1]))
+    if n == 1 and mapped[1]:
+        y = reshape(y, shape=(*y.shape, 1))
+    ndim = max(m, n, 2)
+    found = matmul(lifted(x, mapped[0], ndim), lifted(y, mapped[1], ndim))
+    if n == 1 and mapped[1]:
+        found = found[..., 0]
+    if m == 1 and mapped[0]:
+        found = found[..., 0, :] if not (n == 1 and mapped[1]) else found[..., 0]
+    return found
+
+
+dot = linear("dot", _dot, _pull_dot_left, _pull_dot_right, traits="contraction", batching=_batch_product)
 
 
 def _matmul(x: Aval, y: Aval) -> Aval:
@@ -87,7 +136,9 @@ def _pull_matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
     return matmul(_T(x), g)
 
 
-matmul = linear("matmul", _matmul, _pull_matmul_left, _pull_matmul_right, traits="contraction")
+matmul = linear(
+    "matmul", _matmul, _pull_matmul_left, _pull_matmul_right, traits="contraction", batching=_batch_product
+)
 
 
 def _einsum(*xs: Aval, subscripts: str) -> Aval:
@@ -142,5 +193,14 @@ def _pull_diagonal(g: Any, x: Any, mine: str, output: str, rest: list[tuple[str,
     return ScatterAdd(out, index, (ARRAY,) * len(mine), tuple(x.shape))
 
 
+def _batch_einsum(op: Op, size: int, xs: Operands, mapped: Mapped, params: Params) -> Any:
+    """One more letter, that of the batch."""
+    inputs, output = _terms(params["subscripts"])
+    used = set("".join(inputs) + output)
+    letter = next(c for c in ascii_letters if c not in used)
+    terms = [letter + term if m else term for term, m in zip(inputs, mapped, strict=True)]
+    return op(*xs, subscripts=",".join(terms) + "->" + letter + output)
+
+
 # Every subscript spelled out, with "->"; an ellipsis is resolved before it comes here.
-einsum = linear("einsum", _einsum, variadic=_pull_einsum)
+einsum = linear("einsum", _einsum, variadic=_pull_einsum, batching=_batch_einsum)

@@ -26,6 +26,7 @@ import numpy as np
 
 from xpgrad._errors import ShapeError, message
 from xpgrad.core import Aval
+from xpgrad.ops._batching import stacked
 from xpgrad.ops._define import general
 from xpgrad.ops.complex import conjugate, imag
 from xpgrad.ops.elementwise import maximum, where
@@ -80,7 +81,7 @@ def _push_cholesky(ts: Any, z: Any, x: Any) -> Any:
 
 
 # z H(z) = x, z lower triangular.
-cholesky = general("cholesky", _cholesky, _push_cholesky)
+cholesky = general("cholesky", _cholesky, _push_cholesky, batching=stacked)
 
 
 # ── eigenvalues ──────────────────────────────────────────────────────────────────────────────
@@ -98,7 +99,7 @@ def _push_eigh(ts: Any, z: Any, x: Any, *, UPLO: str = "L") -> Any:
 
 
 # Eigenvalues in ascending order, and orthonormal eigenvectors in columns.
-eigh = general("eigh", _eigh, _push_eigh)
+eigh = general("eigh", _eigh, _push_eigh, batching=stacked)
 
 
 def _eig(x: Aval) -> tuple[Aval, Aval]:
@@ -130,7 +131,7 @@ def _turn(v: Any, dv: Any) -> Any:
 
 
 # Complex whatever the operand is; eigenvectors in columns, each of norm 1.
-eig = general("eig", _eig, _push_eig)
+eig = general("eig", _eig, _push_eig, batching=stacked)
 
 
 # ── singular values ──────────────────────────────────────────────────────────────────────────
@@ -183,7 +184,7 @@ def _completed(u: Any, k: int, du: Any, out: Any) -> Any:
     return concatenate(du, -(u1 @ (H(out) @ u2)), axis=len(u.shape) - 1)
 
 
-svd = general("svd", _svd, _push_svd)
+svd = general("svd", _svd, _push_svd, batching=stacked)
 
 
 # ── QR ───────────────────────────────────────────────────────────────────────────────────────
@@ -209,4 +210,4 @@ def _push_qr(ts: Any, z: Any, x: Any) -> Any:
 
 
 # The reduced form; the diagonal of r is real.
-qr = general("qr", _qr, _push_qr)
+qr = general("qr", _qr, _push_qr, batching=stacked)

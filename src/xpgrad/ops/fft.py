@@ -17,6 +17,7 @@ import numpy as np
 
 from xpgrad._errors import ShapeError, message
 from xpgrad.core import Aval, Op
+from xpgrad.ops._batching import axes_behind
 from xpgrad.ops._define import floating, linear
 from xpgrad.ops.complex import conjugate
 from xpgrad.ops.shape import full_like, pad
@@ -54,6 +55,7 @@ fftn: Op = linear(
     "fftn",
     _fftn,
     lambda g, _z, _x, *, axes, inverse, norm: fftn(g, axes=axes, inverse=inverse, norm=norm),
+    batching=axes_behind,
 )
 
 
@@ -98,5 +100,5 @@ def _pull_irfftn(g: Any, _z: Any, _x: Any, *, n: int, axes: Axes, norm: str) -> 
 
 
 # Real signals; the last of the axes has n // 2 + 1 frequencies for n data.
-rfftn: Op = linear("rfftn", _rfftn, _pull_rfftn)
-irfftn: Op = linear("irfftn", _irfftn, _pull_irfftn)
+rfftn: Op = linear("rfftn", _rfftn, _pull_rfftn, batching=axes_behind)
+irfftn: Op = linear("irfftn", _irfftn, _pull_irfftn, batching=axes_behind)

@@ -14,19 +14,17 @@ import numpy as np
 from xpgrad._errors import DTypeError, OutOfBoundsError, ShapeError, TraceError, message
 from xpgrad.core import Aval
 from xpgrad.devices.door import admitted, is_data
+from xpgrad.ops._batched_index import ARRAY as ARRAY
+from xpgrad.ops._batched_index import (
+    batch_getitem,
+    batch_index_update,
+    batch_last_writes,
+    batch_scatter_add,
+    batch_scatter_sum,
+)
 from xpgrad.ops._define import constant, linear
 from xpgrad.ops.elementwise import where
 from xpgrad.ops.shape import full_like
-
-
-class _Array:
-    """The place of an array in an index."""
-
-    def __repr__(self) -> str:
-        return "ARRAY"
-
-
-ARRAY = _Array()
 
 
 class ScatterAdd:
@@ -146,7 +144,15 @@ def _pull_getitem(i: int, g: Any, _z: Any, *xs: Any, index: Any) -> Any:
     return ScatterAdd(g, xs[1:], index, xs[0].shape)
 
 
-getitem = linear("getitem", _getitem, variadic=_pull_getitem, operands=1, reads=_ARRAYS_ALONE, traits="view")
+getitem = linear(
+    "getitem",
+    _getitem,
+    variadic=_pull_getitem,
+    operands=1,
+    reads=_ARRAYS_ALONE,
+    traits="view",
+    batching=batch_getitem,
+)
 getitem.makes_view = True
 getitem.host_indices = True
 
@@ -160,7 +166,14 @@ def _pull_scatter_add(i: int, g: Any, _z: Any, *xs: Any, index: Any, shape: tupl
 
 
 # zeros(shape)[index] += g, repeated indices adding up.
-scatter_add = linear("scatter_add", _scatter_add, variadic=_pull_scatter_add, operands=1, reads=_ARRAYS_ALONE)
+scatter_add = linear(
+    "scatter_add",
+    _scatter_add,
+    variadic=_pull_scatter_add,
+    operands=1,
+    reads=_ARRAYS_ALONE,
+    batching=batch_scatter_add,
+)
 
 
 def _scatter_sum(*gs: Aval, indices: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Aval:
@@ -174,7 +187,14 @@ def _pull_scatter_sum(
 
 
 # zeros(shape), and at each index (without arrays) one operand added: many slices in a single array.
-scatter_sum = linear("scatter_sum", _scatter_sum, variadic=_pull_scatter_sum, jointly=True, traits="slices")
+scatter_sum = linear(
+    "scatter_sum",
+    _scatter_sum,
+    variadic=_pull_scatter_sum,
+    jointly=True,
+    traits="slices",
+    batching=batch_scatter_sum,
+)
 
 
 def _index_update(x: Aval, v: Aval, *arrays: Aval, index: Any) -> Aval:
@@ -214,7 +234,7 @@ def _last_writes(x: Aval, *arrays: Aval, index: Any) -> Aval:
 
 
 # Whether each entry written to x[index] lasts: no later write to the same place hides it.
-last_writes = constant("last_writes", _last_writes)
+last_writes = constant("last_writes", _last_writes, batching=batch_last_writes)
 
 # x, with v written at the index; the last of repeated indices wins, as in NumPy.
 index_update = linear(
@@ -225,6 +245,7 @@ index_update = linear(
     operands=2,
     reads=[(False, False, False, True)],
     traits="slices",
+    batching=batch_index_update,
 )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from xpgrad._errors import DTypeError, ShapeError, message
 from xpgrad.core import Aval, Op, aval_of
+from xpgrad.ops._batching import Mapped, Operands, Params, moved, stacked, stacked_alike
 from xpgrad.ops._define import elementwise, floating, general, linear
 from xpgrad.ops.complex import conjugate, imag, real
 from xpgrad.ops.elementwise import where
@@ -106,8 +107,8 @@ def _triangle(name: str) -> Any:
     return shape
 
 
-tril: Op = linear("tril", _triangle("tril"), lambda g, _z, _x, *, k=0: tril(g, k=k))
-triu: Op = linear("triu", _triangle("triu"), lambda g, _z, _x, *, k=0: triu(g, k=k))
+tril: Op = linear("tril", _triangle("tril"), lambda g, _z, _x, *, k=0: tril(g, k=k), batching=stacked)
+triu: Op = linear("triu", _triangle("triu"), lambda g, _z, _x, *, k=0: triu(g, k=k), batching=stacked)
 
 
 def _diagonal(x: Aval, *, offset: int = 0) -> Aval:
@@ -127,9 +128,13 @@ diagonal: Op = linear(
     "diagonal",
     _diagonal,
     lambda g, _z, _x, *, offset=0: embed_diagonal(g, offset=offset, size=tuple(_x.shape[-2:])),
+    batching=stacked,
 )
 embed_diagonal: Op = linear(
-    "embed_diagonal", _embed_diagonal, lambda g, _z, _x, *, offset=0, size=None: diagonal(g, offset=offset)
+    "embed_diagonal",
+    _embed_diagonal,
+    lambda g, _z, _x, *, offset=0, size=None: diagonal(g, offset=offset),
+    batching=stacked,
 )
 
 
@@ -154,7 +159,7 @@ def _inv(x: Aval) -> Aval:
     return Aval(x.shape, matrix_dtype("inv", x))
 
 
-inv = general("inv", _inv, lambda ts, z, _x: -(z @ ts[0] @ z))
+inv = general("inv", _inv, lambda ts, z, _x: -(z @ ts[0] @ z), batching=stacked)
 
 
 def _inv_lower(x: Aval) -> Aval:
@@ -164,7 +169,7 @@ def _inv_lower(x: Aval) -> Aval:
 
 # The inverse of a lower triangular matrix, by halves, so that most of the work is in matrix products. At
 # 500 rows it takes a third of the time of `inv`, and is no less accurate.
-inv_lower = general("inv_lower", _inv_lower, lambda ts, z, _x: -(z @ tril(ts[0]) @ z))
+inv_lower = general("inv_lower", _inv_lower, lambda ts, z, _x: -(z @ tril(ts[0]) @ z), batching=stacked)
 
 
 def _solve(a: Aval, b: Aval) -> Aval:
@@ -190,13 +195,14 @@ def _push_solve(ts: Any, z: Any, a: Any, _b: Any) -> Any:
 
 # The same numbers twice. `solve` is what a user calls; its pullback solves one transposed system
 # for both operands. That is `apply_inverse`, which states its transpose operand by operand.
-solve = general("solve", _solve, _push_solve)
+solve = general("solve", _solve, _push_solve, batching=stacked)
 apply_inverse: Op = linear(
     "apply_inverse",
     _solve,
     lambda g, z, a, _b: -(apply_inverse(T(a), g) @ T(z)),
     lambda g, _z, a, _b: apply_inverse(T(a), g),
     push=_push_solve,
+    batching=stacked,
 )
 
 
@@ -253,9 +259,9 @@ def _push_adjugate_change(ts: Any, _w: Any, x: Any, t: Any) -> Any:
 
 
 # The gradient of det is the transposed adjugate, which a singular matrix has too, and so is the change of that.
-det = general("det", _det, lambda ts, _z, x: sum_(T(adjugate(x)) * ts[0], axis=(-2, -1)))
-slogdet = general("slogdet", _slogdet, _push_slogdet)
-adjugate: Op = general("adjugate", _adjugate, lambda ts, _z, x: adjugate_change(x, ts[0]))
+det = general("det", _det, lambda ts, _z, x: sum_(T(adjugate(x)) * ts[0], axis=(-2, -1)), batching=stacked)
+slogdet = general("slogdet", _slogdet, _push_slogdet, batching=stacked)
+adjugate: Op = general("adjugate", _adjugate, lambda ts, _z, x: adjugate_change(x, ts[0]), batching=stacked)
 # The derivative of the adjugate at x along t. With g it is a derivative of det along three matrices, which
 # may change places: that says its transposes.
 adjugate_change: Op = linear(
@@ -264,6 +270,7 @@ adjugate_change: Op = linear(
     lambda g, _w, x, t: T(_second_change(x, T(g), t)),
     lambda g, _w, x, _t: T(adjugate_change(x, T(g))),
     push=_push_adjugate_change,
+    batching=stacked_alike,
 )
 
 
@@ -281,7 +288,7 @@ def _push_pinv(ts: Any, z: Any, x: Any, *, rcond: Any) -> Any:
     return chain(z, H(z), left) + chain(right, H(z), z) - chain(z, t, z)
 
 
-pinv = general("pinv", _pinv, _push_pinv)
+pinv = general("pinv", _pinv, _push_pinv, batching=stacked)
 
 
 def _lstsq(a: Aval, b: Aval, *, rcond: float) -> Aval:
@@ -303,5 +310,15 @@ def _push_lstsq(ts: Any, z: Any, a: Any, b: Any, *, rcond: float) -> Any:
     return p @ shift + chain(p, H(p), th @ (b - a @ z)) + null - chain(p, a, null)
 
 
+def _batch_lstsq(op: Op, size: int, xs: Operands, mapped: Mapped, params: Params) -> Any:
+    """One matrix for all right-hand sides is decomposed once; those that differ go by their pseudo-inverses."""
+    a, b = xs
+    if mapped[0]:
+        return pinv(a, **params) @ b
+    m, n = b.shape[1:]
+    found = op(a, reshape(moved(b, 0, 1), shape=(m, size * n)), **params)
+    return moved(reshape(found, shape=(found.shape[0], size, n)), 1, 0)
+
+
 # The solution of least squares, of the smallest norm where there are many.
-lstsq = general("lstsq", _lstsq, _push_lstsq)
+lstsq = general("lstsq", _lstsq, _push_lstsq, batching=_batch_lstsq)

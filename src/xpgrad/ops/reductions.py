@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import ShapeError, message
-from xpgrad.core import Aval, aval_of
+from xpgrad.core import Aval, Op, aval_of
+from xpgrad.ops._batching import Mapped, Operands, along, along_last, lifted, over_axes, position, shape_of
 from xpgrad.ops._define import constant, general, linear
-from xpgrad.ops.elementwise import where
+from xpgrad.ops.elementwise import isnan, less, less_equal, where
 from xpgrad.ops.indexing import flip
 from xpgrad.ops.shape import astype, concatenate, full_like, inverse_axes, reshape, transpose
 
@@ -78,12 +79,14 @@ sum = linear(
     lambda g, _z, _x, *, axis=None, keepdims=False: expand(g, _x, axis, keepdims),
     takes_scalar=True,
     monoid="sum",
+    batching=over_axes,
 )
 mean = linear(
     "mean",
     _shape("mean", lambda x: x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)),
     lambda g, _z, _x, *, axis=None, keepdims=False: expand(g, _x, axis, keepdims) / (count(_x, axis) or 1),
     takes_scalar=True,
+    batching=over_axes,
 )
 
 
@@ -94,8 +97,8 @@ def _push_extremum(ts: Any, z: Any, x: Any, *, axis: Axis = None, keepdims: bool
     return sum(where(hit, ts[0], 0), axis=axis, keepdims=keepdims) / ties
 
 
-max = general("max", _shape("max", empty=False), _push_extremum, monoid="max")
-min = general("min", _shape("min", empty=False), _push_extremum, monoid="min")
+max = general("max", _shape("max", empty=False), _push_extremum, monoid="max", batching=over_axes)
+min = general("min", _shape("min", empty=False), _push_extremum, monoid="min", batching=over_axes)
 
 
 def _scan(x: Aval, *, axis: int) -> Aval:
@@ -103,7 +106,12 @@ def _scan(x: Aval, *, axis: int) -> Aval:
     return Aval(x.shape, _sum_dtype(x))
 
 
-cumsum = linear("cumsum", _scan, lambda g, _z, _x, *, axis: flip(cumsum(flip(g, axis), axis=axis), axis))
+cumsum = linear(
+    "cumsum",
+    _scan,
+    lambda g, _z, _x, *, axis: flip(cumsum(flip(g, axis), axis=axis), axis),
+    batching=along,
+)
 
 
 def _shifted(x: Any, by: int, axis: int, fill: Any) -> Any:
@@ -128,7 +136,7 @@ def _push_cumprod(ts: Any, z: Any, x: Any, *, axis: int) -> Any:
     return b
 
 
-cumprod = general("cumprod", _scan, _push_cumprod)
+cumprod = general("cumprod", _scan, _push_cumprod, batching=along)
 
 
 def _push_prod(ts: Any, _z: Any, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -155,16 +163,36 @@ def _others(x: Any, axes: tuple[int, ...], rest: tuple[int, ...]) -> Any:
     return transpose(back, axes=inverse_axes(order))
 
 
-prod = general("prod", _shape("prod", _sum_dtype), _push_prod, monoid="prod")
+prod = general("prod", _shape("prod", _sum_dtype), _push_prod, monoid="prod", batching=over_axes)
 
 # ── no derivative ────────────────────────────────────────────────────────────────────────────
 _index = np.dtype(np.intp)
 _bool = np.dtype(bool)
-argmax = constant("argmax", _shape("argmax", lambda _x: _index, empty=False))
-argmin = constant("argmin", _shape("argmin", lambda _x: _index, empty=False))
-any = constant("any", _shape("any", lambda _x: _bool), monoid="any")
-all = constant("all", _shape("all", lambda _x: _bool), monoid="all")
-count_nonzero = constant("count_nonzero", _shape("count_nonzero", lambda _x: _index))
-argsort = constant("argsort", lambda x, *, axis=-1, stable=False: Aval(x.shape, _index))
-argpartition = constant("argpartition", lambda x, *, kth, axis=-1: Aval(x.shape, _index))
-searchsorted = constant("searchsorted", lambda x, v, *, side="left": Aval(v.shape, _index))
+argmax = constant("argmax", _shape("argmax", lambda _x: _index, empty=False), batching=position)
+argmin = constant("argmin", _shape("argmin", lambda _x: _index, empty=False), batching=position)
+any = constant("any", _shape("any", lambda _x: _bool), monoid="any", batching=over_axes)
+all = constant("all", _shape("all", lambda _x: _bool), monoid="all", batching=over_axes)
+count_nonzero = constant("count_nonzero", _shape("count_nonzero", lambda _x: _index), batching=over_axes)
+argsort = constant("argsort", lambda x, *, axis=-1, stable=False: Aval(x.shape, _index), batching=along_last)
+argpartition = constant("argpartition", lambda x, *, kth, axis=-1: Aval(x.shape, _index), batching=along_last)
+
+
+def _batch_searchsorted(op: Op, size: int, xs: Operands, mapped: Mapped, params: Any) -> Any:
+    """All values are looked up in one table at once; in tables that differ, the entries before are counted."""
+    x, v = xs
+    if not mapped[0]:
+        return op(x, v, **params)
+    n = len(shape_of(v, mapped[1]))
+    table = reshape(x, shape=(size, *(1,) * n, x.shape[1]))
+    v = lifted(v, mapped[1], n)
+    v = reshape(v, shape=(*v.shape, 1)) if hasattr(v, "shape") else v
+    if params.get("side", "left") == "left":  # NaN is the greatest number
+        before = less(table, v) | (isnan(v) & ~isnan(table))
+    else:
+        before = less_equal(table, v) | isnan(v)
+    return count_nonzero(before, axis=n + 1)
+
+
+searchsorted = constant(
+    "searchsorted", lambda x, v, *, side="left": Aval(v.shape, _index), batching=_batch_searchsorted
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from xpgrad.core import Aval, Op
+from xpgrad.ops._batching import Mapped, Operands, Params, Shared, lifted, shape_of
 from xpgrad.ops._define import zero
 
 
@@ -19,6 +20,14 @@ def _shape(x: Aval, _seen: Aval, _ok: Aval, *, rule: str, name: str) -> Aval:
 
 def _through(t: Any, _z: Any, _x: Any, _seen: Any, _ok: Any, *, rule: str, name: str) -> Any:
     return t
+
+
+def _batch(op: Op, size: int, xs: Operands, mapped: Mapped, params: Params) -> Any:
+    """The demand holds of every sample; ``ok`` has an axis for each of ``seen``."""
+    x, seen, ok = xs
+    ndim = len(shape_of(seen, mapped[1]))
+    found = op(x, lifted(seen, mapped[1], len(shape_of(ok, mapped[2]))), lifted(ok, mapped[2], ndim), **params)
+    return found if mapped[0] else Shared(found)
 
 
 # ``seen`` is what the error shows: ``x``, or a number made of it. ``rule`` is the headline of the error,
@@ -31,6 +40,7 @@ require = Op(
     pulls=(_through, zero, zero),
     reads=[[False]],
     takes_scalar=True,
+    batching=_batch,
 )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, ShapeError, message
-from xpgrad.core import Aval
+from xpgrad.core import Aval, Op
+from xpgrad.ops._batching import Mapped, Operands, Params, Shared, batch, lifted, shape_of
 from xpgrad.ops._define import constant, linear, promote, zero
 
 Shape = tuple[int, ...]
@@ -29,12 +30,18 @@ def _reshape(x: Aval, *, shape: Shape) -> Aval:
     return Aval(tuple(shape), x.dtype)
 
 
+def _batch_reshape(op: Op, size: int, xs: Operands, mapped: Mapped, params: Params) -> Any:
+    own = _reshape(Aval(shape_of(xs[0], True), xs[0].dtype), shape=params["shape"]).shape
+    return op(xs[0], shape=(size, *own))
+
+
 reshape = linear(
     "reshape",
     _reshape,
     lambda g, _z, _x, *, shape: reshape(g, shape=_x.shape) if _axes(g) else g,
     takes_scalar=True,
     traits="cheap same view",
+    batching=_batch_reshape,
 )
 
 
@@ -52,12 +59,17 @@ def inverse_axes(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(inverse)
 
 
+def _batch_transpose(op: Op, size: int, xs: Operands, mapped: Mapped, params: Params) -> Any:
+    return op(xs[0], axes=(0, *(a + 1 for a in params["axes"])))
+
+
 transpose = linear(
     "transpose",
     _transpose,
     lambda g, _z, _x, *, axes: transpose(g, axes=inverse_axes(axes)) if _axes(g) else g,
     takes_scalar=True,
     traits="cheap view",
+    batching=_batch_transpose,
 )
 
 
@@ -71,9 +83,19 @@ def _broadcast_to(x: Aval, *, shape: Shape) -> Aval:
     return Aval(tuple(shape), x.dtype)
 
 
+def _batch_broadcast_to(op: Op, size: int, xs: Operands, mapped: Mapped, params: Params) -> Any:
+    shape = params["shape"]
+    return op(lifted(xs[0], True, len(shape)), shape=(size, *shape))
+
+
 # The sweep sums the cotangent over the broadcast axes, as for every op.
 broadcast_to = linear(
-    "broadcast_to", _broadcast_to, lambda g, _z, _x, *, shape: g, takes_scalar=True, traits="cheap same view"
+    "broadcast_to",
+    _broadcast_to,
+    lambda g, _z, _x, *, shape: g,
+    takes_scalar=True,
+    traits="cheap same view",
+    batching=_batch_broadcast_to,
 )
 broadcast_to.broadcasts = True
 for _op in (reshape, transpose, broadcast_to):
@@ -100,13 +122,28 @@ def _pull_concatenate(i: int, g: Any, _z: Any, *_xs: Any, axis: int) -> Any:
     return g[(*(slice(None),) * axis, slice(start, start + _xs[i].shape[axis]))]
 
 
-concatenate = linear("concatenate", _concatenate, variadic=_pull_concatenate, jointly=True, traits="slices")
+def _batch_concatenate(op: Op, size: int, xs: Operands, mapped: Mapped, params: Params) -> Any:
+    return op(*[batch(x, m, size) for x, m in zip(xs, mapped, strict=True)], axis=params["axis"] + 1)
+
+
+concatenate = linear(
+    "concatenate",
+    _concatenate,
+    variadic=_pull_concatenate,
+    jointly=True,
+    traits="slices",
+    batching=_batch_concatenate,
+)
 
 
 def _pad(x: Aval, *, widths: tuple[tuple[int, int], ...]) -> Aval:
     if len(widths) != x.ndim or any(w < 0 for pair in widths for w in pair):
         raise ShapeError(message(f"pad: widths {widths} do not fit {x.ndim} axes", {"operand": str(x)}))
     return Aval(tuple(n + lo + hi for n, (lo, hi) in zip(x.shape, widths, strict=True)), x.dtype)
+
+
+def _batch_pad(op: Op, size: int, xs: Operands, mapped: Mapped, params: Params) -> Any:
+    return op(xs[0], widths=((0, 0), *params["widths"]))
 
 
 # With zeros; other fills and modes are written in terms of it and of indexing.
@@ -117,6 +154,7 @@ pad = linear(
         tuple(slice(lo, lo + n) for (lo, _), n in zip(widths, _x.shape, strict=True))
     ],
     traits="slices",
+    batching=_batch_pad,
 )
 
 
@@ -144,8 +182,13 @@ def _full_like(x: Aval, *, value: Any, shape: Shape | None = None, dtype: Any = 
     return Aval(x.shape if shape is None else tuple(shape), x.dtype if dtype is None else np.dtype(dtype))
 
 
+def _batch_full_like(op: Op, size: int, xs: Operands, mapped: Mapped, params: Params) -> Any:
+    shape = params.get("shape")
+    return Shared(op(xs[0], **{**params, "shape": shape_of(xs[0], True) if shape is None else shape}))
+
+
 # The operand gives the device and, by default, shape and dtype; its numbers are not read.
-full_like = constant("full_like", _full_like, traits="cheap")
+full_like = constant("full_like", _full_like, traits="cheap", batching=_batch_full_like)
 
 
 # A constant to every derivative, where only shapes are traced: with numbers the array itself is taken out.

@@ -18,6 +18,7 @@ from typing import Any
 from xpgrad._errors import ShapeError, message
 from xpgrad.core import SCALAR_TYPES, Aval, Op
 from xpgrad.ops import reductions as red
+from xpgrad.ops._batching import along, over_axes
 from xpgrad.ops._define import constant, elementwise, floating
 from xpgrad.ops.elementwise import cos, exp, expm1, log, log1p, sin, where
 
@@ -119,7 +120,15 @@ def _softmax_rule(t: Any, z: Any, _x: Any, *, axis: red.Axis = None) -> Any:
 
 def _softmax(name: str) -> Op:
     rules = (_softmax_rule,)
-    return Op(name, _along(name, kept=True), "general", pushes=rules, pulls=rules, reads=[[True, False]])
+    return Op(
+        name,
+        _along(name, kept=True),
+        "general",
+        pushes=rules,
+        pulls=rules,
+        reads=[[True, False]],
+        batching=along,
+    )
 
 
 softmax = _softmax("softmax")
@@ -142,6 +151,7 @@ logsumexp = Op(
     ),
     reads=[[False, True]],
     takes_scalar=True,
+    batching=over_axes,
 )
 log_softmax = Op(
     "log_softmax",
@@ -150,6 +160,7 @@ log_softmax = Op(
     pushes=(lambda t, z, _x, *, axis=None: t - red.sum(exp(z) * t, axis=axis, keepdims=True),),
     pulls=(lambda g, z, _x, *, axis=None: g - exp(z) * red.sum(g, axis=axis, keepdims=True),),
     reads=[[True, False]],
+    batching=along,
 )
 
 # ── error functions and the normal distribution ──────────────────────────────────────────────

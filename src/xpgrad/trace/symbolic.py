@@ -21,7 +21,7 @@ from xpgrad.ops.elementwise import add
 from xpgrad.ops.requirements import require
 from xpgrad.trace.tape import PICK, SMALL, sample, written_to
 from xpgrad.trace.traced import Trace, Traced, aval_under
-from xpgrad.trace.views import is_scalar
+from xpgrad.trace.views import is_scalar, symbol_is_scalar
 
 # What Python's operators make of Python's scalars is a Python scalar again; a ufunc makes NumPy's, and its
 # operands are made NumPy's before it is recorded. A reciprocal is what ``1 / x`` is recorded as.
@@ -108,6 +108,9 @@ class Symbols(Trace):
         node = Node(PICK, (parent,), {"index": i}, Aval(aval.shape, aval.dtype))
         self.graph.nodes.append(node)
         return Traced(self, node, None)
+
+    def gives_scalar(self, node: Any) -> bool:
+        return symbol_is_scalar(node, self.scalars)
 
     def _operand(self, x: Any, aval: Aval) -> Operand:
         """``x`` as an operand; a constant is safe from later writes of the function that is traced."""

@@ -35,6 +35,7 @@ class Trace:
     """One level of tracing. Subclasses say what `record` keeps of an op."""
 
     __slots__ = ("closed", "level")
+    numbers = "whose numbers are not known while tracing"  # of an array without any
 
     def __init__(self) -> None:
         self.level = next(_levels)
@@ -43,6 +44,10 @@ class Trace:
     def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
         """Carry ``op`` out on the level below and keep what this level needs of it."""
         raise AssertionError("a Trace subclass records")
+
+    def gives_scalar(self, node: Any) -> bool:
+        """Whether the array at ``node``, which has no numbers, stands for a scalar."""
+        raise AssertionError("a Trace whose arrays have no numbers says so")
 
     def check_open(self, op: Op) -> None:
         if self.closed:
@@ -257,7 +262,7 @@ class Traced:
     # ── what leaves the trace ────────────────────────────────────────────────────────────────
     def __bool__(self) -> bool:
         if self._below is None:
-            raise _needs_value("bool()", "np.where(condition, x, y) chooses without Python's if")
+            raise _needs_value(self, "bool()", "np.where(condition, x, y) chooses without Python's if")
         return bool(strip(self))
 
     def __float__(self) -> float:
@@ -315,12 +320,12 @@ _INT = "pass it as a Python int, each value of which is traced by itself; arrays
 def leaves_trace(x: Any, what: str, remedy: str, without_numbers: str) -> TraceError:
     """The error for what would make plain numbers of ``x``; the remedy depends on whether it has any."""
     if type(strip(x)) is Traced:
-        return _needs_value(what, without_numbers)
+        return _needs_value(strip(x), what, without_numbers)
     return TraceError(message(f"{what} of a traced array would lose its derivative", remedy=remedy))
 
 
-def _needs_value(what: str, remedy: str) -> TraceError:
-    return TraceError(message(f"{what} of an array whose numbers are not known while tracing", remedy=remedy))
+def _needs_value(x: Traced, what: str, remedy: str) -> TraceError:
+    return TraceError(message(f"{what} of an array {x._trace.numbers}", remedy=remedy))
 
 
 def _implementation(op: Op) -> Callable[..., Any]:

@@ -229,7 +229,7 @@ def is_scalar(x: Any) -> bool:
         return False
     while hasattr(x, "_trace"):
         if x._below is None:
-            return _gives_scalar(x._node, x._trace)
+            return bool(x._trace.gives_scalar(x._node))
         x = x._below
     return isinstance(x, SCALAR_TYPES)
 
@@ -240,7 +240,15 @@ _AS_OPERAND = frozenset("astype stop_gradient reshape transpose real imag".split
 _GIVES_ARRAYS = frozenset("broadcast_to copy full_like where index_update scatter_add scatter_sum pad".split())
 
 
-def _gives_scalar(value: Any, trace: Any) -> bool:
+def is_scalar_output(op: Op, params: Mapping[str, Any], of_scalar: Callable[[], bool]) -> bool:
+    """Whether the output of ``op``, without axes, is a scalar; ``of_scalar()`` says it of the operand."""
+    if op.name in _AS_OPERAND:
+        return of_scalar()
+    return not _has_ellipsis(params["index"]) if op is getitem else op.name not in _GIVES_ARRAYS
+
+
+def symbol_is_scalar(value: Any, scalars: Any) -> bool:
+    """`is_scalar` of a value without axes in a graph; ``scalars`` has the inputs that are."""
     while isinstance(value, Node) and not value.weak and value.op.name in _AS_OPERAND:
         value = value.operands[0]
         if isinstance(value, Const) or value.shape:
@@ -248,20 +256,23 @@ def _gives_scalar(value: Any, trace: Any) -> bool:
     if value.weak:
         return True
     if isinstance(value, Input):
-        return value in trace.scalars
-    if value.op is getitem:
-        return not _has_ellipsis(value.params["index"])
-    return value.op.name not in _GIVES_ARRAYS
+        return value in scalars
+    return is_scalar_output(value.op, value.params, lambda: False)
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for n in shape if n != 1)
 
 
+def _under(x: Any) -> Any:
+    """The data of a traced array: its own, those of its samples, or None."""
+    return getattr(x._node, "data", None) if x._below is None else x._below
+
+
 def _shares(base: Any, out: Any) -> bool | None:
     """Whether both have the same memory; None when only shapes are known."""
     while type(out) is type(base) and hasattr(out, "_trace"):
-        base, out = base._below, out._below
+        base, out = _under(base), _under(out)
     if out is None:
         return None
     if isinstance(out, np.ndarray):

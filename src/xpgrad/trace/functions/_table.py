@@ -163,9 +163,7 @@ def known(x: Any, what: str) -> Any:
     """The numbers of ``x``, for what only they can decide; an error when only shapes are traced."""
     plain = strip(x)
     if type(plain) is Traced:
-        raise TraceError(
-            message(f"{what}: decided by the data, whose numbers are not known while tracing", {"operand": x})
-        )
+        raise TraceError(message(f"{what}: decided by the data, {plain._trace.numbers}", {"operand": x}))
     return plain
 
 

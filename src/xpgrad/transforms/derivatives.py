@@ -1,8 +1,4 @@
-"""The transforms: `grad`, `value_and_grad`, `vjp`, `jvp`, `jacobian`, `hessian`, `hvp`.
-
-All nest, and all take any Python control flow. Arguments and results are trees: tuples, lists,
-dicts, namedtuples, dataclasses of arrays and scalars.
-"""
+"""Derivatives of functions of trees: gradients, products in both modes, what is exempt from them."""
 
 from __future__ import annotations
 
@@ -19,9 +15,9 @@ from xpgrad._trees import flatten, paths, tree_map, unflatten
 from xpgrad.autodiff import Duals, call_with_rule, copied, pull, stopped, untaped
 from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.devices.door import admitted_leaves
-from xpgrad.ops.shape import astype, full_like, reshape
-from xpgrad.trace import Tape, Trace, Traced, strip
-from xpgrad.trace.boundary import argnum, call, check_floating, enter, fresh, leave
+from xpgrad.ops.shape import astype, full_like
+from xpgrad.trace import Tape, Trace, Traced
+from xpgrad.trace.boundary import call, check_floating, enter, fresh, leave
 from xpgrad.trace.symbolic import tracing
 
 Fun = Callable[..., Any]
@@ -77,7 +73,7 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
         gradient = rebuild(pull(tape.records, seeds, [x._node for x in leaves], like=_like(leaves), free=True))
         return ((value, aux) if has_aux else value), gradient
 
-    return _named(value_and_gradient, value_and_grad, f, argnums, has_aux)
+    return named(value_and_gradient, value_and_grad, f, argnums, has_aux)
 
 
 def grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
@@ -91,7 +87,7 @@ def grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
         value, g = both(*args, **kwargs)
         return (g, value[1]) if has_aux else g
 
-    return _named(gradient, grad, f, argnums, has_aux)
+    return named(gradient, grad, f, argnums, has_aux)
 
 
 def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
@@ -183,75 +179,6 @@ def jvp(f: Fun, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, A
     return unflatten(out_structure, values), unflatten(out_structure, pushed)
 
 
-def jacobian(f: Fun, argnums: int = 0) -> Fun:
-    """A function that returns the Jacobian of ``f`` in one argument.
-
-    Returns
-    -------
-    callable
-        For an output of shape ``s`` and an argument of shape ``t``: an array of shape
-        ``(*s, *t)``; for an argument that is a tree, a tree of such.
-
-    Notes
-    -----
-    One forward pass and one pullback for each entry of the output. For complex arguments the
-    entries follow the convention of `value_and_grad`.
-    """
-
-    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        where = argnum(argnums, args, "jacobian")
-
-        def partial(x: Any) -> Any:
-            return f(*args[:where], x, *args[where + 1 :], **kwargs)
-
-        out, pullback = vjp(partial, args[where])
-        if not hasattr(out, "shape") and not isinstance(out, SCALAR_TYPES):
-            raise ShapeError(message(f"jacobian: the function must return an array, not {describe(out)}"))
-        shape = _shape(out)
-        rows = [pullback(basis)[0] for basis in _basis(out, 1)]
-        if not rows:
-            return tree_map(lambda x: full_like(x, value=0, shape=(*shape, *_shape(x))), args[where])
-        if aval_of(out).dtype.kind == "c":
-            # The cotangent of a real argument is real: 1 reads the real part of the derivative, -i the other.
-            turned = [pullback(basis)[0] for basis in _basis(out, -1j)]
-            rows = [tree_map(_with_imaginary, re, im) for re, im in zip(rows, turned, strict=True)]
-        return tree_map(
-            lambda *parts: np.reshape(np.stack([_array(p) for p in parts]), (*shape, *_shape(parts[0]))),
-            *rows,
-        )
-
-    return _named(jacobian_of, jacobian, f, argnums)
-
-
-def hessian(f: Fun, argnums: int = 0) -> Fun:
-    """A function that returns the matrix of second derivatives of the scalar ``f``.
-
-    For an argument of shape ``t`` (an array, not a tree) it has shape ``(*t, *t)``. Costs one
-    gradient and one pullback through it for each entry of the argument; `hvp` gives products
-    with it without forming it.
-    """
-    return _named(jacobian(grad(f, argnums), argnums), hessian, f, argnums)
-
-
-def hvp(f: Fun, argnums: int = 0) -> Fun:
-    """A function ``g(*args, v)``: the Hessian of the scalar ``f``, times ``v``.
-
-    ``v`` has the structure and shapes of the argument. Forward over reverse: the cost is a small
-    multiple of that of a gradient, in time and in memory.
-    """
-
-    def product(*args: Any) -> Any:
-        *rest, v = args
-        where = argnum(argnums, rest, "hvp")
-
-        def gradient(x: Any) -> Any:
-            return grad(f, where)(*rest[:where], x, *rest[where + 1 :])
-
-        return jvp(gradient, (rest[where],), (v,))[1]
-
-    return _named(product, hvp, f, argnums)
-
-
 def stop_gradient(x: Any) -> Any:
     """``x`` (a tree) as a constant: its derivative is zero, in every mode and order.
 
@@ -296,7 +223,7 @@ def checkpoint(f: Fun) -> Fun:
             return f(*args)  # forward mode keeps nothing anyway
         return call_with_rule(f, fwd, bwd, args, "checkpoint", checkpointed)
 
-    return _named(checkpointed, checkpoint, f)
+    return named(checkpointed, checkpoint, f)
 
 
 def _call(trace: Trace, f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
@@ -364,24 +291,6 @@ def _zeros(x: Any) -> Any:
     return full_like(x, value=0)
 
 
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
-
-
-def _basis(out: Any, one: complex) -> Any:
-    """Arrays like ``out``, each with ``one`` in a single place."""
-    shape = _shape(out)
-    n = int(np.prod(shape, dtype=np.intp))
-    for k in range(n):
-        flat = full_like(strip(out), value=0, shape=(n,), dtype=aval_of(out).dtype)
-        flat[k] = one
-        yield reshape(flat, shape=shape)
-
-
-def _with_imaginary(re: Any, im: Any) -> Any:
-    return re if aval_of(re).dtype.kind == "c" else re + 1j * im
-
-
 def _aligned(t: Any, x: Any, what: str) -> Any:
     """The tangent or cotangent ``t`` with the dtype of ``x``; a complex one of a real array is refused."""
     wanted, given = aval_of(x), aval_of(t)
@@ -392,7 +301,7 @@ def _aligned(t: Any, x: Any, what: str) -> Any:
     return t if given.dtype == wanted.dtype or given.weak or wanted.weak else astype(t, dtype=wanted.dtype)
 
 
-def _named(wrapper: Fun, maker: Fun, f: Fun, *options: Any) -> Fun:
+def named(wrapper: Fun, maker: Fun, f: Fun, *options: Any) -> Fun:
     with contextlib.suppress(AttributeError):
         update_wrapper(wrapper, f)
     wrapper.__qualname__ = f"{maker.__name__}({getattr(f, '__qualname__', 'f')})"

@@ -1,0 +1,23 @@
+"""The transforms: `grad`, `value_and_grad`, `vjp`, `jvp`, `jacobian`, `hessian`, `hvp`, `vmap`.
+
+All nest, and all take any Python control flow on what is not batched. Arguments and results are trees: tuples,
+lists, dicts, namedtuples, dataclasses of arrays and scalars.
+"""
+
+from xpgrad.transforms.derivatives import checkpoint, grad, jvp, stop_gradient, value_and_grad, vjp
+from xpgrad.transforms.mapping import vmap
+from xpgrad.transforms.matrices import hessian, hvp, jacobian, linearize
+
+__all__ = [
+    "checkpoint",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "linearize",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

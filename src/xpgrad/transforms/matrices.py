@@ -1,0 +1,217 @@
+"""Matrices of derivatives and products with them: `jacobian`, `hessian`, `hvp`, `linearize`.
+
+A matrix is a batch of products with the vectors of a basis: by the pullback, or by the pushforward where there
+are fewer inputs than outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import ShapeError, describe, message
+from xpgrad._trees import flatten, tree_map, unflatten
+from xpgrad.core import SCALAR_TYPES, aval_of
+from xpgrad.devices.door import admitted_leaves
+from xpgrad.ops.linalg import embed_diagonal
+from xpgrad.ops.shape import full_like, reshape
+from xpgrad.trace import strip
+from xpgrad.trace.boundary import argnum
+from xpgrad.transforms.derivatives import grad, jvp, named, vjp
+from xpgrad.transforms.mapping import vmap
+
+Fun = Callable[..., Any]
+
+# Entries of the batch of one intermediate array that a block of rows or columns may take: 128 MiB in float64.
+_ENTRIES = 1 << 24
+
+
+def jacobian(f: Fun, argnums: int = 0) -> Fun:
+    """A function that returns the Jacobian of ``f`` in one argument.
+
+    Returns
+    -------
+    callable
+        For an output of shape ``s`` and an argument of shape ``t``: an array of shape
+        ``(*s, *t)``; for an argument that is a tree, a tree of such.
+
+    Notes
+    -----
+    One pass for all entries of the output at once: a batched pullback, or, where a real argument has fewer
+    entries than the output, a batched pushforward. Rows (or columns) are computed in blocks, so that the batch
+    of an array of the size of the output or the argument takes at most 128 MiB in float64. For complex
+    arguments the entries follow the convention of `value_and_grad`.
+    """
+
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        where = argnum(argnums, args, "jacobian")
+
+        def partial(x: Any) -> Any:
+            return f(*args[:where], x, *args[where + 1 :], **kwargs)
+
+        leaves, structure = admitted_leaves(args[where], f"jacobian: argument {where}")
+        x = unflatten(structure, leaves)
+        out, pullback = vjp(partial, x)
+        if not hasattr(out, "shape") and not isinstance(out, SCALAR_TYPES):
+            raise ShapeError(message(f"jacobian: the function must return an array, not {describe(out)}"))
+        n = sum(aval_of(x).size for x in leaves)
+        if n < aval_of(out).size and all(aval_of(x).dtype.kind == "f" for x in leaves):
+            return _by_columns(partial, x, out)
+        return _by_rows(pullback, x, out)
+
+    return named(jacobian_of, jacobian, f, argnums)
+
+
+def _by_rows(pullback: Fun, x: Any, out: Any) -> Any:
+    """The Jacobian of a function, by its pullback at ``x``."""
+    shape = _shape(out)
+    n = prod(shape)
+    if not n:
+        return tree_map(lambda leaf: full_like(leaf, value=0, shape=(*shape, *_shape(leaf))), x)
+    rows = vmap(lambda g: pullback(g)[0])
+    largest = max(n, *[aval_of(leaf).size for leaf in flatten(x)[0]], 1)
+
+    def block(start: int, stop: int) -> Any:
+        basis = _basis(out, n, start, stop)
+        basis = reshape(basis, shape=(stop - start, *shape))
+        found = rows(basis)
+        if aval_of(out).dtype.kind != "c":
+            return found
+        # The cotangent of a real argument is real: 1 reads the real part of the derivative, -i the other.
+        return tree_map(_with_imaginary, found, rows(-1j * basis))
+
+    return tree_map(
+        lambda *parts: reshape(_joined(parts, 0), shape=(*shape, *parts[0].shape[1:])),
+        *_in_blocks(block, n, largest),
+    )
+
+
+def _by_columns(f: Fun, x: Any, out: Any) -> Any:
+    """The Jacobian of ``f``, by its pushforward at ``x``, whose leaves are real."""
+    leaves, structure = flatten(x)
+    sizes = [aval_of(leaf).size for leaf in leaves]
+    found = []
+    for k, (leaf, n) in enumerate(zip(leaves, sizes, strict=True)):
+
+        def columns(t: Any, k: int = k) -> Any:
+            def of_leaf(one: Any) -> Any:
+                return f(unflatten(structure, [*leaves[:k], one, *leaves[k + 1 :]]))
+
+            return jvp(of_leaf, (leaves[k],), (t,))[1]
+
+        def block(start: int, stop: int, leaf: Any = leaf, n: int = n, columns: Fun = columns) -> Any:
+            basis = reshape(_basis(leaf, n, start, stop), shape=(stop - start, *_shape(leaf)))
+            return vmap(columns, out_axes=-1)(basis)
+
+        shape = (*_shape(out), *_shape(leaf))
+        if not n:
+            found.append(full_like(out, value=0, shape=shape))
+            continue
+        parts = list(_in_blocks(block, n, max(n, aval_of(out).size)))
+        found.append(reshape(_joined(parts, len(_shape(out))), shape=shape))
+    return unflatten(structure, found)
+
+
+def _in_blocks(block: Fun, n: int, largest: int) -> Any:
+    """``block(start, stop)`` for rows 0 to ``n``, as many at a time as memory allows."""
+    step = max(1, _ENTRIES // max(largest, 1))
+    return [block(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def _joined(parts: Sequence[Any], axis: int) -> Any:
+    return parts[0] if len(parts) == 1 else np.concatenate(list(parts), axis=axis)
+
+
+def _basis(like: Any, n: int, start: int, stop: int) -> Any:
+    """Rows ``start`` to ``stop`` of the identity matrix of ``n`` rows."""
+    ones = full_like(strip(like), value=1, shape=(stop - start,), dtype=aval_of(like).dtype)
+    return embed_diagonal(ones, offset=start, size=(stop - start, n))
+
+
+def hessian(f: Fun, argnums: int = 0) -> Fun:
+    """A function that returns the matrix of second derivatives of the scalar ``f``.
+
+    For an argument of shape ``t`` (an array, not a tree) it has shape ``(*t, *t)``. Forward over reverse, for
+    all entries of the argument at once (in blocks, as `jacobian` has them): the Hessian of a loss of a linear
+    model is one matrix product. `hvp` gives products with it without forming it.
+    """
+    gradient = grad(f, argnums)
+
+    def hessian_of(*args: Any, **kwargs: Any) -> Any:
+        where = argnum(argnums, args, "hessian")
+        x = _real_array(args[where])
+        if x is None:
+            return jacobian(gradient, argnums)(*args, **kwargs)
+
+        def partial(x: Any) -> Any:
+            return gradient(*args[:where], x, *args[where + 1 :], **kwargs)
+
+        return _by_columns(partial, x, x)
+
+    return named(hessian_of, hessian, f, argnums)
+
+
+def _real_array(x: Any) -> Any:
+    """``x`` as a real array or number, for which columns will do; None for anything else."""
+    leaves, structure = admitted_leaves(x, "hessian: the argument")
+    if structure is not None or not leaves:
+        return None
+    try:
+        aval = aval_of(leaves[0])
+    except (AttributeError, TypeError):
+        return None
+    return leaves[0] if aval.dtype.kind == "f" else None
+
+
+def hvp(f: Fun, argnums: int = 0) -> Fun:
+    """A function ``g(*args, v)``: the Hessian of the scalar ``f``, times ``v``.
+
+    ``v`` has the structure and shapes of the argument. Forward over reverse: the cost is a small
+    multiple of that of a gradient, in time and in memory.
+    """
+
+    def product(*args: Any) -> Any:
+        *rest, v = args
+        where = argnum(argnums, rest, "hvp")
+
+        def gradient(x: Any) -> Any:
+            return grad(f, where)(*rest[:where], x, *rest[where + 1 :])
+
+        return jvp(gradient, (rest[where],), (v,))[1]
+
+    return named(product, hvp, f, argnums)
+
+
+def linearize(f: Fun, *primals: Any) -> tuple[Any, Fun]:
+    """``f``'s output and its pushforward, which takes tangents of ``primals`` to a tangent of the output.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a tree of arrays.
+    primals : trees of float or complex arrays
+
+    Returns
+    -------
+    out : tree
+        ``f(*primals)``.
+    pushforward : callable
+        ``pushforward(*tangents)``, with the structure and shapes of ``primals``. It is linear, and runs ``f``
+        forward for each call, as `jvp` does.
+    """
+
+    def pushforward(*tangents: Any) -> Any:
+        return jvp(f, primals, tangents)[1]
+
+    return vjp(f, *primals)[0], pushforward
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return tuple(getattr(x, "shape", ()))
+
+
+def _with_imaginary(re: Any, im: Any) -> Any:
+    return re if aval_of(re).dtype.kind == "c" else re + 1j * im
