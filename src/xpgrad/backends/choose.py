@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -151,7 +151,16 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = Fal
         return definition.Interpreted(plan, memory)
     from xpgrad.backends.cpu.llvm.program import LLVMProgram
 
-    return LLVMProgram(plan, memory.held, threads)
+    return LLVMProgram(plan, memory.held, threads, partial(_of_body, threads))
+
+
+def _of_body(threads: int, graph: Graph, repeated: bool) -> Any:
+    """A program for the body of a loop."""
+    from xpgrad.backends.cpu.llvm.program import LLVMProgram
+
+    memory = in_memory(graph, [np.empty(v.shape, v.dtype) for v in graph.inputs])
+    plan = _planned(graph, memory, cache_size() // 2)
+    return LLVMProgram(plan, memory.held, threads, partial(_of_body, threads), repeated)
 
 
 def _planned(graph: Graph, memory: InMemory, cache: int) -> Plan:

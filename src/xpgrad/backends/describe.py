@@ -20,6 +20,7 @@ from typing import Any
 
 from xpgrad.core import Const, Graph, Node, Operand, Value
 from xpgrad.core.show import show
+from xpgrad.ops.loops import parts_of
 from xpgrad.plan import Plan, Region
 from xpgrad.plan.plan import Step
 
@@ -135,6 +136,16 @@ def _what(node: Node) -> str:
 def names_of(nodes: Sequence[Node]) -> str:
     """The ops of ``nodes``."""
     return ", ".join(n.op.name for n in nodes)
+
+
+def in_words(loop: Node) -> str:
+    """A `loop` node: its length, the user's line, and what goes from one iteration to the next."""
+    body: Graph = loop.params["body"]
+    parts = parts_of(loop)
+    carried, slices, stacked = len(parts.carries), len(parts.slices), len(body.outputs) - len(parts.carries)
+    where = f" at {loop.at}" if loop.at else ""
+    counts = f"{carried} carried, {slices} read slice by slice, {stacked} stacked"
+    return f"a loop of {loop.params['length']} iterations{where}: {counts}: {names_of(body.nodes)}"
 
 
 def compiled_or_found(fresh: bool) -> str:

@@ -7,11 +7,14 @@ operand. What one of the two does differently stands in ``backends/cpu`` or ``ba
 from __future__ import annotations
 
 import operator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from xpgrad.backends import reference
 from xpgrad.backends.linalg import linalg_implementations
+from xpgrad.backends.loops import iterate
 from xpgrad.backends.requirements import require
 from xpgrad.backends.special import special_implementations
 from xpgrad.core import Implementation, aval_of
@@ -176,7 +179,11 @@ def implementations(xp: Any) -> dict[str, Implementation]:
         out[tuple(slice(lo, lo + n) for n, (lo, _) in zip(x.shape, widths, strict=True))] = x
         return out
 
+    def loop(*operands: Any, body: Any, **params: Any) -> Any:
+        return iterate(xp, partial(reference.run, body), operands, body=body, **params)
+
     table |= {
+        "loop": loop,
         "scatter_add": scatter_add,
         "scatter_sum": scatter_sum,
         "index_update": index_update,

@@ -20,7 +20,7 @@ from xpgrad.compiler import homes, refusals
 from xpgrad.compiler.guards import MISSING, content_of
 from xpgrad.compiler.values import Context
 from xpgrad.compiler.walk import Walk
-from xpgrad.trace import Traced
+from xpgrad.trace import Traced, quiet
 
 _MUTATORS = frozenset(
     """append appendleft add extend extendleft insert discard remove pop popleft popitem update clear setdefault
@@ -65,12 +65,14 @@ class Recorder:
         _here.recorder = self
         active += 1
         self._chained = self._before if self._outer is None and callable(self._before) else None
+        self._quiet, quiet.here.hook = quiet.here.hook, None if callable(self._before) else self._event
         sys.setprofile(self._event)
         return self
 
     def __exit__(self, *_: object) -> None:
         global active
         before: Any = self._before
+        quiet.here.hook = self._quiet
         if hasattr(before, "enable"):  # of cProfile, whose hook is in C
             sys.setprofile(None)
             before.enable()

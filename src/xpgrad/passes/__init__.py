@@ -9,28 +9,57 @@ output; it is never a constant. Constants are passed on by reference, never copi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from xpgrad.core import Graph
+from xpgrad.core import Graph, Node
+from xpgrad.ops.loops import LOOP
 from xpgrad.passes.cse import cse
 from xpgrad.passes.dead import dead
 from xpgrad.passes.fold import fold
 from xpgrad.passes.lower import lower
-from xpgrad.passes.rewriting import Note
+from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
+from xpgrad.passes.roll import roll
 from xpgrad.passes.simplify import simplify
 from xpgrad.passes.stabilise import stabilise
 
 Pass = Callable[[Graph, Note], Graph]
 
+
+def bodies(graph: Graph, note: Note = silent) -> Graph:
+    """The passes for the bodies of loops."""
+    done: dict[int, Graph] = {}
+
+    def optimised(body: Graph) -> Graph:
+        if id(body) not in done:
+            done[id(body)], reports = run_passes(body)
+            for report in reports:
+                for text in report.notes:
+                    note(f"in a loop: {report.name}: {text}")
+        return done[id(body)]
+
+    if not any(node.op is LOOP for node in graph.nodes):
+        return graph
+
+    def rule(r: Rewriting, node: Node, operands: list[Any]) -> Any:
+        if node.op is not LOOP:
+            return None
+        params = {**node.params, "body": optimised(node.params["body"])}
+        return r.copy(Node(LOOP, operands, params, node.aval, node.at), operands)
+
+    return rewrite(graph, rule, note)
+
+
 # The second `simplify` is for the nodes that lowering writes; it also finds the nodes that are equal.
 PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("fold", fold),
     ("cse", cse),
+    ("roll", roll),
     ("stabilise", stabilise),
     ("simplify", simplify),
     ("lower", lower),
     ("simplify again", simplify),
     ("dead", dead),
+    ("bodies", bodies),
 )
 
 

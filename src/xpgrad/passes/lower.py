@@ -18,9 +18,10 @@ from xpgrad.passes.lower_contractions import CONTRACTIONS
 from xpgrad.passes.lower_pointwise import POINTWISE, by_composition
 from xpgrad.passes.lower_reductions import REDUCTIONS
 from xpgrad.passes.lower_shared_exponential import SHARING, shared_exponential_rule, shared_exponentials
+from xpgrad.passes.lower_writes import WRITES
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
 
-_RULES = {**CONTRACTIONS, **POINTWISE, **REDUCTIONS}
+_RULES = {**CONTRACTIONS, **POINTWISE, **REDUCTIONS, **WRITES}
 
 
 def lower(graph: Graph, note: Note = silent) -> Graph:

@@ -12,7 +12,7 @@ stable form; the outer trace then sees that form, op by op.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,6 +25,7 @@ from xpgrad.passes.dead import dead
 from xpgrad.passes.rewriting import silent
 from xpgrad.passes.stabilise import stabilise
 from xpgrad.trace.boundary import call
+from xpgrad.trace.quiet import unobserved
 from xpgrad.trace.symbolic import Symbols
 from xpgrad.trace.tape import PICK
 from xpgrad.trace.traced import Trace, Traced, aval_under, strip
@@ -108,8 +109,10 @@ def _in_stable_form(trace: Trace, f: Fun, args: Sequence[Any], flat: Any, kwargs
             symbols.graph.outputs.append(x._node)
     heard = _rewrites.get()
     note = silent if heard is None else heard.append
-    graph = dead(stabilise(cse(symbols.close(), silent), note), silent)
-    values = iter(_apply_nodes(graph, inputs))
+    with unobserved():
+        graph = dead(stabilise(cse(symbols.close(), silent), note), silent)
+    with nullcontext() if any(node.op is CUSTOM for node in graph.nodes) else unobserved():
+        values = iter(_apply_nodes(graph, inputs))
     return unflatten(structure, [next(values) if here else x for x, here in zip(outs, traced, strict=True)])
 
 

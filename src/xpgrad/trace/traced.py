@@ -25,6 +25,7 @@ from xpgrad.core import (
     register_dispatcher,
 )
 from xpgrad.devices.door import SCALARS, admitted, is_numeric
+from xpgrad.trace.quiet import here
 from xpgrad.trace.views import View, as_array, attach
 
 _levels = count(1)
@@ -85,7 +86,17 @@ def record(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
     assert trace is not None
     if not plain:
         operands = [admitted(x, _operand, op, i) for i, x in enumerate(operands)]
-    out = trace.record(op, operands, params)
+    hook = here.hook
+    if hook is None:
+        out = trace.record(op, operands, params)
+    else:
+        here.hook = None
+        sys.setprofile(None)
+        try:
+            out = trace.record(op, operands, params)
+        finally:
+            here.hook = hook
+            sys.setprofile(hook)
     if op.makes_view and type(out) is Traced:
         attach(out, op, operands, params)
     return out

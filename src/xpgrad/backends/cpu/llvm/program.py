@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.arguments import bits
 from xpgrad.backends.cpu.llvm.buffer_pool import BufferPool, Workspaces, address
 from xpgrad.backends.cpu.llvm.kernel import TOTAL, WORK, Kernel
+from xpgrad.backends.cpu.llvm.repeat import LoopOfBodies
 from xpgrad.backends.cpu.llvm.single_call import WORK_TYPE, SingleCall, chunks_of
 from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.describe import (
@@ -37,7 +38,8 @@ from xpgrad.backends.layouts import Layouts, origin
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.program import LibraryStep, Program, StepLowering, fills_an_array, views_of_constants
 from xpgrad.backends.store import default_store
-from xpgrad.core import Const, Node, Value
+from xpgrad.core import Const, Graph, Node, Value
+from xpgrad.ops.loops import LOOP
 from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.tiles import bytes_per_entry
 
@@ -205,10 +207,21 @@ class LLVMProgram(Program):
     held : dict of Value to array
         The layouts of inputs and views that it was planned for.
     threads : int
+    build : callable
+        ``build(graph, repeated) -> LLVMProgram``, for the body of a loop.
+    repeated : bool
+        Whether this is such a body, whose single call is repeated without Python.
     """
 
-    def __init__(self, plan: Plan, held: dict[Value, Any], threads: int) -> None:
-        self._held = held
+    def __init__(
+        self,
+        plan: Plan,
+        held: dict[Value, Any],
+        threads: int,
+        build: Callable[[Graph, bool], Any],
+        repeated: bool = False,
+    ) -> None:
+        self._held, self._repeated = held, repeated
         self._sources: dict[Value, tuple[Value, int]] = {
             node: (source, address(held[node]) - address(held[source]))
             for node in plan.views
@@ -220,11 +233,14 @@ class LLVMProgram(Program):
         def kernel(step: Region | Untiled, alive: set[Value]) -> KernelStep:
             return KernelStep(step, plan, Layouts(held, alive), self._sources, self._fixed, threads, pool)
 
-        def library(node: Node, reason: str) -> LibraryStep:
+        def library(node: Node, reason: str) -> LibraryStep | LoopOfBodies:
+            if node.op is LOOP:
+                return LoopOfBodies(node, build)
             return LibraryStep(node, reason, library="NumPy", empty=pool.take, source=UNWRITTEN)
 
         lowering = StepLowering(kernel, lambda step, why: [LoopStep(step, plan, why, threads)], library)
         super().__init__(plan, lowering.groups(plan))
+        self.not_single = ""
         self.single_call = self._fuse(threads)
         if self.single_call is None:
             for step in self.steps:
@@ -242,7 +258,9 @@ class LLVMProgram(Program):
 
     def _fuse(self, threads: int) -> SingleCall | None:
         """The whole program as a single call, if kernels do all of it."""
-        if not all(isinstance(step, KernelStep) for step in self.steps):
+        others = [step for step in self.steps if not isinstance(step, KernelStep)]
+        if others:
+            self.not_single = f"{names_of(others[0].step.nodes)} is done by no kernel"
             return None
         plan, inputs = self.plan, [self._held[v] for v in self.plan.graph.inputs]
         try:
@@ -253,8 +271,11 @@ class LLVMProgram(Program):
                 alive = alive | set(step.reads)
             long = {k for k, step in enumerate(self.steps) if is_shared(step.step, plan)}
             shared = long if threads > 1 else set()
-            return SingleCall(plan, kernels, inputs, self._sources, self._fixed, ready, shared, threads)
-        except ValueError:
+            return SingleCall(
+                plan, kernels, inputs, self._sources, self._fixed, ready, shared, threads, self._repeated
+            )
+        except ValueError as error:
+            self.not_single = str(error)
             return None
 
     def describe(self, source: bool) -> list[str]:
@@ -270,7 +291,7 @@ class LLVMProgram(Program):
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Outputs of the graph; they share no memory with the inputs or one another."""
-        if self.single_call is not None:
+        if self.single_call is not None and not self._repeated:
             found = self.single_call.run(inputs)
             return self._outside(inputs) if found is None else found
         env = self.begin(inputs)

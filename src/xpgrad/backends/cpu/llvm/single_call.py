@@ -12,7 +12,8 @@ are not copied: their addresses are put into the table.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ import numpy as np
 from xpgrad.backends.cpu.llvm.arguments import bits
 from xpgrad.backends.cpu.llvm.buffer_pool import Workspaces, address
 from xpgrad.backends.cpu.llvm.kernel import TOTAL, WORK, Kernel, module
+from xpgrad.backends.cpu.llvm.repeated import MAIN, REPEAT, REPEATED
 from xpgrad.backends.cpu.llvm.scalars import converted, loaded
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.backends.cpu.pool import run_chunks
@@ -33,9 +35,9 @@ COPIED = 1 << 12
 BRIEF = 1 << 18
 """Bytes of all arrays together, up to which a call keeps the GIL: giving it away takes as long."""
 
-MAIN = "main"
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
+_REPEAT_TYPE = ctypes.CFUNCTYPE(None, _SIZE, _POINTER, _SIZE, _POINTER, _SIZE)
 WORK_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER)
 
 FIELDS = ("args", "partials", "workspace", "chunks", "chunk", "extent", "stride", "counter")
@@ -50,6 +52,9 @@ class SingleCall:
     shared : set of int
         The kernels whose chunks threads share; all others run on the calling thread.
     threads : int
+    by_address : bool
+        No input or output is copied: the caller puts their addresses into the ``spots`` of a `Memory`. There is
+        a function that repeats the call (`REPEATED`).
 
     Raises
     ------
@@ -67,6 +72,7 @@ class SingleCall:
         ready: Any,
         shared: set[int],
         threads: int,
+        by_address: bool = False,
     ) -> None:
         self.plan, self.kernels, self.sources, self.fixed = plan, kernels, sources, fixed
         self.threads = threads
@@ -74,23 +80,38 @@ class SingleCall:
         outputs = plan.graph.outputs
         if not all(v in self.made for v in outputs) or len(set(outputs)) != len(outputs):
             raise ValueError("an output is no array of its own")
-        self.given = [v for v, x in zip(plan.graph.inputs, inputs, strict=True) if not _is_copied(x)]
-        self.new = [v for v in outputs if v.size * v.dtype.itemsize > COPIED]
-        self.text = module(kernels, _main(kernels))
-        self._loaded, self.fresh = ready(self.text, [MAIN, *(WORK + kernel.name for kernel in kernels)])
+        pairs = zip(plan.graph.inputs, inputs, strict=True)
+        self.given = [v for v, x in pairs if by_address or not _is_copied(x)]
+        self.new = [v for v in outputs if by_address or v.size * v.dtype.itemsize > COPIED]
+        self.text = module(kernels, _main(kernels) + (REPEATED if by_address else ""))
+        entries = [MAIN, *(WORK + kernel.name for kernel in kernels), *([REPEAT] if by_address else [])]
+        self._loaded, self.fresh = ready(self.text, entries)
+        self.repeat = _REPEAT_TYPE(self._loaded[REPEAT]) if by_address else None
         total = sum(v.size * v.dtype.itemsize for v in (*plan.graph.inputs, *self.made))
         form = ctypes.PYFUNCTYPE if total <= BRIEF else ctypes.CFUNCTYPE
         self.main = form(None, _POINTER, _SIZE, _SIZE)(self._loaded[MAIN])
         self.work = {k: WORK_TYPE(self._loaded[WORK + kernels[k].name]) for k in shared}
         self.workspaces = {k: Workspaces(kernels[k].workspace_bytes) for k in shared}
-        self._free: list[_Memory] = [_Memory(self)]
+        self._free: list[Memory] = [Memory(self)]
+
+    @contextmanager
+    def memory(self) -> Iterator[Memory]:
+        """The memory of one call."""
+        try:
+            memory = self._free.pop()
+        except IndexError:  # another thread is in a call
+            memory = Memory(self)
+        try:
+            yield memory
+        finally:
+            self._free.append(memory)
 
     def run(self, inputs: Sequence[Any]) -> list[Any] | None:
         """Outputs of the graph; None if an index was outside its axis."""
         try:
             memory = self._free.pop()
-        except IndexError:  # another thread is in a call
-            memory = _Memory(self)
+        except IndexError:
+            memory = Memory(self)
         try:
             return memory.run(inputs)
         finally:
@@ -110,7 +131,7 @@ class _Chunks(NamedTuple):
     stride: int
 
 
-class _Memory:
+class Memory:
     """The table of one call at a time, and the arrays that are kept between calls."""
 
     def __init__(self, program: SingleCall) -> None:
@@ -120,9 +141,9 @@ class _Memory:
         self._places: dict[Value, Any] = {}
         self._outside: list[Any] = []
         # For each input that is not copied, and each output that is made anew, the slots of its address.
-        self._spots: dict[Value, list[tuple[Any, int, int]]] = {v: [] for v in (*program.given, *program.new)}
+        self.spots: dict[Value, list[tuple[Any, int, int]]] = {v: [] for v in (*program.given, *program.new)}
         for value in (*graph.inputs, *program.made):
-            if value not in self._spots:
+            if value not in self.spots:
                 self._places[value] = self._pinned.array(value.shape, value.dtype)
         sizes = [_table_size(kernel) for kernel in program.kernels]
         table = self._pinned.array((max(sum(sizes), 1),), np.dtype(np.int64))
@@ -131,11 +152,12 @@ class _Memory:
         for k, size in enumerate(sizes):
             self._fill(k, table[at : at + size])
             at += size
-        self._stages = self._in_stages(address(table))
+        self.table, self.end = table, 3 * len(program.kernels)
+        self.stages = self._in_stages(address(table))
         order = {v: k for k, v in enumerate(graph.inputs)}
-        self._given = [(order[v], self._spots[v]) for v in program.given]
+        self._given = [(order[v], self.spots[v]) for v in program.given]
         self._copies = [(k, self._places[v]) for v, k in order.items() if v in self._places]
-        self._new = [(v.shape, v.dtype, self._spots[v]) for v in program.new]
+        self._new = [(v.shape, v.dtype, self.spots[v]) for v in program.new]
         self._takers = [self._taker(v) for v in graph.outputs]
 
     def _taker(self, value: Value) -> Callable[[list[Any]], Any]:
@@ -161,8 +183,8 @@ class _Memory:
     # ── the table ────────────────────────────────────────────────────────────────────────────
     def _put(self, array: Any, k: int, value: Value, offset: int) -> None:
         """Put the address of ``value`` into ``array[k]``, now or in each call."""
-        if value in self._spots:
-            self._spots[value].append((array, k, offset))
+        if value in self.spots:
+            self.spots[value].append((array, k, offset))
         else:
             array[k] = address(self._places[value]) + offset
 
@@ -219,13 +241,16 @@ class _Memory:
             at = address(x)
             for array, slot, offset in spots:
                 array[slot] = at + offset
-        for stage in self._stages:
+        for stage in self.stages:
             stage()
-        if any(self._outside):
-            for slot in self._outside:
-                slot[...] = 0
-            return None
-        return [take(made) for take in self._takers]
+        return None if self.was_outside() else [take(made) for take in self._takers]
+
+    def was_outside(self) -> bool:
+        """Whether an index was outside its axis since this was last asked."""
+        found = any(self._outside)
+        for slot in self._outside if found else ():
+            slot[...] = 0
+        return found
 
 
 def chunks_of(kernel: Kernel) -> tuple[int, int, int]:

@@ -1,0 +1,223 @@
+"""A loop whose body is a program of kernels.
+
+In:  a `loop` node.
+Out: a step of a program.
+Holds: a small body of kernels alone runs again and again in one native call; carries and slices are addresses
+that this call moves, and nothing is copied. Any other body is called from Python, once for each iteration.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad._errors import at_line
+from xpgrad.backends.cpu.llvm.buffer_pool import address
+from xpgrad.backends.cpu.llvm.single_call import Memory
+from xpgrad.backends.describe import compiled_or_found, in_words, indented, number
+from xpgrad.backends.interface import Env
+from xpgrad.backends.loops import iterate
+from xpgrad.backends.reference import run_node
+from xpgrad.core import Graph, Node, Value, operands_of
+from xpgrad.ops.loops import parts_of
+from xpgrad.plan import Untiled
+
+
+class LoopOfBodies:
+    """A step that runs a loop."""
+
+    only_looks = False
+
+    def __init__(self, node: Node, build: Callable[[Graph, bool], Any]) -> None:
+        self.node, self.step, self.reads = node, Untiled([node], "a loop"), list(node.operands)
+        self._plan: _Plan | None = None
+        body, self._why = node.params["body"], ""
+        try:
+            plan = _Plan(node)
+            self._program = build(plan.graph, True)
+            if self._program.single_call is None:
+                raise _NotNative(self._program.not_single)
+            self._plan = plan
+        except _NotNative as error:
+            self._why = str(error)
+            self._program = build(body, False)
+        self.fresh = self._program.compiled
+
+    def describe(self, numbers: Iterator[int], whole: bool, source: bool) -> Iterator[str]:
+        """The lines of `explain` about it."""
+        yield in_words(self.node)
+        if self._plan is not None:
+            fresh = compiled_or_found(bool(self.fresh))
+            by = "threads share each iteration" if self._program.single_call.work else "all in one call"
+            yield f"done by {number(numbers)} ({fresh}), {by}"
+            if source:
+                yield from indented(self._program.single_call.text.splitlines())
+            return
+        yield f"each iteration is called from Python: {self._why}"
+        yield from indented(self._program.describe(source))
+
+    def run(self, env: Env) -> None:
+        """Put the outputs of the loop into ``env``."""
+        node = self.node
+        operands = operands_of(node, env)
+        if self._plan is not None:
+            found = self._natively(self._plan, operands)
+            if found is not None:
+                env[node] = found
+                return
+        with at_line(node.at), np.errstate(all="ignore"):
+            if self._plan is not None:  # an index was outside its axis: node by node, the node raises the error
+                env[node] = run_node(node, env)
+            else:
+                env[node] = iterate(np, self._iteration, operands, **node.params)
+
+    def _iteration(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """The outputs of the body; its kernels are made for arrays in C's order."""
+        values = self.node.params["body"].inputs
+        given = [np.asarray(x, v.dtype, order="C") for x, v in zip(inputs, values, strict=True)]
+        found: Sequence[Any] = self._program.run(given)
+        return found
+
+    def _natively(self, plan: _Plan, operands: Sequence[Any]) -> tuple[Any, ...] | None:
+        """The outputs; None if an index was outside its axis."""
+        length = self.node.params["length"]
+        stores = [np.empty((s.rows, *s.value.shape), s.value.dtype) for s in plan.stores]
+        call = self._program.single_call
+        with call.memory() as memory:
+            patches, held = plan.patches(memory, operands, stores, length)
+            table = np.array(patches, np.int64).reshape(-1, 5)
+            if call.work:
+                self._shared(memory, table, length)
+            else:
+                call.repeat(length, address(table), len(table), address(memory.table), memory.end)
+            del held
+            if memory.was_outside():
+                return None
+        finals = []
+        for at in plan.carries:
+            spec = plan.stores[at.store]
+            row = stores[at.store][(length + spec.behind - at.delay) % spec.rows]
+            finals.append(row[()] if not row.ndim else row.copy() if spec.stacked else row)
+        return (*finals, *[stores[k][plan.stores[k].behind :] for k in plan.stacked])
+
+    def _shared(self, memory: Memory, table: Any, length: int) -> None:
+        """All iterations, in each of which threads share the chunks of long loops."""
+        spots, base, stride, phase, rows = table.T
+        places = [(ctypes.c_int64).from_address(int(spot)) for spot in spots]
+        for t in range(length):
+            for place, now in zip(places, (base + (t + phase) % rows * stride).tolist(), strict=True):
+                place.value = now
+            for stage in memory.stages:
+                stage()
+
+
+def _rows_are_whole(x: Any) -> bool:
+    """Whether the entries of each slice along the first axis lie one after another."""
+    return isinstance(x, np.ndarray) and (not len(x) or bool(x[0].flags.c_contiguous))
+
+
+class _NotNative(Exception):
+    """The reason why a loop is not one native call."""
+
+
+class _Store(NamedTuple):
+    """The memory of an output of the body: a row for each iteration, or a few that are used in turn.
+
+    Attributes
+    ----------
+    value : Node
+    stacked : bool
+        Whether all iterations are kept.
+    behind : int
+        The number of rows in front of that of the first iteration: what was carried into the loop.
+    rows : int
+    """
+
+    value: Node
+    stacked: bool
+    behind: int
+    rows: int
+
+
+class _Carried(NamedTuple):
+    """A carry: the output that it was, so many iterations before."""
+
+    store: int
+    delay: int
+
+
+class _Plan:
+    """The body with each output once, and the memory of each.
+
+    Raises
+    ------
+    _NotNative
+    """
+
+    def __init__(self, node: Node) -> None:
+        body: Graph = node.params["body"]
+        length, n, c = (node.params[name] for name in ("length", "invariants", "carries"))
+        if not length:
+            raise _NotNative("it has no iterations")
+        inputs: list[Any] = list(body.inputs)
+        self.parts = type(parts_of(node))(inputs[:n], inputs[n : n + c], inputs[n + c :])
+        self._n, self._c = n, c
+        made: dict[Node, int] = {}
+        for value in body.outputs:
+            if isinstance(value, Node):
+                made.setdefault(value, len(made))
+        self.carries = [self._carried(k, body, made) for k in range(c)]
+        if len(set(self.carries)) < c:
+            raise _NotNative("two of its carries are the same value of the body")
+        if any(not isinstance(v, Node) for v in body.outputs[c:]):
+            raise _NotNative("an operand of it is stacked")
+        self.stacked = [made[v] for v in body.outputs[c:]]  # type: ignore[index]
+        self.stores = []
+        for value, k in made.items():
+            behind = max([at.delay for at in self.carries if at.store == k], default=0)
+            stacked = k in self.stacked
+            self.stores.append(_Store(value, stacked, behind, length + behind if stacked else behind + 1))
+        self.graph = Graph()
+        self.graph.inputs, self.graph.nodes, self.graph.outputs = body.inputs, body.nodes, list(made)
+
+    def _carried(self, k: int, body: Graph, made: dict[Node, int]) -> _Carried:
+        delay = 1
+        while not isinstance(value := body.outputs[k], Node):
+            if value not in self.parts.carries or delay > len(body.outputs):
+                raise _NotNative("a carry becomes an operand of the loop")
+            k, delay = self.parts.carries.index(value), delay + 1
+        return _Carried(made[value], delay)
+
+    def patches(
+        self, memory: Memory, operands: Sequence[Any], stores: Sequence[Any], length: int
+    ) -> tuple[list[tuple[int, ...]], list[Any]]:
+        """The place of each address in memory, with base, stride, phase and rows; and what must live on."""
+        patches: list[tuple[int, ...]] = []
+        held: list[Any] = []
+
+        def patch(value: Value, base: int, stride: int, phase: int, rows: int) -> None:
+            for array, slot, offset in memory.spots[value]:
+                patches.append((address(array) + 8 * slot, base + offset, stride, phase, rows))
+
+        fixed, inits, slices = self.split(operands)
+        for value, x in zip(self.parts.invariants, fixed, strict=True):
+            held.append(np.asarray(x, value.dtype, order="C"))
+            patch(value, address(held[-1]), 0, 0, 1)
+        for value, x in zip(self.parts.slices, slices, strict=True):
+            held.append(x if _rows_are_whole(x) else np.ascontiguousarray(x))
+            patch(value, address(held[-1]), held[-1].strides[0], 0, length)
+        for value, at, x in zip(self.parts.carries, self.carries, inits, strict=True):
+            store, spec = stores[at.store], self.stores[at.store]
+            store[spec.behind - at.delay] = x
+            patch(value, address(store), store.strides[0], spec.behind - at.delay, spec.rows)
+        for spec, store in zip(self.stores, stores, strict=True):
+            patch(spec.value, address(store), store.strides[0], spec.behind, spec.rows)
+        return patches, held
+
+    def split(self, operands: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+        """The operands by their part."""
+        n, c = self._n, self._c
+        return operands[:n], operands[n : n + c], operands[n + c :]
