@@ -322,7 +322,7 @@ def _joins(a: tuple[int, ...], b: tuple[int, ...], axis: int) -> bool:
 
 
 def labels(w: Writer) -> bool:
-    """Integer labels: one entry of each row, rows of a table, one-hot."""
+    """Integer labels: one entry of each row, rows or columns of a table, one-hot."""
     k = w.some(w.names("i", (1,)))
     if k is None:
         return False
@@ -337,6 +337,12 @@ def labels(w: Writer) -> bool:
             forms.append(f"{x}[{k}, np.arange({m})]")
         if s[0] > top:
             forms.append(f"{x}[{k}]" if len(s) == 1 else f"np.take({x}, {k}, axis=0)")
+            forms.append(f"{x}[-1 - {k}]")
+        if len(s) == 2 and s[1] > top:
+            forms.append(f"{x}[:, {k}]")
+        if s[0]:
+            forms.append(f"{x}[({k} + 1) % {s[0]}]")
+            forms.append(f"{x}[({k}[:, None] + np.arange(2)) % {s[0]}]")
         if s == (m,):
             forms.append(f"np.where({k} == 1, {x}, -{x})")
         if len(s) == 2 and s[0] == m:
