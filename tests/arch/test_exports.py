@@ -34,6 +34,7 @@ PUBLIC = [
     "namespace",
     "nn",
     "optim",
+    "scan",
     "special",
     "stop_gradient",
     "testing",

@@ -116,6 +116,27 @@ def _in_stable_form(trace: Trace, f: Fun, args: Sequence[Any], flat: Any, kwargs
     return unflatten(structure, [next(values) if here else x for x, here in zip(outs, traced, strict=True)])
 
 
+def recorded_once(f: Fun, args: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
+    """What ``f`` records for arrays of these shapes, as a function that records the same for others."""
+    symbols = Symbols("inner")
+    symbols.device = next((x.xpgrad_device for x in args if type(x) is Traced and x.shape), "cpu")
+    outs, structure = flatten(call(f, [symbols.enter(aval_under(x)) for x in args]))
+    traced = [type(x) is Traced and x._trace is symbols for x in outs]
+    for x, here in zip(outs, traced, strict=True):
+        if here:
+            x.refresh()
+            symbols.graph.outputs.append(x._node)
+    graph = dead(cse(symbols.close(), silent), silent)
+    quiet = nullcontext if any(node.op is CUSTOM for node in graph.nodes) else unobserved
+
+    def again(args: Sequence[Any]) -> Any:
+        with quiet():
+            values = iter(_apply_nodes(graph, args))
+        return unflatten(structure, [next(values) if here else x for x, here in zip(outs, traced, strict=True)])
+
+    return again
+
+
 def _apply_nodes(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     """Apply ``graph`` op by op; the trace that ``inputs`` are on records its ops."""
     known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
