@@ -10,6 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from xpgrad._errors import DataError, DependencyError
 from xpgrad.cli import flights
+from xpgrad.cli.contenders import Contender, line_up, starting_point
+from xpgrad.cli.measure import measure
 from xpgrad.cli.problem import split_at
 
 KNOWN_ONLY_LATER = ["dep_time", "dep_delay", "arr_time", "air_time"]
@@ -160,3 +162,24 @@ def test_without_pandas_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(DependencyError, match=r'pandas[\s\S]*pip install "xpgrad\[demo\]"'):
         flights.load()
+
+
+def test_codes_and_levels_are_the_columns_of_the_categories(frames):
+    problem = flights.prepare(*frames)
+    assert [c.name for c in problem.categories] == [
+        *("month", "weekday", "departure hour", "arrival hour", "carrier", "origin", "destination", "remarks")
+    ]
+    replaced = np.concatenate([np.arange(*c.rows) for c in problem.categories])
+    assert len(set(replaced)) == len(replaced) == len(problem.columns) - 12
+    for c in problem.categories:
+        np.testing.assert_array_equal(c.levels[c.codes].T, problem.X[slice(*c.rows)])
+
+
+def test_the_step_on_codes_is_the_step_on_columns(frames):
+    problem = flights.prepare(*frames)
+    point = starting_point(problem.X)
+    entries = {e.key: e for e in line_up(problem, point, "cpu") if isinstance(e, Contender)}
+    by_codes = entries["xpgrad-compiled-codes"]
+    assert "8 columns of codes" in by_codes.label
+    (result,) = measure([by_codes], point, problem.X, problem.Y, repeats=1)
+    assert result.agrees, result.difference

@@ -1,4 +1,4 @@
-"""The same step, computed five ways: the loss of a logistic regression and its gradient.
+"""The same step, computed in several ways: the loss of a logistic regression and its gradient.
 
 In:  X float32[n_x, m], Y float32[1, m] and a point (W float32[n_x, 1], b float32[1, 1]).
 Out: contenders, each a function of nothing that returns ``(loss, (dW, db))`` as its own arrays.
@@ -13,7 +13,7 @@ With samples in columns, as in the notes::
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,27 @@ def loss(params: Point, X: Array, Y: Array) -> Any:
     return -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
 
 
+def loss_by_codes(params: Point, X: Array, numbers: Array, categories: Sequence[Any], Y: Array) -> Any:
+    """The notes' loss, from codes where the rows of ``X`` are categories.
+
+    Parameters
+    ----------
+    X : float32[n_numbers, m]
+        The rows that are no categories.
+    numbers : int[n_numbers]
+        Their places among all rows.
+    categories : sequence of (int, int, float32[n_levels, n_rows], int32[m])
+        The first row of a category and the one after the last, what these hold at each level, and the level of
+        each sample.
+    """
+    W, b = params
+    Z = np.dot(W[numbers].T, X) + b
+    for first, last, levels, codes in categories:
+        Z = Z + (levels @ W[first:last, 0])[codes]
+    A = 1 / (1 + np.exp(-Z))
+    return -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+
+
 def by_hand(params: Point, X: Array, Y: Array) -> tuple[Any, tuple[Array, Array]]:
     """The notes' vectorized step: the loss, and the gradient derived with pencil and paper."""
     W, b = params
@@ -129,8 +150,9 @@ def line_up(problem: Problem, point: Point, device: str) -> list[Contender | Abs
         _loop(point, X, Y),
         Contender("numpy", "NumPy by hand, as in the notes", "cpu", "float32", m, lambda: by_hand(point, X, Y)),
         _xpgrad(point, X, Y, "cpu"),
-        _compiled(point, X, Y),
-        _on_gpu(point, X, Y, device),
+        _compiled(point, X, Y, "cpu"),
+        *_by_codes(problem, point, "cpu"),
+        *_on_gpu(problem, point, device),
     ]
 
 
@@ -156,27 +178,55 @@ def _xpgrad(point: Point, X: Array, Y: Array, device: str) -> Contender:
     )
 
 
-def _compiled(point: Point, X: Array, Y: Array) -> Contender:
-    step = compile(value_and_grad(loss))
+def _compiled(point: Point, X: Array, Y: Array, device: str) -> Contender:
+    return _compiled_step(loss, (point, X, Y), X.shape[1], device)
+
+
+def _by_codes(problem: Problem, point: Point, device: str) -> list[Contender]:
+    """The compiled step on codes, if the data has categories."""
+    if not problem.categories:
+        return []
+    X, known = problem.X, problem.categories
+    numbers = np.setdiff1d(np.arange(len(X)), np.concatenate([np.arange(*c.rows) for c in known]))
+    given = X[numbers], [(c.levels, c.codes) for c in known], problem.Y
+
+    def of_codes(params: Point, numeric: Array, coded: Sequence[Any], Y: Array) -> Any:
+        categories = [(*c.rows, *arrays) for c, arrays in zip(known, coded, strict=True)]
+        return loss_by_codes(params, numeric, numbers, categories, Y)
+
+    what = f", {len(known)} columns of codes"
+    return [_compiled_step(of_codes, (point, *given), X.shape[1], device, "-codes", what)]
+
+
+def _compiled_step(f: Any, args: Any, rows: int, device: str, key: str = "", what: str = "") -> Contender:
+    there = to_device(args, device)
+    step = compile(value_and_grad(f))
+    on_cpu = device == "cpu"
 
     def preparation() -> str:
-        name, reason = choose.generator()
+        name, reason = choose.generator() if on_cpu else ("cuda", "")
         if name == "interpreter":
             return f"tracing and planning for the NumPy interpreter; {reason}"
         kernels = f"{step.compilations} kernel{'' if step.compilations == 1 else 's'}"
         return f"tracing and compiling {kernels}" if step.compilations else "tracing; its kernels were cached"
 
-    label = "xpgrad compiled, CPU"
-    return Contender(
-        "xpgrad-compiled", label, "cpu", "float32", X.shape[1], lambda: step(point, X, Y), preparation
-    )
+    label = f"xpgrad compiled, {'CPU' if on_cpu else 'GPU'}{what}"
+    name = f"xpgrad-compiled{'' if on_cpu else '-gpu'}{key}"
+    return Contender(name, label, device, "float32", rows, lambda: step(*there), preparation)
 
 
-def _on_gpu(point: Point, X: Array, Y: Array, device: str) -> Contender | Absent:
+def _on_gpu(problem: Problem, point: Point, device: str) -> list[Contender | Absent]:
+    """The eager and the compiled steps on the GPU, or why there are none."""
     status = gpu_status()
+    X, Y = problem.X, problem.Y
     if device != "cpu" and status.available:
-        return _xpgrad(point, X, Y, device if device.startswith("gpu") else "gpu")
-    label = "xpgrad from the loss alone, GPU"
+        gpu = device if device.startswith("gpu") else "gpu"
+        return [
+            _xpgrad(point, X, Y, gpu),
+            _compiled(point, X, Y, gpu),
+            *_by_codes(problem, point, gpu),
+        ]
+    label = "xpgrad, GPU"
     if device == "cpu":
-        return Absent("xpgrad-gpu", label, "not asked for: --device cpu")
-    return Absent("xpgrad-gpu", label, status.reason, status.remedy)
+        return [Absent("xpgrad-gpu", label, "not asked for: --device cpu")]
+    return [Absent("xpgrad-gpu", label, status.reason, status.remedy)]

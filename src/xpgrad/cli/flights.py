@@ -20,7 +20,7 @@ import numpy as np
 
 from xpgrad._errors import DataError, DependencyError, message
 from xpgrad.cli.extras import DEMO, require
-from xpgrad.cli.problem import Array, Problem, build, spaced, split_at
+from xpgrad.cli.problem import Array, Problem, build, spaced, split_at, with_categories
 
 LATE = 15  # minutes
 RARE = 100  # a level seen in fewer training rows than this gets no column of its own
@@ -91,17 +91,23 @@ def prepare(flights: Any, weather: Any, rows: int | None = None) -> Problem:
         weather[[*KEY, *MEASURED, "wind_dir"]], how="left", on=KEY, validate="many_to_one"
     )
     k = split_at(len(table))
-    columns = [*_schedule(table, k), *_weather(table, k)]
+    levels, remarks = _levels(table), list(_remarks(table))
+    columns = [*_schedule(table, levels, k), *_weather(table, k), *remarks]
     notes = [
         "weather: as observed at the airport of departure in the scheduled hour",
         f"a level with fewer than {RARE} training rows has no column of its own",
     ]
     if rows is not None and rows < int(flights[OUTCOME].notna().sum()):
         notes.append(f"{len(table):,} flights, evenly spaced over the year (--rows)")
-    return build("Flights from New York, 2013", f"arrival more than {LATE} minutes late", columns, late, notes)
+    target = f"arrival more than {LATE} minutes late"
+    problem = build("Flights from New York, 2013", target, columns, late, notes)
+    flags = np.packbits(np.stack([values for _, values in remarks]), axis=0)[0]
+    categories = [(name, [label for label, _ in _one_hot(name, v, k)], v) for name, v in levels.items()]
+    return with_categories(problem, [*categories, ("remarks", [label for label, _ in remarks], flags)])
 
 
-def _schedule(table: Any, k: int) -> Iterator[tuple[str, Array]]:
+def _levels(table: Any) -> dict[str, Array]:
+    """The categories of the schedule."""
     pandas = require("pandas", "reading the flights")
     levels = {
         "month": table["month"],
@@ -112,8 +118,12 @@ def _schedule(table: Any, k: int) -> Iterator[tuple[str, Array]]:
         "origin": table["origin"],
         "destination": table["dest"],
     }
+    return {name: values.to_numpy() for name, values in levels.items()}
+
+
+def _schedule(table: Any, levels: dict[str, Array], k: int) -> Iterator[tuple[str, Array]]:
     for name, values in levels.items():
-        yield from _one_hot(name, values.to_numpy(), k)
+        yield from _one_hot(name, values, k)
     yield "distance", table["distance"].to_numpy()
     yield "departure minute", table["minute"].to_numpy()
 
@@ -129,14 +139,18 @@ def _weather(table: Any, k: int) -> Iterator[tuple[str, Array]]:
     measured = {name: table[name].to_numpy(np.float64) for name in [*MEASURED, "wind_dir"]}
     for name in MEASURED:
         yield name, _filled(measured[name], k)
-    for name in MAY_BE_MISSING:
-        yield f"{name} not recorded", np.isnan(measured[name])
-    yield "weather not recorded", np.isnan(measured["visib"])
     angle = np.radians(measured["wind_dir"])
     yield "wind from the north", _filled(np.cos(angle), k)
     yield "wind from the east", _filled(np.sin(angle), k)
-    yield "rain or snow", measured["precip"] > 0
-    yield "visibility under 3 miles", measured["visib"] < 3
+
+
+def _remarks(table: Any) -> Iterator[tuple[str, Array]]:
+    """What is true of the weather or not; not more than eight."""
+    for name in MAY_BE_MISSING:
+        yield f"{name} not recorded", table[name].isna().to_numpy()
+    yield "weather not recorded", table["visib"].isna().to_numpy()
+    yield "rain or snow", table["precip"].to_numpy(np.float64) > 0
+    yield "visibility under 3 miles", table["visib"].to_numpy(np.float64) < 3
 
 
 def _filled(values: Array, k: int) -> Array:

@@ -8,7 +8,7 @@ Holds: the test part is the last fifth of the rows; nothing about it enters the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,27 @@ from xpgrad._errors import DataError, message
 Array = NDArray[Any]
 
 MIN_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Category:
+    """A category of the training part: its columns of ``X``, as one column of codes.
+
+    Attributes
+    ----------
+    name : str
+    rows : tuple of int
+        The first row of ``X`` that it replaces, and the one after the last.
+    codes : int32[m]
+        The level of each sample.
+    levels : float32[n_levels, n_rows]
+        What those rows of ``X`` hold for a sample of each level.
+    """
+
+    name: str
+    rows: tuple[int, int]
+    codes: Array
+    levels: Array
 
 
 @dataclass(frozen=True)
@@ -37,6 +58,8 @@ class Problem:
         Test part, standardised by the statistics of the training part.
     notes : tuple of str
         What the reader of a result should know about the data.
+    categories : tuple of Category
+        The rows of ``X`` that are categories, if that is known.
     """
 
     name: str
@@ -47,11 +70,31 @@ class Problem:
     X_test: Array
     Y_test: Array
     notes: tuple[str, ...] = ()
+    categories: tuple[Category, ...] = ()
 
     @property
     def base_rate(self) -> float:
         """Share of ones in the training part."""
         return float(self.Y.mean(dtype=np.float64))
+
+
+def with_categories(problem: Problem, categories: Sequence[tuple[str, Sequence[str], Array]]) -> Problem:
+    """``problem`` with its categories, each ``(name, names of its columns, values)``.
+
+    Rows whose values are equal are equal in all columns of the category; these stand side by side.
+    """
+    found = []
+    place = {name: i for i, name in enumerate(problem.columns)}
+    for name, columns, values in categories:
+        kept = sorted(place[column] for column in columns if column in place)
+        if not kept:
+            continue
+        first, last = kept[0], kept[-1] + 1
+        assert len(kept) == last - first, name
+        _, samples, codes = np.unique(values[: problem.X.shape[1]], return_index=True, return_inverse=True)
+        levels = np.ascontiguousarray(problem.X[first:last, samples].T)
+        found.append(Category(name, (first, last), codes.astype(np.int32), levels))
+    return replace(problem, categories=tuple(found))
 
 
 def split_at(rows: int) -> int:
