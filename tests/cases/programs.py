@@ -238,6 +238,21 @@ def matrix_factorisation(U, V, rows, columns, ratings):
 
 
 # ── formulas over large arrays ───────────────────────────────────────────────────────────────
+@case(
+    lambda r, m: (
+        {"w": r.normal(size=3), "group": r.normal(size=(40, 2)), "level": r.normal(size=5)},
+        r.normal(size=(m, 3)), r.integers(0, 40, m), r.integers(-5, 5, (m, 2)).astype(np.int8), _binary(r, m),
+    )
+)  # fmt: skip
+def multilevel(params, X, group, levels, y):
+    """Logistic regression with an intercept and a slope for each group, and two categorical columns."""
+    of_group = params["group"][group]
+    z = X @ params["w"] + of_group[:, 0] + of_group[:, 1] * X[:, 0]
+    z = z + params["level"][levels[:, 0]] * params["level"][levels[:, 1]]
+    prior = np.sum(params["group"] ** 2)
+    return np.mean(np.logaddexp(0, z) - y * z) + 0.1 * prior
+
+
 def _normal_cdf(x):
     """The normal distribution function by a logistic of a cubic (Page, 1977)."""
     return 1 / (1 + np.exp(-(1.5957691216 * x + 0.0713548162726 * x**3)))
