@@ -184,6 +184,8 @@ INDEXING = {
     "its own mask": (lambda x: x[x > 0], [(3, 4)]),
     "iteration": (lambda x: sum(row * k for k, row in enumerate(x)), [(3, 4)]),
     "take": (lambda x: np.take(x, I2, axis=1), [(2, 3)]),
+    "bincount": (lambda x: np.bincount([2, 0, 2, 1], weights=x), [(4,)]),
+    "bincount of at least so many": (lambda x: np.bincount(np.array([3, 0, 3]), x, minlength=6), [(3,)]),
     "take flat": (lambda x: np.take(x, [0, 7, 7]), [(3, 4)]),
     "take wrapping": (lambda x: x.take([-5, 4], mode="wrap"), [(3,)]),
     "take_along_axis": (lambda x: np.take_along_axis(x, at(x, np.argsort(PLAIN, 1)), 1), [(3, 4)]),

@@ -110,6 +110,26 @@ def test_a_category_without_samples_has_no_gradient(compiler):
     np.testing.assert_array_equal(gradient, np.zeros(4))
 
 
+def test_sums_of_numpys_by_code_are_compiled(compiler):
+    def f(g):
+        added = np.zeros_like(g, shape=(4,))
+        np.add.at(added, CODES, np.exp(g))
+        return added + np.bincount(CODES % 4, weights=np.sin(g), minlength=4)
+
+    got = compiler.compile(f)(Y)
+    assert_agrees(got, np.bincount(CODES % 4, np.exp(Y) + np.sin(Y)), np.float64)
+
+
+def test_the_length_of_a_bincount_is_not_known_while_its_codes_are_not(compiler):
+    with pytest.raises(xg.TraceError, match="bincount: decided by the data"):
+        compiler.compile(lambda g, codes: np.bincount(codes, weights=g))(Y, CODES % 4)
+
+
+def test_a_bincount_needs_a_weight_for_each_code():
+    with pytest.raises(xg.ShapeError, match=r"bincount: needs a weight for each code(?s:.*)float64\[97\]"):
+        xg.grad(lambda g: np.sum(np.bincount([0, 1], weights=g)))(Y)
+
+
 @pytest.mark.parametrize("rows", [1, 2])
 def test_a_large_table_is_added_to_as_numpy_does(compiler, rows):
     if compiler.name == "cuda":
@@ -165,6 +185,19 @@ def test_one_two_and_seven_threads_give_the_same_bytes(threaded, dtype):
     apart = (1 / (1 + np.exp(-z.astype(float))) - y) / m
     for gradient, c, n in zip(out[1][1:4], codes, sizes, strict=False):
         assert_agrees(gradient, np.bincount(c, apart, n), dtype)
+
+
+def test_explain_says_of_a_large_table_why_it_has_a_step_of_its_own(generator):
+    codes = np.arange(100_000) % 20_000
+    text = generator.explain(xg.grad(lambda w: np.sum(w[codes] ** 2)), np.ones(20_000))
+    assert "without a loop over tiles (a table is too large for a copy in each chunk)" in text
+
+
+def test_explain_says_why_a_cuda_kernel_does_not_add_to_a_table(for_cuda):
+    m, k = 400_000, 3000
+    codes, y = np.arange(m) % k, np.ones(m)
+    text = for_cuda.explain(xg.grad(lambda w: np.sum(np.exp(w[codes] * y))), np.ones(k))
+    assert "scatter_add to a table of 3000 entries is the library's, which adds in any order" in text
 
 
 def test_explain_says_that_one_loop_reads_and_adds_by_codes(generator):

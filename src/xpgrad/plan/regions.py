@@ -70,8 +70,8 @@ def _cut(rest: _Rest, axes: Axes, small: int) -> list[Step | _Rest]:
 def _why_whole(nodes: Sequence[Node]) -> str:
     if all(map(is_blas_sized, nodes)):
         return "large matrices are multiplied by the library"
-    if all(map(has_large_table, nodes)):
-        return "the tables are too large for a copy in each chunk"
+    if any(map(has_large_table, nodes)):
+        return "a table is too large for a copy in each chunk"
     alone = all(n.size == 1 and all(u.size == 1 for u in n.operands) for n in nodes)
     return "scalars alone" if alone else "no axis that can be taken tile by tile"
 

@@ -11,7 +11,7 @@ from xpgrad._errors import DTypeError, OutOfBoundsError, ShapeError, TraceError,
 from xpgrad.core import aval_of
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.complex import real
-from xpgrad.ops.indexing import ARRAY, index_update
+from xpgrad.ops.indexing import ARRAY, index_update, scatter_add
 from xpgrad.ops.shape import broadcast_to, reshape
 from xpgrad.trace.functions._table import array, axis_of, cast, implements, known, ndim, refuse, shape
 from xpgrad.trace.functions.ordering import along, partition, sort
@@ -93,6 +93,22 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     source[places] = n + np.arange(new)
     source[source < 0] = np.arange(n)
     return take(concatenate([arr, values], k), source, k)
+
+
+@implements(np.bincount)
+def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
+    """Sums of weights by code; the codes decide how many there are."""
+    codes = known(x, "bincount")
+    codes = np.asarray(codes) if isinstance(codes, (list, tuple)) else codes
+    counts = np.bincount(codes, minlength=minlength)
+    if weights is None:
+        return counts
+    weights = cast(array(weights), np.dtype(np.float64), "safe")
+    if shape(weights) != codes.shape:
+        raise ShapeError(
+            message("bincount: needs a weight for each code", {"codes": codes, "weights": weights})
+        )
+    return scatter_add(weights, codes, index=(ARRAY,), shape=counts.shape)
 
 
 @implements(np.nonzero, method="nonzero")
