@@ -154,16 +154,25 @@ class _Run:
         array[at] = value if combine is None else combine(array[at], value)
 
     def _scatter(self, s: ir.Reduce, choice: ir.Choice) -> None:
+        """Add to a table: the chunk's own, or, from zero, the part of one that this tile makes."""
         assert s.operand is not None
-        if s.buffer.space != "partial" or s.buffer not in self.begun:
-            tiled = (p.axis is not None and p.axis.is_tile for p in choice.whole)
-            self._array(s.buffer)[tuple(slice(self.begin, self.end) if t else slice(None) for t in tiled)] = 0
-            self.begun.add(s.buffer)
+        table = self._array(s.buffer)
+        if s.buffer.space != "partial":
+            added = np.zeros(table.shape, np.float64 if s.node.dtype.kind == "f" else s.node.dtype)
+        else:
+            added = table
+            if s.buffer not in self.begun:
+                table[...] = 0
+                self.begun.add(s.buffer)
         at = list(self._at(s.buffer, s.at))
         at[choice.axis] = self._chosen(choice.chosen, choice.length)
         value = np.asarray(self._operand(s.operand)).astype(s.node.dtype)
         places = np.broadcast_arrays(*at, np.empty(self.shape, np.bool_))[:-1]
-        np.add.at(self._array(s.buffer), tuple(places), np.broadcast_to(value, self.shape))
+        np.add.at(added, tuple(places), np.broadcast_to(value, self.shape))
+        if added is not table:
+            tiled = [p.axis is not None and p.axis.is_tile for p in choice.whole]
+            part = tuple(slice(self.begin, self.end) if t else slice(None) for t in tiled)
+            table[part] = added[part]
 
     def _reduce(self, s: ir.Reduce) -> None:
         if s.choice is not None:

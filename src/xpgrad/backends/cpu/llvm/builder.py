@@ -22,12 +22,14 @@ from xpgrad.codegen.kernel_ir import Axis, Buffer, Index, Load, Reduce, index_ax
 from xpgrad.codegen.lower import lower
 from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
-from xpgrad.plan.codes import has_large_table
 from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_blas_sized
 
 VECTOR_BYTES = 64
+
+WIDE_TABLE = 1 << 18
+"""Entries of a table, at most, that has a copy in float64 while it is added to: 2 MiB."""
 
 
 class Partial(NamedTuple):
@@ -144,9 +146,9 @@ class KernelBuilder:
         return made
 
     def wide(self, s: Reduce) -> Buffer:
-        """The float64 buffer in which a sum of floats is added up; a large table is its own."""
+        """The float64 buffer in which a sum of floats is added up; a very large table is its own."""
         buffer = s.buffer
-        if has_large_table(s.node):
+        if s.choice is not None and s.node.size > WIDE_TABLE:
             return buffer
         if buffer.space == "partial" or buffer.dtype == np.float64:
             return buffer
