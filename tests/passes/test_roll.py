@@ -13,12 +13,13 @@ from xpgrad.passes.dead import dead
 from xpgrad.passes.fold import fold
 from xpgrad.passes.periods import Repeat, repeats
 from xpgrad.passes.roll import roll
+from xpgrad.passes.writes import writes
 from xpgrad.testing import tolerance
 from xpgrad.testing.tolerances import close
 from xpgrad.trace import graph_of
 
 N = 60
-PASSES = [fold, cse, roll, dead]
+PASSES = [fold, cse, writes, roll, dead]
 X = np.linspace(-0.5, 1.0, 3)
 rng = np.random.default_rng(0)
 A = rng.random((3, N))
@@ -61,6 +62,22 @@ def results_in_a_list(x):
         found.append(x)
         total = total + x[0] * 0.5**i
     return np.sum(np.stack(found) ** 2) + total
+
+
+def rows_that_are_written(x):
+    out = np.zeros_like(x, shape=(N + 2, 3))
+    for i in range(N):
+        x = np.sin(x) + 0.1
+        out[i + 1] = x
+    return np.sum(out**2)
+
+
+def columns_that_are_written(x, out):
+    out = out.copy()
+    for i in range(N):
+        x = np.sin(x) + 0.1
+        out[:, -i - 1] = x
+    return np.sum(out * A)
 
 
 def results_along_an_axis(x):
@@ -138,6 +155,8 @@ FORMS = {
     "an invariant": (an_invariant, (A[:, :3], X), (0, 1)),
     "a number for each iteration": (a_number_for_each_iteration, (X,), (0,)),
     "results in a list": (results_in_a_list, (X,), (0,)),
+    "rows that are written": (rows_that_are_written, (X,), (0,)),
+    "columns that are written": (columns_that_are_written, (X, A), (0, 1)),
     "results along an axis": (results_along_an_axis, (X,), (0,)),
     "interior in place": (interior_in_place, (0.1 + np.zeros((6, 5)), rng.random((8, 7))), (0, 1)),
     "two steps back": (two_steps_back, (0.1 + np.zeros(6), rng.random(6)), (0, 1)),
@@ -246,6 +265,34 @@ def test_the_passes_reach_into_bodies(through):
     assert not loops(found.graph) or "exp" not in [
         n.op.name for n in loops(found.graph)[0].params["body"].nodes
     ]
+
+
+# ── rows that are written ────────────────────────────────────────────────────────────────────
+def test_rows_that_are_written_twice_read_again_or_left_out_keep_their_values(through):
+    def f(x, out):
+        out = out.copy()
+        seen = 0.0
+        for i in (3, 1, 4, 1, 5, 9, 2, 6, 5, 3):
+            x = np.cos(x)
+            out[i] = x
+            seen = seen + out[1] + out[7]
+        out[0] = 0.0
+        return out, seen, out[::2] * 2
+
+    found = through([writes, dead], f, X, rng.random((11, 3)), exact=True)
+    assert "index_update" not in found.ops[:-2]
+
+
+def test_an_array_that_is_read_whole_while_it_is_written_is_made_each_time(through):
+    def f(x):
+        out = np.zeros_like(x, shape=(10, 3))
+        total = 0.0
+        for i in range(10):
+            out[i] = np.sin(x) * i
+            total = total + np.sum(out)
+        return total, out
+
+    through([writes, dead], f, X, exact=True)
 
 
 # ── what is not rolled ───────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
 from xpgrad.passes.roll import roll
 from xpgrad.passes.simplify import simplify
 from xpgrad.passes.stabilise import stabilise
+from xpgrad.passes.writes import writes
 
 Pass = Callable[[Graph, Note], Graph]
 
@@ -53,6 +54,7 @@ def bodies(graph: Graph, note: Note = silent) -> Graph:
 PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("fold", fold),
     ("cse", cse),
+    ("writes", writes),
     ("roll", roll),
     ("stabilise", stabilise),
     ("simplify", simplify),

@@ -87,8 +87,7 @@ class LoopOfBodies:
         stores = [np.empty((s.rows, *s.value.shape), s.value.dtype) for s in plan.stores]
         call = self._program.single_call
         with call.memory() as memory:
-            patches, held = plan.patches(memory, operands, stores, length)
-            table = np.array(patches, np.int64).reshape(-1, 5)
+            table, held = plan.patches(memory, operands, stores, length)
             if call.work:
                 self._shared(memory, table, length)
             else:
@@ -193,29 +192,48 @@ class _Plan:
 
     def patches(
         self, memory: Memory, operands: Sequence[Any], stores: Sequence[Any], length: int
-    ) -> tuple[list[tuple[int, ...]], list[Any]]:
-        """The place of each address in memory, with base, stride, phase and rows; and what must live on."""
-        patches: list[tuple[int, ...]] = []
-        held: list[Any] = []
-
-        def patch(value: Value, base: int, stride: int, phase: int, rows: int) -> None:
-            for array, slot, offset in memory.spots[value]:
-                patches.append((address(array) + 8 * slot, base + offset, stride, phase, rows))
-
+    ) -> tuple[Any, list[Any]]:
+        """For each place of an address: the place, base, stride, phase, rows. And what must live on."""
         fixed, inits, slices = self.split(operands)
-        for value, x in zip(self.parts.invariants, fixed, strict=True):
-            held.append(np.asarray(x, value.dtype, order="C"))
-            patch(value, address(held[-1]), 0, 0, 1)
-        for value, x in zip(self.parts.slices, slices, strict=True):
-            held.append(x if _rows_are_whole(x) else np.ascontiguousarray(x))
-            patch(value, address(held[-1]), held[-1].strides[0], 0, length)
-        for value, at, x in zip(self.parts.carries, self.carries, inits, strict=True):
-            store, spec = stores[at.store], self.stores[at.store]
-            store[spec.behind - at.delay] = x
-            patch(value, address(store), store.strides[0], spec.behind - at.delay, spec.rows)
-        for spec, store in zip(self.stores, stores, strict=True):
-            patch(spec.value, address(store), store.strides[0], spec.behind, spec.rows)
-        return patches, held
+        held = [np.asarray(x, v.dtype, order="C") for v, x in zip(self.parts.invariants, fixed, strict=True)]
+        held += [x if _rows_are_whole(x) else np.ascontiguousarray(x) for x in slices]
+        for at, x in zip(self.carries, inits, strict=True):
+            stores[at.store][self.stores[at.store].behind - at.delay] = x
+        held += stores
+        known = memory.patches
+        if known is None:
+            known = memory.patches = self._places(memory, length)
+        places, which, sliced = known
+        table = places.copy()
+        table[:, 1] += np.array([address(x) for x in held], np.int64)[which]
+        if sliced:
+            strides = np.array([0 if k < self._n else x.strides[0] for k, x in enumerate(held)], np.int64)
+            table[:, 2] = strides[which]
+        return table, held
+
+    def _places(self, memory: Memory, length: int) -> tuple[Any, Any, bool]:
+        """The same with offsets for bases; the array of each: invariants, slices, then stores."""
+        rows: list[tuple[int, ...]] = []
+        which: list[int] = []
+
+        def place(value: Value, array: int, stride: int, phase: int, modulus: int) -> None:
+            for into, slot, offset in memory.spots[value]:
+                rows.append((address(into) + 8 * slot, offset, stride, phase, modulus))
+                which.append(array)
+
+        first = self._n + len(self.parts.slices)
+        for k, value in enumerate(self.parts.invariants):
+            place(value, k, 0, 0, 1)
+        for k, value in enumerate(self.parts.slices):
+            place(value, self._n + k, 0, 0, length)
+        sizes = [spec.value.size * spec.value.dtype.itemsize for spec in self.stores]
+        for value, at in zip(self.parts.carries, self.carries, strict=True):
+            spec = self.stores[at.store]
+            place(value, first + at.store, sizes[at.store], spec.behind - at.delay, spec.rows)
+        for k, spec in enumerate(self.stores):
+            place(spec.value, first + k, sizes[k], spec.behind, spec.rows)
+        table = np.array(rows, np.int64).reshape(-1, 5)
+        return table, np.array(which, np.intp), bool(self.parts.slices)
 
     def split(self, operands: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         """The operands by their part."""

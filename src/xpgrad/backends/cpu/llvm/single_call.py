@@ -137,6 +137,7 @@ class Memory:
     def __init__(self, program: SingleCall) -> None:
         self._program = program
         graph = program.plan.graph
+        self.patches: Any = None  # of who repeats the call
         self._pinned = _Pinned()
         self._places: dict[Value, Any] = {}
         self._outside: list[Any] = []
