@@ -48,13 +48,14 @@ class Samples(Value):
 class Batch(Trace):
     """A trace whose arrays stand for ``size`` samples each."""
 
-    __slots__ = ("device", "size")
+    __slots__ = ("device", "largest", "size")
     numbers = "of which each sample of vmap has its own"
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
         self.device = "cpu"
+        self.largest = 1  # entries of a sample of any array so far
 
     def enter(self, x: Any) -> Traced:
         """The samples of ``x``, along its first axis."""
@@ -103,6 +104,7 @@ class Batch(Trace):
 
     def _samples(self, data: Any, aval: Aval, scalar: bool) -> Traced:
         assert data.shape == (self.size, *aval.shape), f"{data.shape} is no batch of {self.size} {aval}"
+        self.largest = max(self.largest, aval.size)
         return Traced(self, Samples(Aval(aval.shape, aval_of(data).dtype), data, scalar), None)
 
     def _shared(self, out: Any, op: Op | None = None, datas: Sequence[Any] = ()) -> Any:

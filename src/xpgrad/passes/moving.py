@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from xpgrad.core import Const, Node, Op
+from xpgrad.ops import contraction as con
+from xpgrad.ops import elementwise as ew
 from xpgrad.ops import indexing as ix
 from xpgrad.ops import reductions as red
 from xpgrad.ops import shape as sh
@@ -108,6 +110,38 @@ def _along(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     return None if node.params.get("axis") == axes else r.emit(node.op, x, axis=axes)
 
 
+_POINTWISE = (ew.multiply, ew.divide, ew.add, ew.subtract, ew.negative)
+
+
+def _dot(r: Rewriting, node: Node, xs: list[Any]) -> Any:
+    """``(x.T * d) @ y`` is ``(x * d[:, None]).T @ y``: what is stored for BLAS lies as ``x`` does."""
+    turned = [_turned(r, x) if of(x, *_POINTWISE) is not None and x.ndim == 2 else None for x in xs]
+    if all(x is None for x in turned):
+        return None
+    both = [x if t is None else r.emit(sh.transpose, t, axes=(1, 0)) for x, t in zip(xs, turned, strict=True)]
+    return r.emit(node.op, *both)
+
+
+def _turned(r: Rewriting, x: Any, depth: int = 16) -> Any:
+    """The transpose of ``x``, if it is made of transposed matrices, of rows, columns and numbers; else None."""
+    found = of(x, sh.transpose)
+    if found is not None:
+        return found[0] if x.params["axes"] == (1, 0) else None
+    found = of(x, *_POINTWISE)
+    if found is None or not depth:
+        return None
+    parts = []
+    for u in found:
+        if u.ndim < 2 or 1 in u.shape:
+            turned = (*u.shape[::-1], 1) if u.ndim == 1 else u.shape[::-1]
+            parts.append(r.emit(sh.reshape, u, shape=turned) if u.ndim else u)
+        elif (part := _turned(r, u, depth - 1)) is not None:
+            parts.append(part)
+        else:
+            return None
+    return r.emit(x.op, *parts)
+
+
 def itself(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     """The operand of a node that does not change it."""
     return xs[0] if unchanged(xs[0], node) else None
@@ -120,6 +154,7 @@ MOVING: dict[Op, Rule] = {
     sh.astype: _astype,
     sh.copy: itself,
     sh.stop_gradient: itself,
+    con.dot: _dot,
     ix.getitem: _getitem,
     ix.index_update: _index_update,
     **dict.fromkeys((red.sum, red.mean, red.prod, red.max, red.min, sp.logsumexp), _reduction),

@@ -8,7 +8,8 @@ Every rewriting gives NumPy's values, infinities and NaN included, to the last b
 ``x + 0`` stays, which takes -0.0 to 0.0, and so does ``0 * x``. Scalars stay operands: a scalar that comes
 from a size may change with it.
 
-The rules about arithmetic are here, those about moving entries in `moving`.
+The rules about arithmetic are here, those about moving entries in `moving`, those about identity matrices in
+`identity`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from xpgrad.core import Const, Graph, Node, Op
 from xpgrad.ops import complex as cx
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops.shape import broadcast_to
+from xpgrad.passes.identity import IDENTITY
 from xpgrad.passes.matching import flipped, is_real, number, of, unchanged
 from xpgrad.passes.moving import MOVING, itself
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
@@ -36,8 +38,10 @@ def simplify(graph: Graph, note: Note = silent) -> Graph:
 
 def _simplified(r: Rewriting, node: Node, operands: list[Any]) -> Any:
     op = node.op
-    rule = _RULES.get(op) or MOVING.get(op)
-    new = None if rule is None else rule(r, node, operands)
+    new = None
+    for rules in (IDENTITY, _RULES, MOVING):
+        if new is None and (rule := rules.get(op)) is not None:
+            new = rule(r, node, operands)
     if new is not None or not op.is_elementwise or len(operands) == 1:
         r.note_form(node, operands, new)
         return new

@@ -10,23 +10,24 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from xpgrad._errors import ShapeError, describe, message
 from xpgrad._trees import flatten, tree_map, unflatten
+from xpgrad.autodiff import Batch
 from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.devices.door import admitted_leaves
+from xpgrad.ops._batching import moved
 from xpgrad.ops.linalg import embed_diagonal
-from xpgrad.ops.shape import full_like, reshape
+from xpgrad.ops.shape import concatenate, full_like, reshape
 from xpgrad.trace import strip
 from xpgrad.trace.boundary import argnum
+from xpgrad.trace.symbolic import tracing
 from xpgrad.transforms.derivatives import grad, jvp, named, vjp
-from xpgrad.transforms.mapping import vmap
 
 Fun = Callable[..., Any]
 
 # Entries of the batch of one intermediate array that a block of rows or columns may take: 128 MiB in float64.
 _ENTRIES = 1 << 24
+_FIRST = 8
 
 
 def jacobian(f: Fun, argnums: int = 0) -> Fun:
@@ -41,9 +42,10 @@ def jacobian(f: Fun, argnums: int = 0) -> Fun:
     Notes
     -----
     One pass for all entries of the output at once: a batched pullback, or, where a real argument has fewer
-    entries than the output, a batched pushforward. Rows (or columns) are computed in blocks, so that the batch
-    of an array of the size of the output or the argument takes at most 128 MiB in float64. For complex
-    arguments the entries follow the convention of `value_and_grad`.
+    entries than the output, a batched pushforward. Rows (or columns) are computed in blocks, so that no batch
+    of an intermediate array takes more than 128 MiB in float64: how large these are the first block of 8 shows,
+    or, where only shapes are traced, the output and the argument. For complex arguments the entries follow the
+    convention of `value_and_grad`.
     """
 
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
@@ -71,21 +73,18 @@ def _by_rows(pullback: Fun, x: Any, out: Any) -> Any:
     n = prod(shape)
     if not n:
         return tree_map(lambda leaf: full_like(leaf, value=0, shape=(*shape, *_shape(leaf))), x)
-    rows = vmap(lambda g: pullback(g)[0])
-    largest = max(n, *[aval_of(leaf).size for leaf in flatten(x)[0]], 1)
 
-    def block(start: int, stop: int) -> Any:
-        basis = _basis(out, n, start, stop)
-        basis = reshape(basis, shape=(stop - start, *shape))
-        found = rows(basis)
+    def rows(g: Any) -> Any:
+        found = pullback(g)[0]
         if aval_of(out).dtype.kind != "c":
             return found
         # The cotangent of a real argument is real: 1 reads the real part of the derivative, -i the other.
-        return tree_map(_with_imaginary, found, rows(-1j * basis))
+        return tree_map(_with_imaginary, found, pullback(-1j * g)[0])
 
+    largest = max([n, *[aval_of(leaf).size for leaf in flatten(x)[0]]])
     return tree_map(
-        lambda *parts: reshape(_joined(parts, 0), shape=(*shape, *parts[0].shape[1:])),
-        *_in_blocks(block, n, largest),
+        lambda *parts: reshape(_joined(parts), shape=(*shape, *parts[0].shape[1:])),
+        *_in_blocks(rows, out, largest),
     )
 
 
@@ -102,27 +101,36 @@ def _by_columns(f: Fun, x: Any, out: Any) -> Any:
 
             return jvp(of_leaf, (leaves[k],), (t,))[1]
 
-        def block(start: int, stop: int, leaf: Any = leaf, n: int = n, columns: Fun = columns) -> Any:
-            basis = reshape(_basis(leaf, n, start, stop), shape=(stop - start, *_shape(leaf)))
-            return vmap(columns, out_axes=-1)(basis)
-
         shape = (*_shape(out), *_shape(leaf))
         if not n:
             found.append(full_like(out, value=0, shape=shape))
             continue
-        parts = list(_in_blocks(block, n, max(n, aval_of(out).size)))
-        found.append(reshape(_joined(parts, len(_shape(out))), shape=shape))
+        whole = _joined(_in_blocks(columns, leaf, max(n, aval_of(out).size)))
+        found.append(reshape(moved(whole, 0, -1), shape=shape))
     return unflatten(structure, found)
 
 
-def _in_blocks(block: Fun, n: int, largest: int) -> Any:
-    """``block(start, stop)`` for rows 0 to ``n``, as many at a time as memory allows."""
-    step = max(1, _ENTRIES // max(largest, 1))
-    return [block(start, min(start + step, n)) for start in range(0, n, step)]
+def _in_blocks(f: Fun, like: Any, largest: int) -> list[Any]:
+    """``f`` of the vectors of the basis of ``like``, as many at a time as memory allows: trees of rows."""
+    n, shape = aval_of(like).size, _shape(like)
+    found: list[Any] = []
+    start, step = 0, max(1, _ENTRIES // largest)
+    if not tracing():
+        step = min(step, _FIRST)
+    while start < n:
+        stop = min(start + step, n)
+        trace = Batch(stop - start)
+        basis = reshape(_basis(like, n, start, stop), shape=(stop - start, *shape))
+        found.append(tree_map(trace.whole, f(trace.enter(basis))))
+        trace.closed = True
+        start = stop
+        if not tracing():
+            step = max(1, _ENTRIES // max(largest, trace.largest))
+    return found
 
 
-def _joined(parts: Sequence[Any], axis: int) -> Any:
-    return parts[0] if len(parts) == 1 else np.concatenate(list(parts), axis=axis)
+def _joined(parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else concatenate(*parts, axis=0)
 
 
 def _basis(like: Any, n: int, start: int, stop: int) -> Any:
