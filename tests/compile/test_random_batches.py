@@ -1,7 +1,7 @@
 """Random programs on a batch of two samples, eager and compiled: each agrees with a loop over the samples.
 
-A third of the arguments or more are a batch; the rest is shared. What `vmap` refuses by design, a selection whose
-length each sample decides, is left out.
+A third of the arguments or more are a batch; the rest is shared. What `vmap` refuses by design, a selection
+whose length each sample decides, is left out.
 """
 
 import os
