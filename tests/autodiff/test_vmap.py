@@ -266,6 +266,24 @@ def test_a_loop_over_the_entries_of_a_sample(way):
     assert close(way(xg.vmap(f))(X), np.prod(np.cos(X), axis=1), EXACT)
 
 
+def decayed(start, xs):
+    def step(carry, x):
+        carry = np.tanh(0.9 * carry + x)
+        return carry, 2 * carry
+
+    carry, ys = xg.scan(step, start, xs)
+    return carry + np.sum(ys * np.arange(1.0, 5.0))
+
+
+def test_a_scan_over_each_sample(way):
+    start = X[:, 0]
+    assert close(way(xg.vmap(decayed))(start, V), looped(decayed, start, V), EXACT)
+    slope = xg.grad(decayed)
+    assert close(way(xg.vmap(slope))(start, V), looped(slope, start, V), EXACT)
+    found = way(xg.grad(lambda start: np.sum(xg.vmap(decayed)(start, V))))(start)
+    assert close(found, looped(slope, start, V), EXACT)
+
+
 # ── errors ───────────────────────────────────────────────────────────────────────────────────
 def refused(kind, f, *args):
     with pytest.raises(kind) as caught:
