@@ -34,6 +34,7 @@ from xpgrad.passes.requirements import separated
 from xpgrad.passes.restabilise import rewrites_heard
 from xpgrad.trace import Traced, debugging, graph_of
 from xpgrad.trace.boundary import admitted_arguments, call
+from xpgrad.trace.quiet import uncollected
 
 Fun = Callable[..., Any]
 
@@ -191,7 +192,8 @@ class Compiled:
             with self._lock:
                 trace = self._cache.get(key)
                 if trace is None or not trace.captures.same():
-                    trace = self._trace(leaves, structure, key, changed=trace is not None)
+                    with uncollected():
+                        trace = self._trace(leaves, structure, key, changed=trace is not None)
         used_within(trace.captures)
         return trace, arrays
 

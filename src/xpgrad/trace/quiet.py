@@ -1,4 +1,4 @@
-"""Stretches of our own code that no observer of the user's code needs to see.
+"""Stretches of our own code that no observer and no search for garbage needs to see.
 
 In:  the profiler hook with which `xpgrad.compiler.recording` follows the user's frames.
 Out: the hook is off while an op is recorded, a graph rewritten or a tape swept: no code of the user runs there.
@@ -9,6 +9,7 @@ A call of Python is an event for the hook, and recording one op is some fifty ca
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,3 +39,16 @@ def unobserved() -> Iterator[None]:
     finally:
         here.hook = hook
         sys.setprofile(hook)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """A context without Python's search for cycles: a graph only grows, and each search walks all of it."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
