@@ -36,13 +36,13 @@ def test_a_value_and_its_transpose_meet_in_a_second_loop():
     assert_plan(
         """
         in   a  float64[40, 40]
-        region over i1 < 40, tile 16, chunk 16
+        region over i0 < 40, tile 4, chunk 4
           view c = transpose(b, axes=(1, 0))
           loop over i0, i1
             b[i0, i1] = exp(a[i0, i1])
           stores b
           stores c
-        region over i1 < 40, tile 4, chunk 4
+        region over i0 < 40, tile 4, chunk 4
           loop over i0, i1
             d[i0, i1] = add(b[i0, i1], b[i1, i0])
           stores d

@@ -7,7 +7,7 @@ Holds: no argument is kept alive. Strides decide whether a reshape is a view.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,10 +96,13 @@ class Layouts(NamedTuple):
         Inputs and views of them, as `layout_of` gives them.
     alive : set of Value
         The values that later steps or the outputs read.
+    dying : collection of Value
+        Those of which a kernel may take over the array: nothing reads it after the kernel.
     """
 
     held: dict[Value, Any]
     alive: set[Value]
+    dying: Collection[Value] = ()
 
 
 def layout_of(x: Any) -> Any:

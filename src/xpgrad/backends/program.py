@@ -189,7 +189,8 @@ class StepLowering:
             if not read and all(map(is_view, tried)):
                 continue  # views, which kernels read where they look
             try:
-                found.append(self._kernel(Untiled(tried, reason), read))
+                later = {u for n in nodes[end:] for u in n.operands}
+                found.append(self._kernel(Untiled(tried, reason), alive | later))
             except Declined as error:
                 at = place[error.node]
                 waiting += [(at + 1, end), self._library(error.node, str(error)), (begin, at)]

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from xpgrad.core import Node
-from xpgrad.ops.indexing import ARRAY
+from xpgrad.ops.indexing import ARRAY, basic_axes
 from xpgrad.plan.axes import Axes
-from xpgrad.plan.relations import basic_axes
 
 Params = dict[str, Any]
 

@@ -328,12 +328,15 @@ class Kernel:
         In order.
     buffers : dict of Node to Buffer
         Those of the values that it makes.
+    in_place : dict of Node to Node
+        For outputs that it writes a slice of, the value whose array they take over, with all its other entries.
     """
 
     step: Step
     tile_axis: Axis | None
     nests: list[LoopNest] = field(default_factory=list)
     buffers: dict[Node, Buffer] = field(default_factory=dict)
+    in_place: dict[Node, Node] = field(default_factory=dict)
 
     def axes(self) -> list[Axis]:
         """All loop axes, in order."""
@@ -342,7 +345,8 @@ class Kernel:
 
     def reads(self) -> set[Any]:
         """The values whose arrays must be in memory before the step."""
-        return {x.buffer.source for nest in self.nests for x in nest.loads() if x.buffer.space == "memory"}
+        loaded = {x.buffer.source for nest in self.nests for x in nest.loads() if x.buffer.space == "memory"}
+        return loaded | set(self.in_place.values())
 
     def made(self, space: str) -> list[Node]:
         """The values whose buffers are in ``space``, in the order in which they are made."""

@@ -7,7 +7,7 @@ Holds: nothing here knows a device. Workspaces have no strides yet: a generator 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ def lower(
     held: Mapping[Value, Any],
     alive: set[Value],
     check: Callable[[Node], None],
+    dying: Collection[Value] = (),
 ) -> ir.Kernel:
     """The kernel of ``step``.
 
@@ -47,13 +48,15 @@ def lower(
         The values that later steps or the outputs read.
     check : callable
         ``check(node)`` raises `Declined` if the generator has no instructions for the node.
+    dying : collection of Value
+        Values in arrays of their own that nothing reads after this step, so that it may write to them.
 
     Raises
     ------
     Declined
         A node has no loops, or ``check`` declines it.
     """
-    return _Lowering(step, plan, held, alive, check).kernel
+    return _Lowering(step, plan, held, alive, check, dying).kernel
 
 
 def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -69,6 +72,7 @@ class _Lowering:
         held: Mapping[Value, Any],
         alive: set[Value],
         check: Callable[[Node], None],
+        dying: Collection[Value],
     ) -> None:
         self.plan, self.axes, self.held = plan, plan.axes, held
         self.nests = LoopNests(step, plan, check)
@@ -84,6 +88,10 @@ class _Lowering:
                 raise Declined(node, "is an output, and looks into a value that is not in memory")
         self._outputs = {n for n in stores if n in alive} - self._sums
         self._stored = self._outputs | self._sums | self._read_elsewhere(step)
+        self._into: dict[Value, Node] = {}
+        for nest in self.nests.nests:
+            if nest.kind == "slices":
+                self._write_in_place(nest.nodes[0], dying)
         for nest in self.nests.nests:
             if nest.kind == "slices":
                 self._slices(nest)
@@ -100,6 +108,26 @@ class _Lowering:
                     if not self.nests.is_local(node, access):
                         found.add(access.root)
         return found
+
+    def _write_in_place(self, node: Node, dying: Collection[Value]) -> None:
+        """Let an `index_update` write into the buffer of the array before it, if nothing else reads that."""
+        x = node.operands[0]
+        if node.op.name != "index_update" or not isinstance(x, Node) or x.aval != node.aval:
+            return
+        readers = [
+            (n, i)
+            for n in self.kernel.step.nodes
+            if not self.nests.is_view(n)
+            for i in range(len(n.operands))
+            if self.nests.access(n, i).root is x
+        ]
+        if readers != [(node, 0)]:
+            return
+        kind = self.nests.kind_of(x)
+        if kind in ("loop", "slices") and x not in self._outputs | self._sums and not is_reduction(x):
+            self._into[x] = node
+        elif kind is None and x in dying and node in self._outputs:
+            self.kernel.in_place[node] = x
 
     # ── axes and buffers ─────────────────────────────────────────────────────────────────────
     def _axis(self, number: int) -> ir.Axis:
@@ -119,6 +147,8 @@ class _Lowering:
     def _buffer(self, node: Node) -> ir.Buffer:
         """The buffer of a value that the step makes."""
         buffers = self.kernel.buffers
+        while node in self._into:
+            node = self._into[node]
         if node not in buffers:
             if node in self._outputs:
                 buffers[node] = ir.Buffer(node, "output", node.dtype, node.shape, c_strides(node.shape))
@@ -233,7 +263,10 @@ class _Lowering:
     # ── slice writes ─────────────────────────────────────────────────────────────────────────
     def _slices(self, nest: NestPlan) -> None:
         (node,) = nest.nodes
-        for write in slice_writes_of(node):
+        writes = slice_writes_of(node)
+        if node in self._into.values() or node in self.kernel.in_place:
+            writes = writes[1:]  # the array before it is in the buffer already
+        for write in writes:
             axes = [
                 self._slice_axis(number, length)
                 for number, (length, *_) in zip(self.axes.loop_axes(node), write.slices, strict=True)

@@ -79,6 +79,46 @@ def _as_index(part: Any) -> Any:
     return array.astype(np.intp) if array.size == 0 else admitted(array, str, "index")
 
 
+def basic_axes(shape: tuple[int, ...], index: Any) -> list[tuple[int | None, int, int, int]]:
+    """For each axis of an array its ``(output axis or None, axis, start, step)`` under a basic index."""
+    parts = list(index) if type(index) is tuple else [index]
+    if not any(p is Ellipsis for p in parts):
+        parts.append(Ellipsis)
+    where = next(k for k, p in enumerate(parts) if p is Ellipsis)
+    taken = sum(1 for p in parts if p is not None and p is not Ellipsis)
+    parts[where : where + 1] = [slice(None)] * (len(shape) - taken)
+    found: list[tuple[int | None, int, int, int]] = []
+    out = axis = 0
+    for part in parts:
+        if part is None:
+            out += 1
+        elif isinstance(part, slice):
+            start, _, step = part.indices(shape[axis])
+            found.append((out, axis, start, step))
+            out, axis = out + 1, axis + 1
+        else:
+            found.append((None, axis, int(part) % (shape[axis] or 1), 1))
+            axis += 1
+    return found
+
+
+def index_ndim(shape: tuple[int, ...], index: Any) -> int:
+    """The number of axes of ``array[index]`` for a basic index."""
+    parts = index if type(index) is tuple else (index,)
+    fixed = sum(1 for p in parts if p is not None and p is not Ellipsis and not isinstance(p, slice))
+    return len(shape) - fixed + sum(1 for p in parts if p is None)
+
+
+def kept_length(shape: tuple[int, ...], index: Any, axis: int) -> int:
+    """The number of entries of ``axis`` that a basic index keeps."""
+    parts = [p for p in (index if type(index) is tuple else (index,)) if p is not None]
+    if Ellipsis in parts:
+        where = parts.index(Ellipsis)
+        parts[where : where + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
+    part = parts[axis] if axis < len(parts) else slice(None)
+    return len(range(*part.indices(shape[axis]))) if isinstance(part, slice) else 1
+
+
 def without_masks(shape: Sequence[int], index: Any, arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Put the indices at which a mask is true in place of the mask, whose numbers are known."""
     if not any(a.dtype.kind == "b" for a in arrays):

@@ -20,6 +20,7 @@ from xpgrad.passes.lower import lower
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
 from xpgrad.passes.roll import roll
 from xpgrad.passes.simplify import simplify
+from xpgrad.passes.slices import slices
 from xpgrad.passes.stabilise import stabilise
 from xpgrad.passes.writes import writes
 
@@ -60,6 +61,7 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("lower", lower),
     ("simplify again", simplify),
+    ("slices", slices),
     ("dead", dead),
     ("bodies", bodies),
 )

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from xpgrad.core import SCALAR_TYPES, Const, Input, Node, Op, Operand, Value
+from xpgrad.ops.indexing import basic_axes
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.codes import adds_by_code, code_axis, reads_by_code, takes_labels
 from xpgrad.plan.plan import Plan, Region, Step
-from xpgrad.plan.relations import basic_axes, is_pointwise
+from xpgrad.plan.relations import is_pointwise
 
 A = TypeVar("A")
 
@@ -166,6 +167,11 @@ class LoopNests:
             return axis, 1
         # A view that broadcasts over the axis has one entry to choose.
         return next(((a, s) for a, (mine, s, _) in enumerate(self._views[u]) if mine == axis), (0, 0))
+
+    def kind_of(self, value: Value) -> str | None:
+        """The kind of the nest that makes ``value``; None if the step does not make it."""
+        nest = self._nest_of.get(value)
+        return None if nest is None else nest.kind
 
     def is_local(self, node: Node, access: Access) -> bool:
         """Whether the same loop nest makes the operand, at the same index."""

@@ -20,6 +20,9 @@ from xpgrad.plan.relations import is_blas_sized, is_pointwise, stays_whole
 _CHEAP_NODES = 6
 """The most nodes with the trait ``cheap`` that are computed again, and not stored and read."""
 
+_NEARLY = 0.7
+"""Loop axes carry as much as another if they have this part of its volume: those of an image, or of a grid."""
+
 
 def schedule(
     nodes: Sequence[Node],
@@ -63,8 +66,28 @@ def _cut(rest: _Rest, axes: Axes, small: int) -> list[Step | _Rest]:
     if all(volume < small for volume in volumes.values()):
         return [Untiled(list(nodes), "too small for a loop over tiles")]
     # An axis of a few classes or features makes few tiles: a long one that carries as much is better.
-    loop_axis = max(volumes, key=lambda e: (volumes[e] * axes.extent[e].bit_length(), e))
+    scores = {e: volumes[e] * axes.extent[e].bit_length() for e in volumes}
+    best = max(scores, key=lambda e: (scores[e], e))
+    loop_axis = _outer(nodes, axes, best, [e for e in scores if _NEARLY * scores[best] <= scores[e]])
     return _Cut(nodes, axes, outputs, loop_axis).steps(banned | {loop_axis})
+
+
+def _outer(nodes: Sequence[Node], axes: Axes, best: int, others: Sequence[int]) -> int:
+    """Of loop axes that carry as much as ``best``, the one that is outermost in the most entries.
+
+    A tile is then a part of each array without gaps. Where axes are contracted, how often each array is read
+    counts for more, and ``best`` stays.
+    """
+    reduced = {e for n in nodes for e in axes.reduced(n)}
+    if any("contraction" in n.op.traits for n in nodes):
+        return best
+    outermost = dict.fromkeys(others, 0)
+    for node in nodes:
+        first = next((e for e in axes.loop_axes(node) if e is not None), None)
+        if first in outermost and not is_view(node):
+            outermost[first] += node.size
+    free = [e for e in others if e == best or e not in reduced]
+    return max(free, key=lambda e: (outermost[e], e == best))
 
 
 def _why_whole(nodes: Sequence[Node]) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from xpgrad.core import Node
+from xpgrad.ops.indexing import basic_axes, index_ndim, kept_length
 from xpgrad.plan.loop_nests import Declined
-from xpgrad.plan.relations import basic_axes, index_ndim, kept_length
 
 Slices = list[tuple[int, int, int, int | None]]
 """For each axis of the output ``(length, start, step, operand axis or None)``."""

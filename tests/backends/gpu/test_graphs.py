@@ -196,8 +196,8 @@ def test_what_copies_between_its_kernels_is_not_captured(args):
     """Every second row, in two halves: an array in another order than C, in which the next kernel reads."""
 
     def f(w, X):
-        halves = np.exp(X)[::2].reshape(2, -1, 4)
-        return np.tanh(halves) * np.sum(halves)
+        whole = np.exp(X)
+        return np.tanh(whole[::2].reshape(2, -1, 4)) * np.sum(whole)
 
     calls = Calls(f)
     for _ in range(AFTER + 2):

@@ -26,7 +26,7 @@ class BufferPool:
 
     def __init__(self) -> None:
         self._nodes: set[Value] = set()
-        self._free: dict[Value, list[Any]] = {}
+        self._free: dict[Any, list[Any]] = {}
 
     def keep(self, nodes: Iterable[Value]) -> None:
         """Keep the arrays of these nodes."""
@@ -35,7 +35,7 @@ class BufferPool:
     def take(self, node: Node) -> Any:
         """An array for ``node``, with arbitrary contents."""
         try:
-            return self._free[node].pop()
+            return self._free[node.shape, node.dtype].pop()
         except LookupError:
             return np.empty(node.shape, node.dtype)
 
@@ -44,7 +44,7 @@ class BufferPool:
         taken = {id(base_of(x)) for x in outputs}
         for node, x in env.items():
             if node in self._nodes and id(x) not in taken:
-                self._free.setdefault(node, []).append(x)
+                self._free.setdefault((x.shape, x.dtype), []).append(x)
 
 
 class Workspaces:

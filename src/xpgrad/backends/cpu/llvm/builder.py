@@ -76,7 +76,7 @@ class KernelBuilder:
             _check(node)
             check_strides(node, layouts.held)
 
-        self.ir = lower(step, plan, layouts.held, layouts.alive, checked)
+        self.ir = lower(step, plan, layouts.held, layouts.alive, checked, layouts.dying)
         self.tile = step.tile if isinstance(step, Region) else 0
         self.args = KernelArgs()
         self.lost: dict[Buffer, Buffer] = {}

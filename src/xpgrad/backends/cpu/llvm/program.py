@@ -41,7 +41,7 @@ from xpgrad.backends.store import default_store
 from xpgrad.core import Const, Graph, Node, Value
 from xpgrad.ops.loops import LOOP
 from xpgrad.plan import Plan, Region, Untiled
-from xpgrad.plan.tiles import bytes_per_entry
+from xpgrad.plan.tiles import bytes_per_entry, looked_into
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _TOTAL_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _POINTER)
@@ -131,9 +131,9 @@ class KernelStep:
 
     def run(self, env: Env) -> None:
         """Put the values of the step into ``env``."""
-        kernel = self.kernel
+        kernel, in_place = self.kernel, self.kernel.ir.in_place
         for node in kernel.outs:
-            env[node] = self._pool.take(node)
+            env[node] = self._pool.take(node) if node not in in_place else _taken_over(env.pop(in_place[node]))
         args = self._template.copy()
         for slot, value in self._scalars:
             args[slot] = bits(env[value])
@@ -231,7 +231,8 @@ class LLVMProgram(Program):
         pool = self._pool = BufferPool()
 
         def kernel(step: Region | Untiled, alive: set[Value]) -> KernelStep:
-            return KernelStep(step, plan, Layouts(held, alive), self._sources, self._fixed, threads, pool)
+            layouts = Layouts(held, alive, _dying(step, alive))
+            return KernelStep(step, plan, layouts, self._sources, self._fixed, threads, pool)
 
         def library(node: Node, reason: str) -> LibraryStep | LoopOfBodies:
             if node.op is LOOP:
@@ -267,7 +268,8 @@ class LLVMProgram(Program):
             kernels: list[Kernel] = []
             alive: set[Value] = set(plan.graph.outputs)
             for k, step in reversed(list(enumerate(self.steps))):
-                kernels.insert(0, Kernel(step.step, plan, Layouts(self._held, alive), str(k)))
+                layouts = Layouts(self._held, alive, _dying(step.step, alive))
+                kernels.insert(0, Kernel(step.step, plan, layouts, str(k)))
                 alive = alive | set(step.reads)
             long = {k for k, step in enumerate(self.steps) if is_shared(step.step, plan)}
             shared = long if threads > 1 else set()
@@ -307,6 +309,27 @@ class LLVMProgram(Program):
     def _outside(self, inputs: Sequence[Any]) -> list[Any]:
         """Node by node: the node whose index is outside its axis raises the error."""
         return unshared(reference.run(self.plan.graph, inputs), inputs)
+
+
+def _dying(step: Region | Untiled, alive: set[Value]) -> set[Value]:
+    """The values that ``step`` reads last, if each has an array of its own, whoever computed it."""
+    kept = {looked_into(v) for v in alive}
+    return {
+        u
+        for n in step.nodes
+        for u in n.operands
+        if isinstance(u, Node)
+        and u not in kept
+        and not u.op.traits.isdisjoint(("pointwise", "slices", "cheap"))
+        and u.op.traits.isdisjoint(("same", "view"))
+    }
+
+
+def _taken_over(array: Any) -> Any:
+    """``array``, which nothing else reads, to be written to; a copy if it looks into another."""
+    if array.base is None and array.flags.c_contiguous and array.flags.writeable:
+        return array
+    return array.copy(order="C")
 
 
 def _filled(step: Any) -> list[Node]:

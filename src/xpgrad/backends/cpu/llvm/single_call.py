@@ -77,6 +77,7 @@ class SingleCall:
         self.plan, self.kernels, self.sources, self.fixed = plan, kernels, sources, fixed
         self.threads = threads
         self.made = [n for k in kernels for n in (*k.outs, *(p.node for p in k.partials))]
+        self.taken_over = {x: node for k in kernels for node, x in k.ir.in_place.items()}
         outputs = plan.graph.outputs
         if not all(v in self.made for v in outputs) or len(set(outputs)) != len(outputs):
             raise ValueError("an output is no array of its own")
@@ -144,7 +145,7 @@ class Memory:
         # For each input that is not copied, and each output that is made anew, the slots of its address.
         self.spots: dict[Value, list[tuple[Any, int, int]]] = {v: [] for v in (*program.given, *program.new)}
         for value in (*graph.inputs, *program.made):
-            if value not in self.spots:
+            if value not in self.spots and value not in program.taken_over:
                 self._places[value] = self._pinned.array(value.shape, value.dtype)
         sizes = [_table_size(kernel) for kernel in program.kernels]
         table = self._pinned.array((max(sum(sizes), 1),), np.dtype(np.int64))
@@ -184,6 +185,8 @@ class Memory:
     # ── the table ────────────────────────────────────────────────────────────────────────────
     def _put(self, array: Any, k: int, value: Value, offset: int) -> None:
         """Put the address of ``value`` into ``array[k]``, now or in each call."""
+        while value in self._program.taken_over:  # it lies where the value lies that takes its array over
+            value = self._program.taken_over[value]
         if value in self.spots:
             self.spots[value].append((array, k, offset))
         else:
