@@ -223,6 +223,20 @@ def test_threads_share_the_iterations_of_a_loop_over_large_arrays(threads):
     assert ("threads share each iteration" in text) == (threads > 1)
 
 
+def test_explain_says_who_runs_a_loop_and_why():
+    def f(x, a):
+        for i in range(N):
+            x = np.linalg.inv(x + a[i] * np.eye(3)) @ np.cos(x)
+        return np.sum(x)
+
+    x, a = np.eye(3) + 0.1, 4.0 + rng.random(N)
+    text = xg.compile(f).explain(x, a)
+    assert f"a loop of {N} iterations at test_roll.py" in text
+    if choose.generator()[0] == "llvm":
+        assert "each iteration is called from Python: inv is done by no kernel" in text
+    assert close(xg.compile(f)(x, a), f(x, a), tolerance(np.float64).value)
+
+
 # ── what is printed ──────────────────────────────────────────────────────────────────────────
 def test_a_loop_of_one_line_is_one_node_and_its_body_is_one_iteration(through):
     def f(x):

@@ -25,6 +25,7 @@ from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.axes import is_view
 from xpgrad.plan.loop_nests import Declined, is_contraction
 from xpgrad.plan.relations import is_blas_sized
+from xpgrad.trace.tape import PICK
 
 LOOKS = "only looks at what is stored"
 """The reason why a view is no part of a kernel."""
@@ -70,6 +71,9 @@ class LibraryStep:
     def run(self, env: Env) -> None:
         """Put the value of the node into ``env``."""
         node = self.node
+        if node.op is PICK:
+            env[node] = env[node.operands[0]][node.params["index"]]
+            return
         with at_line(node.at), np.errstate(all="ignore"):
             if fills_an_array(node):
                 env[node] = self._xp.matmul(*operands_of(node, env), out=self._empty(node))

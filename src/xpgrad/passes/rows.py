@@ -24,6 +24,10 @@ SMALL = 1 << 12
 """The most entries of values that are copied into one array, where nothing holds them together already."""
 
 
+COPIED = 1 << 26
+"""The most bytes of constant arrays that are copied into one."""
+
+
 class Rolling(Protocol):
     """The graph that is being made."""
 
@@ -60,6 +64,8 @@ def stacked(roll: Rolling, us: Sequence[Any]) -> Any:
 def _of_constants(us: Sequence[Const]) -> Const | None:
     if any(not isinstance(u.data, (np.ndarray, *SCALAR_TYPES)) for u in us):
         return None  # of another trace, or another device
+    if len(us) * us[0].size * us[0].dtype.itemsize > COPIED:
+        return None
     data = np.stack([np.asarray(u.data, u.dtype) for u in us])
     return Const(data)
 

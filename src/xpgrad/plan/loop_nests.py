@@ -23,6 +23,12 @@ from xpgrad.plan.relations import is_pointwise
 A = TypeVar("A")
 
 
+_REASONS = {
+    "loop": "its iterations are called from Python, and run op by op",
+    "pick": "one of the outputs of an op",
+}
+
+
 class Declined(Exception):
     """A node that loop nests cannot express, and the reason."""
 
@@ -229,7 +235,7 @@ class LoopNests:
         elif is_reduction(node):
             self._join(node, self._space(node) | frozenset(self.axes.reduced(node)))
         else:
-            raise Declined(node, "has no loops of ours")
+            raise Declined(node, _REASONS.get(node.op.name, "has no loops of ours"))
 
     def _space(self, node: Node) -> frozenset[int]:
         """The loop axes of the output, apart from the axis of a table that codes choose along."""
