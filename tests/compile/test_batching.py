@@ -1,5 +1,8 @@
 """Every op on a batch, compiled: the values and the gradients of a loop over the samples."""
 
+import re
+
+import numpy as np
 import pytest
 
 import xpgrad as xg
@@ -27,3 +30,37 @@ def test_compiled_the_derivatives_are_those_of_the_loop(label, name, draws, para
     if differentiable(op, samples[0]):
         first, _ = gradients(f, op, samples[0], axes)
         assert same(generator.compile(xg.vmap(first, axes))(*whole), looped(first, samples))
+
+
+# ── what is stored ───────────────────────────────────────────────────────────────────────────
+def network(params, x, y):
+    W, v = params
+    return (np.tanh(W @ x) @ v - y) ** 2
+
+
+def test_gradients_of_each_sample_store_what_they_return_alone(generator):
+    X, params = np.ones((20_000, 50)), (np.ones((8, 50)), np.ones(8))
+    text = generator.explain(xg.vmap(xg.grad(network), (None, 0, 0)), params, X, X[:, 0])
+    assert text.count("one loop over 20000 entries") == 1
+    stored = re.findall(r"writes \w+ (\S+\[.*?\])", text)
+    assert sorted(stored) == ["float64[20000, 8, 50]", "float64[20000, 8]"]
+
+
+def logistic(w, X, y):
+    z = X @ w
+    return np.mean(np.logaddexp(0.0, z) - y * z)
+
+
+def test_the_hessian_of_few_features_is_one_pass_that_stores_nothing(generator):
+    X = np.ones((20_000, 8))
+    text = generator.explain(xg.hessian(logistic), np.ones(8), X, X[:, 0])
+    assert text.count("one loop over 20000 entries") == 1
+    assert "  writes" not in text[text.index("\nprogram") :]
+
+
+def test_the_hessian_of_many_features_has_one_product_by_the_library():
+    X = np.ones((20_000, 100))
+    text = xg.compile(xg.hessian(logistic)).explain(np.ones(100), X, X[:, 0])
+    assert text.count("one loop over 20000 entries") == 1
+    assert len(re.findall(r"writes \w+ float64\[20000, 100\]", text)) == 1
+    assert text[: text.index("\npasses")].count(" = dot(") == 2
