@@ -143,8 +143,11 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = Fal
     if name == "interpreter":
         # Each call into NumPy has its cost, and the GIL is handed over between two: larger tiles than a
         # cache holds are the lesser evil.
-        return Interpreted(_planned(graph, memory, 4 * cache_size()), threads, reason)
-    plan = _planned(graph, memory, cache_size() // 2)
+        cache = 4 * cache_size()
+        return Interpreted(_planned(graph, memory, Target(cache, chunk=cache)), threads, reason)
+    from xpgrad.backends.cpu.llvm.sums import BLOCK
+
+    plan = _planned(graph, memory, Target(3 * cache_size() // 4, chunk=CHUNK, group=BLOCK))
     if name == "definition":
         from xpgrad.backends import definition
 
@@ -163,9 +166,9 @@ def _of_body(threads: int, graph: Graph, repeated: bool) -> Any:
     return LLVMProgram(plan, memory.held, threads, partial(_of_body, threads), repeated)
 
 
-def _planned(graph: Graph, memory: InMemory, cache: int) -> Plan:
-    """The plan for a machine with ``cache`` bytes for a tile, or for the target that replaces it."""
-    return make_plan(graph, _target.get() or Target(cache, chunk=CHUNK), memory.views, memory.unit_axes())
+def _planned(graph: Graph, memory: InMemory, target: Target) -> Plan:
+    """The plan for ``target``, or for the one that `use` puts in its place."""
+    return make_plan(graph, _target.get() or target, memory.views, memory.unit_axes())
 
 
 def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: set[str]) -> Runnable:
@@ -193,7 +196,7 @@ def _on_gpu(graph: Graph, arrays: Sequence[Any], given: Sequence[Any], devices: 
         while True:
             memory = in_memory(graph, placed)
             try:
-                plan = _planned(graph, memory, device.limits.plan_cache)
+                plan = _planned(graph, memory, Target(device.limits.plan_cache))
                 program = CudaProgram(plan, memory.held, device, hosts - set(whole))
                 return Moving(program, whole) if whole else program
             except NotTileable as error:

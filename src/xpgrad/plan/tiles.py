@@ -2,8 +2,8 @@
 
 In:  Regions.
 Out: the same, with `tile` and `chunk` set.
-Holds: both depend on sizes and on the cache alone, never on the number of threads. So the same inputs give
-the same bits with any number of threads.
+Holds: a chunk depends on sizes alone, a tile on sizes and the cache, and neither on the number of threads. So
+the same inputs give the same bits with any number of threads, and with any cache.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ CHUNKS = 64
 """The most chunks of a region: enough for the threads of a large machine to share them evenly."""
 
 
+_GROUP_BYTES = 16 << 20
+"""Bytes of a group at most: it is smaller where a sample has so many."""
+
+
 class Target(NamedTuple):
     """The machine that a plan is made for.
 
@@ -27,7 +31,7 @@ class Target(NamedTuple):
     cache : int
         Bytes of the cache that the tiles of one thread should stay in.
     grain : int
-        The length of a tile is a multiple of it.
+        The length of a tile is a multiple of it, and of a group where there are sums.
     run : int
         The least length of a tile along an axis that is contiguous in an array of several rows, whatever
         the cache holds: memory is read in runs, and the start of each costs a miss.
@@ -35,13 +39,18 @@ class Target(NamedTuple):
         Nodes that touch fewer entries along each of their axes run without a loop over tiles.
     chunk : int
         The least bytes of a chunk, if there are as many: each has sums of its own to clear and to combine.
+    group : int
+        Samples that are added up by themselves, before their sum is added to others. Where there are sums,
+        tiles and chunks have whole groups, so that the bits of a sum do not depend on the tile. 0: a chunk has
+        whole tiles.
     """
 
     cache: int
     grain: int = 64
-    run: int = 1024
+    run: int = 512
     small: int = 1 << 14
     chunk: int = 1
+    group: int = 0
 
 
 def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Value, int]) -> None:
@@ -53,13 +62,27 @@ def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Val
         region.tile = region.chunk = target.grain
         return
     per_entry = max(bytes_per_entry(region, axes), 1)
-    tile = max(target.cache // per_entry // target.grain, 1) * target.grain
+    unit = _unit(region, per_entry, target)
+    tile = max(target.cache // per_entry // unit, 1) * unit
     if _in_rows(region, axes, unit_axes):
         tile = max(tile, target.run)
-    region.tile = max(min(tile, -(-region.extent // target.grain) * target.grain), 1)
-    tiles = -(-region.extent // region.tile)
+    tile = min(tile, -(-region.extent // unit) * unit)
+    if not region.sums or not target.group:
+        unit = tile
     chunks = max(1, min(CHUNKS, region.extent * per_entry // target.chunk))
-    region.chunk = -(-tiles // chunks) * region.tile if tiles else region.tile
+    units = -(-region.extent // unit)
+    region.chunk = -(-units // chunks) * unit
+    region.tile = min(tile, region.chunk)
+
+
+def _unit(region: Region, per_entry: int, target: Target) -> int:
+    """The number of which a tile is a multiple; it depends on sizes alone."""
+    if not region.sums or not target.group:
+        return target.grain
+    unit = target.group
+    while unit > target.grain and unit * per_entry > _GROUP_BYTES:
+        unit //= 2
+    return unit
 
 
 def _in_rows(region: Region, axes: Axes, unit_axes: Mapping[Value, int]) -> bool:

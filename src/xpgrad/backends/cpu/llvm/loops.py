@@ -232,6 +232,12 @@ class _Loop:
         with ExitStack() as stack:
             for e in self.order[:-1]:
                 self.index[e] = stack.enter_context(w.loop(extents[e]))
+            window = "0", "1" if self.inner is None else extents[self.inner]
+            if self.inner is not None and any(s.buffer.space == "partial" for s in self.running):
+                # The sums of each block by themselves, so that their bits do not depend on the tile.
+                n = window[1]
+                first = stack.enter_context(w.loop(n, "0", str(BLOCK)))
+                window = first, w.least(str(BLOCK), w.minus(n, first))
             for s, local in self.accumulators.items():
                 ctype = ctype_of(s.node.dtype) or ""
                 w.do(f"store {ctype} {number(identity(s.monoid, s.node.dtype), ctype)}, ptr {local}")
@@ -240,31 +246,34 @@ class _Loop:
             self._outer_index, self._bases = dict(self.index), dict[ir.Load, str]()
             for x in self._addresses:
                 self._outer(x)
-            self._innermost(extents)
-            self._settle(extents)
+            self._innermost(window)
+            self._settle(window)
         if self._outside:
             with w.when(w.op(f"icmp ne i64 {w.load('i64', self._outside)}, 0")):
                 w.store("i64", "1", "%args", str(k.outside()))
 
-    def _innermost(self, extents: Mapping[ir.Axis, str]) -> None:
+    def _innermost(self, window: tuple[str, str]) -> None:
+        """The loop over the inner axis, from the first entry of the window; it has so many."""
         w, inner = self.w, self.inner
+        begin, n = window
         adjoining = [x for s in self.running if (x := self._adjoins(s)) is not None]
         with ExitStack() as stack:
             self.entry = "0"
             if inner is not None and len(adjoining) == len(self.nest.body):
                 for sums, x in zip(self.running.values(), adjoining, strict=True):
-                    sums.add(w, self._outer(x), extents[inner])
+                    sums.add(w, w.at(ctype_in_memory(x.buffer), self._outer(x), begin), n)
                 return
             if inner is not None and self.running:
-                n = extents[inner]
-                first = stack.enter_context(w.loop(n, "0", str(BLOCK)))
-                count = w.least(str(BLOCK), w.minus(n, first))
+                first, count = begin, n
+                if begin == "0":  # the window is the whole axis
+                    first = stack.enter_context(w.loop(n, "0", str(BLOCK)))
+                    count = w.least(str(BLOCK), w.minus(n, first))
                 for sums in self.running.values():
                     stack.callback(sums.add, w, sums.entries, count)
                 self.entry = stack.enter_context(w.loop(count))
                 self.index[inner] = w.plus(first, self.entry)
             elif inner is not None:
-                self.index[inner] = stack.enter_context(w.loop(extents[inner]))
+                self.index[inner] = stack.enter_context(w.loop(n))
             for s in self.nest.body:
                 if isinstance(s, ir.Store):
                     self._store(s)
@@ -281,7 +290,7 @@ class _Loop:
         adjoins = x.buffer.dtype == s.node.dtype and self._addresses[x].steps.get(self.inner) == "1"
         return x if adjoins else None
 
-    def _settle(self, extents: Mapping[ir.Axis, str]) -> None:
+    def _settle(self, window: tuple[str, str]) -> None:
         """Write the reductions over the inner axis to their buffers."""
         w = self.w
         for s, sums in self.running.items():
@@ -294,19 +303,19 @@ class _Loop:
         for s, local in self.accumulators.items():
             ctype, target = ctype_of(s.node.dtype) or "", self._outer(self._targets[s])
             if is_extremum(s.node):
-                self._last_zero(s, local, extents[self.order[-1]])
+                self._last_zero(s, local, window)
             found = Scalar(w.load(ctype, local), ctype)
             if s in self._in_memory:
                 found = combined(w, s.node, loaded(w, s.buffer.dtype, target, "0"), found)
             self._keep(found, s.buffer, target, "0")
 
-    def _last_zero(self, s: ir.Reduce, local: str, n: str) -> None:
+    def _last_zero(self, s: ir.Reduce, local: str, window: tuple[str, str]) -> None:
         """If an extremum is zero, whose sign vectors lose, take the last zero, as NumPy does."""
         w, ctype = self.w, ctype_of(s.node.dtype) or ""
-        zero = number(0, ctype)
+        (begin, n), zero = window, number(0, ctype)
         assert self.inner is not None
         with w.when(w.op(f"fcmp oeq {ctype} {w.load(ctype, local)}, {zero}")), w.loop(n) as i:
-            self.index[self.inner] = i
+            self.index[self.inner] = w.plus(begin, i)
             for a in self.nest.cone([s]):
                 self.values[a.node] = self._assigned(a)
             x = self._term(s)
