@@ -145,9 +145,7 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = Fal
         # cache holds are the lesser evil.
         cache = 4 * cache_size()
         return Interpreted(_planned(graph, memory, Target(cache, chunk=cache)), threads, reason)
-    from xpgrad.backends.cpu.llvm.sums import BLOCK
-
-    plan = _planned(graph, memory, Target(3 * cache_size() // 4, chunk=CHUNK, group=BLOCK))
+    plan = _planned(graph, memory, _target_of_llvm())
     if name == "definition":
         from xpgrad.backends import definition
 
@@ -162,8 +160,14 @@ def _of_body(threads: int, graph: Graph, repeated: bool) -> Any:
     from xpgrad.backends.cpu.llvm.program import LLVMProgram
 
     memory = in_memory(graph, [np.empty(v.shape, v.dtype) for v in graph.inputs])
-    plan = _planned(graph, memory, cache_size() // 2)
+    plan = _planned(graph, memory, _target_of_llvm())
     return LLVMProgram(plan, memory.held, threads, partial(_of_body, threads), repeated)
+
+
+def _target_of_llvm() -> Target:
+    from xpgrad.backends.cpu.llvm.sums import BLOCK
+
+    return Target(3 * cache_size() // 4, chunk=CHUNK, group=BLOCK)
 
 
 def _planned(graph: Graph, memory: InMemory, target: Target) -> Plan:
