@@ -23,6 +23,11 @@ _GROUP_BYTES = 16 << 20
 """Bytes of a group at most: it is smaller where a sample has so many."""
 
 
+_SHARES, _LINES = 8, 64
+"""Tiles of a short axis at least, so that threads can share them, whatever the length of a run; but a few cache
+lines of a row are a tile at least."""
+
+
 class Target(NamedTuple):
     """The machine that a plan is made for.
 
@@ -65,7 +70,7 @@ def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Val
     unit = _unit(region, per_entry, target)
     tile = max(target.cache // per_entry // unit, 1) * unit
     if _in_rows(region, axes, unit_axes):
-        tile = max(tile, target.run)
+        tile = max(tile, min(target.run, max(region.extent // _SHARES, _LINES) // unit * unit))
     tile = min(tile, -(-region.extent // unit) * unit)
     if not region.sums or not target.group:
         unit = tile
