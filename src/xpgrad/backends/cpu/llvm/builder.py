@@ -14,11 +14,11 @@ import numpy as np
 
 from xpgrad.backends.cpu.llvm.arguments import Arena, KernelArgs
 from xpgrad.backends.cpu.llvm.functions import Callee
-from xpgrad.backends.cpu.llvm.scalars import check, stored_type
+from xpgrad.backends.cpu.llvm.scalars import Scalar, check, stored_type
 from xpgrad.backends.cpu.llvm.sums import is_sum, keeps_lost
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.backends.layouts import Layouts, check_strides
-from xpgrad.codegen.kernel_ir import Axis, Buffer, Index, Load, Reduce, index_axes, strides_in_order
+from xpgrad.codegen.kernel_ir import Argument, Axis, Buffer, Index, Load, Reduce, index_axes, strides_in_order
 from xpgrad.codegen.lower import lower
 from xpgrad.core import Node
 from xpgrad.plan import Plan, Region
@@ -174,6 +174,11 @@ class KernelBuilder:
     def get(self, w: Writer, slot: int) -> str:
         """Load a number from the kernel's arguments."""
         return w.load("i64", "%args", str(slot))
+
+    def scalar(self, w: Writer, x: Argument) -> Scalar:
+        """Load a scalar of the user's from its slot."""
+        kind = "i64" if x.dtype.kind in "biu" else "double"
+        return Scalar(w.load(kind, "%args", str(self.args.scalar(("scalar", x.key), x.source))), kind)
 
     def extent(self, w: Writer, axis: Axis) -> str:
         """The number of iterations of a loop over ``axis``."""

@@ -59,9 +59,7 @@ class InMemory(NamedTuple):
 
 
 def in_memory(k: KernelBuilder, s: ir.Reduce, name: str) -> InMemory:
-    """The buffer in which ``s`` is combined, and the loops that initialise and finish it.
-
-    Those of a chunk need neither.
+    """The buffer in which ``s`` is combined, and the loops that initialise and finish it, if it is no chunk's.
 
     ; the sums of float32 x[n, r] along its first axis: added up in float64
     for i in 0..r: wide[i] = 0
@@ -178,7 +176,7 @@ class _Loop:
         gathered = {s.load for s in self.nest.body if isinstance(s, ir.Gather)}
         for x in (x for s in self.nest.body for x in operands_of(s)):
             if isinstance(x, ir.Argument) and x not in self.fixed:
-                self.fixed[x] = read_argument(self.k, w, x)
+                self.fixed[x] = self.k.scalar(w, x)
             elif isinstance(x, ir.Load) and x not in self.fixed and x not in self._addresses:
                 address = self._address(x)
                 if address.steps or x in gathered:
@@ -233,11 +231,9 @@ class _Loop:
             for e in self.order[:-1]:
                 self.index[e] = stack.enter_context(w.loop(extents[e]))
             window = "0", "1" if self.inner is None else extents[self.inner]
-            if self.inner is not None and any(s.buffer.space == "partial" for s in self.running):
+            if any(s.buffer.space == "partial" for s in self.running):
                 # The sums of each block by themselves, so that their bits do not depend on the tile.
-                n = window[1]
-                first = stack.enter_context(w.loop(n, "0", str(BLOCK)))
-                window = first, w.least(str(BLOCK), w.minus(n, first))
+                window = self._block(stack, window[1])
             for s, local in self.accumulators.items():
                 ctype = ctype_of(s.node.dtype) or ""
                 w.do(f"store {ctype} {number(identity(s.monoid, s.node.dtype), ctype)}, ptr {local}")
@@ -252,10 +248,14 @@ class _Loop:
             with w.when(w.op(f"icmp ne i64 {w.load('i64', self._outside)}, 0")):
                 w.store("i64", "1", "%args", str(k.outside()))
 
+    def _block(self, stack: ExitStack, n: str) -> tuple[str, str]:
+        """A loop over blocks of ``n`` entries: the first entry of a block, and how many it has."""
+        first = stack.enter_context(self.w.loop(n, "0", str(BLOCK)))
+        return first, self.w.least(str(BLOCK), self.w.minus(n, first))
+
     def _innermost(self, window: tuple[str, str]) -> None:
-        """The loop over the inner axis, from the first entry of the window; it has so many."""
-        w, inner = self.w, self.inner
-        begin, n = window
+        """The loop over a window of the inner axis: its first entry, and its length."""
+        w, inner, (begin, n) = self.w, self.inner, window
         adjoining = [x for s in self.running if (x := self._adjoins(s)) is not None]
         with ExitStack() as stack:
             self.entry = "0"
@@ -264,10 +264,7 @@ class _Loop:
                     sums.add(w, w.at(ctype_in_memory(x.buffer), self._outer(x), begin), n)
                 return
             if inner is not None and self.running:
-                first, count = begin, n
-                if begin == "0":  # the window is the whole axis
-                    first = stack.enter_context(w.loop(n, "0", str(BLOCK)))
-                    count = w.least(str(BLOCK), w.minus(n, first))
+                first, count = self._block(stack, n) if begin == "0" else (begin, n)
                 for sums in self.running.values():
                     stack.callback(sums.add, w, sums.entries, count)
                 self.entry = stack.enter_context(w.loop(count))
@@ -401,9 +398,3 @@ class _Loop:
         at = w.plus(self._along(target), moved)
         held = w.load(ctype, self._outer(target), at)
         w.store(ctype, w.op(f"fadd {ctype} {held}, {converted(w, x, ctype)}"), self._outer(target), at)
-
-
-def read_argument(k: KernelBuilder, w: Writer, x: ir.Argument) -> Scalar:
-    """Load a scalar from its slot."""
-    kind = "i64" if x.dtype.kind in "biu" else "double"
-    return Scalar(w.load(kind, "%args", str(k.args.scalar(("scalar", x.key), x.source))), kind)
