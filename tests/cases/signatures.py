@@ -183,6 +183,7 @@ OPTIONAL: dict[str, list[Any]] = {
     "ddof": [1, 2, 0.5, np.int64(1), 100],
     "correction": [1, 0.5, np.float64(2)],
     "mean": [Like(lambda a: np.mean(a, keepdims=True)), 0.25],
+    "minlength": [0, 2, np.int64(6)],
     "k": [0, 1, -1, np.int64(2), np.intp(-9), 3],
     "n": [0, 1, 2, 3, np.int64(2), -1, 9],
     "s": [(2, 2), (np.int64(3), 4), (4,), (0, 2)],
@@ -660,6 +661,7 @@ for _f in (np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_
 OPERANDS[np.block] = [([xs, xs],) for xs in STACKS if isinstance(xs, list) and xs] + [(xs,) for xs in STACKS]
 OPERANDS[np.append] = _pairs()
 OPERANDS[np.einsum] = _einsums()
+OPERANDS[np.bincount] = [(codes, smooth(len(codes))) for codes in ([2, 0, 2, 1], [5, 5], [0])]
 OPERANDS[np.interp] = _INTERP
 EDGE_OPERANDS[np.interp] = _INTERP_EDGES
 OPERANDS[np.where] = [
