@@ -326,3 +326,26 @@ def test_many_additions_to_one_array_cost_one_array():
     assert g[0] == 1
     assert g[-1] == 50
     assert peak < 10 * 8 * n
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_hessian_of_a_tree_has_a_block_for_each_pair_of_leaves(compiled):
+    X = np.random.default_rng(0).normal(size=(5, 3))
+
+    def loss(params, X):
+        return np.sum(np.tanh(X @ params["W"] + params["b"]) ** 2) * params["s"] ** 2
+
+    params = {"W": np.arange(6.0).reshape(3, 2) / 7, "b": np.array([0.3, -0.2]), "s": 0.7}
+    hessian = xg.compile(xg.hessian(loss)) if compiled else xg.hessian(loss)
+    found = hessian(params, X)
+    gradient, step = xg.grad(loss), 1e-6
+    for name, leaf in params.items():
+        for at in np.ndindex(np.shape(leaf)):
+            there = [{**params, name: np.array(leaf)} for _ in range(2)]
+            there[0][name][at] -= step
+            there[1][name][at] += step
+            before, after = gradient(there[0], X), gradient(there[1], X)
+            for other in params:
+                expected = (np.asarray(after[other]) - before[other]) / (2 * step)
+                assert np.shape(found[other][name]) == np.shape(params[other]) + np.shape(leaf)
+                assert close(np.asarray(found[other][name])[..., *at], expected, 1e-7)

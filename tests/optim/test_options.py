@@ -20,7 +20,7 @@ def never(x, *data):
     [
         (
             {"method": "sgd"},
-            'minimize: no method \'sgd\'; there are "gd", "momentum", "adam", "adamw", "lbfgs"',
+            'minimize: no method \'sgd\'; there are "gd", "momentum", "adam", "adamw", "lbfgs", "newton"',
         ),
         ({"method": None}, "no method None"),
         ({"method": "gd", "max_iter": 0}, "max_iter must be a positive integer, got 0"),

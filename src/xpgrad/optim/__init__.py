@@ -2,7 +2,22 @@
 
 from xpgrad.optim.driver import minimize
 from xpgrad.optim.first_order import Optimizer, adam, adamw, momentum, sgd
+from xpgrad.optim.newton import newton
+from xpgrad.optim.newton_cg import newton_cg
 from xpgrad.optim.quasi_newton import lbfgs
 from xpgrad.optim.records import Fit, Info, Record
 
-__all__ = ["Fit", "Info", "Optimizer", "Record", "adam", "adamw", "lbfgs", "minimize", "momentum", "sgd"]
+__all__ = [
+    "Fit",
+    "Info",
+    "Optimizer",
+    "Record",
+    "adam",
+    "adamw",
+    "lbfgs",
+    "minimize",
+    "momentum",
+    "newton",
+    "newton_cg",
+    "sgd",
+]

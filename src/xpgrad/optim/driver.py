@@ -20,6 +20,8 @@ from xpgrad.optim.batches import Batches, check_not_empty
 from xpgrad.optim.descent import full_batch, minibatches
 from xpgrad.optim.evaluation import Loss, Objective
 from xpgrad.optim.first_order import Optimizer, Schedule, adam, adamw, momentum, sgd
+from xpgrad.optim.newton import newton_steps
+from xpgrad.optim.newton_cg import trust_region_steps
 from xpgrad.optim.progress import progress_bar
 from xpgrad.optim.quasi_newton import quasi_newton
 from xpgrad.optim.records import Callback, Fit, Run
@@ -31,7 +33,9 @@ _FIRST_ORDER: dict[str, tuple[Callable[[float | Schedule], Optimizer], float]] =
     "adam": (adam, 1e-3),
     "adamw": (adamw, 1e-3),
 }
-_METHODS = (*_FIRST_ORDER, "lbfgs")
+# The methods that choose their steps by all the data.
+_FULL_BATCH = {"lbfgs": quasi_newton, "newton": newton_steps, "newton_cg": trust_region_steps}
+_METHODS = (*_FIRST_ORDER, *_FULL_BATCH)
 
 _MAX_ITER = 1000
 _MAX_PASSES = 100  # with minibatches, each of many steps
@@ -67,9 +71,10 @@ def minimize(
         host and is sent there at each step.
     data : tuple of trees
         What the loss takes after the parameters; ``(X,)`` for a single array.
-    method : {"gd", "momentum", "adam", "adamw", "lbfgs"}
-        "lbfgs" (all the data in each step, and steps of its own choosing) is the one for smooth
-        losses of up to some millions of parameters.
+    method : {"gd", "momentum", "adam", "adamw", "lbfgs", "newton", "newton_cg"}
+        The last three use all the data in each step, choose its length, and are for smooth losses: "lbfgs" for
+        up to some millions of parameters; "newton" for up to some hundreds, in few iterations, each with the
+        Hessian; "newton_cg" for ill-conditioned losses of more parameters, by products with the Hessian.
     device : str, optional
         Where to compute: ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``. By default where
         ``params`` and ``data`` are. What is there already is not copied. On a GPU, full-batch data in a
@@ -80,10 +85,10 @@ def minimize(
         as many as there are batches. By default 1000, or 100 with minibatches.
     tol : float, optional
         Converged when no entry of the gradient is larger; with minibatches, of the mean of the
-        gradients of one pass. By default 1e-5; 0 turns this off. "lbfgs" is also converged where the loss
-        no longer falls by more than its own rounding and the gradient is at most a hundredth of that of the
-        start; a stall with a larger gradient (a loss without a lower bound, float32 beside a large
-        constant) is none.
+        gradients of one pass. By default 1e-5; 0 turns this off. "lbfgs" and Newton's methods are also
+        converged where the loss no longer falls by more than its own rounding and the gradient is at most a
+        hundredth of that of the start; a stall with a larger gradient (a loss without a lower bound,
+        float32 beside a large constant) is none.
     batch_size : int, optional
         Samples for each step, drawn without replacement, in an order that is new in each pass; the
         last batch of a pass has what is left. By default all.
@@ -112,7 +117,7 @@ def minimize(
     Fit
         ``params`` are new arrays on the device of the fit. A loss that becomes NaN or infinite
         ends a first-order method at the last parameters where it was finite, with ``converged``
-        False; for "lbfgs" it means a step too far, which is shortened.
+        False; for the full-batch methods it means a step too far, which is shortened.
 
     Raises
     ------
@@ -154,8 +159,8 @@ def minimize(
     objective = Objective(loss, data, compile=compile, streams_to=place if streams else None)
     with using(place), progress_bar(method, max_iter, progress) as show:
         run = Run(objective, params, callback, show)
-        if method == "lbfgs":
-            return quasi_newton(objective, params, run, max_iter=max_iter, tol=tol)
+        if method in _FULL_BATCH:
+            return _FULL_BATCH[method](objective, params, run, max_iter=max_iter, tol=tol)
         make, default = _FIRST_ORDER[method]
         optimizer = make(default if learning_rate is None else learning_rate)
         if batches is None:
@@ -218,12 +223,12 @@ def _checked(
             raise ValueError(message(f"minimize: {name} must be a positive integer, got {count!r}"))
     if tol is not None and not (tol >= 0 and isfinite(tol)):
         raise ValueError(message(f"minimize: tol must be finite and not negative, got {tol!r}"))
-    if method == "lbfgs" and batch_size is not None:
+    if method in _FULL_BATCH and batch_size is not None:
         remedy = 'leave batch_size out, or use method="adam"'
-        raise ValueError(message('minimize: "lbfgs" needs all the data in each step', remedy=remedy))
-    if method == "lbfgs" and learning_rate is not None:
+        raise ValueError(message(f'minimize: "{method}" needs all the data in each step', remedy=remedy))
+    if method in _FULL_BATCH and learning_rate is not None:
         remedy = "leave learning_rate out"
-        raise ValueError(message('minimize: "lbfgs" chooses the length of its steps itself', remedy=remedy))
+        raise ValueError(message(f'minimize: "{method}" chooses the length of its steps itself', remedy=remedy))
     if max_iter is not None:
         return int(max_iter)
     return _MAX_ITER if batch_size is None else _MAX_PASSES

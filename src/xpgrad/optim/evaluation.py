@@ -28,11 +28,12 @@ _ON_HOST = (bool, int, float, np.generic, np.ndarray)
 
 
 class Step:
-    """The function that every method calls, once for each step: ``(params, *data) -> (value, gradient)``.
+    """The function that a method calls, once for each step: ``(params, *data) -> (value, gradient)``.
 
     Parameters
     ----------
-    loss : callable
+    function : callable
+        ``value_and_grad(loss)``, or another function of the parameters and the data that returns a pair.
     compile : bool or None
         True: compiled, whatever the loss. False: line by line. None: compiled if the loss can be traced
         with shapes alone; if not, line by line, with a warning.
@@ -47,10 +48,10 @@ class Step:
         Why the loss is run line by line although it was to be compiled; empty where it is not so.
     """
 
-    def __init__(self, loss: Loss, compile: bool | None, method: str, streams_to: str | None) -> None:
+    def __init__(self, function: Loss, compile: bool | None, method: str, streams_to: str | None) -> None:
         self.remark = ""
         self._method = method
-        self._eager = value_and_grad(loss)
+        self._eager = function
         self._must = compile is True
         self._streams_to = streams_to
         self._compiled = None if compile is False else compile_step(self._eager, streams_to)
@@ -137,14 +138,26 @@ class Objective:
         method: str = "minimize",
         streams_to: str | None = None,
     ) -> None:
-        self._step = Step(loss, compile, method, streams_to)
+        self._loss = loss
+        self._options = (compile, method, streams_to)
+        self._step = Step(value_and_grad(loss), *self._options)
+        self._others: list[Step] = []
         self.data = tuple(data)
         self.evaluations = 0
 
     @property
     def remark(self) -> str:
         """A remark for the end of a fit on how the loss was run."""
-        return self._step.remark
+        return next((step.remark for step in (self._step, *self._others) if step.remark), "")
+
+    def derived(self, of_loss: Callable[[Loss], Loss]) -> Step:
+        """Another function of the loss, compiled as the first; line by line where one before had to be."""
+        compile, method, streams_to = self._options
+        if any(step.remark for step in (self._step, *self._others)):
+            compile = False
+        step = Step(of_loss(self._loss), compile, method, streams_to)
+        self._others.append(step)
+        return step
 
     def __call__(self, params: Any, data: Sequence[Any] | None = None) -> tuple[Any, Any]:
         """Value and gradient, on their device; on all the data, or on a batch."""

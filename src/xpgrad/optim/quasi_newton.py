@@ -26,10 +26,10 @@ from xpgrad.optim.records import Callback, Fit, Run
 # distinguished from one, because the sum over the samples in the loss has errors of its own.
 _NO_DECREASE = 4
 _PATIENCE = 5
-_NO_PROMISE = 100
+NO_PROMISE = 100
 
 # A stall at rounding level is convergence only where the gradient is this small beside that of the start.
-_STALLED_GRADIENT = 1e-2
+STALLED_GRADIENT = 1e-2
 
 
 def lbfgs(
@@ -136,7 +136,7 @@ def quasi_newton(
         return run.bad_start(params, number, norm)
     norm_at_start = norm
     flat = Flat(params, namespace((params, gradient)))
-    eps = _rounding(flat.dtype, aval_of(value).dtype)
+    eps = rounding(flat.dtype, aval_of(value).dtype)
     x, g = flat.vector(params), flat.gradient_vector(gradient)
     inverse = _Memory(memory)
     recent = deque([number], maxlen=_PATIENCE + 1)
@@ -147,19 +147,19 @@ def quasi_newton(
             return run.out_of_iterations(flat.tree(x), number, norm, max_iter)
         d, start = _direction(inverse, g, number, x)
         if not start.slope < 0:  # the square of a gradient within tol=0 may vanish
-            return run.fit(flat.tree(x), number, False, _stuck(norm))
+            return run.fit(flat.tree(x), number, False, stuck(norm))
         first = 1.0 if inverse else min(1.0, 1.0 / abs(start.slope) ** 0.5)
         found = strong_wolfe(_line(objective, flat, x, d), start, first)
         if found is None:
             # Rounding moves the loss by its own error, and by that of the parameters.
             (moved,) = fetch(abs(x) @ abs(g))
-            if -start.slope * first <= eps * (_NO_PROMISE * abs(number) + moved):
+            if -start.slope * first <= eps * (NO_PROMISE * abs(number) + moved):
                 text = "no lower loss can be told from this one by its rounding"
-                return run.stalled(flat.tree(x), number, norm, _STALLED_GRADIENT * norm_at_start, text)
+                return run.stalled(flat.tree(x), number, norm, STALLED_GRADIENT * norm_at_start, text)
             if inverse:
                 inverse.clear()
                 continue
-            return run.fit(flat.tree(x), number, False, _stuck(norm))
+            return run.fit(flat.tree(x), number, False, stuck(norm))
         s, y = found.x - x, found.gradient - g
         sy, ss, yy, *largest = fetch(s @ y, s @ s, y @ y, *peaks(found.gradient))
         inverse.learn(s, y, sy, ss, yy)
@@ -170,7 +170,7 @@ def quasi_newton(
         decrease = recent[0] - number
         if norm > tol and len(recent) > _PATIENCE and decrease <= _NO_DECREASE * eps * abs(number):
             text = f"in {_PATIENCE} iterations the loss fell by {decrease:.3g}, within its rounding"
-            return run.stalled(flat.tree(x), number, norm, _STALLED_GRADIENT * norm_at_start, text)
+            return run.stalled(flat.tree(x), number, norm, STALLED_GRADIENT * norm_at_start, text)
         if norm > tol and stop:
             return run.called_back(flat.tree(x), number, k)
     return run.within_tol(flat.tree(x), number, norm, tol)
@@ -201,12 +201,12 @@ def _line(objective: Objective, flat: Flat, x: Any, d: Any) -> Any:
     return phi
 
 
-def _rounding(*dtypes: Any) -> float:
+def rounding(*dtypes: Any) -> float:
     """The relative rounding of the coarsest floating dtype."""
     return max(float(np.finfo(dtype).eps) for dtype in dtypes if dtype.kind == "f")
 
 
-def _stuck(norm: float) -> str:
+def stuck(norm: float) -> str:
     return (
         f"stopped: no lower loss was found down the gradient (norm {norm:.3g}); the loss is not smooth "
         "there, or its rounding hides the decrease, which float64 would show"

@@ -72,8 +72,8 @@ class Fit:
     history : tuple of Record
         One for each iteration; the first is the start, except with minibatches.
     converged : bool
-        Whether the gradient is within ``tol``, or ("lbfgs") the loss stalls at its rounding with a gradient
-        of at most a hundredth of that of the start.
+        Whether the gradient is within ``tol``, or ("lbfgs" and Newton's methods) the loss stalls at
+        its rounding with a gradient of at most a hundredth of that of the start.
     message : str
         Which criterion was met, or why the method stopped without; and why the loss was not
         compiled, if it could not be.
@@ -123,6 +123,7 @@ class Run:
         self._show = show
         self._begun = perf_counter()
         self._history: list[Record] = []
+        self.remark = ""  # of the method, for the end of the message
 
     def note(self, iteration: int, value: float, norm: float, params: Callable[[], Any]) -> bool:
         """Remember an iteration; whether the callback asks to stop here."""
@@ -140,7 +141,7 @@ class Run:
     def fit(self, params: Any, value: float, converged: bool, message: str) -> Fit:
         """The Fit that ends here."""
         n_iter = self._history[-1].iteration if self._history else 0
-        message += self._objective.remark
+        message += self.remark + self._objective.remark
         return Fit(copied(params), value, tuple(self._history), converged, message, n_iter)
 
     # The message for each kind of end, the same for every method.

@@ -89,11 +89,11 @@ def _by_rows(pullback: Fun, x: Any, out: Any) -> Any:
 
 
 def _by_columns(f: Fun, x: Any, out: Any) -> Any:
-    """The Jacobian of ``f``, by its pushforward at ``x``, whose leaves are real."""
+    """The Jacobian of ``f`` by its pushforward at ``x``, whose leaves are real; ``out`` is like ``f(x)``."""
     leaves, structure = flatten(x)
-    sizes = [aval_of(leaf).size for leaf in leaves]
-    found = []
-    for k, (leaf, n) in enumerate(zip(leaves, sizes, strict=True)):
+    outs, whole = flatten(out)
+    found: list[list[Any]] = []  # for each leaf of x, a block for each leaf of the output
+    for k, leaf in enumerate(leaves):
 
         def columns(t: Any, k: int = k) -> Any:
             def of_leaf(one: Any) -> Any:
@@ -101,13 +101,15 @@ def _by_columns(f: Fun, x: Any, out: Any) -> Any:
 
             return jvp(of_leaf, (leaves[k],), (t,))[1]
 
-        shape = (*_shape(out), *_shape(leaf))
+        n, shapes = aval_of(leaf).size, [(*_shape(o), *_shape(leaf)) for o in outs]
         if not n:
-            found.append(full_like(out, value=0, shape=shape))
+            pairs = zip(outs, shapes, strict=True)
+            found.append([full_like(o, value=0, shape=shape) for o, shape in pairs])
             continue
-        whole = _joined(_in_blocks(columns, leaf, max(n, aval_of(out).size)))
-        found.append(reshape(moved(whole, 0, -1), shape=shape))
-    return unflatten(structure, found)
+        largest = max(n, *[aval_of(o).size for o in outs])
+        blocks = zip(*[flatten(block)[0] for block in _in_blocks(columns, leaf, largest)], strict=True)
+        found.append([reshape(moved(_joined(b), 0, -1), shape=s) for b, s in zip(blocks, shapes, strict=True)])
+    return unflatten(whole, [unflatten(structure, list(parts)) for parts in zip(*found, strict=True)])
 
 
 def _in_blocks(f: Fun, like: Any, largest: int) -> list[Any]:
@@ -142,36 +144,34 @@ def _basis(like: Any, n: int, start: int, stop: int) -> Any:
 def hessian(f: Fun, argnums: int = 0) -> Fun:
     """A function that returns the matrix of second derivatives of the scalar ``f``.
 
-    For an argument of shape ``t`` (an array, not a tree) it has shape ``(*t, *t)``. Forward over reverse, for
-    all entries of the argument at once (in blocks, as `jacobian` has them): the Hessian of a loss of a linear
-    model is one matrix product. `hvp` gives products with it without forming it.
+    For an argument of shape ``t`` it has shape ``(*t, *t)``; for a tree of real arrays it is a tree of trees:
+    block ``[i][j]`` has the shapes of leaves ``i`` and ``j``, one after the other. Forward over reverse, for
+    all entries of a leaf at once (in blocks, as `jacobian` has them): the Hessian of a loss of a linear model
+    is one matrix product. `hvp` gives products with it without forming it.
     """
     gradient = grad(f, argnums)
 
     def hessian_of(*args: Any, **kwargs: Any) -> Any:
         where = argnum(argnums, args, "hessian")
-        x = _real_array(args[where])
-        if x is None:
+        leaves, structure = admitted_leaves(args[where], f"hessian: argument {where}")
+        if not leaves or not all(_is_real(x) for x in leaves):
             return jacobian(gradient, argnums)(*args, **kwargs)
 
         def partial(x: Any) -> Any:
             return gradient(*args[:where], x, *args[where + 1 :], **kwargs)
 
+        x = unflatten(structure, leaves)
         return _by_columns(partial, x, x)
 
     return named(hessian_of, hessian, f, argnums)
 
 
-def _real_array(x: Any) -> Any:
-    """``x`` as a real array or number, for which columns will do; None for anything else."""
-    leaves, structure = admitted_leaves(x, "hessian: the argument")
-    if structure is not None or not leaves:
-        return None
+def _is_real(x: Any) -> bool:
+    """Whether ``x`` is a real array or number, for which columns will do."""
     try:
-        aval = aval_of(leaves[0])
+        return aval_of(x).dtype.kind == "f"
     except (AttributeError, TypeError):
-        return None
-    return leaves[0] if aval.dtype.kind == "f" else None
+        return False
 
 
 def hvp(f: Fun, argnums: int = 0) -> Fun:

@@ -1,0 +1,198 @@
+"""Newton's method, with Cholesky and a line search.
+
+In:  an Objective and parameters on their device.
+Out: a Fit.
+Holds: the Hessian stays on its device; the host sees the loss and a few inner products.
+
+Nocedal and Wright, Numerical Optimization (2006), section 3.4.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad.core import aval_of
+from xpgrad.devices import common_device, namespace, using
+from xpgrad.optim.evaluation import Loss, Objective, fetch, fetch_value_and_norm
+from xpgrad.optim.line_search import Trial, strong_wolfe
+from xpgrad.optim.quasi_newton import NO_PROMISE, STALLED_GRADIENT, rounding, stuck
+from xpgrad.optim.records import Callback, Fit, Run
+from xpgrad.optim.second_order import SecondOrder
+
+# Where the loss cannot tell two points apart, the second is taken if its gradient is smaller than this share.
+SMALLER_GRADIENT = 0.9
+
+
+class Direction(NamedTuple):
+    """A step of Newton's, and what the Hessian was.
+
+    Attributes
+    ----------
+    step : vector
+    rank : int or None
+        The rank of a singular Hessian.
+    indefinite : bool
+        Whether the Hessian has a negative eigenvalue.
+    """
+
+    step: Any
+    rank: int | None = None
+    indefinite: bool = False
+
+
+def newton_step(hessian: Any, gradient: Any, tol: float, eps: float) -> Direction:
+    """The step ``-H^-1 g`` by Cholesky; by eigenvalues where ``H`` is not positive definite.
+
+    Parameters
+    ----------
+    hessian : float64[n, n]
+        Symmetric.
+    gradient : float64[n]
+    tol : float
+        Components of the gradient up to ``tol`` along directions without curvature are left alone.
+    eps : float
+        The relative rounding of the entries.
+
+    Notes
+    -----
+    A pivot counts as 0 where it is within ``n eps`` of its diagonal entry. Negative eigenvalues change their
+    sign; along directions without curvature the step has minimum norm, or where the gradient is larger than
+    ``tol`` there, at most length 1.
+    """
+    xp = namespace(hessian)
+    n = len(gradient)
+    diagonal = hessian.diagonal()
+    try:
+        factor = xp.linalg.cholesky(hessian)
+        pivots = factor.diagonal() ** 2
+        if bool((pivots > n * eps * diagonal).all()):  # False where CuPy marks a failure by NaN
+            return Direction(xp.linalg.solve(hessian, -gradient))
+    except np.linalg.LinAlgError:
+        pass
+    values, vectors = xp.linalg.eigh(hessian)
+    size = abs(values)
+    flat = size <= n * eps * size.max()
+    along = gradient @ vectors
+    kept = flat & (abs(along) <= tol)
+    divisor = xp.where(flat, xp.maximum(abs(along), n * eps * size.max()), size)
+    step = vectors @ xp.where(kept, 0.0, -along / xp.where(kept, 1.0, divisor))
+    rank, least = fetch(n - flat.sum(), (values / xp.where(flat, 1.0, size) * ~flat).min())
+    return Direction(step, int(rank) if rank < n else None, least < 0)
+
+
+def newton(
+    loss: Loss,
+    params: Any,
+    data: tuple[Any, ...] = (),
+    *,
+    max_iter: int = 1000,
+    tol: float = 1e-5,
+    callback: Callback | None = None,
+    compile: bool | None = None,
+) -> Fit:
+    """Minimise a smooth loss of few parameters by Newton's method with a strong Wolfe line search.
+
+    Parameters
+    ----------
+    loss, params, data, max_iter, tol, callback, compile
+        As in `minimize`. A complex entry of the parameters counts as two real ones.
+
+    Returns
+    -------
+    Fit
+        Converged as by `lbfgs`. The message says where the Hessian was singular (the steps then have minimum
+        norm) or had negative eigenvalues.
+
+    Notes
+    -----
+    An iteration evaluates loss, gradient and Hessian in one program, and solves ``n`` equations for ``n``
+    parameters. Where the loss cannot tell the full step from none by its rounding, the step is taken if the
+    gradient becomes smaller.
+    """
+    place = common_device((params, *data), name="args", operation="newton")
+    with using(place):
+        objective = Objective(loss, data, compile=compile, method="newton")
+        return newton_steps(objective, params, Run(objective, params, callback), max_iter=max_iter, tol=tol)
+
+
+def newton_steps(objective: Objective, params: Any, run: Run, *, max_iter: int, tol: float) -> Fit:
+    """`newton` on an Objective, noting each iteration in ``run``."""
+    of = SecondOrder(objective, params)
+    x = of.start
+    of.check_data(x)
+    value, g, hessian = of.whole(x)
+    number, norm = fetch_value_and_norm(value, g)
+    run.note(0, number, norm, lambda: params)
+    if not (isfinite(number) and isfinite(norm)):
+        return run.bad_start(params, number, norm)
+    norm_at_start = norm
+    eps = rounding(x.dtype, aval_of(value).dtype)
+
+    k = 0
+    while norm > tol:
+        if k == max_iter:
+            return run.out_of_iterations(of.params(x), number, norm, max_iter)
+        if not bool(namespace(hessian).isfinite(hessian).all()):
+            text = f"stopped: the Hessian is not finite (gradient norm {norm:.3g}); lbfgs needs none"
+            return run.fit(of.params(x), number, False, text)
+        direction = newton_step(hessian.astype(np.float64), g.astype(np.float64), tol, eps)
+        d = direction.step.astype(x.dtype)
+        run.remark = _remark(direction, len(x)) or run.remark
+        slope, moved = fetch(g @ d, abs(x) @ abs(g))
+        if not slope < 0:
+            return run.fit(of.params(x), number, False, stuck(norm))
+        start = Trial(0.0, number, slope, x, g)
+        line = _Line(of, x, d)
+        if -slope <= eps * (NO_PROMISE * abs(number) + moved):
+            found = _by_gradient(line, norm)
+            if found is None:
+                text = "no lower loss can be told from this one by its rounding"
+                return run.stalled(of.params(x), number, norm, STALLED_GRADIENT * norm_at_start, text)
+        else:
+            found = strong_wolfe(line, start, 1.0)
+            if found is None:
+                return run.fit(of.params(x), number, False, stuck(norm))
+        hessian = line.hessian if found.step == 1.0 else of.whole(found.x)[2]
+        x, g, number = found.x, found.gradient, found.value
+        (norm,) = fetch(abs(g).max())
+        k += 1
+        stop = run.note(k, number, norm, lambda: of.params(x))  # noqa: B023 - called at once
+        if norm > tol and stop:
+            return run.called_back(of.params(x), number, k)
+    return run.within_tol(of.params(x), number, norm, tol)
+
+
+class _Line:
+    """``phi(a)`` along a direction; the full step, which is tried first, is evaluated with its Hessian."""
+
+    def __init__(self, of: SecondOrder, x: Any, d: Any) -> None:
+        self._of, self._x, self._d = of, x, d
+        self.hessian: Any = None
+
+    def __call__(self, step: float) -> Trial:
+        with np.errstate(all="ignore"):  # a step too far may overflow; the search steps back
+            at = self._x + step * self._d
+            if step == 1.0:
+                value, g, self.hessian = self._of.whole(at)
+            else:
+                value, g = self._of.first(at)
+            number, slope = fetch(value, g @ self._d)
+            return Trial(step, number, slope, at, g)
+
+
+def _by_gradient(line: _Line, norm: float) -> Trial | None:
+    """The full step, if it makes the gradient smaller; the loss cannot tell."""
+    trial = line(1.0)
+    (new,) = fetch(abs(trial.gradient).max())
+    return trial if trial.is_finite and new <= SMALLER_GRADIENT * norm else None
+
+
+def _remark(direction: Direction, n: int) -> str:
+    if direction.indefinite:
+        return "; the Hessian had negative eigenvalues on the way, whose sign was changed"
+    if direction.rank is not None:
+        return f"; the Hessian is singular (rank {direction.rank} of {n}): steps of minimum norm"
+    return ""
