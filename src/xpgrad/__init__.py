@@ -36,7 +36,7 @@ from xpgrad.transforms import (
 )
 
 if _TYPE_CHECKING:
-    from xpgrad import losses, nn, optim, special, testing
+    from xpgrad import learn, losses, nn, optim, special, testing
     from xpgrad.compiler import compile
     from xpgrad.optim import Fit, minimize
     from xpgrad.testing import check_grads
@@ -46,6 +46,7 @@ _LATER = {
     "Fit": "optim",
     "check_grads": "testing",
     "compile": "compiler",
+    "learn": None,
     "losses": None,
     "minimize": "optim",
     "nn": None,
@@ -80,6 +81,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "learn",
     "linearize",
     "losses",
     "minimize",

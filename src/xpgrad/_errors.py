@@ -33,7 +33,9 @@ from typing import Any
 # Libraries that call back into traced arrays: the user's line is further out.
 _LIBRARIES = tuple(
     f"{os.sep}site-packages{os.sep}{name}{os.sep}"
-    for name in "numpy scipy cupy pandas polars pyarrow xarray dask torch jax joblib cloudpickle".split()
+    for name in (
+        "numpy scipy sklearn cupy pandas polars pyarrow xarray dask torch jax joblib cloudpickle".split()
+    )
 )
 _PYTHONS = os.path.dirname(os.__file__) + os.sep
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep

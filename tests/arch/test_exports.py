@@ -28,6 +28,7 @@ PUBLIC = [
     "hvp",
     "jacobian",
     "jvp",
+    "learn",
     "linearize",
     "losses",
     "minimize",

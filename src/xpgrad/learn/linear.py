@@ -1,0 +1,256 @@
+"""What all estimators with a linear predictor share: reading the data, fitting, predicting.
+
+Shapes: ``X`` is (n, p), samples in rows. ``coef_`` has one entry for each column of numbers and one for each
+level of each categorical column, in the order of the columns; `coef_names` names them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DataError, message
+from xpgrad.devices import namespace, to_device
+from xpgrad.learn import _sklearn as sk
+from xpgrad.learn.columns import Design, Layout, is_table, learn_layout, read
+from xpgrad.learn.families import Family
+from xpgrad.learn.places import Arrival, arrived, chosen_device, host
+from xpgrad.learn.solve import Problem, Solution, predictor, solve
+
+# The constraints of parameters that every estimator has.
+COMMON = {
+    "categorical_features": ["array-like", None],
+    "handle_unknown": [sk.StrOptions({"error", "ignore"})],
+    "device": [str],
+    "dtype": [sk.StrOptions({"float32", "float64"}), None],
+}
+SOLVERS = sk.StrOptions({"auto", "lbfgs"})
+
+
+def at_least(low: float, kind: type = Real, closed: str = "left") -> Any:
+    """The constraint of a number from ``low`` up."""
+    return sk.Interval(kind, low, None, closed=closed)
+
+
+class LinearEstimator(sk.BaseEstimator):
+    """A linear predictor fitted by the loss of a family."""
+
+    columns_: Layout
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────
+    def _read(self, X: Any, y: Any = None, *, fit: bool, numeric_y: bool = True) -> tuple[Arrival, Design, Any]:
+        """``X`` and, at fit, ``y``, both checked; the arrival of ``X`` says where results go."""
+        name = type(self).__name__
+        arrival = arrived(X, name)
+        X, y = arrival.X, host(y)
+        if fit and y is None:
+            raise ValueError(f"{name} requires y to be passed, but the target y is None")
+        dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
+        plain = not is_table(X) and (self.categorical_features is None if fit else not self.columns_.levels)
+        if plain and fit:
+            X, y = sk.validate_data(
+                self, X, y, dtype=dtype, order=None, y_numeric=numeric_y, multi_output=False
+            )
+            self.columns_ = Layout(_names_seen(self), X.shape[1])
+            return arrival, Design(X), y
+        if plain:
+            return arrival, Design(sk.validate_data(self, X, dtype=dtype, reset=False)), None
+        if not is_table(X):
+            X = sk.check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
+        if fit:
+            layout = learn_layout(X, self.categorical_features, name)
+            y = sk.check_y(y, y_numeric=numeric_y, estimator=self)
+            sk.check_consistent_length(X, y)
+            self.columns_, self.n_features_in_ = layout, layout.n_columns
+            self._remember_names(layout)
+        elif not is_table(X) and X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {name} is expecting {self.n_features_in_} features as input"
+            )
+        wide = None if self.dtype is None else np.dtype(self.dtype)
+        unknown = "error" if fit else self.handle_unknown
+        numbers, codes = read(X, self.columns_, name, wide, unknown)
+        if numbers.shape[1] or not codes:
+            numbers = sk.check_array(numbers, dtype=[np.float64, np.float32], input_name="X", estimator=self)
+        elif not len(numbers):
+            raise DataError(message(f"{name}: Found array with 0 sample(s) while a minimum of 1 is required."))
+        return arrival, Design(numbers, codes), y
+
+    def _remember_names(self, layout: Layout) -> None:
+        if layout.names is not None:
+            self.feature_names_in_ = np.array(layout.names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _per_sample(self, x: Any, design: Design, what: str) -> Any:
+        """An offset or the like as float[n]."""
+        x = sk.column_or_1d(host(x), dtype=design.numbers.dtype, input_name=what)
+        if len(x) != len(design.numbers):
+            raise ValueError(f"{what} has {len(x)} entries for {len(design.numbers)} samples")
+        if not np.isfinite(x).all():
+            raise ValueError(f"{what} contains NaN or infinity")
+        return x
+
+    def _weights(self, sample_weight: Any, design: Design) -> Any:
+        if sample_weight is None:
+            return None
+        dtype = design.numbers.dtype
+        return sk.check_sample_weight(
+            host(sample_weight), _sized(design), dtype=dtype, ensure_non_negative=True
+        )
+
+    def _offset(self, offset: Any, exposure: Any, design: Design) -> Any:
+        """The offset, with the logarithm of the exposure."""
+        if exposure is not None:
+            exposure = self._per_sample(exposure, design, "exposure")
+            if not (exposure > 0).all():
+                raise ValueError("exposure must be positive")
+            exposure = np.log(exposure)
+        if offset is None:
+            return exposure
+        offset = self._per_sample(offset, design, "offset")
+        return offset if exposure is None else offset + exposure
+
+    # ── fitting ──────────────────────────────────────────────────────────────────────────────
+    def _fit_predictor(
+        self,
+        arrival: Arrival,
+        design: Design,
+        y: Any,
+        family: Family,
+        *,
+        weights: Any,
+        offset: Any = None,
+        outputs: int = 1,
+        l2: float = 0.0,
+        center: Any = None,
+        shape: tuple[float, ...] = (),
+        start: Solution | None = None,
+    ) -> Solution:
+        """Fit, and set ``coef_``, ``intercept_``, ``n_iter_`` and ``device_``; the solution as it came.
+
+        ``center`` is what the intercept begins with, unless there is a ``start`` or the last fit is gone on
+        with.
+        """
+        dtype = design.numbers.dtype
+        self.device_ = chosen_device(self.device, arrival.device)
+        many = (outputs,) if outputs > 1 else ()
+        start = self._warm(outputs) if start is None else start
+        if start is None:
+            b = (
+                np.zeros(many, dtype)
+                if center is None or not self.fit_intercept
+                else np.full(many, center, dtype)
+            )
+            start = self._split(np.zeros((*many, len(self.columns_.coefficient_names())), dtype), b)
+        start = start._replace(shape=tuple(np.asarray(s, dtype=dtype) for s in shape))
+        problem = Problem(
+            unit=family.unit,
+            design=design,
+            sizes=self.columns_.sizes,
+            y=y,
+            outputs=outputs,
+            weights=weights,
+            offset=offset,
+            intercept=self.fit_intercept,
+            l2=l2,
+            start=start,
+        )
+        found = solve(
+            problem, method=self.solver, tol=self.tol, max_iter=self.max_iter or 1000, device=self.device_
+        )
+        self.n_iter_ = max(found.n_iter, 1)
+        if not found.converged:
+            warnings.warn(
+                f"{type(self).__name__} did not converge: {found.message}. Raise max_iter, or scale the data",
+                sk.ConvergenceWarning,
+                stacklevel=4,
+            )
+        coef, intercept = self._joined(found)
+        self._follow(arrival, coef, intercept)
+        return found
+
+    def _follow(self, arrival: Arrival, coef: Any, intercept: Any) -> None:
+        self.coef_ = arrival.follow(coef)
+        self.intercept_ = arrival.follow(intercept) if np.ndim(intercept) else float(intercept)
+
+    def _warm(self, outputs: int) -> Solution | None:
+        """Where the last fit ended, if that is where this one is to begin."""
+        if not (getattr(self, "warm_start", False) and hasattr(self, "coef_")):
+            return None
+        coef, intercept = host(self.coef_), host(self.intercept_)
+        many = (outputs,) if outputs > 1 else ()
+        if np.size(coef) != (outputs or 1) * len(self.columns_.coefficient_names()):
+            return None
+        coef = np.reshape(coef, (*many, -1))
+        return self._split(coef, np.reshape(np.asarray(intercept, dtype=coef.dtype), many))
+
+    def _split(self, coef: Any, intercept: Any) -> Solution:
+        """``coef`` of (P,) or (k, P) as coefficients of the numbers and of each table."""
+        at, tables = self.columns_.positions()
+        across = coef.T
+        return Solution(np.asarray(intercept, dtype=coef.dtype), across[at], tuple(across[t] for t in tables))
+
+    def _joined(self, found: Solution) -> tuple[Any, Any]:
+        """The coefficients in the order of the columns, (P,) or (k, P), and the intercept."""
+        at, tables = self.columns_.positions()
+        many = np.shape(found.numbers)[1:]
+        across = np.zeros((len(self.columns_.coefficient_names()), *many), dtype=found.numbers.dtype)
+        across[at] = found.numbers
+        for where, table in zip(tables, found.tables, strict=True):
+            across[where] = table
+        return np.ascontiguousarray(across.T), np.asarray(found.intercept)
+
+    # ── predicting ───────────────────────────────────────────────────────────────────────────
+    def _eta(self, X: Any, method: str, offset: Any = None, exposure: Any = None) -> tuple[Arrival, Any]:
+        """The linear predictor, float[n] or float[n, k], on the device of the computation."""
+        sk.check_is_fitted(self)
+        if not is_table(X):
+            sk.check_same_namespace(X, self, attribute="coef_", method=method)
+        arrival, design, _ = self._read(X, fit=False)
+        coef = host(self.coef_)
+        intercept = host(self.intercept_)
+        if coef.ndim == 2 and len(coef) == 1:
+            coef, intercept = coef[0], np.reshape(intercept, ())
+        at = self._split(coef, intercept)
+        tables = tuple(np.concatenate([t, np.zeros_like(t[:1])]) for t in at.tables)
+        device = chosen_device(self.device, arrival.device)
+        parts = to_device((at.intercept, at.numbers, tables, design), device)
+        eta = predictor(*parts)
+        offset = self._offset(offset, exposure, design)
+        if offset is not None:
+            eta = eta + to_device(offset, device)
+        if np.ndim(eta) == (coef.ndim - 1):  # there are no columns at all but the intercept
+            eta = eta + namespace(eta).zeros((len(design.numbers), *eta.shape))
+        return arrival, eta
+
+    @property
+    def coef_names(self) -> list[str]:
+        """The name of each coefficient: that of the column, with the level of a category in brackets."""
+        sk.check_is_fitted(self)
+        names: list[str] = self.columns_.coefficient_names()
+        return names
+
+
+def _names_seen(estimator: Any) -> list[str] | None:
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else list(names)
+
+
+def _sized(design: Design) -> Any:
+    """An array with the samples of a design, for checks that count them."""
+    return design.numbers if design.numbers.shape[1] else np.empty((len(design.numbers), 1))
+
+
+def refuse_targets(y: Any, family: Family, name: str) -> None:
+    """Raise where a target is out of the range of the family."""
+    wrong = y <= family.lowest if family.open else y < family.lowest
+    if wrong.any():
+        i = int(np.flatnonzero(wrong)[0])
+        rule = "positive" if family.open else "0 or more"
+        others = int(wrong.sum()) - 1
+        more = f", and {others} others are not" if others else ""
+        raise DataError(message(f"{name}: targets must be {rule}; y[{i}] is {y[i]}{more}"))

@@ -1,0 +1,285 @@
+"""Regressors with a linear predictor."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from xpgrad.devices import asnumpy
+from xpgrad.learn import _sklearn as sk
+from xpgrad.learn import families
+from xpgrad.learn.families import Family
+from xpgrad.learn.linear import COMMON, SOLVERS, LinearEstimator, at_least, refuse_targets
+from xpgrad.learn.solve import predictor
+
+FITTING = {
+    "fit_intercept": ["boolean"],
+    "solver": [SOLVERS],
+    "max_iter": [at_least(1, Integral), None],
+    "tol": [at_least(0)],
+    "warm_start": ["boolean"],
+    **COMMON,
+}
+
+
+class Regressor(sk.RegressorMixin, LinearEstimator):
+    """Fit the mean of a family."""
+
+    def _family(self) -> Family:
+        raise NotImplementedError
+
+    def _l2(self, total: float) -> float:
+        """The penalty beside the mean loss of samples whose weights sum to ``total``."""
+        return float(self.alpha)
+
+    def _shape(self, y: Any, weights: Any) -> tuple[float, ...]:
+        """Where the scalars that are fitted along begin."""
+        return ()
+
+    @sk.fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> Any:
+        """Fit to the samples in the rows of ``X``.
+
+        Parameters
+        ----------
+        X : table or float[n, p]
+        y : float[n]
+        sample_weight : float[n], optional
+        offset : float[n], optional
+            Added to the linear predictor with a coefficient of 1.
+        """
+        return self._fitted(X, y, sample_weight, offset, None)
+
+    def _fitted(self, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any) -> Any:
+        arrival, design, y = self._read(X, y, fit=True)
+        y = np.asarray(y, dtype=design.numbers.dtype)
+        family = self._family()
+        refuse_targets(y, family, type(self).__name__)
+        weights = self._weights(sample_weight, design)
+        offset = self._offset(offset, exposure, design)
+        found = self._fit_predictor(
+            arrival,
+            design,
+            y,
+            family,
+            weights=weights,
+            offset=offset,
+            l2=self._l2(float(len(y) if weights is None else weights.sum())),
+            center=_center(y, weights, offset, family),
+            shape=self._shape(y, weights),
+        )
+        self._after(arrival, found, y, design, offset)
+        return self
+
+    def _after(self, arrival: Any, found: Any, y: Any, design: Any, offset: Any) -> None:
+        """Set what a family has beside its coefficients."""
+
+    def predict(self, X: Any, *, offset: Any = None) -> Any:
+        """The expected target of each sample, float[n]."""
+        arrival, eta = self._eta(X, "predict", offset)
+        return arrival.follow(asnumpy(self._family().mean(eta)))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        return tags
+
+
+def _center(y: Any, weights: Any, offset: Any, family: Family) -> float:
+    """The linear predictor of the mean target, and a finite number if that has none."""
+    mean = float(np.average(y, weights=weights))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        center = float(family.link(mean))
+    if not np.isfinite(center):
+        center = 0.0 if family.lowest == 0 else mean
+    return center if offset is None else center - float(np.average(offset, weights=weights))
+
+
+class LinearRegression(Regressor):
+    """Least squares.
+
+    Parameters
+    ----------
+    fit_intercept : bool
+    tol : float
+        For the largest entry of the gradient of the mean loss, the columns of numbers being standardised.
+    solver : {"auto", "lbfgs"}
+    max_iter : int, optional
+        By default 1000.
+    categorical_features, handle_unknown, device, dtype
+        As in `LogisticRegression`.
+
+    Attributes
+    ----------
+    coef_ : float[P]
+    intercept_ : float
+    coef_names : list of str
+    n_iter_ : int
+    device_ : str
+
+    Notes
+    -----
+    Minimises ``sum(w (y - z)²)``. Without a penalty the first level of each categorical column is the
+    reference, whose coefficient is 0.
+    """
+
+    _parameter_constraints = {k: v for k, v in FITTING.items() if k != "warm_start"}
+
+    def __init__(
+        self,
+        *,
+        fit_intercept: bool = True,
+        tol: float = 1e-6,
+        solver: str = "auto",
+        max_iter: int | None = None,
+        categorical_features: Any = None,
+        handle_unknown: str = "error",
+        device: str = "auto",
+        dtype: str | None = None,
+    ) -> None:
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.solver = solver
+        self.max_iter = max_iter
+        self.categorical_features = categorical_features
+        self.handle_unknown = handle_unknown
+        self.device = device
+        self.dtype = dtype
+
+    def _family(self) -> Family:
+        return families.normal
+
+    def _l2(self, total: float) -> float:
+        return 0.0
+
+
+class Ridge(Regressor):
+    """Least squares with a penalty on the squares of the coefficients.
+
+    Parameters
+    ----------
+    alpha : float
+        The strength of the penalty.
+    fit_intercept, tol, solver, max_iter, categorical_features, handle_unknown, device, dtype
+        As in `LinearRegression`.
+
+    Attributes
+    ----------
+    coef_, intercept_, coef_names, n_iter_, device_
+        As in `LinearRegression`.
+
+    Notes
+    -----
+    Minimises ``sum(w (y - z)²) + alpha |coef|²``.
+    """
+
+    _parameter_constraints = {"alpha": [at_least(0)], **{k: v for k, v in FITTING.items() if k != "warm_start"}}
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        fit_intercept: bool = True,
+        tol: float = 1e-6,
+        solver: str = "auto",
+        max_iter: int | None = None,
+        categorical_features: Any = None,
+        handle_unknown: str = "error",
+        device: str = "auto",
+        dtype: str | None = None,
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.solver = solver
+        self.max_iter = max_iter
+        self.categorical_features = categorical_features
+        self.handle_unknown = handle_unknown
+        self.device = device
+        self.dtype = dtype
+
+    def _family(self) -> Family:
+        return families.normal
+
+    def _l2(self, total: float) -> float:
+        return float(self.alpha) / total
+
+
+class HuberRegressor(Regressor):
+    """Linear regression whose loss grows linearly beyond ``epsilon`` scales, the scale being fitted along.
+
+    Parameters
+    ----------
+    epsilon : float
+        From this many scales on a residual is an outlier; at least 1.
+    max_iter : int
+    alpha : float
+        The strength of the penalty on the squares of the coefficients.
+    warm_start : bool
+    fit_intercept, tol, solver, categorical_features, handle_unknown, device, dtype
+        As in `LinearRegression`.
+
+    Attributes
+    ----------
+    scale_ : float
+        In units of the target.
+    outliers_ : bool[n]
+        The samples whose residual is larger than ``epsilon scale_``.
+    coef_, intercept_, coef_names, n_iter_, device_
+        As in `LinearRegression`.
+
+    Notes
+    -----
+    Minimises ``sum(w (s + s H((y - z) / s))) + alpha |coef|²`` over the coefficients and the scale ``s``, where
+    ``H(r)`` is ``r²`` up to ``epsilon`` and ``2 epsilon |r| - epsilon²`` beyond.
+    """
+
+    _parameter_constraints = {"epsilon": [at_least(1.0)], "alpha": [at_least(0)], **FITTING}
+
+    def __init__(
+        self,
+        *,
+        epsilon: float = 1.35,
+        max_iter: int = 100,
+        alpha: float = 0.0001,
+        warm_start: bool = False,
+        fit_intercept: bool = True,
+        tol: float = 1e-5,
+        solver: str = "auto",
+        categorical_features: Any = None,
+        handle_unknown: str = "error",
+        device: str = "auto",
+        dtype: str | None = None,
+    ) -> None:
+        self.epsilon = epsilon
+        self.max_iter = max_iter
+        self.alpha = alpha
+        self.warm_start = warm_start
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.solver = solver
+        self.categorical_features = categorical_features
+        self.handle_unknown = handle_unknown
+        self.device = device
+        self.dtype = dtype
+
+    def _family(self) -> Family:
+        return families.huber(self.epsilon)
+
+    def _l2(self, total: float) -> float:
+        return 2 * float(self.alpha) / total
+
+    def _shape(self, y: Any, weights: Any) -> tuple[float, ...]:
+        if self.warm_start and hasattr(self, "scale_"):
+            return (np.log(self.scale_),)
+        center = np.average(y, weights=weights)
+        spread = float(np.average((y - center) ** 2, weights=weights)) ** 0.5
+        return (np.log(spread) if spread > 0 else 0.0,)
+
+    def _after(self, arrival: Any, found: Any, y: Any, design: Any, offset: Any) -> None:
+        self.scale_ = float(np.exp(found.shape[0]))
+        eta = predictor(found.intercept, found.numbers, found.tables, design)
+        eta = eta if offset is None else eta + offset
+        self.outliers_ = arrival.follow(np.abs(y - eta) > self.epsilon * self.scale_)

@@ -1,0 +1,191 @@
+"""Fit a linear predictor, and scalars beside it: the one place where estimators meet a solver.
+
+In:  a `Problem`: the loss of a sample, a `Design`, targets, weights, offsets and penalties.
+Out: a `Solution`, in the units of the data.
+Holds: the objective is ``sum(w loss) / sum(w) + l2 / 2 |coefficients|²``; intercepts are not penalised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad.devices import asnumpy
+from xpgrad.learn.columns import Design
+from xpgrad.optim import minimize
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be minimised.
+
+    Attributes
+    ----------
+    unit : callable
+        ``unit(eta, y, *shape)``, the loss of each sample.
+    design : Design
+    sizes : tuple of int
+        The number of levels of each categorical column.
+    y : float[n] or int[n]
+    outputs : int
+        Columns of the linear predictor; with 1 it has no such axis.
+    weights, offset : float[n] or None
+        ``offset`` is added to the linear predictor.
+    intercept : bool
+    l2 : float
+    start : Solution
+        Where to begin.
+    """
+
+    unit: Callable[..., Any]
+    design: Design
+    sizes: tuple[int, ...]
+    y: Any
+    outputs: int
+    weights: Any
+    offset: Any
+    intercept: bool
+    l2: float
+    start: Solution
+
+
+class Solution(NamedTuple):
+    """A linear predictor, and how it was found.
+
+    Attributes
+    ----------
+    intercept : float[] or float[k]
+    numbers : float[p] or float[p, k]
+        The coefficients of the columns of numbers.
+    tables : tuple of float[levels] or float[levels, k]
+        The coefficients of the levels of each categorical column.
+    shape : tuple of float
+        The scalars fitted along.
+    n_iter : int
+    converged : bool
+    message : str
+    """
+
+    intercept: Any
+    numbers: Any
+    tables: tuple[Any, ...] = ()
+    shape: tuple[Any, ...] = ()
+    n_iter: int = 0
+    converged: bool = True
+    message: str = ""
+
+
+def predictor(intercept: Any, numbers: Any, tables: tuple[Any, ...], design: Design) -> Any:
+    """The linear predictor: each table is read at the codes of its column."""
+    eta = intercept
+    if design.numbers.shape[1]:
+        eta = design.numbers @ numbers + eta
+    for table, codes in zip(tables, design.codes, strict=True):
+        eta = eta + table[codes]
+    return eta
+
+
+def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: str) -> Solution:
+    """Minimise the objective of a problem.
+
+    Parameters
+    ----------
+    method : {"auto", "lbfgs"}
+    tol : float
+        For the largest entry of the gradient, the columns of numbers being standardised.
+    max_iter : int
+    device : str
+    """
+    units = _Units(problem)
+    unit, l2, intercept = problem.unit, problem.l2, problem.intercept
+
+    def loss(params: Any, data: Any) -> Any:
+        b, w, tables = units.of_the_data(params["b"], params["w"], params["t"])
+        design = Design(data["numbers"], tuple(data["codes"]))
+        eta = predictor(b if intercept else 0.0 * b, w, tables, design)
+        if "offset" in data:
+            eta = eta + data["offset"]
+        each = unit(eta, data["y"], *params["shape"])
+        value = np.mean(data["weights"] * each if "weights" in data else each)
+        if l2:
+            for x in (w, *tables):
+                value = value + 0.5 * l2 * np.sum(x * x)
+        return value
+
+    start = units.standardised(problem.start)
+    fit = minimize(
+        loss,
+        start,
+        (_data(problem),),
+        method="lbfgs" if method == "auto" else method,
+        device=device,
+        tol=tol,
+        max_iter=max_iter,
+        sample_axis=0,
+        progress=False,
+    )
+    found = asnumpy(fit.params)
+    b, w, tables = units.of_the_data(found["b"], found["w"], found["t"])
+    return Solution(
+        b if intercept else 0.0 * b, w, tables, tuple(found["shape"]), fit.n_iter, fit.converged, fit.message
+    )
+
+
+def _data(problem: Problem) -> dict[str, Any]:
+    data = {"numbers": problem.design.numbers, "codes": problem.design.codes, "y": problem.y}
+    if problem.weights is not None:
+        data["weights"] = problem.weights / np.mean(problem.weights)
+    if problem.offset is not None:
+        data["offset"] = problem.offset
+    return data
+
+
+class _Units:
+    """The scale in which the solver sees coefficients: each has a curvature near 1.
+
+    Columns of numbers are centred, if there is an intercept, and divided by their spread; the data themselves
+    stay as they are. Without a penalty the first level of a categorical column is the reference: its
+    coefficient is 0.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        X, w = problem.design.numbers, problem.weights
+        self._many = problem.outputs > 1
+        dtype = X.dtype
+        share = np.full(len(X), 1 / len(X)) if w is None else np.asarray(w, dtype=np.float64) / np.sum(w)
+        mean = share @ X if X.shape[1] else np.zeros(0)
+        spread = share @ np.square(X - mean) if X.shape[1] else np.zeros(0)
+        second = spread if problem.intercept else spread + mean**2
+        scale = np.sqrt(second + problem.l2)
+        scale = np.where(scale > 0, scale, 1.0)
+        self._scale = self._wide(scale, dtype)
+        self._mean = (mean if problem.intercept else 0 * mean).astype(dtype)
+        self._tables = []
+        for k, (size, codes) in enumerate(zip(problem.sizes, problem.design.codes, strict=True)):
+            counts = np.bincount(codes, weights=share, minlength=size)
+            inverse = 1 / np.sqrt(np.maximum(counts, 1 / len(X)) + problem.l2)
+            if not problem.l2 and (problem.intercept or k):
+                inverse[0] = 0.0
+            self._tables.append(self._wide(inverse, dtype))
+
+    def _wide(self, x: Any, dtype: Any) -> Any:
+        x = x.astype(dtype)
+        return x[:, None] if self._many else x
+
+    def of_the_data(self, b: Any, w: Any, tables: Any) -> tuple[Any, Any, tuple[Any, ...]]:
+        """Coefficients for the data as they are."""
+        w = w / self._scale
+        if len(self._mean):
+            b = b - self._mean @ w
+        return b, w, tuple(t * s for t, s in zip(tables, self._tables, strict=True))
+
+    def standardised(self, at: Solution) -> dict[str, Any]:
+        """The parameters of the solver that stand for these coefficients."""
+        b = at.intercept + self._mean @ at.numbers if len(self._mean) else at.intercept
+        tables = [
+            np.where(s > 0, t, 0) / np.where(s > 0, s, 1) for t, s in zip(at.tables, self._tables, strict=True)
+        ]
+        return {"b": b, "w": at.numbers * self._scale, "t": tuple(tables), "shape": at.shape}

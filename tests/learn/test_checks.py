@@ -1,0 +1,42 @@
+"""scikit-learn's own checks of estimators: none fails, and none is expected to."""
+
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from conftest import need_gpu
+from xpgrad import learn
+
+
+def squared(params, X, y):
+    return (y - X @ params["w"] - params["b"]) ** 2
+
+
+def zeros(X, y):
+    return {"w": np.zeros(X.shape[1]), "b": 0.0}
+
+
+def line(params, X):
+    return X @ params["w"] + params["b"]
+
+
+ESTIMATORS = [
+    learn.Model(squared, zeros, line),
+    learn.LogisticRegression(),
+    learn.LinearRegression(),
+    learn.Ridge(),
+    learn.PoissonRegressor(),
+    learn.GammaRegressor(),
+    learn.TweedieRegressor(),
+    learn.NegativeBinomialRegressor(),
+    # Samples fewer than columns leave no residuals and a scale of 0, unless the penalty is strong.
+    learn.HuberRegressor(alpha=100.0, tol=1e-8),
+]
+
+
+@pytest.mark.sweep
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learns_checks_pass(estimator, check):
+    if "cupy" in str(getattr(check, "keywords", "")):
+        need_gpu()
+    check(estimator)
