@@ -215,3 +215,15 @@ def test_the_sign_of_a_zero_is_numpys(compiler):
             ok = np.isnan(numpys) | (np.signbit(ours) == np.signbit(numpys))
             assert np.array_equal(ours, numpys, equal_nan=True)
             assert np.all(ok), (ours, numpys)
+
+
+@pytest.mark.parametrize("features", [600, 4096, 5000])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_products_over_many_features_are_as_exact_as_numpys(rows, features):
+    """For each sample, however the features are divided; equal terms are the worst case."""
+    exact = features * np.longdouble(np.float32(0.1)) * np.longdouble(np.float32(0.7))
+    w, x = np.full((rows, features), 0.1, "f4"), np.full((features, 6000), 0.7, "f4")
+    with use("llvm"):
+        y = compile(lambda w, x: (w @ x) * 1)(w, x)
+    bound = np.abs(w @ x - exact).max() + 32 * np.finfo("f4").eps * exact
+    assert np.abs(y - exact).max() <= bound

@@ -53,19 +53,16 @@ class _Matmul:
         tile = next((e for e in (self.q, self.p) if e is not None and e.is_tile), None)
         inner = tile if along is self.r else along
         self._lay_out(inner if inner is not None else self.q if self.q is not None else self.p)
-        blocks = RegisterBlocking(k, self.nest, s, (self.p, self.q, self.r))
+        blocks = RegisterBlocking(k, self.nest, s, (self.p, self.q, self.r), self.factors, along)
         around = InMemory(s.buffer, None, [], [])
-        if blocks.adds(inner=along is self.r):
+        if blocks.adds:
             around = in_memory(k, s, self.name)
         pointers = [(x.buffer, x.at) for x in self.factors]
         pointers += [(b, s.at) for b in (around.to, around.lost) if b is not None]
         w = Writer(self.name, ["ptr %args", "i64 %tile", *[f"ptr noalias %p{i}" for i in range(len(pointers))]])
         read = [Factor(b, at, f"%p{i}", k.steps(w, b, at)) for i, (b, at) in enumerate(pointers)]
         goal = Goal(*read[2:])
-        if along is self.r:
-            blocks.inner(w, read[:2], goal)
-        else:
-            blocks.outer(w, read[:2], goal, along)
+        blocks.write(w, read[:2], goal)
         here = [p for p, each in self.packs if each]
         once = [p for p, each in self.packs if not each]
         return around.around(

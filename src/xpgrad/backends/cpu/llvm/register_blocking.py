@@ -28,10 +28,11 @@ from xpgrad.backends.cpu.llvm.factors import (
     widths_of,
 )
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept
+from xpgrad.backends.cpu.llvm.streams import Streams, rows_at_once
 from xpgrad.backends.cpu.llvm.sums import Total, add_to, two_sum
-from xpgrad.backends.cpu.llvm.vectors import fma, multiply_add, spread, zero
+from xpgrad.backends.cpu.llvm.vectors import fma, spread, zero
 from xpgrad.backends.cpu.llvm.writer import SIZES, Writer
-from xpgrad.codegen.kernel_ir import Axis, LoopNest, Reduce
+from xpgrad.codegen.kernel_ir import Axis, Load, LoopNest, Reduce
 from xpgrad.core import Value
 from xpgrad.plan.tiles import looked_into
 
@@ -42,11 +43,22 @@ class RegisterBlocking:
     ``axes`` are the two axes of the result and the contracted one; None if there is no such axis.
     """
 
-    def __init__(self, k: KernelBuilder, nest: LoopNest, s: Reduce, axes: Sequence[Axis | None]) -> None:
+    def __init__(
+        self,
+        k: KernelBuilder,
+        nest: LoopNest,
+        s: Reduce,
+        axes: Sequence[Axis | None],
+        loads: Sequence[Load],
+        along: Axis | None,
+    ) -> None:
         self.k, self.nest, self.s = k, nest, s
         self.p, self.q, self.r = axes
+        self.along, self.is_inner = along, along is self.r
         self.ctype = ctype_of(s.node.dtype) or ""
         self.lanes = VECTOR_BYTES // SIZES[self.ctype]
+        self.streams = not self.is_inner and self._may_stream(loads)
+        self.adds = not self.streams and self._adds(self.lanes if self.is_inner else 1)
 
     def _extent(self, w: Writer, axis: Axis | None) -> str:
         return "1" if axis is None else self.k.extent(w, axis)
@@ -58,24 +70,42 @@ class RegisterBlocking:
         n = self.k.length(axis)
         return n if not axis.is_tile and n <= SKINNY else None
 
-    def adds(self, inner: bool) -> bool:
+    @property
+    def _across(self) -> Axis | None:
+        """The axis of the result that vectors do not run along, if products are outer."""
+        return self.p if self.along is not None and self.along is self.q else self.q
+
+    def _may_stream(self, loads: Sequence[Load]) -> bool:
+        """Whether the result has few rows, and they and the large factor are contiguous along `along`."""
+        rows = self._rows(self._across)
+        if rows is None or rows > FEW or self._adds(rows_at_once(rows)):
+            return False
+        vectors = loads[1 if self.along is not None and self.along is self.q else 0]
+        w = Writer("", [])
+        places = ((vectors.buffer, vectors.at), (self.s.buffer, self.s.at))
+        return all(self.along is not None and self.k.steps(w, *x).get(self.along) == "1" for x in places)
+
+    def _adds(self, at_once: int) -> bool:
         """Whether the result is added up in memory, after every few products.
 
         It is if the tile axis is contracted, or an axis so long that a sum in the dtype would lose much.
+        ``at_once`` products are added up by themselves, before they are added to that sum.
         """
         if self.s.buffer.space == "partial":
             return True
         if self.r is None or self.r.is_tile:
             return False
         once = not any(e is not None and e.is_tile for e in (self.p, self.q))
-        most = (self.lanes if inner else 1) * (FLUSHED if once else UNFLUSHED)
-        return self.k.length(self.r) > most
+        return self.k.length(self.r) > at_once * (FLUSHED if once else UNFLUSHED)
 
-    def inner(self, w: Writer, factors: list[Factor], goal: Goal) -> None:
-        """As `_inner`; if sums are added up in memory, one stretch of the contracted axis after another."""
-        with self._stretches(w, factors, self.lanes * FLUSHED, self.adds(inner=True)) as found:
-            parts, n_r = found
-            self._inner(w, parts, goal, n_r)
+    def write(self, w: Writer, factors: list[Factor], goal: Goal) -> None:
+        """Inner products along the contracted axis, or outer ones along another."""
+        if self.is_inner:
+            with self._stretches(w, factors, self.lanes * FLUSHED, self.adds) as found:
+                parts, n_r = found
+                self._inner(w, parts, goal, n_r)
+        else:
+            self._outer(w, factors, goal)
 
     @contextmanager
     def _stretches(
@@ -170,7 +200,7 @@ class RegisterBlocking:
                 add = f"@llvm.vector.reduce.fadd.v{lanes}{suffix}"
                 total = w.op(f"call reassoc {ctype} {add}({ctype} {rest}, <{lanes} x {ctype}> {vector})")
                 place = goal.place(w, [(w.plus(at[0], str(i)), axes[0]), (w.plus(at[1], str(j)), axes[1])])
-                self._finish(w, goal, Scalar(total, ctype), place, self.adds(inner=True))
+                self._finish(w, goal, Scalar(total, ctype), place, self.adds)
 
     def _finish(self, w: Writer, goal: Goal, value: Scalar, place: tuple[str, str], adds: bool) -> None:
         """Store one entry of the result, or add it to the sum in memory."""
@@ -182,19 +212,21 @@ class RegisterBlocking:
         total = Total(converted(w, value, "double"), None)
         add_to(w, total, w.at("double", to.pointer, place[0]), beside)
 
-    def outer(self, w: Writer, factors: list[Factor], goal: Goal, along: Axis | None) -> None:
+    def _outer(self, w: Writer, factors: list[Factor], goal: Goal) -> None:
         """``sum[a][v] += S[a, r] * V[r][v]``, vectors along ``v``, blocks of ``a`` by several vectors."""
+        along, across = self.along, self._across
         side = 1 if along is not None and along is self.q else 0
         vectors, scalars = factors[side], factors[1 - side]
-        across = self.p if side == 1 else self.q
         rows = self._rows(across)
-        streams = rows is not None and rows <= FEW and not self.adds(inner=False)
-        if streams and vectors.contiguous(along) and goal.to.contiguous(along):
-            n_v, n_r = self._extent(w, along), self._extent(w, self.r)
-            self._streams(w, vectors, scalars, goal.to, (along, across), rows or 1, n_v, n_r)
+        if self.streams:
+            streams = Streams(self.ctype, self.lanes, (along, across, self.r), rows or 1)
+            extents = self._extent(w, along), self._extent(w, self.r)
+            streams.write(
+                w, vectors, scalars, goal.to, extents, self._next_tile(w, vectors, along, streams.rows)
+            )
             return
         ahead = rows is not None and self._is_first_to_read(vectors)
-        apart = ahead or self.adds(inner=False)
+        apart = ahead or self.adds
         with self._stretches(w, [vectors, scalars], AHEAD if ahead else FLUSHED, apart) as found:
             parts, n_r = found
             self._columns(w, parts[0], parts[1], goal, (along, across), rows, n_r, ahead)
@@ -269,72 +301,6 @@ class RegisterBlocking:
             with w.loop(n_v, "0", str(64 // SIZES[self.ctype])) as column:
                 w.prefetch(w.at(self.ctype, line, column))
 
-    def _streams(
-        self,
-        w: Writer,
-        vectors: Factor,
-        scalars: Factor,
-        goal: Factor,
-        axes: tuple[Axis | None, Axis | None],
-        width: int,
-        n_v: str,
-        n_r: str,
-    ) -> None:
-        """As `outer` for a result of very few rows, in the memory order of the large factor.
-
-        A few of its rows at a time are read from end to end, which hardware prefetchers follow. The result is
-        read and written again each time, in the L1 cache.
-        """
-        along, across = axes
-        beyond = self._next_tile(w, vectors, along, width)
-        for i in range(width):
-            with w.loop(n_v) as v:
-                place = w.plus(w.times(str(i), goal.step(across)), v)
-                w.store(self.ctype, zero(self.ctype), goal.pointer, place)
-        done = "0"
-        for deep in (max(1, 8 // width), 1):
-            whole = w.plus(done, w.times(w.op(f"sdiv i64 {w.minus(n_r, done)}, {deep}"), str(deep)))
-            with w.loop(whole, done, str(deep)) as r:
-                lines = [
-                    w.at(self.ctype, vectors.pointer, w.times(w.plus(r, str(d)), vectors.step(self.r)))
-                    for d in range(deep)
-                ]
-                factors = [
-                    [
-                        w.load(
-                            self.ctype,
-                            scalars.pointer,
-                            w.plus(
-                                w.times(str(i), scalars.step(across)),
-                                w.times(w.plus(r, str(d)), scalars.step(self.r)),
-                            ),
-                        )
-                        for d in range(deep)
-                    ]
-                    for i in range(width)
-                ]
-                start = "0"
-                for lanes in (self.lanes, 1):
-                    kind = f"<{lanes} x {self.ctype}>" if lanes > 1 else self.ctype
-                    lanes_of = [[spread(w, kind, lanes, self.ctype, x) for x in line] for line in factors]
-                    end = w.plus(start, w.times(w.op(f"sdiv i64 {w.minus(n_v, start)}, {lanes}"), str(lanes)))
-                    with w.loop(end, start, str(lanes)) as v:
-                        values = [w.load(self.ctype, line, v, lanes) for line in lines]
-                        for line in lines if beyond and lanes > 1 else ():
-                            w.prefetch(w.at(self.ctype, line, w.plus(beyond, v)))
-                        for i in range(width):
-                            place = w.plus(w.times(str(i), goal.step(across)), v)
-                            held = w.load(self.ctype, goal.pointer, place, lanes)
-                            first, *rest = zip(lanes_of[i], values, strict=True)
-                            total = w.op(f"fmul {kind} {first[0]}, {first[1]}") if rest else held
-                            for x, y in rest or [first]:
-                                total = multiply_add(w, kind, x, y, total)
-                            if rest:
-                                total = w.op(f"fadd {kind} {held}, {total}")
-                            w.store(self.ctype, total, goal.pointer, place, lanes)
-                    start = end
-            done = whole
-
     def _outer_block(
         self,
         w: Writer,
@@ -375,13 +341,13 @@ class RegisterBlocking:
                 place = goal.place(w, [(w.plus(at[1], str(i)), across), (w.plus(at[0], str(b * lanes)), along)])
                 total = w.op(f"load {kind}, ptr {sums[i][b]}")
                 if lanes == 1:
-                    self._finish(w, goal, Scalar(total, ctype), place, self.adds(inner=False))
+                    self._finish(w, goal, Scalar(total, ctype), place, self.adds)
                 else:
                     self._finish_vector(w, goal, total, place)
 
     def _finish_vector(self, w: Writer, goal: Goal, value: str, place: tuple[str, str]) -> None:
         lanes, (to, lost) = self.lanes, goal
-        if not self.adds(inner=False):
+        if not self.adds:
             w.store(self.ctype, value, to.pointer, place[0], lanes)
             return
         kind = f"<{lanes} x double>"
