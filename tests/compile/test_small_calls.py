@@ -58,6 +58,69 @@ def test_one_call_and_step_by_step_have_the_same_bits(monkeypatch):
     assert np.array_equal(gradient["w"], found["w"])
 
 
+def notes(p, X, Y):
+    W, b = p
+    A = 1 / (1 + np.exp(-(np.dot(W.T, X) + b)))
+    return -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+
+
+@needs_llvm
+@pytest.mark.parametrize("features", [1, 32, 1200])  # 1,200 weights are more than is copied
+@pytest.mark.parametrize("classes", [1, 3])
+def test_gradients_that_are_transposed_products_leave_the_call_as_views(features, classes):
+    rng = np.random.default_rng(0)
+    W, b = rng.normal(size=(features, classes)) / 50, rng.normal(size=(classes, 1))
+    X, Y = rng.normal(size=(features, 500)), (rng.random((classes, 500)) < 0.5).astype(float)
+    compiled = compile(xg.value_and_grad(notes))
+    value, (dW, db) = compiled((W, b), X, Y)
+    assert is_one_call(compiled.explain((W, b), X, Y))
+    A = 1 / (1 + np.exp(-(W.T @ X + b)))
+    assert np.isclose(value, -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A)), rtol=1e-12)
+    assert np.allclose(dW, X @ (A - Y).T / Y.size, rtol=1e-9, atol=1e-13)
+    assert np.allclose(db, (A - Y).sum(axis=1, keepdims=True) / Y.size, rtol=1e-9, atol=1e-13)
+    kept = dW.copy()
+    compiled((W + 1, b), X, Y)
+    assert np.array_equal(dW, kept)
+    assert dW.flags.writeable
+
+
+VIEWS = {
+    "transposed": lambda y: y.T,
+    "in another shape": lambda y: y.reshape(-1, 2),
+    "reversed": lambda y: y[::-1, 1:],
+    "a number": lambda y: y[1, 2],
+    "with another axis": lambda y: y[:, None, :].T,
+    "repeated": lambda y: np.broadcast_to(y[:1], (5, 40)),
+    "copied": lambda y: y.T.reshape(-1),
+    "transposed twice": lambda y: y.T.T,
+}
+
+
+@needs_llvm
+@pytest.mark.parametrize("rows", [4, 40])  # what is copied out of kept memory, and what is made for the call
+@pytest.mark.parametrize("kind", VIEWS)
+def test_outputs_that_are_views_are_arrays_of_their_own(kind, rows):
+    f = lambda x: (VIEWS[kind](np.exp(x)), np.sum(x))
+    x = np.random.default_rng(0).normal(size=(rows, 40))
+    compiled = compile(f)
+    shown, _ = compiled(x)
+    wanted = f(x)[0]
+    assert (type(shown), np.shape(shown)) == (type(wanted), np.shape(wanted))
+    assert np.allclose(shown, wanted, rtol=1e-14)
+    again, _ = compiled(x + 1)
+    assert np.allclose(shown, wanted, rtol=1e-14)
+    assert not np.shares_memory(shown, again)
+
+
+@needs_llvm
+def test_a_value_and_its_view_as_outputs_share_no_memory():
+    y, z, w = compile(lambda x: ((y := np.exp(x)), y.T, y.reshape(-1)))(np.ones((3, 4)))
+    z[...] = 0
+    w[...] = 1
+    assert np.allclose(y, np.e, rtol=1e-15)
+    assert not z.any()
+
+
 @needs_llvm
 def test_arrays_of_every_layout_are_read_where_they_lie():
     f = lambda x, y: np.exp(x) * y + 1

@@ -75,6 +75,33 @@ def _looked_at(node: Node, held: Mapping[Value, Any]) -> Any:
     return node.op(x, **node.params)
 
 
+def form_of_view(value: Value, base: Value) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """The shape, the strides and the offset in bytes of ``value``, which looks into ``base``, in C order.
+
+    Raises
+    ------
+    ValueError
+        It is no view of such an array: a reshape that takes a copy, entries of another dtype, or one entry of
+        ``base`` in two places.
+    """
+    x = whole = np.empty(base.shape, base.dtype)
+    chain: list[Node] = []
+    while value is not base:
+        assert isinstance(value, Node)
+        chain.insert(0, value)
+        value = value.operands[0]
+    for node in chain:
+        found = _looked_at(node, {node.operands[0]: x})
+        if found is None:
+            raise ValueError("an output takes a copy of an array")
+        x = found
+    repeated = any(n > 1 and s == 0 for n, s in zip(x.shape, x.strides, strict=True))
+    if repeated or x.dtype != whole.dtype:
+        raise ValueError("an output shows an array in a form that is not its own")
+    start: int = x.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+    return x.shape, x.strides, start
+
+
 def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
     """``x`` in another shape, without a copy; raises ValueError if that takes a copy."""
     if _RESHAPE_TAKES_COPY:

@@ -259,19 +259,27 @@ class LLVMProgram(Program):
 
     def _fuse(self, threads: int) -> SingleCall | None:
         """The whole program as a single call, if kernels do all of it."""
-        others = [step for step in self.steps if not isinstance(step, KernelStep)]
+        steps = [step for step in self.steps if isinstance(step, KernelStep)]
+        read = {u for step in steps for u in step.reads}
+        others = [
+            step
+            for step in self.steps
+            if not isinstance(step, KernelStep)
+            and (self._repeated or not step.only_looks or not read.isdisjoint(step.step.nodes))
+        ]
         if others:
             self.not_single = f"{names_of(others[0].step.nodes)} is done by no kernel"
             return None
         plan, inputs = self.plan, [self._held[v] for v in self.plan.graph.inputs]
         try:
             kernels: list[Kernel] = []
-            alive: set[Value] = set(plan.graph.outputs)
-            for k, step in reversed(list(enumerate(self.steps))):
+            looks = {n for step in self.steps if step.only_looks for n in step.step.nodes}
+            alive: set[Value] = {looked_into(v) if v in looks else v for v in plan.graph.outputs}
+            for k, step in reversed(list(enumerate(steps))):
                 layouts = Layouts(self._held, alive, _dying(step.step, alive))
                 kernels.insert(0, Kernel(step.step, plan, layouts, str(k)))
                 alive = alive | set(step.reads)
-            long = {k for k, step in enumerate(self.steps) if is_shared(step.step, plan)}
+            long = {k for k, step in enumerate(steps) if is_shared(step.step, plan)}
             shared = long if threads > 1 else set()
             return SingleCall(
                 plan, kernels, inputs, self._sources, self._fixed, ready, shared, threads, self._repeated

@@ -26,8 +26,10 @@ from xpgrad.backends.cpu.llvm.repeated import MAIN, REPEAT, REPEATED
 from xpgrad.backends.cpu.llvm.scalars import converted, loaded
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.backends.cpu.pool import run_chunks
+from xpgrad.backends.layouts import form_of_view
 from xpgrad.core import Const, Value
 from xpgrad.plan import Plan, Region
+from xpgrad.plan.tiles import looked_into
 
 COPIED = 1 << 12
 """Bytes of an array that are copied in less time than its address is found."""
@@ -59,7 +61,7 @@ class SingleCall:
     Raises
     ------
     ValueError
-        An output is not made by a kernel, or is two outputs.
+        An output is not made by a kernel, nor a view of what a kernel makes; or two outputs are of one array.
     """
 
     def __init__(
@@ -78,9 +80,15 @@ class SingleCall:
         self.threads = threads
         self.made = [n for k in kernels for n in (*k.outs, *(p.node for p in k.partials))]
         self.taken_over = {x: node for k in kernels for node, x in k.ir.in_place.items()}
-        outputs = plan.graph.outputs
+        outputs = [v if v in self.made else looked_into(v) for v in plan.graph.outputs]
         if not all(v in self.made for v in outputs) or len(set(outputs)) != len(outputs):
             raise ValueError("an output is no array of its own")
+        self.shown = {
+            base: _View(*form_of_view(v, base))
+            for v, base in zip(plan.graph.outputs, outputs, strict=True)
+            if v is not base
+        }
+        self.outputs = outputs
         pairs = zip(plan.graph.inputs, inputs, strict=True)
         self.given = [v for v, x in pairs if by_address or not _is_copied(x)]
         self.new = [v for v in outputs if by_address or v.size * v.dtype.itemsize > COPIED]
@@ -117,6 +125,19 @@ class SingleCall:
             return memory.run(inputs)
         finally:
             self._free.append(memory)
+
+
+class _View(NamedTuple):
+    """Another form of an array in C order: what an output shows of it. The offset is in bytes."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+    def of(self, array: Any) -> Any:
+        """The view of ``array``; a scalar where it has no axes."""
+        view: Any = np.ndarray(self.shape, array.dtype, array, self.offset, self.strides)
+        return view if self.shape else view[()]
 
 
 class _Chunks(NamedTuple):
@@ -160,17 +181,18 @@ class Memory:
         self._given = [(order[v], self.spots[v]) for v in program.given]
         self._copies = [(k, self._places[v]) for v, k in order.items() if v in self._places]
         self._new = [(v.shape, v.dtype, self.spots[v]) for v in program.new]
-        self._takers = [self._taker(v) for v in graph.outputs]
+        self._takers = [self._taker(v) for v in program.outputs]
 
     def _taker(self, value: Value) -> Callable[[list[Any]], Any]:
         """The function that gives an output: a copy out of the kept memory, or an array made for the call."""
+        view = self._program.shown.get(value)
         if value in self._program.new:
             k = self._program.new.index(value)
-            return lambda made: made[k]
+            return (lambda made: made[k]) if view is None else (lambda made: view.of(made[k]))
         place = self._places[value]
-        if place.ndim:
-            return lambda made: place.copy()
-        return lambda made: place[()]
+        if view is not None:
+            place = np.ndarray(view.shape, place.dtype, place, view.offset, view.strides)
+        return (lambda made: place.copy()) if place.ndim else (lambda made: place[()])
 
     def _in_stages(self, table: int) -> list[Callable[[], None]]:
         """The calls of the program: a stretch of stages natively, a shared region, the next stretch."""
