@@ -17,9 +17,9 @@ from xpgrad.backends import choose
 from xpgrad.devices import common_device, resolve, to_device, using
 from xpgrad.devices.door import array_of, named_leaf
 from xpgrad.optim.batches import Batches, check_not_empty
-from xpgrad.optim.descent import full_batch, minibatches
+from xpgrad.optim.descent import full_batch, minibatches, with_step
 from xpgrad.optim.evaluation import Loss, Objective
-from xpgrad.optim.first_order import Optimizer, Schedule, adam, adamw, momentum, sgd
+from xpgrad.optim.first_order import Rule, Schedule, adam_rule, adamw_rule, momentum_rule, sgd_rule
 from xpgrad.optim.newton import newton_steps
 from xpgrad.optim.newton_cg import trust_region_steps
 from xpgrad.optim.progress import progress_bar
@@ -27,11 +27,11 @@ from xpgrad.optim.quasi_newton import quasi_newton
 from xpgrad.optim.records import Callback, Fit, Run
 
 # The optimiser of each first-order method, and its default learning rate.
-_FIRST_ORDER: dict[str, tuple[Callable[[float | Schedule], Optimizer], float]] = {
-    "gd": (sgd, 0.1),
-    "momentum": (momentum, 0.01),
-    "adam": (adam, 1e-3),
-    "adamw": (adamw, 1e-3),
+_FIRST_ORDER: dict[str, tuple[Callable[[float | Schedule], Rule], float]] = {
+    "gd": (sgd_rule, 0.1),
+    "momentum": (momentum_rule, 0.01),
+    "adam": (adam_rule, 1e-3),
+    "adamw": (adamw_rule, 1e-3),
 }
 # The methods that choose their steps by all the data.
 _FULL_BATCH = {"lbfgs": quasi_newton, "newton": newton_steps, "newton_cg": trust_region_steps}
@@ -153,19 +153,27 @@ def minimize(
         raise DataError(message("minimize: there are no parameters", {"params": params}))
     params, data, place, streams = _placed(params, tuple(data), device, batch_size is None)
     check_not_empty(data, sample_axis)
-    batches = None
+    batches, rule = None, None
     if batch_size is not None:
         batches = Batches(data, batch_size, sample_axis, seed)
-    objective = Objective(loss, data, compile=compile, streams_to=place if streams else None)
+    if method in _FIRST_ORDER:
+        make, default = _FIRST_ORDER[method]
+        rule = make(default if learning_rate is None else learning_rate)
+    together = batches is not None and place == "cpu"
+    objective = Objective(
+        loss,
+        data,
+        compile=compile,
+        streams_to=place if streams else None,
+        together=with_step(rule) if rule is not None and together else None,
+    )
     with using(place), progress_bar(method, max_iter, progress) as show:
         run = Run(objective, params, callback, show)
-        if method in _FULL_BATCH:
+        if rule is None:
             return _FULL_BATCH[method](objective, params, run, max_iter=max_iter, tol=tol)
-        make, default = _FIRST_ORDER[method]
-        optimizer = make(default if learning_rate is None else learning_rate)
         if batches is None:
-            return full_batch(objective, optimizer, params, run, max_iter=max_iter, tol=tol)
-        return minibatches(objective, optimizer, params, batches, run, max_iter=max_iter, tol=tol)
+            return full_batch(objective, rule, params, run, max_iter=max_iter, tol=tol)
+        return minibatches(objective, rule, params, batches, run, max_iter=max_iter, tol=tol, together=together)
 
 
 def _placed(

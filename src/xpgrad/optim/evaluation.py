@@ -28,12 +28,13 @@ _ON_HOST = (bool, int, float, np.generic, np.ndarray)
 
 
 class Step:
-    """The function that a method calls, once for each step: ``(params, *data) -> (value, gradient)``.
+    """The function that a method calls once for each step, compiled or line by line.
 
     Parameters
     ----------
     function : callable
-        ``value_and_grad(loss)``, or another function of the parameters and the data that returns a pair.
+        ``(first, *data) -> tuple``: value and gradient of a loss for ``first``, the parameters; or more than
+        these, for parameters and whatever else changes from step to step.
     compile : bool or None
         True: compiled, whatever the loss. False: line by line. None: compiled if the loss can be traced
         with shapes alone; if not, line by line, with a warning.
@@ -56,17 +57,15 @@ class Step:
         self._streams_to = streams_to
         self._compiled = None if compile is False else compile_step(self._eager, streams_to)
 
-    def __call__(self, *args: Any) -> tuple[Any, Any]:
+    def __call__(self, *args: Any) -> Any:
         if self._compiled is None:
             return self._line_by_line(args)
         try:
-            value, gradient = self._compiled(*args)
+            return self._compiled(*args)
         except TraceError as error:
             if self._must:
                 raise
             said = str(error)
-        else:
-            return value, gradient
         out = self._line_by_line(args)  # raises what is wrong with the loss itself
         self._compiled = None
         self._say(said)
@@ -84,11 +83,10 @@ class Step:
         except TraceError:
             return False
 
-    def _line_by_line(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
+    def _line_by_line(self, args: tuple[Any, ...]) -> Any:
         if self._streams_to is not None:
             args = to_device(args, self._streams_to)
-        value, gradient = self._eager(*args)
-        return value, gradient
+        return self._eager(*args)
 
     def _say(self, said: str) -> None:
         headline, *rest = said.splitlines()
@@ -120,6 +118,8 @@ class Objective:
     data : tuple
     compile, method, streams_to
         As in `Step`.
+    together : callable, optional
+        It makes the function of a `Step` of that of value and gradient, so that both are compiled together.
 
     Attributes
     ----------
@@ -137,10 +137,12 @@ class Objective:
         compile: bool | None = None,
         method: str = "minimize",
         streams_to: str | None = None,
+        together: Callable[[Loss], Loss] | None = None,
     ) -> None:
+        function = value_and_grad(loss) if together is None else together(value_and_grad(loss))
         self._loss = loss
         self._options = (compile, method, streams_to)
-        self._step = Step(value_and_grad(loss), *self._options)
+        self._step = Step(function, *self._options)
         self._others: list[Step] = []
         self.data = tuple(data)
         self.evaluations = 0
@@ -159,13 +161,15 @@ class Objective:
         self._others.append(step)
         return step
 
-    def __call__(self, params: Any, data: Sequence[Any] | None = None) -> tuple[Any, Any]:
-        """Value and gradient, on their device; on all the data, or on a batch."""
+    def __call__(self, first: Any, data: Sequence[Any] | None = None) -> Any:
+        """Value and gradient, or what the `Step` gives, on their device; on all the data, or on a batch."""
         self.evaluations += 1
-        return self._step(params, *(self.data if data is None else data))
+        return self._step(first, *(self.data if data is None else data))
 
-    def check_data(self, params: Any, batches: Iterable[tuple[Sequence[Any], str]] | None = None) -> None:
+    def check_data(self, first: Any, batches: Iterable[tuple[Sequence[Any], str]] | None = None) -> None:
         """Ask, before the first step, what the loss demands of its data: of all at once, or of named batches.
+
+        ``first`` is as in a step.
 
         Raises
         ------
@@ -173,12 +177,12 @@ class Objective:
             A demand does not hold; with the line of the loss.
         """
         if batches is None:
-            self._step.check(params, *self.data)
+            self._step.check(first, *self.data)
             return
         silent = 0
         for data, which in batches:
             try:
-                asked = self._step.check(params, *data)
+                asked = self._step.check(first, *data)
             except DataError as error:
                 raise DataError(f"{error}\n  in a batch of {which}") from error
             silent += not asked

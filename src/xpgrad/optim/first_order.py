@@ -12,7 +12,7 @@ The gradient of a complex parameter is ``dL/dx - i dL/dy``: downhill is minus it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -55,6 +55,27 @@ class AdamState(NamedTuple):
     square: Any
 
 
+class Rule(NamedTuple):
+    """An optimiser, with what a number of steps decides apart from what is done to arrays.
+
+    Attributes
+    ----------
+    name : str
+    begin : callable
+        ``begin(params) -> moments``: a tuple of trees like the parameters, all 0.
+    rates : callable
+        ``rates(step) -> tuple of float``, for a number of steps done. It runs on the host.
+    move : callable
+        ``move(rates, gradient, moments, params) -> (params, moments)``, both new. It can be traced, and then
+        serves every step.
+    """
+
+    name: str
+    begin: Callable[[Any], tuple[Any, ...]]
+    rates: Callable[[int], tuple[float, ...]]
+    move: Callable[[Sequence[float], Any, tuple[Any, ...], Any], tuple[Any, tuple[Any, ...]]]
+
+
 def sgd(learning_rate: float | Schedule) -> Optimizer:
     """Gradient descent: ``p - learning_rate * g``; stochastic when ``g`` is of a minibatch.
 
@@ -70,17 +91,18 @@ def sgd(learning_rate: float | Schedule) -> Optimizer:
     DTypeError
         In ``init``: a parameter is neither float nor complex.
     """
+    return _optimizer(sgd_rule(learning_rate), lambda step: step, lambda step: (step,))
+
+
+def sgd_rule(learning_rate: float | Schedule) -> Rule:
+    """`sgd` as a Rule."""
     rate = _schedule("sgd", learning_rate)
 
-    def init(params: Any) -> int:
-        _check_floating("sgd", params)
-        return 0
+    def move(rates: Sequence[float], gradient: Any, moments: Any, params: Any) -> Any:
+        (a,) = rates
+        return tree_map(lambda p, g: _like(p, p - a * _conjugate(g)), params, gradient), ()
 
-    def update(gradient: Any, state: int, params: Any) -> tuple[Any, int]:
-        a = rate(state)
-        return tree_map(lambda p, g: _like(p, p - a * _conjugate(g)), params, gradient), state + 1
-
-    return Optimizer(init, update)
+    return Rule("sgd", lambda params: (), lambda step: (rate(step),), move)
 
 
 def momentum(learning_rate: float | Schedule, decay: float = 0.9, nesterov: bool = False) -> Optimizer:
@@ -98,23 +120,24 @@ def momentum(learning_rate: float | Schedule, decay: float = 0.9, nesterov: bool
     -----
     Sutskever, Martens, Dahl and Hinton (2013), in the form where the rate multiplies ``v``.
     """
+    return _optimizer(momentum_rule(learning_rate, decay, nesterov), MomentumState, tuple)
+
+
+def momentum_rule(learning_rate: float | Schedule, decay: float = 0.9, nesterov: bool = False) -> Rule:
+    """`momentum` as a Rule."""
     rate = _schedule("momentum", learning_rate)
     _check_decay("momentum", decay=decay)
 
-    def init(params: Any) -> MomentumState:
-        _check_floating("momentum", params)
-        return MomentumState(0, tree_map(_zeros, params))
-
-    def update(gradient: Any, state: MomentumState, params: Any) -> tuple[Any, MomentumState]:
-        a = rate(state.step)
-        v = tree_map(lambda v, g: decay * v + _conjugate(g), state.velocity, gradient)
+    def move(rates: Sequence[float], gradient: Any, moments: Any, params: Any) -> Any:
+        (a,), (velocity,) = rates, moments
+        v = tree_map(lambda v, g: decay * v + _conjugate(g), velocity, gradient)
         if nesterov:
-            move = tree_map(lambda v, g: _conjugate(g) + decay * v, v, gradient)
+            along = tree_map(lambda v, g: _conjugate(g) + decay * v, v, gradient)
         else:
-            move = v
-        return tree_map(lambda p, d: _like(p, p - a * d), params, move), MomentumState(state.step + 1, v)
+            along = v
+        return tree_map(lambda p, d: _like(p, p - a * d), params, along), (v,)
 
-    return Optimizer(init, update)
+    return Rule("momentum", lambda params: (tree_map(_zeros, params),), lambda step: (rate(step),), move)
 
 
 def adam(
@@ -136,7 +159,7 @@ def adam(
     Kingma and Ba (2015), algorithm 1. A complex entry has one squared magnitude, so that the
     method does not depend on its phase.
     """
-    return _adam("adam", learning_rate, b1, b2, eps, 0.0)
+    return _optimizer(adam_rule(learning_rate, b1, b2, eps), AdamState, tuple)
 
 
 def adamw(
@@ -152,32 +175,68 @@ def adamw(
     -----
     Loshchilov and Hutter (2019), algorithm 2, with the schedule in the learning rate.
     """
+    return _optimizer(adamw_rule(learning_rate, b1, b2, eps, weight_decay), AdamState, tuple)
+
+
+def adamw_rule(
+    learning_rate: float | Schedule = 1e-3,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 1e-2,
+) -> Rule:
+    """`adamw` as a Rule."""
     if not (weight_decay >= 0 and isfinite(weight_decay)):
         raise ValueError(message(f"adamw: weight_decay must be finite and not negative, got {weight_decay!r}"))
-    return _adam("adamw", learning_rate, b1, b2, eps, weight_decay)
+    return adam_rule(learning_rate, b1, b2, eps, weight_decay, "adamw")
 
 
-def _adam(
-    name: str, learning_rate: float | Schedule, b1: float, b2: float, eps: float, weight_decay: float
-) -> Optimizer:
+def adam_rule(
+    learning_rate: float | Schedule = 1e-3,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    name: str = "adam",
+) -> Rule:
+    """`adam` as a Rule."""
     rate = _schedule(name, learning_rate)
     _check_decay(name, b1=b1, b2=b2)
 
-    def init(params: Any) -> AdamState:
-        _check_floating(name, params)
-        return AdamState(0, tree_map(_zeros, params), tree_map(lambda p: _zeros(p.real), params))
+    def rates(step: int) -> tuple[float, ...]:
+        t = step + 1
+        return rate(step), 1 / (1 - b1**t), 1 / (1 - b2**t)
 
-    def update(gradient: Any, state: AdamState, params: Any) -> tuple[Any, AdamState]:
-        a, t = rate(state.step), state.step + 1
-        mean = tree_map(lambda m, g: b1 * m + (1 - b1) * _conjugate(g), state.mean, gradient)
-        square = tree_map(lambda v, g: b2 * v + (1 - b2) * _squared(g), state.square, gradient)
-        unbias, unbias_square = 1 / (1 - b1**t), 1 / (1 - b2**t)
+    def move(rates: Sequence[float], gradient: Any, moments: Any, params: Any) -> Any:
+        (a, unbias, unbias_square), (mean, square) = rates, moments
+        mean = tree_map(lambda m, g: b1 * m + (1 - b1) * _conjugate(g), mean, gradient)
+        square = tree_map(lambda v, g: b2 * v + (1 - b2) * _squared(g), square, gradient)
 
         def moved(p: Any, m: Any, v: Any) -> Any:
             d = m * unbias / (np.sqrt(v * unbias_square) + eps)
             return _like(p, p - a * (d + weight_decay * p if weight_decay else d))
 
-        return tree_map(moved, params, mean, square), AdamState(t, mean, square)
+        return tree_map(moved, params, mean, square), (mean, square)
+
+    def begin(params: Any) -> tuple[Any, ...]:
+        return tree_map(_zeros, params), tree_map(lambda p: _zeros(p.real), params)
+
+    return Rule(name, begin, rates, move)
+
+
+def _optimizer(
+    rule: Rule, state_of: Callable[..., Any], parts_of: Callable[[Any], tuple[Any, ...]]
+) -> Optimizer:
+    """The pair that keeps the number of steps and the moments of a Rule in one state."""
+
+    def init(params: Any) -> Any:
+        check_floating(rule.name, params)
+        return state_of(0, *rule.begin(params))
+
+    def update(gradient: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        step, *moments = parts_of(state)
+        params, moved = rule.move(rule.rates(step), gradient, tuple(moments), params)
+        return params, state_of(step + 1, *moved)
 
     return Optimizer(init, update)
 
@@ -230,7 +289,8 @@ def _check_decay(name: str, **decays: float) -> None:
             raise ValueError(message(f"{name}: {key} must be at least 0 and below 1, got {decay!r}"))
 
 
-def _check_floating(name: str, params: Any) -> None:
+def check_floating(name: str, params: Any) -> None:
+    """Refuse parameters that are neither float nor complex."""
     for path, leaf in zip(paths(params), flatten(params)[0], strict=True):
         if aval_of(leaf).dtype.kind not in "fc":
             raise DTypeError(message(f"{name}: parameters must be float or complex", {f"params{path}": leaf}))
