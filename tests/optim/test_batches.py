@@ -93,6 +93,71 @@ def test_a_pass_of_minibatches_is_that_many_steps(put):
     assert (fit.n_iter, fit.value) == (2, fit.history[-1].value)
 
 
+NUMBERS = {
+    "arrays without axes": (np.zeros((4, 1)), np.zeros(())),
+    "Python's numbers": (np.zeros((4, 1)), 0.0),
+    "NumPy's numbers": (np.zeros((4, 1), np.float32), np.float32(0)),
+}
+
+
+@pytest.mark.parametrize("compile", [True, False])
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_minibatches_of_adam_follow_its_formula(logistic, kind, compile):
+    calls = []
+
+    def loss(params, X, Y):
+        calls.append(None)
+        return logistic[0](params, X, Y)
+
+    start, (X, Y) = NUMBERS[kind], logistic[2]
+    runs = {"batch_size": 70, "max_iter": 3, "seed": 2, "tol": 0.0, "learning_rate": 0.02, "compile": compile}
+    fit = minimize(loss, start, (X, Y), method="adam", **runs)
+    w, m, v, t = np.zeros(5), np.zeros(5), np.zeros(5), 0
+    rng, norms = np.random.default_rng(2), []
+    for _ in range(3):
+        order, mean = rng.permutation(300), np.zeros(5)
+        for i in range(0, 300, 70):
+            x, y = X[:, order[i : i + 70]], Y[0, order[i : i + 70]]
+            d = (1 / (1 + np.exp(-(w[:4] @ x + w[4]))) - y) / y.size
+            g, t = np.append(x @ d, d.sum()), t + 1
+            mean += y.size / 300 * g
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+            w = w - 0.02 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        norms.append(abs(mean).max())
+    bound = tolerance(start[0].dtype).value * 100
+    assert close(np.append(fit.params[0], fit.params[1]), w, bound)
+    assert close([r.gradient_norm for r in fit.history], norms, bound)
+    assert [type(x) for x in fit.params] == [type(x) for x in start]
+    assert [np.asarray(x).dtype for x in fit.params] == [np.asarray(x).dtype for x in start]
+    assert len(calls) == (2 if compile else 15)
+
+
+def test_complex_parameters_go_by_minibatches_as_line_by_line():
+    z = np.exp(1j * np.arange(12.0))
+    loss = lambda p, z: np.mean(np.abs(p["a"] * z + p["b"] - 2) ** 2)
+    start = {"a": np.array([1 + 1j]), "b": 0.5j}
+    a, b = (
+        minimize(loss, start, (z,), method="adam", batch_size=5, max_iter=4, compile=flag).params
+        for flag in (True, False)
+    )
+    assert type(a["b"]) is type(b["b"]) is complex
+    assert close([*a["a"], a["b"]], [*b["a"], b["b"]], 1e3 * EXACT)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("copied", [0, 1 << 30])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_batch_has_its_samples_whatever_the_layout(monkeypatch, axis, copied, order):
+    monkeypatch.setattr("xpgrad.optim.batches.COPIED", copied)
+    x = np.arange(7 * 7 * 7.0).reshape(7, 7, 7).copy(order)
+    chosen = np.random.default_rng(0).permutation(7)
+    (batches,) = passes((x, x[::2, :, ::-1] if axis == 1 else x), 3, axis=axis)
+    for k, (a, b) in enumerate(batches):
+        i = chosen[3 * k : 3 * k + 3]
+        assert np.array_equal(a, x.take(i, axis))
+        assert np.array_equal(b, (x[::2, :, ::-1] if axis == 1 else x).take(i, axis))
+
+
 def test_one_batch_of_all_samples_is_gradient_descent(logistic):
     loss, start, data = logistic
     whole = minimize(loss, start, data, method="gd", max_iter=5)

@@ -59,6 +59,7 @@ class Compiled:
         self._lock = threading.RLock()
         self._cache: OrderedDict[Any, Specialization] = OrderedDict()
         self._plain: dict[Any, Specialization] = {}
+        self._latest: tuple[Any, Specialization | None] = (None, None)
         self._traces: list[str] = []
         self._compilations = 0
         update_wrapper(self, f, updated=())  # not the attributes: ``f`` may have such as these itself
@@ -106,7 +107,8 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs:
             key, plain = known_key(args)
-            trace = self._plain.get(key)
+            latest = self._latest  # to compare keys takes a fifth of the time that it takes to hash one
+            trace = latest[1] if key == latest[0] else self._plain.get(key)
             if trace is not None and trace.captures.same() and not debugging.nans:
                 if recording.active:
                     used_within(trace.captures)
@@ -127,6 +129,7 @@ class Compiled:
             if len(self._plain) > KEPT:
                 self._plain.clear()
             self._plain[key] = trace
+            self._latest = key, trace
         return trace.run(arrays)
 
     def explain(self, *args: Any, source: bool = False, **kwargs: Any) -> str:

@@ -17,6 +17,9 @@ from xpgrad._errors import DataError, ShapeError, message
 from xpgrad._trees import flatten, paths, unflatten
 from xpgrad.devices import device_of, namespace, to_device
 
+COPIED = 1 << 30
+"""The most bytes of an array of which a fit keeps a copy with samples in rows."""
+
 
 def check_not_empty(data: tuple[Any, ...], sample_axis: int) -> None:
     """Refuse data without samples, before a mean over them makes NaN.
@@ -75,6 +78,8 @@ class Batches:
                 )
             )
 
+        self._rows = [_rows(x, sample_axis) for x in self._leaves]
+
     def epoch(self) -> Iterator[tuple[tuple[Any, ...], float]]:
         """Every sample once: batches, and the share of all samples that each one holds."""
         order = to_device(self._rng.permutation(self.samples), self._device)
@@ -94,9 +99,33 @@ class Batches:
             yield self._taken(xp.arange(start, stop)), f"samples {start} to {stop - 1}"
 
     def _taken(self, chosen: Any) -> tuple[Any, ...]:
-        leaves = [x.take(chosen, axis=self._axis) if _is_array(x) else x for x in self._leaves]
+        leaves = []
+        for x, rows in zip(self._leaves, self._rows, strict=True):
+            if rows is not None:  # "clip" does not look at the indices twice; they are within the axis
+                array, axes = rows
+                leaves.append(array.take(chosen, axis=0, mode="clip").transpose(axes))
+            else:
+                leaves.append(x.take(chosen, axis=self._axis) if _is_array(x) else x)
         batch: tuple[Any, ...] = unflatten(self._structure, leaves)
         return batch
+
+
+def _rows(x: Any, axis: int) -> tuple[Any, tuple[int, ...]] | None:
+    """An array of NumPy's with samples in rows, each of them contiguous, and the axes that undo the move.
+
+    Rows are gathered several times as fast as columns, of which each entry is in a cache line of its own. Where
+    they are not contiguous they are copied once, unless that takes more than `COPIED` bytes.
+    """
+    if type(x) is not np.ndarray or not x.ndim:
+        return None
+    moved = np.moveaxis(x, axis, 0)
+    if not moved.flags.c_contiguous:
+        if x.nbytes > COPIED:
+            return None
+        moved = np.ascontiguousarray(moved)
+    back = list(range(1, x.ndim))
+    back.insert(axis % x.ndim, 0)
+    return moved, tuple(back)
 
 
 def _samples(data: tuple[Any, ...], axis: int) -> int:

@@ -53,8 +53,8 @@ def full_batch(objective: Objective, rule: Rule, params: Any, run: Run, *, max_i
 def with_step(rule: Rule) -> Callable[[Loss], Loss]:
     """For value and gradient, the function that takes the step of a minibatch as well.
 
-    ``((params, moments, mean, share, rates), *batch) -> (value, params, moments, mean)``; to ``mean`` is added the
-    share of the gradient. Compiled together, loss, gradient and step are one call.
+    It is ``((params, moments, mean, share, rates), *batch) -> (value, params, moments, mean)``, and adds the
+    share of the gradient to ``mean``. Compiled together, loss, gradient and step are one call.
     """
 
     def together(value_and_gradient: Loss) -> Loss:
