@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.sweep import jobs
+from bench.sweep import jobs, plot
 from bench.sweep.__main__ import HAND, OURS, main
 
 
@@ -16,6 +16,8 @@ def test_every_job_is_measured_beside_numpy_by_hand(tmp_path, layout, capsys):
         + ["--contenders", HAND, OURS, "--out", str(out)]
     )
     cells = json.loads(out.read_text())["cells"]
+    plot.main([str(out), str(tmp_path / "sweep.png")])
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert [c["job"] for c in cells] == list(jobs.JOBS)
     assert all(c["us"][name] > 0 for c in cells for name in (HAND, OURS))
     assert f"{len(cells)} cells against NumPy by hand" in capsys.readouterr().out
