@@ -25,6 +25,8 @@ from xpgrad.optim.second_order import SecondOrder
 # Where the loss cannot tell two points apart, the second is taken if its gradient is smaller than this share.
 SMALLER_GRADIENT = 0.9
 
+_BLOCK = 64  # rows that are substituted together
+
 
 class Direction(NamedTuple):
     """A step of Newton's, and what the Hessian was.
@@ -36,11 +38,14 @@ class Direction(NamedTuple):
         The rank of a singular Hessian.
     indefinite : bool
         Whether the Hessian has a negative eigenvalue.
+    null : float64[n, n - rank] or None
+        An orthonormal basis of the directions without curvature of a singular Hessian.
     """
 
     step: Any
     rank: int | None = None
     indefinite: bool = False
+    null: Any = None
 
 
 def newton_step(hessian: Any, gradient: Any, tol: float, eps: float) -> Direction:
@@ -69,7 +74,7 @@ def newton_step(hessian: Any, gradient: Any, tol: float, eps: float) -> Directio
         factor = xp.linalg.cholesky(hessian)
         pivots = factor.diagonal() ** 2
         if bool((pivots > n * eps * diagonal).all()):  # False where CuPy marks a failure by NaN
-            return Direction(xp.linalg.solve(hessian, -gradient))
+            return Direction(substitute(factor, -gradient))
     except np.linalg.LinAlgError:
         pass
     values, vectors = xp.linalg.eigh(hessian)
@@ -80,7 +85,27 @@ def newton_step(hessian: Any, gradient: Any, tol: float, eps: float) -> Directio
     divisor = xp.where(flat, xp.maximum(abs(along), n * eps * size.max()), size)
     step = vectors @ xp.where(kept, 0.0, -along / xp.where(kept, 1.0, divisor))
     rank, least = fetch(n - flat.sum(), (values / xp.where(flat, 1.0, size) * ~flat).min())
-    return Direction(step, int(rank) if rank < n else None, least < 0)
+    return Direction(step, int(rank) if rank < n else None, least < 0, vectors[:, flat] if rank < n else None)
+
+
+def substitute(factor: Any, b: Any) -> Any:
+    """The solution of ``L L' x = b`` by substitution, block by block.
+
+    Parameters
+    ----------
+    factor : float64[n, n]
+        ``L``, lower triangular.
+    b : float64[n]
+    """
+    xp, n = namespace(factor), len(b)
+    x = b.copy()
+    blocks = [slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
+    for part in blocks:
+        x[part] = xp.linalg.solve(factor[part, part], x[part] - factor[part, : part.start] @ x[: part.start])
+    for part in reversed(blocks):
+        rest = slice(part.stop, n)
+        x[part] = xp.linalg.solve(factor[part, part].T, x[part] - factor[rest, part].T @ x[rest])
+    return x
 
 
 def newton(

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from xpgrad._trees import flatten, paths, tree_map
 from xpgrad.core import aval_of
 from xpgrad.devices import namespace
-from xpgrad.optim.evaluation import Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +98,22 @@ Callback = Callable[[Info], Any]
 Show = Callable[[Record], None]
 
 
+class Evaluated(Protocol):
+    """What a Run reads of the objective: its data, a remark on how it is run, and the count of evaluations."""
+
+    evaluations: int
+    data: tuple[Any, ...]
+
+    @property
+    def remark(self) -> str: ...
+
+
 class Run:
     """The history of one fit while it grows.
 
     Parameters
     ----------
-    objective : Objective
+    objective : Evaluated
         Whose evaluations are counted.
     start : tree
         The parameters given.
@@ -115,7 +124,7 @@ class Run:
     """
 
     def __init__(
-        self, objective: Objective, start: Any, callback: Callback | None = None, show: Show | None = None
+        self, objective: Evaluated, start: Any, callback: Callback | None = None, show: Show | None = None
     ) -> None:
         self._objective = objective
         self._start = start

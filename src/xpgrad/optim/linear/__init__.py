@@ -1,0 +1,8 @@
+"""Models with a linear predictor of numbers and categories, fitted by Newton's method."""
+
+from xpgrad.optim.linear.design import Design
+from xpgrad.optim.linear.gram import weighted_gram
+from xpgrad.optim.linear.newton import newton_linear
+from xpgrad.optim.linear.objective import LinearObjective, Point
+
+__all__ = ["Design", "LinearObjective", "Point", "newton_linear", "weighted_gram"]

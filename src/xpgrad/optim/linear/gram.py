@@ -1,0 +1,119 @@
+"""``X' D X`` of a Design, assembled by blocks.
+
+In:  a Design, and a weight for each sample.
+Out: a float64 matrix on the host, with a row and a column for each coefficient.
+Holds: no category is expanded. Number x number is one product, number x code and code x code are sums by
+code; what another block's sums over levels give is not summed again over the samples.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from xpgrad.devices import asnumpy, namespace, to_device
+from xpgrad.optim.linear.design import Design, Group, merged
+from xpgrad.optim.linear.programs import sums
+
+# Up to as many columns of numbers, their product is computed in the loop that adds up by code; above, by BLAS.
+_IN_LOOP = 24
+# Entries of a table with a row of numbers for each code, to which samples scatter.
+_WIDE = 1 << 12
+# Entries of a block of rows that BLAS multiplies.
+_BLOCK = 1 << 17
+
+
+def weighted_gram(design: Design, d: Any) -> Any:
+    """``X' diag(d) X``.
+
+    Parameters
+    ----------
+    design : Design
+    d : float[n]
+        On the device of the design.
+
+    Returns
+    -------
+    float64[p, p]
+        Symmetric, on the host.
+    """
+    x, q = design.numbers, 0 if design.numbers is None else design.numbers.shape[1]
+    fused = 0 < q <= _IN_LOOP
+    single = tuple((k,) for k in range(len(design.levels)))
+    pairs = design.pairs or single
+    wide = merged(design.levels, _WIDE // q) if q else ()
+    total, moments, square, tables, blocks = asnumpy(
+        sums()(
+            d,
+            x if fused or wide else None,
+            fused,
+            _zeros(design, pairs, ()),
+            [design.joint(group) for group in pairs],
+            _zeros(design, wide, (q,)),
+            [design.joint(group) for group in wide],
+        )
+    )
+    if q and not fused:
+        moments, square = asnumpy(d @ x), by_blocks(x, d)
+    out = np.zeros((design.columns, design.columns))
+    if design.intercept:
+        out[0, 0] = total
+    if q:
+        out[design.of_numbers, design.of_numbers] = square
+        if design.intercept:
+            out[0, design.of_numbers] = moments
+    for group, table in zip(wide, blocks, strict=True):
+        for k in group:
+            out[design.of_numbers, design.of_levels[k]] = design.marginal(table, group, (k,)).T
+    for group, table in zip(pairs, tables, strict=True):
+        _of_codes(design, out, group, table)
+    upper = np.triu(out)
+    return upper + np.triu(out, 1).T
+
+
+def _of_codes(design: Design, out: Any, group: Group, table: Any) -> None:
+    """The blocks of each two categories of a group, and those of each with itself and the intercept."""
+    for place, k in enumerate(group):
+        rows = design.of_levels[k]
+        counts = design.marginal(table, group, (k,))
+        np.fill_diagonal(out[rows, rows], counts)
+        if design.intercept:
+            out[0, rows] = counts
+        for other in group[place + 1 :]:
+            out[rows, design.of_levels[other]] = design.marginal(table, group, (k, other))
+
+
+def _zeros(design: Design, groups: tuple[Group, ...], tail: tuple[int, ...]) -> list[Any]:
+    dtype = np.float64 if design.dtype == np.float64 else np.float32
+    tables = [np.zeros((prod(design.levels[k] for k in group), *tail), dtype) for group in groups]
+    return to_device(tables, design.device) if tables else []
+
+
+def by_blocks(x: Any, d: Any) -> Any:
+    """``x' diag(d) x`` by BLAS, in blocks of rows; with half of the work where no weight is negative.
+
+    Parameters
+    ----------
+    x : float[n, q]
+    d : float[n]
+
+    Returns
+    -------
+    float64[q, q]
+        On the host; the products of each block are in the dtype of ``x``, their sum is in float64.
+    """
+    xp = namespace(x)
+    n, q = x.shape
+    rows = max(256, _BLOCK // q) if xp is np else max(1, n)
+    roots = xp.sqrt(d) if bool((d >= 0).all()) else None
+    out = np.zeros((q, q))
+    for start in range(0, n, rows):
+        block = x[start : start + rows]
+        if roots is None:
+            out += asnumpy((block * d[start : start + rows, None]).T @ block)
+        else:
+            scaled = block * roots[start : start + rows, None]
+            out += asnumpy(scaled.T @ scaled)
+    return out

@@ -1,0 +1,150 @@
+"""The objective of a model with a linear predictor, and its derivatives in the coefficients.
+
+In:  the loss of a sample, a Design, the data, and penalties.
+Out: value, gradient and Hessian as NumPy arrays.
+Holds: what has the length of the samples stays on their device; coefficients are on the host, in float64.
+
+    F(coef) = scale * sum_i weights_i unit(eta_i, data_i) + sum(l2 * coef ** 2) / 2 + sum(l1 * abs(coef))
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpgrad._errors import DataError, ShapeError, message
+from xpgrad.devices import asnumpy, to_device
+from xpgrad.optim.linear.design import Design
+from xpgrad.optim.linear.gram import weighted_gram
+from xpgrad.optim.linear.programs import Unit, terms
+
+
+class Point(NamedTuple):
+    """The smooth part of the objective at some coefficients.
+
+    Attributes
+    ----------
+    coef : float64[p] or float64[p, K]
+    value : float
+        With the l2 penalty, without l1.
+    gradient : float64, as coef
+        Of ``value``.
+    curvature : float[n] or float[K, n, K]
+        Second derivatives of ``weights * unit`` in the predictor, on the device.
+    """
+
+    coef: Any
+    value: float
+    gradient: Any
+    curvature: Any
+
+
+class LinearObjective:
+    """The objective of a model with a linear predictor.
+
+    Parameters
+    ----------
+    unit : callable
+        ``unit(eta, *data)``, the loss of each sample, of shape (n,), in NumPy code. ``eta`` has shape (n,), or
+        (n, K) with ``outputs=K``. The same function object is compiled once for all fits.
+    design : Design
+    data : tuple
+        Arrays whose first axis are the samples, and numbers.
+    outputs : int, optional
+        K, for a predictor of several outputs.
+    weights, offset : float[n], optional
+        Of the samples; the offset is added to the predictor, and has shape (n, K) for K outputs.
+    scale : float
+        Of the sum over the samples.
+    l2, l1 : float or float[p] or float[p, K]
+        Penalties, not negative. A number is for all coefficients but the intercept.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the coefficients.
+    evaluations : int
+        The number of evaluations of value and gradient.
+    """
+
+    remark = ""
+
+    def __init__(
+        self,
+        unit: Unit,
+        design: Design,
+        data: tuple[Any, ...] = (),
+        *,
+        outputs: int | None = None,
+        weights: Any = None,
+        offset: Any = None,
+        scale: float = 1.0,
+        l2: Any = 0.0,
+        l1: Any = 0.0,
+    ) -> None:
+        self.design = design
+        self.data = tuple(data)
+        self.shape = (design.columns,) if outputs is None else (design.columns, outputs)
+        self.weights = _per_sample("weights", weights, (design.size,), design)
+        self.offset = _per_sample("offset", offset, (design.size, *self.shape[1:]), design)
+        self.scale = scale
+        self.l2 = self._penalty("l2", l2)
+        self.l1 = self._penalty("l1", l1)
+        self.evaluations = 0
+        self._unit = unit
+        self._codes = [design.joint(group) for group in design.groups]
+
+    def _penalty(self, name: str, given: Any) -> Any:
+        penalty = np.asarray(given, np.float64)
+        if not (np.isfinite(penalty).all() and (penalty >= 0).all()):
+            raise DataError(message(f"LinearObjective: {name} must be finite and not negative", {name: given}))
+        if penalty.ndim == 0:
+            penalty = np.full(self.shape, penalty)
+            if self.design.intercept:
+                penalty[0] = 0
+        if penalty.shape == (self.shape[0],) != self.shape:
+            penalty = penalty[:, None]
+        return np.broadcast_to(penalty, self.shape)
+
+    def at(self, coef: Any) -> Point:
+        """Value, gradient and curvature at coefficients of shape ``shape``: one pass over the samples."""
+        self.evaluations += 1
+        parts = to_device(self.design.parts(coef), self.design.device)
+        program = terms(self._unit)
+        value, gradient, curvature = program(
+            parts, self.design.numbers, self._codes, self.weights, self.offset, self.data
+        )
+        value, gradient = asnumpy((value, gradient))
+        with np.errstate(all="ignore"):  # a step too far may overflow
+            value = self.scale * float(value) + float((self.l2 * coef**2).sum()) / 2
+            return Point(coef, value, self.scale * self.design.joined(*gradient) + self.l2 * coef, curvature)
+
+    def absolute(self, coef: Any) -> float:
+        """The l1 penalty."""
+        return float((self.l1 * abs(coef)).sum())
+
+    def hessian(self, point: Point) -> Any:
+        """The Hessian of the smooth part, of shape (p, p), or (p K, p K) for coefficients of shape (p, K)."""
+        if len(self.shape) == 1:
+            out = weighted_gram(self.design, point.curvature)
+        else:
+            p, outputs = self.shape
+            blocks = np.empty((p, outputs, p, outputs))
+            for k in range(outputs):
+                for j in range(k, outputs):
+                    block = weighted_gram(self.design, point.curvature[k, :, j].copy())
+                    blocks[:, k, :, j] = blocks[:, j, :, k] = block
+            out = blocks.reshape(p * outputs, p * outputs)
+        out *= self.scale
+        out[np.diag_indices_from(out)] += self.l2.reshape(-1)
+        return out
+
+
+def _per_sample(name: str, x: Any, shape: tuple[int, ...], design: Design) -> Any:
+    if x is None:
+        return None
+    if tuple(x.shape) != shape:
+        got = {name: x, "design": f"{design.size} samples"}
+        raise ShapeError(message(f"LinearObjective: {name} must have shape {shape}", got))
+    return x.astype(design.dtype, copy=False)
