@@ -1,8 +1,10 @@
-"""The implementation of `require`: the only place where a demand on data is refused."""
+"""The implementations of `require` and `checked`: the only places where a demand on data is refused."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from xpgrad._errors import DataError, message
 
@@ -14,6 +16,13 @@ def require(x: Any, seen: Any, ok: Any, *, rule: str, name: str) -> Any:
     """
     if not bool(ok.all() if hasattr(ok, "all") else ok):
         raise DataError(message(rule + _found(seen, ok), {name: x}))
+    return x
+
+
+def checked(x: Any, ok: Any, *, error: str) -> Any:
+    """``x``; a LinAlgError with this text if ``ok`` does not hold everywhere. On a GPU this waits for the device."""
+    if not bool(ok.all()):
+        raise np.linalg.LinAlgError(error)
     return x
 
 

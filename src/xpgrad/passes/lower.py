@@ -6,7 +6,7 @@
 The forward and the backward pass then have nodes in common: `logsumexp` and the `softmax` of its derivative
 share the exponentials and their sum, `log(1 + exp(-|x|))` the exponential.
 
-The rules are in `lower_reductions`, `lower_contractions`, `lower_pointwise` and `lower_shared_exponential`.
+The rules are in `lower_reductions`, `lower_contractions`, `lower_matrices`, `lower_pointwise` and `lower_shared_exponential`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any
 
 from xpgrad.core import Graph, Node
 from xpgrad.passes.lower_contractions import CONTRACTIONS
+from xpgrad.passes.lower_matrices import MATRICES
 from xpgrad.passes.lower_pointwise import POINTWISE, by_composition
 from xpgrad.passes.lower_reductions import REDUCTIONS
 from xpgrad.passes.lower_shared_exponential import SHARING, shared_exponential_rule, shared_exponentials
 from xpgrad.passes.lower_writes import WRITES
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
 
-_RULES = {**CONTRACTIONS, **POINTWISE, **REDUCTIONS, **WRITES}
+_RULES = {**CONTRACTIONS, **MATRICES, **POINTWISE, **REDUCTIONS, **WRITES}
 
 
 def lower(graph: Graph, note: Note = silent) -> Graph:

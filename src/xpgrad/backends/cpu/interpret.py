@@ -91,7 +91,12 @@ class Loop:
         self.calls = [_Call(node, region, plan) for node in region.nodes]
         self.monoids = {node: plan.axes.relations[node].monoid for node in region.sums}
         self.dead_after = self._dead_after()
-        views = [c for c in self.calls if c.node.op.makes_view]
+        # Their results may look into their operands' memory, or be their operands.
+        views = [
+            c
+            for c in self.calls
+            if c.node.op.makes_view or not c.node.op.traits.isdisjoint(("same", "raises"))
+        ]
         self._looked_into = {o.value for c in views for o in c.operands}
 
     def _dead_after(self) -> list[list[Value]]:

@@ -129,7 +129,12 @@ def checked_index(k: KernelBuilder, w: Writer, x: Scalar, length: int, outside: 
     """
     n = length_of(k, w, length)
     at = _from_end(w, converted(w, x, "i64"), n, "i64")
-    is_outside = w.op(f"icmp uge i64 {at}, {n}")
-    noted = w.op(f"or i64 {w.load('i64', outside)}, {w.op(f'zext i1 {is_outside} to i64')}")
-    w.store("i64", noted, outside)
-    return w.op(f"select i1 {is_outside}, i64 0, i64 {at}")
+    is_inside = w.op(f"icmp ult i64 {at}, {n}")
+    note_unless(w, is_inside, outside)
+    return w.op(f"select i1 {is_inside}, i64 {at}, i64 0")
+
+
+def note_unless(w: Writer, ok: str, place: str) -> None:
+    """Note at ``place`` that the truth value ``ok`` does not hold."""
+    bad = w.op(f"zext i1 {w.op(f'xor i1 {ok}, true')} to i64")
+    w.store("i64", w.op(f"or i64 {w.load('i64', place)}, {bad}"), place)

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, Piece, ctype_in_memory
-from xpgrad.backends.cpu.llvm.codes import checked_index, choices, index_of, leave_if_outside
+from xpgrad.backends.cpu.llvm.codes import checked_index, choices, index_of, leave_if_outside, note_unless
 from xpgrad.backends.cpu.llvm.combining import combined, combined_in_any_order, is_extremum
 from xpgrad.backends.cpu.llvm.loop_order import WRITTEN, loop_order, merged
 from xpgrad.backends.cpu.llvm.scalars import (
@@ -209,7 +209,8 @@ class _Loop:
         extents = {e: self._extent(e) for e in self.order}
         self._outside = ""
         chosen = choices(nest)
-        if any(not isinstance(x, ir.Load) for x, _ in chosen):
+        raises = any(isinstance(s, ir.Apply) and "raises" in s.node.op.traits for s in nest.body)
+        if raises or any(not isinstance(x, ir.Load) for x, _ in chosen):
             self._outside = w.local("i64")
             w.do(f"store i64 0, ptr {self._outside}")
         self._fix()
@@ -323,6 +324,9 @@ class _Loop:
     def _assigned(self, s: ir.Assignment) -> Scalar:
         w, ctype = self.w, ctype_of(s.node.dtype) or ""
         match s:
+            case ir.Apply(node, (x, ok)) if "raises" in node.op.traits:
+                note_unless(w, converted(w, self._operand(ok), "i1"), self._outside)
+                return Scalar(converted(w, self._operand(x), ctype), ctype)
             case ir.Apply(node, operands):
                 return emit(w, node, [self._operand(x) for x in operands], self.k.calls)
             case ir.MultiplyAdd(node, factors, other, negates):

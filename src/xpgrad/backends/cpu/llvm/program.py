@@ -71,7 +71,7 @@ def ready(text: str, names: Sequence[str]) -> tuple[build.Loaded, bool]:
 
 
 class Outside(Exception):
-    """An index was outside its axis."""
+    """An index was outside its axis, or an op has refused its operand."""
 
 
 class KernelStep:
@@ -315,8 +315,9 @@ class LLVMProgram(Program):
         return [x[()] if x.ndim == 0 else x for x in map(np.asarray, outputs)]
 
     def _outside(self, inputs: Sequence[Any]) -> list[Any]:
-        """Node by node: the node whose index is outside its axis raises the error."""
-        return unshared(reference.run(self.plan.graph, inputs), inputs)
+        """Node by node: the node whose index is outside its axis, or that refuses a matrix, raises the error."""
+        with np.errstate(all="ignore"):
+            return unshared(reference.run(self.plan.graph, inputs), inputs)
 
 
 def _dying(step: Region | Untiled, alive: set[Value]) -> set[Value]:

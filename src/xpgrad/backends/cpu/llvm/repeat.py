@@ -23,7 +23,9 @@ from xpgrad.backends.loops import iterate
 from xpgrad.backends.reference import run_node
 from xpgrad.core import Graph, Node, Value, operands_of
 from xpgrad.ops.loops import parts_of
+from xpgrad.ops.shape import copy
 from xpgrad.plan import Untiled
+from xpgrad.plan.axes import is_view
 
 
 class LoopOfBodies:
@@ -122,6 +124,17 @@ class _NotNative(Exception):
     """The reason why a loop is not one native call."""
 
 
+def _without_views(body: Graph) -> Graph:
+    """``body`` with copies for outputs that only look into another value, so that kernels store them."""
+    made = {v: Node(copy, (v,), {"order": "C"}, v.aval) for v in body.outputs if isinstance(v, Node) and is_view(v)}
+    if not made:
+        return body
+    found = Graph()
+    found.inputs, found.nodes = body.inputs, [*body.nodes, *made.values()]
+    found.outputs = [made.get(v, v) for v in body.outputs]  # type: ignore[call-overload]
+    return found
+
+
 class _Store(NamedTuple):
     """The memory of an output of the body: a row for each iteration, or a few that are used in turn.
 
@@ -161,6 +174,7 @@ class _Plan:
         length, n, c = (node.params[name] for name in ("length", "invariants", "carries"))
         if not length:
             raise _NotNative("it has no iterations")
+        body = _without_views(body)
         inputs: list[Any] = list(body.inputs)
         self.parts = type(parts_of(node))(inputs[:n], inputs[n : n + c], inputs[n + c :])
         self._n, self._c = n, c

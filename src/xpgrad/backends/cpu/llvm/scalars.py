@@ -78,7 +78,7 @@ def check(node: Node) -> None:
     for u in node.operands:
         if stored_type(u.dtype) is None:
             raise Declined(node, f"of {u.dtype} has no instructions")
-    if not has_loops(node.op):
+    if not has_loops(node.op) and "raises" not in node.op.traits:
         ops.statement(node)
     if _is_slower(node):
         raise Declined(node, f"of {node.dtype} is left to NumPy, which is faster")
