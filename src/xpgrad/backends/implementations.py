@@ -199,6 +199,7 @@ def implementations(xp: Any) -> dict[str, Implementation]:
         "require": require,
         "rounded": lambda x: x,
         "checked": checked,
+        "assemble": lambda *xs, shape: xp.stack(xs, axis=-1).reshape(*np.shape(xs[0]), *shape),
         "round": lambda x, *, decimals=0: xp.round(x, decimals),
         "getitem": lambda x, *arrays, index: x[at(index, arrays)] if arrays else x[index],
         "reshape": lambda x, *, shape: xp.reshape(x, shape),

@@ -23,6 +23,7 @@ from xpgrad.plan.loop_nests import (
     Declined,
     LoopNests,
     NestPlan,
+    is_assembled,
     is_contraction,
     is_reduction,
 )
@@ -205,12 +206,24 @@ class _Lowering:
             if is_reduction(node) or is_contraction(node):
                 found.body.append(self._reduce(node))
                 continue
+            if is_assembled(node):
+                found.body += self._entries(node)
+                continue
             # A later step reads it, and computes the sum again: it is made and stored, too.
             if node not in folded or node in self._stored:
                 found.body.append(self._assignment(node))
             if node in self._stored:
                 found.body.append(ir.Store(self._buffer(node), self._own(node), ir.Local(node)))
         self.kernel.nests.append(found)
+
+    def _entries(self, node: Node) -> list[ir.Store]:
+        """The stores of the entries of an array that is put together."""
+        shape, own = node.params["shape"], self._own(node)
+        lead = own[: node.ndim - len(shape)]
+        return [
+            ir.Store(self._buffer(node), (*lead, *[AffineIndex(None, 1, k) for k in at]), self._operand(node, i))
+            for i, at in enumerate(np.ndindex(shape))
+        ]
 
     def _folded(self, node: Node) -> list[Node]:
         """The product that ``node`` adds, which nothing else reads, and which is rounded with the sum."""

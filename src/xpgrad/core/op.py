@@ -27,6 +27,7 @@ TRAITS = {
     "view": "the entries of one operand, at other indices",
     "slices": "the output is written slice by slice",
     "contraction": "sums of products over an axis of both operands",
+    "entries": "the operands are the entries along the last axes of the output",
     "raises": "raises an error where an operand says so",
     "bits": "tells kinds of floats apart, in the dtype of the operand",
 }

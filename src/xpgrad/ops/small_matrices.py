@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from xpgrad.core import Aval, Op
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops._define import broadcast, constant
 from xpgrad.ops.complex import absolute
-from xpgrad.ops.shape import concatenate, full_like, reshape
+from xpgrad.ops.shape import full_like
 
 Rows = list[list[Any]]
 """The entries of a matrix; None for a zero, and the int 1 for a one, that are known."""
@@ -31,6 +32,17 @@ rounded = constant("rounded", lambda x: x, traits="pointwise same")
 def _checked(x: Aval, ok: Aval, *, error: str) -> Aval:
     return Aval(broadcast("checked", x, ok), x.dtype)
 
+
+
+
+def _assemble(*xs: Aval, shape: tuple[int, ...]) -> Aval:
+    assert len(xs) == prod(shape)
+    assert all(x.shape == xs[0].shape for x in xs)
+    return Aval((*xs[0].shape, *shape), xs[0].dtype)
+
+
+# Arrays of this shape, side by side over the axes of the operands, which are their entries in C order.
+assemble = Op("assemble", _assemble, "constant", reads=[[False]], traits="entries")
 
 # The first operand; where the second does not hold everywhere, NumPy's LinAlgError with this text.
 checked = Op("checked", _checked, "constant", reads=[[False]], traits="pointwise raises")
@@ -45,14 +57,11 @@ def entries(x: Any) -> Rows:
 
 def assembled(rows: Rows, like: Any) -> Any:
     """The stack of matrices with these entries; ``like`` is one of the entries that are no known number."""
-    shape, n = (*like.shape, 1, 1), len(like.shape)
 
     def whole(x: Any) -> Any:
-        known = x is None or type(x) is int
-        return full_like(like, value=x or 0, shape=shape) if known else reshape(x, shape=shape)
+        return full_like(like, value=x or 0) if x is None or type(x) is int else x
 
-    joined = [concatenate(*map(whole, row), axis=n + 1) if len(row) > 1 else whole(row[0]) for row in rows]
-    return concatenate(*joined, axis=n) if len(joined) > 1 else joined[0]
+    return assemble(*[whole(x) for row in rows for x in row], shape=(len(rows), len(rows[0])))
 
 
 def _product(x: Any, y: Any) -> Any:

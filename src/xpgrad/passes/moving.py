@@ -22,6 +22,8 @@ from xpgrad.ops import indexing as ix
 from xpgrad.ops import reductions as red
 from xpgrad.ops import shape as sh
 from xpgrad.ops import special as sp
+from xpgrad.ops.indexing import basic_axes
+from xpgrad.ops.small_matrices import assemble
 from xpgrad.passes.matching import of, takes_all, unchanged
 from xpgrad.passes.rewriting import Rewriting
 
@@ -78,7 +80,25 @@ def _getitem(r: Rewriting, node: Node, xs: list[Any]) -> Any:
     x = xs[0]
     if len(xs) > 1 or isinstance(x, Const):
         return None
+    entries = of(x, assemble)
+    if entries is not None and (found := _of_entries(r, node, x)) is not None:
+        return found
     return _reshaped(r, node, x) if takes_all(x, node.params["index"]) else None
+
+
+def _of_entries(r: Rewriting, node: Node, x: Node) -> Any:
+    """Some entries of an array that is put together of them."""
+    lead = x.ndim - len(x.params["shape"])
+    ids = np.arange(len(x.operands)).reshape((1,) * lead + x.params["shape"])
+    for k, _, start, step in basic_axes(x.shape, node.params["index"])[:lead]:
+        if k is None or start or step != 1 or node.shape[k] != x.shape[k]:
+            return None
+    taken = ids[node.params["index"]]
+    if taken.shape[:lead] != ids.shape[:lead]:
+        return None
+    if taken.ndim == lead:
+        return x.operands[taken.item()]
+    return r.emit(assemble, *[x.operands[i] for i in taken.ravel()], shape=taken.shape[lead:])
 
 
 def _index_update(r: Rewriting, node: Node, xs: list[Any]) -> Any:

@@ -100,11 +100,16 @@ def is_contraction(node: Node) -> bool:
     return "contraction" in node.op.traits
 
 
+def is_assembled(node: Node) -> bool:
+    """Whether the body of a nest stores an array entry by entry, which only later nests can read."""
+    return "entries" in node.op.traits
+
+
 def has_loops(op: Op) -> bool:
     """Whether an op has loops of its own; any other is an expression of one entry of each operand."""
     return (
         op.monoid is not None
-        or not op.traits.isdisjoint(("contraction", "slices"))
+        or not op.traits.isdisjoint(("contraction", "entries", "slices"))
         or op.name in ("full_like", "getitem", "scatter_add")
     )
 
@@ -182,7 +187,7 @@ class LoopNests:
     def is_local(self, node: Node, access: Access) -> bool:
         """Whether the same loop nest makes the operand, at the same index."""
         u = access.root
-        if not isinstance(u, Node) or u not in self._nest_of or is_reduction(u):
+        if not isinstance(u, Node) or u not in self._nest_of or is_reduction(u) or is_assembled(u):
             return False
         return self._nest_of[u] is self._nest_of.get(node)
 
@@ -228,7 +233,7 @@ class LoopNests:
             self._add(NestPlan("matmul", self._depth(node, None), self._space(node)), node)
         elif "slices" in node.op.traits and node.operands[0].ndim:
             self._add(NestPlan("slices", self._depth(node, None), self._space(node)), node)
-        elif is_pointwise(node) or name == "full_like" or takes_labels(node) or reads_by_code(node):
+        elif is_pointwise(node) or is_assembled(node) or name == "full_like" or takes_labels(node) or reads_by_code(node):
             self._join(node, self._space(node))
         elif adds_by_code(node):
             self._join(node, self._space(node) | frozenset(self.axes.reduced(node)), "scatter")
@@ -240,7 +245,9 @@ class LoopNests:
     def _space(self, node: Node) -> frozenset[int]:
         """The loop axes of the output, apart from the axis of a table that codes choose along."""
         table = code_axis(node) if adds_by_code(node) else None
-        axes = enumerate(self.axes.loop_axes(node))
+        axes = [*enumerate(self.axes.loop_axes(node))]
+        if is_assembled(node):
+            axes = axes[: node.ndim - len(node.params["shape"])]
         return frozenset(e for a, e in axes if e is not None and a != table)
 
     def _join(self, node: Node, space: frozenset[int], kind: str = "loop") -> None:
@@ -279,7 +286,7 @@ class LoopNests:
             local = (
                 nest.kind == "loop"
                 and nest.loop_axes == space
-                and not is_reduction(u)
+                and not (is_reduction(u) or is_assembled(u))
                 and self._same_index(u, node, access)
             )
             depth = max(depth, nest.depth + (not local))
@@ -298,7 +305,9 @@ class LoopNests:
         for node in reversed(self.step.nodes):
             nest = self._nest_of.get(node)
             found = readers.get(node)
-            if nest is None or nest.kind != "loop" or not found or is_reduction(node):
+            if nest is None or nest.kind != "loop" or not found:
+                continue
+            if is_reduction(node) or is_assembled(node):
                 continue
             first = min((self._nest_of[reader] for reader, _ in found), key=lambda n: n.depth)
             if len(first.nodes) >= MOST and not any(self._rounds(node, reader) for reader, _ in found):

@@ -254,6 +254,10 @@ def _concatenate(node: Node, avals: list[Aval]) -> Relation:
     return Relation(tuple((a, i, a) for i in range(len(avals)) for a in range(node.ndim) if a != axis))
 
 
+def _assemble(node: Node, avals: list[Aval]) -> Relation:
+    return Relation(tuple((a, i, a) for i, x in enumerate(avals) for a in range(x.ndim)))
+
+
 def _pad(node: Node, avals: list[Aval]) -> Relation:
     return Relation(tuple((a, 0, a) for a, w in enumerate(node.params["widths"]) if tuple(w) == (0, 0)))
 
@@ -274,5 +278,6 @@ _RULES: dict[str, Callable[[Node, list[Aval]], Relation]] = {
     "scatter_add": _scatter_add,
     "index_update": _index_update,
     "concatenate": _concatenate,
+    "assemble": _assemble,
     "pad": _pad,
 }

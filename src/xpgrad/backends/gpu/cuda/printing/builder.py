@@ -36,7 +36,7 @@ from xpgrad.codegen.scalar.ops import read_dtype
 from xpgrad.core import Input, Node, Value
 from xpgrad.plan import Plan
 from xpgrad.plan.codes import adds_by_code
-from xpgrad.plan.loop_nests import Declined, is_contraction
+from xpgrad.plan.loop_nests import Declined, is_assembled, is_contraction
 from xpgrad.plan.plan import Step
 from xpgrad.plan.relations import is_blas_sized
 
@@ -334,6 +334,8 @@ def ctype_of(buffer: ir.Buffer) -> str:
 def _check(node: Node) -> None:
     """Raise Declined where ``node`` has no expression, or where the library computes it faster."""
     check(node)
+    if is_assembled(node):
+        raise Declined(node, "is put together entry by entry")
     if not is_contraction(node):
         return
     if is_blas_sized(node):
