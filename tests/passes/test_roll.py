@@ -226,10 +226,10 @@ def test_threads_share_the_iterations_of_a_loop_over_large_arrays(threads):
 def test_explain_says_who_runs_a_loop_and_why():
     def f(x, a):
         for i in range(N):
-            x = np.linalg.inv(x + a[i] * np.eye(3)) @ np.cos(x)
+            x = np.linalg.inv(x + a[i] * np.eye(5)) @ np.cos(x)
         return np.sum(x)
 
-    x, a = np.eye(3) + 0.1, 4.0 + rng.random(N)
+    x, a = np.eye(5) + 0.1, 4.0 + rng.random(N)
     text = xg.compile(f).explain(x, a)
     assert f"a loop of {N} iterations at test_roll.py" in text
     if choose.generator()[0] == "llvm":

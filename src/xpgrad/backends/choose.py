@@ -159,7 +159,7 @@ def _of_body(threads: int, graph: Graph, repeated: bool) -> Any:
     """A program for the body of a loop."""
     from xpgrad.backends.cpu.llvm.program import LLVMProgram
 
-    memory = in_memory(graph, [np.empty(v.shape, v.dtype) for v in graph.inputs])
+    memory = in_memory(graph, [np.empty(v.shape, v.dtype) for v in graph.inputs], entries=not repeated)
     plan = _planned(graph, memory, _target_of_llvm())
     return LLVMProgram(plan, memory.held, threads, partial(_of_body, threads), repeated)
 

@@ -46,11 +46,16 @@ class InMemory(NamedTuple):
         return found
 
 
-def in_memory(graph: Graph, arrays: Sequence[Any]) -> InMemory:
-    """The arrays in memory before ``graph`` runs on arrays with the layouts of ``arrays``."""
+def in_memory(graph: Graph, arrays: Sequence[Any], entries: bool = True) -> InMemory:
+    """The arrays in memory before ``graph`` runs on arrays with the layouts of ``arrays``.
+
+    ``entries``: whether a single entry of an array is a view of it, with an address of its own.
+    """
     held: dict[Value, Any] = {v: layout_of(x) for v, x in zip(graph.inputs, arrays, strict=True)}
     views = []
     for node in graph.nodes:
+        if not entries and node.op.name == "getitem" and not node.ndim:
+            continue
         if is_view(node) and (isinstance(node.operands[0], Const) or node.operands[0] in held):
             found = _looked_at(node, held)
             if found is not None:

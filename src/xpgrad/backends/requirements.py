@@ -1,4 +1,4 @@
-"""The implementations of `require` and `checked`: the only places where a demand on data is refused."""
+"""The implementations of `require` and `checked`: where a demand on data is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def require(x: Any, seen: Any, ok: Any, *, rule: str, name: str) -> Any:
 
 
 def checked(x: Any, ok: Any, *, error: str) -> Any:
-    """``x``; a LinAlgError with this text if ``ok`` does not hold everywhere. On a GPU this waits for the device."""
+    """``x``; a LinAlgError with this text if ``ok`` does not hold everywhere.
+
+    On a GPU this waits for the device.
+    """
     if not bool(ok.all()):
         raise np.linalg.LinAlgError(error)
     return x

@@ -221,7 +221,9 @@ class _Lowering:
         shape, own = node.params["shape"], self._own(node)
         lead = own[: node.ndim - len(shape)]
         return [
-            ir.Store(self._buffer(node), (*lead, *[AffineIndex(None, 1, k) for k in at]), self._operand(node, i))
+            ir.Store(
+                self._buffer(node), (*lead, *[AffineIndex(None, 1, k) for k in at]), self._operand(node, i)
+            )
             for i, at in enumerate(np.ndindex(shape))
         ]
 

@@ -1,7 +1,8 @@
 """Linear algebra of small matrices, written out in operations on their entries.
 
-A solution of two equations is a few products; called by LAPACK it costs a thousand. `xpgrad.passes.lower_matrices`
-puts these programs in place of the ops of `linalg` and `decompositions`. Each entry is an array over the stack.
+To solve two equations takes a few products; to call LAPACK takes as long as a thousand. The pass
+`xpgrad.passes.lower_matrices` puts these programs in place of the ops of `linalg` and `decompositions`. Each
+entry is an array over the stack.
 
 Elimination chooses its pivots as LAPACK does, multiplies by the reciprocal of the pivot, adds the products up
 before it subtracts them, and rounds each (`rounded`): so a matrix is found singular where OpenBLAS finds it so.
@@ -31,8 +32,6 @@ rounded = constant("rounded", lambda x: x, traits="pointwise same")
 
 def _checked(x: Aval, ok: Aval, *, error: str) -> Aval:
     return Aval(broadcast("checked", x, ok), x.dtype)
-
-
 
 
 def _assemble(*xs: Aval, shape: tuple[int, ...]) -> Aval:

@@ -15,6 +15,7 @@ from xpgrad.core import Graph, Node
 from xpgrad.ops.loops import LOOP
 from xpgrad.passes.cse import cse
 from xpgrad.passes.dead import dead
+from xpgrad.passes.entries import entries
 from xpgrad.passes.fold import fold
 from xpgrad.passes.lower import lower
 from xpgrad.passes.rewriting import Note, Rewriting, rewrite, silent
@@ -61,6 +62,7 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("lower", lower),
     ("simplify again", simplify),
+    ("entries", entries),
     ("slices", slices),
     ("dead", dead),
     ("bodies", bodies),

@@ -6,7 +6,8 @@
 The forward and the backward pass then have nodes in common: `logsumexp` and the `softmax` of its derivative
 share the exponentials and their sum, `log(1 + exp(-|x|))` the exponential.
 
-The rules are in `lower_reductions`, `lower_contractions`, `lower_matrices`, `lower_pointwise` and `lower_shared_exponential`.
+The rules are in `lower_reductions`, `lower_contractions`, `lower_matrices`, `lower_pointwise`,
+`lower_shared_exponential` and `lower_writes`.
 """
 
 from __future__ import annotations

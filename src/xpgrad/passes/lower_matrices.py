@@ -1,4 +1,4 @@
-"""Lowering of linear algebra on small matrices to operations on their entries, which kernels compute.
+"""Lowering of linear algebra on small matrices to operations on their entries.
 
 c = solve(a, b)                   becomes      d = getitem(a, index=(0, 0))
                                                e = getitem(b, index=(0, 0))
@@ -7,7 +7,7 @@ c = solve(a, b)                   becomes      d = getitem(a, index=(0, 0))
                                                h = divide(e, g)
                                                c = reshape(h, shape=(1, 1))
 
-The matrices of a stack are done side by side.
+Kernels compute these. The matrices of a stack are done side by side.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from xpgrad.trace.traced import Traced
 Rule = Callable[[Rewriting, Node, list[Any]], Any]
 
 LARGEST = 4
-"""The most rows, and the most right-hand sides. A program grows with the cube of it; of 4 rows it has 250 nodes."""
+"""The most rows, and the most right-hand sides. A program grows with the cube of it: 250 nodes for 4 rows."""
 
 
 def _by(program: Callable[..., Any], largest: int = LARGEST) -> Rule:

@@ -9,7 +9,7 @@ another index, or that is a reduction, was made by an earlier nest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -103,6 +103,11 @@ def is_contraction(node: Node) -> bool:
 def is_assembled(node: Node) -> bool:
     """Whether the body of a nest stores an array entry by entry, which only later nests can read."""
     return "entries" in node.op.traits
+
+
+def _chooses(node: Node) -> bool:
+    """Whether integers choose the entries that ``node`` reads."""
+    return takes_labels(node) or reads_by_code(node)
 
 
 def has_loops(op: Op) -> bool:
@@ -233,7 +238,7 @@ class LoopNests:
             self._add(NestPlan("matmul", self._depth(node, None), self._space(node)), node)
         elif "slices" in node.op.traits and node.operands[0].ndim:
             self._add(NestPlan("slices", self._depth(node, None), self._space(node)), node)
-        elif is_pointwise(node) or is_assembled(node) or name == "full_like" or takes_labels(node) or reads_by_code(node):
+        elif is_pointwise(node) or name == "full_like" or is_assembled(node) or _chooses(node):
             self._join(node, self._space(node))
         elif adds_by_code(node):
             self._join(node, self._space(node) | frozenset(self.axes.reduced(node)), "scatter")
@@ -325,8 +330,7 @@ class LoopNests:
 
     def _same_index(self, u: Node, node: Node, access: Access) -> bool:
         """Whether ``node`` reads ``u`` at the index at which it is made."""
-        takes = takes_labels(node) or reads_by_code(node)
-        chosen = takes and self._root.get(node.operands[0], node.operands[0]) is u
+        chosen = _chooses(node) and self._root.get(node.operands[0], node.operands[0]) is u
         return not chosen and all(
             p.axis == own and p.step == 1 and p.offset == 0
             for p, own in zip(access.at, self.axes.loop_axes(u), strict=True)
@@ -390,14 +394,3 @@ class LoopNests:
         if any(n != 1 and a not in links for a, n in enumerate(u.shape)):
             return None
         return [(links.get(a), 1, 0) for a in range(u.ndim)]
-
-
-def roots(nests: LoopNests, nodes: Sequence[Node]) -> dict[Input | Node, None]:
-    """The arrays that ``nodes`` read, in order of first use, without constants."""
-    found: dict[Input | Node, None] = {}
-    for node in nodes:
-        for i in range(len(node.operands)):
-            root = nests.access(node, i).root
-            if not isinstance(root, Const):
-                found[root] = None
-    return found

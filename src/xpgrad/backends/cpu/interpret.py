@@ -93,9 +93,7 @@ class Loop:
         self.dead_after = self._dead_after()
         # Their results may look into their operands' memory, or be their operands.
         views = [
-            c
-            for c in self.calls
-            if c.node.op.makes_view or not c.node.op.traits.isdisjoint(("same", "raises"))
+            c for c in self.calls if c.node.op.makes_view or not c.node.op.traits.isdisjoint(("same", "raises"))
         ]
         self._looked_into = {o.value for c in views for o in c.operands}
 

@@ -14,7 +14,7 @@ call is then repeated node by node, which raises NumPy's error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 
 from xpgrad.backends.cpu.llvm.builder import KernelBuilder, ctype_in_memory
@@ -37,6 +37,12 @@ def choices(nest: ir.LoopNest) -> list[Chosen]:
             case ir.Reduce(choice=ir.Choice() as choice):
                 found[choice.chosen, choice.length] = None
     return list(found)
+
+
+def notes_in_its_loop(nest: ir.LoopNest, chosen: Iterable[Chosen]) -> bool:
+    """Whether the loop itself finds out that a call fails, by a value that it has computed."""
+    raises = any("raises" in s.node.op.traits for s in nest.assignments())
+    return raises or any(not isinstance(x, ir.Load) for x, _ in chosen)
 
 
 def length_of(k: KernelBuilder, w: Writer, length: int) -> str:

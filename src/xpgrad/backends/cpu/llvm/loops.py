@@ -16,19 +16,12 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from xpgrad.backends.cpu.llvm import codes
 from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, Piece, ctype_in_memory
-from xpgrad.backends.cpu.llvm.codes import checked_index, choices, index_of, leave_if_outside, note_unless
+from xpgrad.backends.cpu.llvm.codes import choices, index_of, leave_if_outside, notes_in_its_loop
 from xpgrad.backends.cpu.llvm.combining import combined, combined_in_any_order, is_extremum
 from xpgrad.backends.cpu.llvm.loop_order import WRITTEN, loop_order, merged
-from xpgrad.backends.cpu.llvm.scalars import (
-    Scalar,
-    converted,
-    ctype_of,
-    emit,
-    kept,
-    loaded,
-    multiply_add,
-)
+from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, emit, kept, loaded, multiply_add
 from xpgrad.backends.cpu.llvm.sums import BLOCK, LONG, Running, Total, add_to, is_sum, settled
 from xpgrad.backends.cpu.llvm.writer import Writer, number
 from xpgrad.codegen import kernel_ir as ir
@@ -209,8 +202,7 @@ class _Loop:
         extents = {e: self._extent(e) for e in self.order}
         self._outside = ""
         chosen = choices(nest)
-        raises = any(isinstance(s, ir.Apply) and "raises" in s.node.op.traits for s in nest.body)
-        if raises or any(not isinstance(x, ir.Load) for x, _ in chosen):
+        if notes_in_its_loop(nest, chosen):
             self._outside = w.local("i64")
             w.do(f"store i64 0, ptr {self._outside}")
         self._fix()
@@ -324,9 +316,9 @@ class _Loop:
     def _assigned(self, s: ir.Assignment) -> Scalar:
         w, ctype = self.w, ctype_of(s.node.dtype) or ""
         match s:
-            case ir.Apply(node, (x, ok)) if "raises" in node.op.traits:
-                note_unless(w, converted(w, self._operand(ok), "i1"), self._outside)
-                return Scalar(converted(w, self._operand(x), ctype), ctype)
+            case ir.Apply(node, (checked, ok)) if "raises" in node.op.traits:
+                codes.note_unless(w, converted(w, self._operand(ok), "i1"), self._outside)
+                return Scalar(converted(w, self._operand(checked), ctype), ctype)
             case ir.Apply(node, operands):
                 return emit(w, node, [self._operand(x) for x in operands], self.k.calls)
             case ir.MultiplyAdd(node, factors, other, negates):
@@ -349,7 +341,7 @@ class _Loop:
         """The index that an operand chooses; a negative one counts from the end, as in NumPy."""
         if isinstance(x, ir.Load):
             return index_of(self.k, self.w, self._operand(x), length)
-        return checked_index(self.k, self.w, self._operand(x), length, self._outside)
+        return codes.checked_index(self.k, self.w, self._operand(x), length, self._outside)
 
     def _store(self, s: ir.Store) -> None:
         w, target = self.w, self._targets[s]

@@ -315,7 +315,7 @@ class LLVMProgram(Program):
         return [x[()] if x.ndim == 0 else x for x in map(np.asarray, outputs)]
 
     def _outside(self, inputs: Sequence[Any]) -> list[Any]:
-        """Node by node: the node whose index is outside its axis, or that refuses a matrix, raises the error."""
+        """Node by node: the node whose index is outside its axis, or that refuses its operand, raises."""
         with np.errstate(all="ignore"):
             return unshared(reference.run(self.plan.graph, inputs), inputs)
 

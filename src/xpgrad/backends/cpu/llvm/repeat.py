@@ -21,7 +21,7 @@ from xpgrad.backends.describe import compiled_or_found, in_words, indented, numb
 from xpgrad.backends.interface import Env
 from xpgrad.backends.loops import iterate
 from xpgrad.backends.reference import run_node
-from xpgrad.core import Graph, Node, Value, operands_of
+from xpgrad.core import Graph, Input, Node, Value, operands_of
 from xpgrad.ops.loops import parts_of
 from xpgrad.ops.shape import copy
 from xpgrad.plan import Untiled
@@ -126,12 +126,15 @@ class _NotNative(Exception):
 
 def _without_views(body: Graph) -> Graph:
     """``body`` with copies for outputs that only look into another value, so that kernels store them."""
-    made = {v: Node(copy, (v,), {"order": "C"}, v.aval) for v in body.outputs if isinstance(v, Node) and is_view(v)}
+    made: dict[Input | Node, Node] = {}
+    for v in body.outputs:
+        if isinstance(v, Node) and is_view(v):
+            made[v] = Node(copy, (v,), {"order": "C"}, v.aval)
     if not made:
         return body
     found = Graph()
     found.inputs, found.nodes = body.inputs, [*body.nodes, *made.values()]
-    found.outputs = [made.get(v, v) for v in body.outputs]  # type: ignore[call-overload]
+    found.outputs = [made.get(v, v) for v in body.outputs]
     return found
 
 
