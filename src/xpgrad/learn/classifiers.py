@@ -33,7 +33,7 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         Weights of the classes, which multiply those of the samples. "balanced": ``n / (k counts)``.
     random_state : None
         Unused; nothing is random.
-    solver : {"auto", "lbfgs"}
+    solver : {"auto", "newton", "lbfgs"}
     max_iter : int
     warm_start : bool
         Begin where the last fit ended.

@@ -89,7 +89,7 @@ class PoissonRegressor(GeneralizedLinearRegressor):
     alpha : float
         The strength of the penalty on the squares of the coefficients.
     fit_intercept : bool
-    solver : {"auto", "lbfgs"}
+    solver : {"auto", "newton", "lbfgs"}
     max_iter : int
     tol : float
         For the largest entry of the gradient of the mean loss, the columns of numbers being standardised.

@@ -27,7 +27,7 @@ COMMON = {
     "device": [str],
     "dtype": [sk.StrOptions({"float32", "float64"}), None],
 }
-SOLVERS = sk.StrOptions({"auto", "lbfgs"})
+SOLVERS = sk.StrOptions({"auto", "lbfgs", "newton"})
 
 
 def at_least(low: float, kind: type = Real, closed: str = "left") -> Any:

@@ -105,7 +105,7 @@ class LinearRegression(Regressor):
     fit_intercept : bool
     tol : float
         For the largest entry of the gradient of the mean loss, the columns of numbers being standardised.
-    solver : {"auto", "lbfgs"}
+    solver : {"auto", "newton", "lbfgs"}
     max_iter : int, optional
         By default 1000.
     categorical_features, handle_unknown, device, dtype

@@ -17,6 +17,8 @@ from xpgrad.devices import asnumpy
 from xpgrad.learn.columns import Design
 from xpgrad.optim import minimize
 
+_NEWTON = 200  # coefficients up to which the Hessian is a matrix
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -93,7 +95,7 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
 
     Parameters
     ----------
-    method : {"auto", "lbfgs"}
+    method : {"auto", "newton", "lbfgs"}
     tol : float
         For the largest entry of the gradient, the columns of numbers being standardised.
     max_iter : int
@@ -120,7 +122,7 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
         loss,
         start,
         (_data(problem),),
-        method="lbfgs" if method == "auto" else method,
+        method=_method(problem) if method == "auto" else method,
         device=device,
         tol=tol,
         max_iter=max_iter,
@@ -132,6 +134,12 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
     return Solution(
         b if intercept else 0.0 * b, w, tables, tuple(found["shape"]), fit.n_iter, fit.converged, fit.message
     )
+
+
+def _method(problem: Problem) -> str:
+    """Newton's method for one output and few coefficients: exact, and indifferent to the scale of columns."""
+    coefficients = problem.design.numbers.shape[1] + sum(problem.sizes)
+    return "newton" if problem.outputs == 1 and coefficients <= _NEWTON else "lbfgs"
 
 
 def _data(problem: Problem) -> dict[str, Any]:
