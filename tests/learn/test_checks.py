@@ -22,6 +22,8 @@ def line(params, X):
 
 ESTIMATORS = [
     learn.Model(squared, zeros, line),
+    learn.MLPClassifier(max_iter=100),
+    learn.MLPRegressor(max_iter=100),
     learn.LogisticRegression(),
     learn.LinearRegression(),
     learn.Ridge(),

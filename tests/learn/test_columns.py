@@ -187,7 +187,7 @@ def test_a_table_of_categories_alone():
     X = FRAME[["kind"]]
     model = learn.PoissonRegressor(alpha=0, tol=1e-10).fit(X, Y)
     for kind in ("red", "green", "blue"):
-        assert model.predict(X)[KIND == kind][0] == pytest.approx(Y[KIND == kind].mean(), rel=1e-7)
+        assert model.predict(X)[kind == KIND][0] == pytest.approx(Y[kind == KIND].mean(), rel=1e-7)
 
 
 def test_in_a_column_transformer():

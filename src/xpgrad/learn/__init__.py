@@ -9,6 +9,7 @@ Needs scikit-learn: ``pip install "xpgrad[learn]"``.
 
 from xpgrad.learn.classifiers import LogisticRegression
 from xpgrad.learn.glms import GammaRegressor, NegativeBinomialRegressor, PoissonRegressor, TweedieRegressor
+from xpgrad.learn.mlp import MLPClassifier, MLPRegressor
 from xpgrad.learn.model import Model
 from xpgrad.learn.regressors import HuberRegressor, LinearRegression, Ridge
 
@@ -17,6 +18,8 @@ __all__ = [
     "HuberRegressor",
     "LinearRegression",
     "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
     "Model",
     "NegativeBinomialRegressor",
     "PoissonRegressor",

@@ -1,0 +1,315 @@
+"""A network of dense layers, fitted by the loss of a family: what the classifier and the regressor share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from math import sqrt
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from xpgrad import special
+from xpgrad._trees import flatten, tree_map
+from xpgrad.devices import asnumpy, to_device, using
+from xpgrad.learn import _sklearn as sk
+from xpgrad.learn.families import Family
+from xpgrad.learn.linear import at_least
+from xpgrad.learn.places import Arrival, arrived, chosen_device, host
+from xpgrad.optim import Optimizer, adam, minimize, momentum
+from xpgrad.optim.batches import Batches
+from xpgrad.optim.evaluation import Objective, fetch
+
+_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "identity": lambda x: x,
+    "logistic": special.expit,
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+}
+
+
+def forward(layers: Any, X: Any, activation: str) -> Any:
+    """The output of the last layer, without an activation: float[n, outputs], or float[n] of one output.
+
+    Parameters
+    ----------
+    layers : sequence of (float[inputs, outputs], float[outputs])
+    X : float[n, inputs]
+    """
+    active = _ACTIVATIONS[activation]
+    *hidden, (W, b) = layers
+    for weights, bias in hidden:
+        X = active(X @ weights + bias)
+    out = X @ W + b
+    return out[:, 0] if W.shape[1] == 1 else out
+
+
+class Network(sk.BaseEstimator):
+    """A network that is fitted by the loss of a family."""
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like", at_least(1, Integral)],
+        "activation": [sk.StrOptions(set(_ACTIVATIONS))],
+        "solver": [sk.StrOptions({"lbfgs", "sgd", "adam"})],
+        "alpha": [at_least(0)],
+        "batch_size": [sk.StrOptions({"auto"}), at_least(1, Integral)],
+        "learning_rate_init": [at_least(0, Real, "neither")],
+        "max_iter": [at_least(1, Integral)],
+        "random_state": ["random_state"],
+        "tol": [at_least(0)],
+        "warm_start": ["boolean"],
+        "momentum": [sk.Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [sk.Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [at_least(1, Integral)],
+        "device": [str],
+        "dtype": [sk.StrOptions({"float32", "float64"}), None],
+    }
+
+    coefs_: list[Any]
+    intercepts_: list[Any]
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate_init: float = 0.001,
+        max_iter: int = 200,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        device: str = "auto",
+        dtype: str | None = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.tol = tol
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.device = device
+        self.dtype = dtype
+
+    def _family(self) -> Family:
+        raise NotImplementedError
+
+    def _targets(self, y: Any, dtype: Any) -> tuple[Any, int]:
+        """The targets as the loss takes them, and the number of outputs of the network."""
+        raise NotImplementedError
+
+    # ── fitting ──────────────────────────────────────────────────────────────────────────────
+    @sk.fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Fit to the samples in the rows of ``X``.
+
+        Parameters
+        ----------
+        X : float[n, p]
+        y : array[n]
+        sample_weight : float[n], optional
+        """
+        arrival, X, y, weights = self._read(X, y, sample_weight, reset=True)
+        if not isinstance(self, sk.RegressorMixin):
+            self.classes_ = np.unique(y)
+        going_on = self.warm_start and hasattr(self, "coefs_")
+        data, layers = self._begin(X, y, weights, fresh=not going_on)
+        self.device_ = chosen_device(self.device, arrival.device)
+        if self.solver == "lbfgs":
+            self._by_lbfgs(layers, data)
+        else:
+            self._by_batches(layers, data)
+        return self
+
+    @sk.fit_context(prefer_skip_nested_validation=True)
+    def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> Any:
+        if self.solver == "lbfgs":
+            raise AttributeError('partial_fit needs the solver "adam" or "sgd"')
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        first = not hasattr(self, "coefs_")
+        arrival, X, y, weights = self._read(X, y, sample_weight, reset=first)
+        if not isinstance(self, sk.RegressorMixin):
+            if first and classes is None:
+                raise ValueError("classes must be given at the first call of partial_fit")
+            if first:
+                self.classes_ = np.unique(classes)
+            elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+                raise ValueError(f"classes are {classes!r}, and were {self.classes_!r} at the first call")
+        data, layers = self._begin(X, y, weights, fresh=first)
+        self.device_ = chosen_device(self.device, arrival.device)
+        self._by_batches(layers, data, passes=1)
+        return self
+
+    def _read(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Arrival, Any, Any, Any]:
+        arrival = arrived(X, type(self).__name__)
+        dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
+        numeric = isinstance(self, sk.RegressorMixin)
+        X, y = sk.validate_data(
+            self, arrival.X, host(y), dtype=dtype, y_numeric=numeric, multi_output=False, reset=reset
+        )
+        if not numeric:
+            sk.check_classification_targets(y)
+        weights = None
+        if sample_weight is not None:
+            weights = sk.check_sample_weight(host(sample_weight), X, dtype=X.dtype, ensure_non_negative=True)
+        return arrival, X, y, weights
+
+    def _begin(self, X: Any, y: Any, weights: Any, *, fresh: bool) -> tuple[dict[str, Any], Any]:
+        """The data of the loss, and the layers to begin with."""
+        target, outputs = self._targets(y, X.dtype)
+        data = {"X": X, "y": target}
+        if weights is not None:
+            data["w"] = weights / weights.mean()
+        # The penalty is of the mean over the samples that the weights stand for.
+        self._total = float(len(y) if weights is None else weights.sum())
+        if not fresh:
+            return data, tuple(zip(self.coefs_, self.intercepts_, strict=True))
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
+        if sizes.size and (sizes <= 0).any():
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {self.hidden_layer_sizes}")
+        self._random = sk.check_random_state(self.random_state)
+        self._state: Any = None
+        self.loss_curve_: list[float] = []
+        self.n_iter_ = 0
+        widths = [X.shape[1], *map(int, sizes), outputs]
+        return data, tuple(self._glorot(a, b, X.dtype) for a, b in pairwise(widths))
+
+    def _glorot(self, inputs: int, outputs: int, dtype: Any) -> tuple[Any, Any]:
+        """Glorot and Bengio, Understanding the difficulty of training deep networks (2010), section 4.2.1."""
+        bound = sqrt((2 if self.activation == "logistic" else 6) / (inputs + outputs))
+        W = self._random.uniform(-bound, bound, (inputs, outputs)).astype(dtype)
+        return W, self._random.uniform(-bound, bound, outputs).astype(dtype)
+
+    def _loss(self) -> Any:
+        unit, activation = self._family().unit, self.activation
+        strength = 0.5 * float(self.alpha) / self._total
+
+        def loss(layers: Any, data: Any) -> Any:
+            each = unit(forward(layers, data["X"], activation), data["y"])
+            value = np.mean(data["w"] * each if "w" in data else each)
+            for W, _ in layers:
+                value = value + strength * np.sum(W * W)
+            return value
+
+        return loss
+
+    def _by_lbfgs(self, layers: Any, data: Any) -> None:
+        fit = minimize(
+            self._loss(),
+            layers,
+            (data,),
+            method="lbfgs",
+            device=self.device_,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            sample_axis=0,
+            progress=False,
+        )
+        self.n_iter_, self.loss_ = max(fit.n_iter, 1), fit.value
+        self._keep(fit.params)
+        if not fit.converged:
+            self._warn(fit.message)
+
+    def _by_batches(self, layers: Any, data: Any, passes: int | None = None) -> None:
+        """Passes over the data until the loss, or the score on held-out samples, no longer improves."""
+        held = None
+        if self.early_stopping and passes is None:
+            data, held = self._split(data)
+        n = len(data["y"])
+        size = min(200, n) if self.batch_size == "auto" else min(int(self.batch_size), n)
+        with using(self.device_):
+            layers, data = to_device((layers, data), self.device_)
+            batches = Batches((data,), size, 0, int(self._random.randint(2**31 - 1)))
+            objective = Objective(self._loss(), (data,), method=type(self).__name__)
+            optimizer = self._optimizer()
+            state = optimizer.init(layers) if self._state is None else to_device(self._state, self.device_)
+            best, kept, waited = np.inf, layers, 0
+            for _ in range(passes or self.max_iter):
+                total: Any = 0.0
+                for batch, share in batches.epoch():
+                    value, gradient = objective(layers, batch)
+                    layers, state = optimizer.update(gradient, state, layers)
+                    total = total + share * value
+                (self.loss_,) = fetch(total)
+                self.loss_curve_.append(self.loss_)
+                self.n_iter_ += 1
+                if not np.isfinite(self.loss_):
+                    raise ValueError(
+                        f"{type(self).__name__}: the loss is {self.loss_} after {self.n_iter_} passes; scale "
+                        "the data or lower learning_rate_init"
+                    )
+                watched = self.loss_ if held is None else self._error(layers, held)
+                waited = 0 if watched < best - self.tol else waited + 1
+                if watched < best:
+                    best, kept = watched, layers
+                if waited > self.n_iter_no_change:
+                    break
+            else:
+                if passes is None:
+                    self._warn(f"the loss was still improving after max_iter={self.max_iter} passes")
+        self._state = asnumpy(state)
+        self._keep(layers if held is None else kept)
+
+    def _optimizer(self) -> Optimizer:
+        if self.solver == "adam":
+            return adam(float(self.learning_rate_init))
+        return momentum(float(self.learning_rate_init), float(self.momentum), self.nesterovs_momentum)
+
+    def _split(self, data: Any) -> tuple[Any, Any]:
+        """The samples to fit, and those held out."""
+        n = len(data["y"])
+        order = self._random.permutation(n)
+        out = int(np.ceil(self.validation_fraction * n))
+        if out < 2 or out >= n:
+            raise ValueError(f"validation_fraction={self.validation_fraction} holds out {out} of {n} samples")
+        return tree_map(lambda x: x[order[out:]], data), tree_map(lambda x: x[order[:out]], data)
+
+    def _error(self, layers: Any, held: Any) -> float:
+        """The mean loss of held-out samples, without the penalty."""
+        eta = asnumpy(forward(layers, to_device(held["X"], self.device_), self.activation))
+        return float(np.average(asnumpy(self._family().unit(eta, held["y"])), weights=held.get("w")))
+
+    def _keep(self, layers: Any) -> None:
+        layers = asnumpy(layers)
+        if not all(np.isfinite(x).all() for x in flatten(layers)[0]):
+            raise ValueError(
+                f"{type(self).__name__}: the fit ended with weights that are not finite; scale the data"
+            )
+        self.coefs_ = [W for W, _ in layers]
+        self.intercepts_ = [b for _, b in layers]
+        self.n_layers_ = len(layers) + 1
+        self.n_outputs_ = layers[-1][0].shape[1]
+
+    def _warn(self, text: str) -> None:
+        warnings.warn(f"{type(self).__name__} did not converge: {text}", sk.ConvergenceWarning, stacklevel=4)
+
+    # ── predicting ───────────────────────────────────────────────────────────────────────────
+    def _eta(self, X: Any) -> tuple[Arrival, Any]:
+        sk.check_is_fitted(self)
+        arrival = arrived(X, type(self).__name__)
+        dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
+        X = sk.validate_data(self, arrival.X, dtype=dtype, reset=False)
+        layers = tuple(zip(self.coefs_, self.intercepts_, strict=True))
+        layers, X = to_device((layers, X), chosen_device(self.device, arrival.device))
+        return arrival, forward(layers, X, self.activation)
