@@ -29,7 +29,9 @@ def test_digits_are_read(digits):
 def test_the_network_is_scikit_learns(digits, activation):
     """The same weights give the same probabilities."""
     X, test, y, _ = digits
-    theirs = neural_network.MLPClassifier((8, 5), activation, random_state=0).partial_fit(X, y, classes=range(10))
+    theirs = neural_network.MLPClassifier((8, 5), activation, random_state=0).partial_fit(
+        X, y, classes=range(10)
+    )
     ours = learn.MLPClassifier((8, 5), activation).partial_fit(X, y, classes=range(10))
     ours.coefs_, ours.intercepts_ = theirs.coefs_, theirs.intercepts_
     np.testing.assert_allclose(ours.predict_proba(test), theirs.predict_proba(test), rtol=1e-10)

@@ -1,4 +1,4 @@
-"""A network of dense layers, fitted by the loss of a family: what the classifier and the regressor share."""
+"""A network of dense layers, fitted by the loss of a family."""
 
 from __future__ import annotations
 
