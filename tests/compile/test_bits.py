@@ -1,4 +1,4 @@
-"""The bits of a compiled function depend on its data alone: not on threads, and not on the machine's cache."""
+"""The bits of a compiled function depend on its data alone, not on threads, the cache or the registers."""
 
 import re
 
@@ -8,6 +8,7 @@ import pytest
 import xpgrad as xg
 from xpgrad._trees import flatten
 from xpgrad.backends import choose
+from xpgrad.backends.cpu.llvm import register_blocking
 from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.backends.cpu.llvm.sums import BLOCK
 from xpgrad.compiler import compile
@@ -21,6 +22,7 @@ LOSSES = {
     "standardise, then fit": lambda w, X: np.sum(
         ((X - X.mean(1, keepdims=True)) / X.std(1, keepdims=True)).T @ w
     ),
+    "many classes": lambda w, X: np.sum(np.tanh(np.outer(w, w) @ X)),
     "softmax": lambda w, X: np.mean(xg.special.logsumexp(np.outer(w, w) @ X, axis=0)),
     "all entries": lambda w, X: np.sum(np.sin(X) * w[:, None]),
     "maxima": lambda w, X: np.sum(np.max(X * w[:, None], axis=1)),
@@ -31,13 +33,14 @@ LOSSES = {
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", LOSSES)
-def test_bits_depend_on_neither_threads_nor_the_cache(name, dtype, order):
+def test_bits_depend_on_neither_threads_nor_cache_nor_registers(name, dtype, order, monkeypatch):
     rng = np.random.default_rng(0)
     w = rng.normal(size=13).astype(dtype)
     X = np.asarray(rng.normal(size=(13, 9_001)), dtype, order=order)
     found = set()
     tiles = set()
-    for cache, threads in ((1, 1), (1, 3), (1 << 16, 1), (1 << 18, 2), (1 << 24, 1)):
+    for cache, threads, vectors in ((1, 1, 32), (1, 3, 8), (1 << 16, 1, 4), (1 << 18, 2, 8), (1 << 24, 1, 32)):
+        monkeypatch.setattr(register_blocking, "vectors_in_registers", lambda vectors=vectors: vectors)
         with choose.use("llvm", Target(cache, small=0, chunk=1 << 19, group=BLOCK)):
             f = compile(xg.value_and_grad(LOSSES[name]), threads=threads)
             found.add(b"".join(np.asarray(x).tobytes() for x in flatten(f(w, X))[0]))

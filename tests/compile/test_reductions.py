@@ -202,11 +202,14 @@ ZEROS += [np.array([[0.0, -0.0, -1.0], [-0.0, -1.0, 0.0], [-0.0, 0.0, np.nan]])]
 
 
 def test_the_sign_of_a_zero_is_numpys(compiler):
-    """Of up to eight entries NumPy's extremum is the last zero; of more its vectors decide."""
+    """Of up to eight entries NumPy's extremum is the last zero; of more its vectors decide.
+
+    The order in which `np.sort` leaves zeros of either sign depends on the CPU.
+    """
 
     def every(x):
         found = [np.max(x, axis=0), np.min(-x, axis=0), np.max(2 * x, axis=-1), np.min(abs(x), axis=-1)]
-        found += [np.maximum(x, -x), np.minimum(x, -x), np.maximum(x, 0.0), np.minimum(-0.0, x), np.sort(x)]
+        found += [np.maximum(x, -x), np.minimum(x, -x), np.maximum(x, 0.0), np.minimum(-0.0, x)]
         return [*found, np.clip(x, -x, -x), *([] if compiler.name == "cuda" else [np.clip(x, -0.0, -0.0)])]
 
     run = compiler.compile(every)

@@ -121,6 +121,14 @@ def scales() -> bool:
     return bool(known and "+avx512f" in features and "+avx512vl" in features)
 
 
+def vectors_in_registers() -> int:
+    """The number of vectors of 64 bytes that the registers of this CPU hold."""
+    features = _host()[1].split(",")
+    if "+avx512f" in features:
+        return 32
+    return 8 if "+avx" in features or "+neon" in features else 4
+
+
 def compile_ir(text: str) -> bytes:
     """Compile an LLVM module for this CPU: check, optimise, vectorise, emit.
 

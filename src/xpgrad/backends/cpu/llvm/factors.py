@@ -24,12 +24,11 @@ LONG = 512
 """Bytes of a row of a large factor from which on the next tile's row is always prefetched. Shorter rows are
 prefetched only for results of more than `FEW` rows, where the instructions cost little beside the work."""
 
+PAGE = 4096
+"""Bytes of a page."""
+
 FEW = 4
 """The most rows of a result that is added up in memory, row by row of the large factor."""
-
-SQUARE = 5
-"""Rows of either factor in a block of inner products: among the blocks that fit into 32 registers the one with
-the fewest loads."""
 
 GROUP = 16
 """Blocks of rows that are multiplied with the same rows of the other factor, which stay in the L1 cache."""
@@ -40,8 +39,26 @@ FLUSHED = 32
 UNFLUSHED = 512
 """The same for a result with an entry for each sample, which would not otherwise be added up in memory."""
 
-REGISTERS = 20
-"""Vectors of sums in a block: 32 registers minus those for the factors."""
+
+class Blocks(NamedTuple):
+    """The vectors of sums that are held in registers beside the factors.
+
+    Attributes
+    ----------
+    outer, inner : int
+        The vectors of sums in a block of outer or of inner products.
+    square : int
+        Rows of either factor in a block of inner products: among the blocks that fit, the one with the fewest
+        loads.
+    """
+
+    outer: int
+    inner: int
+    square: int
+
+
+BLOCKS = {32: Blocks(20, 25, 5), 8: Blocks(6, 6, 3), 4: Blocks(2, 2, 1)}
+"""By the number of vectors of 64 bytes that the registers of a CPU hold."""
 
 
 class Factor(NamedTuple):
@@ -75,12 +92,7 @@ class Goal(NamedTuple):
         return found[0], found[1]
 
 
-def widths_of(rows: int | None) -> list[int]:
-    """The rows of a block: all, if their number is known; otherwise 8, then the remaining rows one by one."""
-    return [rows] if rows is not None else [8, 1]
-
-
-def squarish(rows: int) -> list[int]:
-    """``rows`` divided into parts of at most `SQUARE`, as equal as possible."""
-    parts = -(-rows // SQUARE)
+def parts_of(rows: int, most: int) -> list[int]:
+    """``rows`` divided into parts of at most ``most``, as equal as possible."""
+    parts = -(-rows // most)
     return [rows // parts + (k < rows % parts) for k in range(parts)]

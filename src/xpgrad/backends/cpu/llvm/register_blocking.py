@@ -11,21 +11,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 
+from xpgrad.backends.cpu.llvm.build import vectors_in_registers
 from xpgrad.backends.cpu.llvm.builder import VECTOR_BYTES, KernelBuilder
 from xpgrad.backends.cpu.llvm.factors import (
     AHEAD,
+    BLOCKS,
     FEW,
     FLUSHED,
     GROUP,
     LONG,
-    REGISTERS,
+    PAGE,
     SKINNY,
-    SQUARE,
     UNFLUSHED,
     Factor,
     Goal,
-    squarish,
-    widths_of,
+    parts_of,
 )
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept
 from xpgrad.backends.cpu.llvm.streams import Streams, rows_at_once
@@ -57,6 +57,7 @@ class RegisterBlocking:
         self.along, self.is_inner = along, along is self.r
         self.ctype = ctype_of(s.node.dtype) or ""
         self.lanes = VECTOR_BYTES // SIZES[self.ctype]
+        self.blocks = BLOCKS[vectors_in_registers()]
         self.streams = not self.is_inner and self._may_stream(loads)
         self.adds = not self.streams and self._adds(self.lanes if self.is_inner else 1)
 
@@ -130,8 +131,9 @@ class RegisterBlocking:
         held, run = few[side], many[side]
         held_factor, run_factor = (factors[0], factors[1]) if side == 0 else (factors[1], factors[0])
         n_held, n_run, rows = self._extent(w, held), self._extent(w, run), self._rows(held)
-        widths = squarish(rows) if rows is not None else [SQUARE, 1]
-        count = max(1, min(8, SQUARE * SQUARE // widths[0]))
+        most = self.blocks.square
+        widths = parts_of(rows, most) if rows is not None else [most, *[1][: most - 1]]
+        count = max(1, min(8, self.blocks.inner // widths[0]))
         done = "0"
         for block in dict.fromkeys((count, 1)):
             whole = w.plus(done, w.times(w.op(f"sdiv i64 {w.minus(n_run, done)}, {block}"), str(block)))
@@ -146,7 +148,7 @@ class RegisterBlocking:
                         stop = w.plus(start, w.times(room, str(width)))
                     with w.loop(stop, start, str(width)) as h, w.loop(end, g, str(block)) as b:
                         ahead = ""
-                        if start == "0" and run_factor.buffer.space == "memory" and block > 1:
+                        if start == "0" and block > 1 and self._in_short_runs(run_factor, self.r):
                             ahead = w.times(run_factor.step(run), str(block))
                         self._inner_block(
                             w, held_factor, run_factor, goal, (held, run), (h, b), (width, block), n_r, ahead
@@ -166,10 +168,7 @@ class RegisterBlocking:
         n_r: str,
         ahead: str,
     ) -> None:
-        """One block; ``ahead`` is the distance to the next block of the large factor, which is prefetched.
-
-        The hardware prefetcher stops at the end of a page, and a row is hardly longer than one.
-        """
+        """One block; ``ahead`` is the distance to the next block of the large factor, which is prefetched."""
         lanes, ctype = self.lanes, self.ctype
         rows = [
             [w.at(ctype, f.pointer, w.times(w.plus(at[s], str(i)), f.step(axes[s]))) for i in range(shape[s])]
@@ -246,12 +245,13 @@ class RegisterBlocking:
         along, across = axes
         n_v, n_a = self._extent(w, along), self._extent(w, across)
         start = "0"
-        for width in widths_of(rows):
+        most = self.blocks.outer
+        for width in parts_of(rows, most) if rows is not None else [min(8, most), 1]:
             if rows is not None:
                 stop = w.op(f"add i64 {start}, {width}")
             else:
                 stop = w.plus(start, w.times(w.op(f"sdiv i64 {w.minus(n_a, start)}, {width}"), str(width)))
-            count = max(1, min(8, REGISTERS // width))
+            count = max(1, min(8, most // width))
             with w.loop(stop, start, str(width)) as a:
                 done = "0"
                 contiguous = all(f.contiguous(along) for f in (vectors, *filter(None, goal)))
@@ -290,6 +290,20 @@ class RegisterBlocking:
         if (width <= FEW and size < LONG) or self._is_first_to_read(factor):
             return ""
         return w.times(self._extent(w, self.r), factor.step(self.r))
+
+    def _in_short_runs(self, factor: Factor, along: Axis | None) -> bool:
+        """Whether the hardware prefetcher, which stops at the end of a page, hardly follows rows of ``factor``.
+
+        Of rows that are longer it needs no help, and prefetching costs as much as reading from the L2 cache.
+        """
+        size = SIZES[self.ctype] * (1 if along is None else self.k.length(along))
+        return factor.buffer.space == "memory" and size <= PAGE
+
+    def _next_rows(self, w: Writer, factor: Factor) -> str:
+        """The prefetch distance to the rows that are read next, if they are short, or ""."""
+        if self._contracts_tile or not self._in_short_runs(factor, self.along):
+            return ""
+        return w.times(str(rows_at_once(self._rows(self._across) or 1)), factor.step(self.r))
 
     def _fetch_ahead(self, w: Writer, factor: Factor, v: str, size: int, n_v: str, n_r: str) -> None:
         """Prefetch a part of the next rows, in proportion to the columns v to v + size."""
