@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from bench import glm
 
 
+@pytest.mark.slow
 def test_fits_are_measured_to_the_same_objective(tmp_path, capsys):
     out = tmp_path / "glm.json"
     wanted = [glm.OURS, "sklearn newton-cholesky"]

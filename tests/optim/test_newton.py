@@ -6,7 +6,7 @@ from scipy import optimize
 
 import xpgrad as xg
 from xpgrad.optim import minimize, newton, newton_cg
-from xpgrad.optim.newton import newton_step
+from xpgrad.optim.newton import Factored
 from xpgrad.optim.newton_cg import steihaug
 from xpgrad.testing.tolerances import close, tolerance
 
@@ -137,19 +137,20 @@ def test_the_step_is_that_of_the_normal_equations_and_of_the_pseudo_inverse():
     rng = np.random.default_rng(4)
     B, g = rng.normal(size=(5, 4)), rng.normal(size=4)
     H = B.T @ B
-    assert close(newton_step(H, g, 1e-5, 2.0**-52).step, -np.linalg.solve(H, g), 100 * EXACT)
+    assert close(Factored(H, 2.0**-52).step(g, 1e-5), -np.linalg.solve(H, g), 100 * EXACT)
     H = B[:2].T @ B[:2]
     g = H @ g
-    found = newton_step(H, g, 1e-5, 2.0**-52)
-    assert found.rank == 2
-    assert close(found.step, -np.linalg.pinv(H) @ g, 100 * EXACT)
+    found = Factored(H, 2.0**-52)
+    assert found.null.shape == (4, 2)
+    assert close(H @ found.null, np.zeros((4, 2)), 100 * EXACT)
+    assert close(found.step(g, 1e-5), -np.linalg.pinv(H) @ g, 100 * EXACT)
 
 
 def test_scaled_columns_do_not_make_a_hessian_singular():
     H = np.diag([1e-12, 1.0, 1e12]) * np.array([[2.0, 0, 0], [0, 2, 0], [0, 0, 2]])
-    found = newton_step(H, np.array([1e-12, 1.0, 1e12]), 1e-5, 2.0**-52)
-    assert found.rank is None
-    assert close(found.step, np.full(3, -0.5), EXACT)
+    found = Factored(H, 2.0**-52)
+    assert found.null is None
+    assert close(found.step(np.array([1e-12, 1.0, 1e12]), 1e-5), np.full(3, -0.5), EXACT)
 
 
 def test_conjugate_gradients_end_at_the_minimum_or_at_the_edge():

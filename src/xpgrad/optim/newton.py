@@ -10,7 +10,7 @@ Nocedal and Wright, Numerical Optimization (2006), section 3.4.
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -28,64 +28,73 @@ SMALLER_GRADIENT = 0.9
 _BLOCK = 64  # rows that are substituted together
 
 
-class Direction(NamedTuple):
-    """A step of Newton's, and what the Hessian was.
-
-    Attributes
-    ----------
-    step : vector
-    rank : int or None
-        The rank of a singular Hessian.
-    indefinite : bool
-        Whether the Hessian has a negative eigenvalue.
-    null : float64[n, n - rank] or None
-        An orthonormal basis of the directions without curvature of a singular Hessian.
-    """
-
-    step: Any
-    rank: int | None = None
-    indefinite: bool = False
-    null: Any = None
-
-
-def newton_step(hessian: Any, gradient: Any, tol: float, eps: float) -> Direction:
-    """The step ``-H^-1 g`` by Cholesky; by eigenvalues where ``H`` is not positive definite.
+class Factored:
+    """A Hessian by its Cholesky factor; by eigenvalues where it is not positive definite.
 
     Parameters
     ----------
     hessian : float64[n, n]
         Symmetric.
-    gradient : float64[n]
-    tol : float
-        Components of the gradient up to ``tol`` along directions without curvature are left alone.
     eps : float
         The relative rounding of the entries.
 
+    Attributes
+    ----------
+    null : float64[n, n - rank] or None
+        An orthonormal basis of the directions without curvature of a singular Hessian.
+    is_indefinite : bool
+        Whether there is a negative eigenvalue.
+
     Notes
     -----
-    A pivot counts as 0 where it is within ``n eps`` of its diagonal entry. Negative eigenvalues change their
-    sign; along directions without curvature the step has minimum norm, or where the gradient is larger than
-    ``tol`` there, at most length 1.
+    A pivot counts as 0 where it is within ``n eps`` of its diagonal entry.
     """
-    xp = namespace(hessian)
-    n = len(gradient)
-    diagonal = hessian.diagonal()
-    try:
-        factor = xp.linalg.cholesky(hessian)
-        pivots = factor.diagonal() ** 2
-        if bool((pivots > n * eps * diagonal).all()):  # False where CuPy marks a failure by NaN
-            return Direction(substitute(factor, -gradient))
-    except np.linalg.LinAlgError:
-        pass
-    values, vectors = xp.linalg.eigh(hessian)
-    size = abs(values)
-    flat = size <= n * eps * size.max()
-    along = gradient @ vectors
-    kept = flat & (abs(along) <= tol)
-    divisor = xp.where(flat, xp.maximum(abs(along), n * eps * size.max()), size)
-    step = vectors @ xp.where(kept, 0.0, -along / xp.where(kept, 1.0, divisor))
-    rank, least = fetch(n - flat.sum(), (values / xp.where(flat, 1.0, size) * ~flat).min())
-    return Direction(step, int(rank) if rank < n else None, least < 0, vectors[:, flat] if rank < n else None)
+
+    def __init__(self, hessian: Any, eps: float) -> None:
+        xp = namespace(hessian)
+        self._factor: Any = None
+        self._least = len(hessian) * eps
+        try:
+            factor = xp.linalg.cholesky(hessian)
+            pivots = factor.diagonal() ** 2
+            if bool(
+                (pivots > self._least * hessian.diagonal()).all()
+            ):  # False where CuPy marks a failure by NaN
+                self._factor = factor
+        except np.linalg.LinAlgError:
+            pass
+        self.null: Any = None
+        self.is_indefinite = False
+        if self._factor is None:
+            self._values, self._vectors = xp.linalg.eigh(hessian)
+            self._size = abs(self._values)
+            self._least = self._least * self._size.max()
+            self._flat = self._size <= self._least
+            if bool(self._flat.any()):
+                self.null = self._vectors[:, self._flat]
+            self.is_indefinite = bool((self._values < -self._least).any())
+
+    def step(self, gradient: Any, tol: float) -> Any:
+        """The step ``-H^-1 g``.
+
+        Parameters
+        ----------
+        gradient : float64[n]
+        tol : float
+            Components of the gradient up to ``tol`` along directions without curvature are left alone.
+
+        Notes
+        -----
+        Negative eigenvalues change their sign; along directions without curvature the step has minimum norm,
+        or where the gradient is larger than ``tol`` there, at most length 1.
+        """
+        if self._factor is not None:
+            return substitute(self._factor, -gradient)
+        xp = namespace(gradient)
+        along = gradient @ self._vectors
+        kept = self._flat & (abs(along) <= tol)
+        divisor = xp.where(self._flat, xp.maximum(abs(along), self._least), self._size)
+        return self._vectors @ xp.where(kept, 0.0, -along / xp.where(kept, 1.0, divisor))
 
 
 def substitute(factor: Any, b: Any) -> Any:
@@ -163,9 +172,9 @@ def newton_steps(objective: Objective, params: Any, run: Run, *, max_iter: int, 
         if not bool(namespace(hessian).isfinite(hessian).all()):
             text = f"stopped: the Hessian is not finite (gradient norm {norm:.3g}); lbfgs needs none"
             return run.fit(of.params(x), number, False, text)
-        direction = newton_step(hessian.astype(np.float64), g.astype(np.float64), tol, eps)
-        d = direction.step.astype(x.dtype)
-        run.remark = _remark(direction, len(x)) or run.remark
+        factored = Factored(hessian.astype(np.float64), eps)
+        d = factored.step(g.astype(np.float64), tol).astype(x.dtype)
+        run.remark = remark(factored, len(x)) or run.remark
         slope, moved = fetch(g @ d, abs(x) @ abs(g))
         if not slope < 0:
             return run.fit(of.params(x), number, False, stuck(norm))
@@ -215,9 +224,11 @@ def _by_gradient(line: _Line, norm: float) -> Trial | None:
     return trial if trial.is_finite and new <= SMALLER_GRADIENT * norm else None
 
 
-def _remark(direction: Direction, n: int) -> str:
-    if direction.indefinite:
+def remark(factored: Factored, n: int) -> str:
+    """What a message says of a Hessian that is not positive definite."""
+    if factored.is_indefinite:
         return "; the Hessian had negative eigenvalues on the way, whose sign was changed"
-    if direction.rank is not None:
-        return f"; the Hessian is singular (rank {direction.rank} of {n}): steps of minimum norm"
+    if factored.null is not None:
+        rank = n - factored.null.shape[1]
+        return f"; the Hessian is singular (rank {rank} of {n}): steps of minimum norm"
     return ""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, OutOfBoundsError, ShapeError, message
-from xpgrad.devices import common_device
+from xpgrad.devices import common_device, to_device
 
 Group = tuple[int, ...]
 
@@ -99,6 +99,10 @@ class Design:
                 code = code * self.levels[k] + self.codes[k]
             self._joint[group] = code.astype(np.min_scalar_type(max(n - 1, 0)) if n <= 1 << 16 else code.dtype)
         return self._joint[group]
+
+    def ones(self, step: int) -> Any:
+        """A vector of ones on the device, with an entry for each ``step``-th sample."""
+        return to_device(np.ones(len(range(0, self.size, step)), self.dtype), self.device)
 
     def parts(self, coef: Any) -> tuple[Any, Any, tuple[Any, ...]]:
         """Intercept, slopes, and a table for each of ``groups``, of coefficients on the host."""

@@ -8,6 +8,7 @@ code; what another block's sums over levels give is not summed again over the sa
 
 from __future__ import annotations
 
+from itertools import combinations
 from math import prod
 from typing import Any
 
@@ -63,26 +64,29 @@ def weighted_gram(design: Design, d: Any) -> Any:
     if q:
         out[design.of_numbers, design.of_numbers] = square
         if design.intercept:
-            out[0, design.of_numbers] = moments
+            out[0, design.of_numbers] = out[design.of_numbers, 0] = moments
     for group, table in zip(wide, blocks, strict=True):
         for k in group:
-            out[design.of_numbers, design.of_levels[k]] = design.marginal(table, group, (k,)).T
+            block = design.marginal(table, group, (k,))
+            out[design.of_levels[k], design.of_numbers] = block
+            out[design.of_numbers, design.of_levels[k]] = block.T
     for group, table in zip(pairs, tables, strict=True):
         _of_codes(design, out, group, table)
-    upper = np.triu(out)
-    return upper + np.triu(out, 1).T
+    return out
 
 
 def _of_codes(design: Design, out: Any, group: Group, table: Any) -> None:
     """The blocks of each two categories of a group, and those of each with itself and the intercept."""
-    for place, k in enumerate(group):
+    for k, other in combinations(group, 2):
+        block = design.marginal(table, group, (k, other))
+        out[design.of_levels[k], design.of_levels[other]] = block
+        out[design.of_levels[other], design.of_levels[k]] = block.T
+    for k in group:
         rows = design.of_levels[k]
         counts = design.marginal(table, group, (k,))
         np.fill_diagonal(out[rows, rows], counts)
         if design.intercept:
-            out[0, rows] = counts
-        for other in group[place + 1 :]:
-            out[rows, design.of_levels[other]] = design.marginal(table, group, (k, other))
+            out[0, rows] = out[rows, 0] = counts
 
 
 def _zeros(design: Design, groups: tuple[Group, ...], tail: tuple[int, ...]) -> list[Any]:

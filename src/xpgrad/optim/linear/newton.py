@@ -3,7 +3,7 @@
 In:  a LinearObjective.
 Out: a Fit, whose parameters are the coefficients.
 Holds: each step minimises the quadratic model of the smooth part plus the l1 penalty, and is then shortened
-until the objective falls. A Hessian is kept for the next step where that is expected to end the fit.
+until the objective falls. A Hessian is kept for the last steps.
 """
 
 from __future__ import annotations
@@ -16,20 +16,26 @@ import numpy as np
 from xpgrad.optim.line_search import C1
 from xpgrad.optim.linear.objective import LinearObjective, Point
 from xpgrad.optim.linear.proximal import proximal_step, subgradient
-from xpgrad.optim.newton import SMALLER_GRADIENT, Direction, newton_step
+from xpgrad.optim.newton import SMALLER_GRADIENT, Factored, remark
 from xpgrad.optim.quasi_newton import NO_PROMISE, STALLED_GRADIENT, stuck
 from xpgrad.optim.records import Callback, Fit, Run
 
+# A Hessian is kept where so many steps with it are expected to end the fit, if each of them makes the gradient
+# smaller by the share of the last one times a loss.
+_KEPT_STEPS, _KEPT_LOSS = 2, 3.0
 _SHORTENINGS = 40
+
+# Where columns are collinear, two points that differ along their directions have the same value and gradient,
+# but for rounding.
+_SAME_VALUE, _SAME_NORM = 1e-6, 1.001
 _SHORTER = (0.1, 0.5)  # a step is shortened to a share between these
 
 
 class _Along(NamedTuple):
-    """A step, the change of the objective that its slope predicts, and what the Hessian was."""
+    """A step, and the change of the objective that its slope predicts."""
 
     d: Any
     slope: float
-    direction: Direction | None
 
 
 def newton_linear(
@@ -47,7 +53,7 @@ def newton_linear(
     ----------
     objective : LinearObjective
     start : float[p] or float[p, K], optional
-        By default 0.
+        By default the intercept that fits some samples alone, and 0.
     fixed : bool[p] or bool[p, K], optional
         Coefficients that stay as they are at the start: a reference level, for example.
     max_iter : int
@@ -63,8 +69,11 @@ def newton_linear(
         ``params`` is float64. Converged as by `minimize`. Where the Hessian is singular (collinear columns
         without a penalty), steps have minimum norm, and the message says so.
     """
-    coef = np.zeros(objective.shape) if start is None else np.array(start, np.float64).reshape(objective.shape)
     free = np.full(objective.shape, True) if fixed is None else ~np.broadcast_to(fixed, objective.shape)
+    if start is None:
+        coef = np.where(free, objective.start(), 0.0)
+    else:
+        coef = np.array(start, np.float64).reshape(objective.shape)
     run = Run(objective, coef, callback)
     model = _Model(objective, free.reshape(-1), tol)
     point = objective.at(coef)
@@ -80,8 +89,10 @@ def newton_linear(
     while norm > tol:
         if k == max_iter:
             return run.out_of_iterations(point.coef, value, norm, max_iter)
-        if norm * rate > tol / 2:
+        if norm * (_KEPT_LOSS * rate) ** _KEPT_STEPS > tol:
             model.renew(point)
+            if k == 0 and start is None:
+                point = model.least_norm(point)
         along = model.step(point)
         run.remark = model.remark
         if not along.slope < 0:
@@ -90,7 +101,7 @@ def newton_linear(
         hidden = -along.slope <= eps * (NO_PROMISE * abs(value) + moved)
         found = _full_step(model, point, along.d, norm) if hidden else _search(objective, point, value, along)
         if found is None:
-            if hidden:
+            if hidden and model.is_fresh:
                 text = "no lower loss can be told from this one by its rounding"
                 return run.stalled(point.coef, value, norm, STALLED_GRADIENT * norm_at_start, text)
             if model.is_fresh:
@@ -140,6 +151,7 @@ class _Model:
         self._tol = tol
         self._has_l1 = bool(objective.l1.any())
         self._hessian: Any = None
+        self._factored: Factored | None = None
         self._null: Any = None
         self.is_fresh = False
         self.remark = ""
@@ -151,37 +163,49 @@ class _Model:
 
     def renew(self, point: Point) -> None:
         """Compute the Hessian at a point."""
-        if not self.is_fresh:
-            self._hessian = self.objective.hessian(point)[np.ix_(self._free, self._free)]
-            self.is_fresh = True
+        if self.is_fresh:
+            return
+        whole = self.objective.hessian(point)
+        self._hessian = whole if self._free.all() else whole[np.ix_(self._free, self._free)]
+        self.is_fresh = True
+        if not self._has_l1:
+            self._factorise()
+
+    def _factorise(self) -> None:
+        n, hessian = len(self._hessian), self._hessian
+        eps = float(np.finfo(self.objective.design.dtype).eps)
+        largest = float(np.max(hessian.diagonal(), initial=0.0))
+        if self._null is not None and np.max(abs(hessian @ self._null)) <= n * eps * largest:
+            # Collinear columns are so at each step. With curvature along their directions, in which the
+            # gradient has no component, Cholesky gives the step of minimum norm.
+            hessian = hessian + largest * (self._null @ self._null.T)
+        self._factored = Factored(hessian, eps)
+        if self._factored.null is not None:
+            self._null = self._factored.null
+        self.remark = remark(self._factored, n) or self.remark
+
+    def least_norm(self, point: Point) -> Point:
+        """The point of least norm with the same objective, where the Hessian is singular."""
+        if self._null is None:
+            return point
+        coef = point.coef.copy()
+        flat = coef.reshape(-1)
+        flat[self._free] -= self._null @ (self._null.T @ flat[self._free])
+        there = self.objective.at(coef)
+        same = abs(there.value - point.value) <= _SAME_VALUE * abs(point.value)
+        return there if same and self.norm(there) <= _SAME_NORM * self.norm(point) else point
 
     def step(self, point: Point) -> _Along:
         """The minimum of the model."""
         g = point.gradient.reshape(-1)[self._free]
         if self._has_l1:
             at, l1 = point.coef.reshape(-1)[self._free], self.objective.l1.reshape(-1)[self._free]
-            step, direction = proximal_step(self._hessian, g, at, l1), None
+            step = proximal_step(self._hessian, g, at, l1)
             slope = float(g @ step + (l1 * (abs(at + step) - abs(at))).sum())
         else:
-            direction = self._newton(g)
-            step = direction.step
+            assert self._factored is not None
+            step = self._factored.step(g, self._tol)
             slope = float(g @ step)
         d = np.zeros(self.objective.shape)
         d.reshape(-1)[self._free] = step
-        return _Along(d, slope, direction)
-
-    def _newton(self, g: Any) -> Direction:
-        eps = float(np.finfo(self.objective.design.dtype).eps)
-        hessian = self._hessian
-        if self._null is not None:
-            # Collinear columns are so at each step. With curvature along the directions without, Cholesky
-            # gives minimum norm.
-            hessian = hessian + (hessian.trace() / len(g)) * (self._null @ self._null.T)
-        found = newton_step(hessian, g, self._tol, eps)
-        if found.null is not None and self._null is None:
-            self._null = found.null
-            n, rank = len(g), found.rank
-            self.remark = f"; the Hessian is singular (rank {rank} of {n}): steps of minimum norm"
-        if found.indefinite:
-            self.remark = "; the Hessian had negative eigenvalues on the way, whose sign was changed"
-        return found
+        return _Along(d, slope)

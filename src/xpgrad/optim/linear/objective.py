@@ -14,10 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad._errors import DataError, ShapeError, message
+from xpgrad._trees import tree_map
 from xpgrad.devices import asnumpy, to_device
 from xpgrad.optim.linear.design import Design
 from xpgrad.optim.linear.gram import weighted_gram
 from xpgrad.optim.linear.programs import Unit, terms
+from xpgrad.transforms import jvp, value_and_grad
+
+# For the start of a fit.
+_SAMPLES = 1024
+_EVALUATIONS, _NEAR = 20, 1e-2
 
 
 class Point(NamedTuple):
@@ -120,6 +126,27 @@ class LinearObjective:
             value = self.scale * float(value) + float((self.l2 * coef**2).sum()) / 2
             return Point(coef, value, self.scale * self.design.joined(*gradient) + self.l2 * coef, curvature)
 
+    def start(self) -> Any:
+        """Where a fit may start: the intercept that fits some of the samples alone, the rest 0.
+
+        With several outputs, or no intercept, 0.
+        """
+        coef = np.zeros(self.shape)
+        if not self.design.intercept or len(self.shape) > 1 or not self.design.size:
+            return coef
+        step = -(-self.design.size // _SAMPLES)
+        weights, offset, data = tree_map(
+            lambda x: x[::step] if getattr(x, "shape", ()) else x, (self.weights, self.offset, self.data)
+        )
+        like = self.design.ones(step)
+
+        def total(intercept: Any) -> Any:
+            losses = self._unit(intercept * like if offset is None else intercept * like + offset, *data)
+            return np.mean(losses if weights is None else weights * losses)
+
+        coef[0] = _least(total)
+        return coef
+
     def absolute(self, coef: Any) -> float:
         """The l1 penalty."""
         return float((self.l1 * abs(coef)).sum())
@@ -139,6 +166,24 @@ class LinearObjective:
         out *= self.scale
         out[np.diag_indices_from(out)] += self.l2.reshape(-1)
         return out
+
+
+def _least(f: Any) -> float:
+    """Roughly where a function of one number has its minimum; 0 where it is not finite."""
+    with np.errstate(all="ignore"):  # a step too far may overflow; it is halved
+        (value, slope), (_, bend) = jvp(value_and_grad(f), (0.0,), (1.0,))
+        at, step = 0.0, float(-slope / bend)
+        for _ in range(_EVALUATIONS):
+            if not np.isfinite(step) or bend <= 0:
+                break
+            (new, slope), (_, bend) = jvp(value_and_grad(f), (at + step,), (1.0,))
+            if new <= value:
+                at, value, step = at + step, new, float(-slope / bend)
+                if abs(step) <= _NEAR:
+                    break
+            else:
+                step /= 2
+    return at
 
 
 def _per_sample(name: str, x: Any, shape: tuple[int, ...], design: Design) -> Any:
