@@ -25,6 +25,8 @@ ESTIMATORS = [
     learn.MLPClassifier(max_iter=100),
     learn.MLPRegressor(max_iter=100),
     learn.LogisticRegression(),
+    learn.LogisticRegression(l1_ratio=0.5),
+    learn.QuantileRegressor(alpha=0.01),
     learn.LinearRegression(),
     learn.Ridge(),
     learn.PoissonRegressor(),

@@ -62,6 +62,63 @@ def test_logistic_regression_of_ten_classes():
     assert set(ours.predict(X)) == set(map(str, range(10)))
 
 
+@pytest.mark.parametrize("l1_ratio", [0.4, 1.0])
+def test_penalties_on_absolute_values(cancer, l1_ratio):
+    X, y = cancer
+    ours = learn.LogisticRegression(C=0.1, l1_ratio=l1_ratio, tol=1e-9).fit(X, y)
+    theirs = linear_model.LogisticRegression(C=0.1, l1_ratio=l1_ratio, solver="saga", tol=1e-9, max_iter=100000)
+    theirs.fit(X, y)
+    np.testing.assert_allclose(everything(ours), everything(theirs), atol=1e-6 * np.abs(theirs.coef_).max())
+    assert ((ours.coef_ == 0) == (theirs.coef_ == 0)).all()
+    assert (ours.coef_ == 0).any()
+
+
+def test_penalties_by_name_are_those_of_the_ratio(cancer):
+    X, y = cancer
+    for penalty, l1_ratio in {"l1": 1.0, "l2": 0.0, "elasticnet": 0.5}.items():
+        by_name = learn.LogisticRegression(penalty, C=0.1, l1_ratio=l1_ratio).fit(X, y)
+        by_ratio = learn.LogisticRegression(C=0.1, l1_ratio=l1_ratio).fit(X, y)
+        np.testing.assert_array_equal(by_name.coef_, by_ratio.coef_)
+    without = learn.LogisticRegression(None, max_iter=5)
+    with pytest.warns(ConvergenceWarning):
+        a = without.fit(X, y).coef_
+    with pytest.warns(ConvergenceWarning):
+        b = learn.LogisticRegression(C=np.inf, max_iter=5).fit(X, y).coef_
+    np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("quantile", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+def test_quantile_regression_is_near_the_minimum_of_the_pinball_loss(diabetes, quantile, alpha):
+    X, y = diabetes
+    X = X * 20
+    ours = learn.QuantileRegressor(quantile=quantile, alpha=alpha).fit(X, y)
+    theirs = linear_model.QuantileRegressor(quantile=quantile, alpha=alpha).fit(X, y)
+
+    def objective(model):
+        r = y - model.predict(X)
+        return np.mean(np.maximum(quantile * r, (quantile - 1) * r)) + alpha * np.abs(model.coef_).sum()
+
+    assert objective(theirs) * (1 - 1e-9) <= objective(ours) <= objective(theirs) * (1 + 2e-4)
+    assert np.mean(y <= ours.predict(X)) == pytest.approx(quantile, abs=0.02)
+
+
+def test_collinear_columns_have_coefficients_of_minimum_norm(diabetes):
+    X, y = diabetes
+    twice = np.c_[X, X[:, :2]]
+    ours = learn.LinearRegression().fit(twice, y)
+    np.testing.assert_allclose(ours.coef_, linear_model.LinearRegression().fit(twice, y).coef_, rtol=1e-6)
+
+
+def test_lbfgs_comes_to_the_same_coefficients(cancer):
+    X, y = cancer
+    newton = learn.LogisticRegression(tol=1e-9).fit(X, y)
+    lbfgs = learn.LogisticRegression(tol=1e-9, max_iter=2000, solver="lbfgs").fit(X, y)
+    np.testing.assert_allclose(lbfgs.coef_, newton.coef_, atol=1e-6)
+    with pytest.raises(ValueError, match="l1 penalty has corners"):
+        learn.LogisticRegression(l1_ratio=1.0, solver="lbfgs").fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -108,12 +165,12 @@ def test_huber_regression_has_a_lower_objective_than_scikit_learns(diabetes):
 
 def test_negative_binomial_regression_finds_the_dispersion():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(20000, 2))
+    X = rng.normal(size=(8000, 2))
     mean = np.exp(0.4 * X[:, 0] - 0.3 * X[:, 1] + 1)
     y = rng.poisson(mean * rng.gamma(2.0, 0.5, size=len(mean)))
     model = learn.NegativeBinomialRegressor(alpha=0, tol=1e-8).fit(X, y)
-    np.testing.assert_allclose([*model.coef_, model.intercept_], [0.4, -0.3, 1], atol=0.03)
-    assert model.dispersion_ == pytest.approx(0.5, rel=0.06)
+    np.testing.assert_allclose([*model.coef_, model.intercept_], [0.4, -0.3, 1], atol=0.04)
+    assert model.dispersion_ == pytest.approx(0.5, rel=0.08)
     held = learn.NegativeBinomialRegressor(alpha=0, dispersion=model.dispersion_, tol=1e-8).fit(X, y)
     np.testing.assert_allclose(held.coef_, model.coef_, rtol=1e-5)
 

@@ -11,7 +11,7 @@ from xpgrad.learn.classifiers import LogisticRegression
 from xpgrad.learn.glms import GammaRegressor, NegativeBinomialRegressor, PoissonRegressor, TweedieRegressor
 from xpgrad.learn.mlp import MLPClassifier, MLPRegressor
 from xpgrad.learn.model import Model
-from xpgrad.learn.regressors import HuberRegressor, LinearRegression, Ridge
+from xpgrad.learn.regressors import HuberRegressor, LinearRegression, QuantileRegressor, Ridge
 
 __all__ = [
     "GammaRegressor",
@@ -23,6 +23,7 @@ __all__ = [
     "Model",
     "NegativeBinomialRegressor",
     "PoissonRegressor",
+    "QuantileRegressor",
     "Ridge",
     "TweedieRegressor",
 ]

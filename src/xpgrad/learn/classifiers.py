@@ -21,13 +21,14 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
 
     Parameters
     ----------
-    penalty : {"l2", None}
-        Of the coefficients, not of the intercept.
+    penalty : {"auto", "l2", "l1", "elasticnet", None}
+        Of the coefficients, not of the intercept. "auto" is as ``l1_ratio`` says.
     C : float
         One over the strength of the penalty; infinity is none.
+    l1_ratio : float
+        The share of the absolute values in the penalty, the rest being of the squares; unused by "l2" and "l1".
     tol : float
-        The fit has converged when no entry of the gradient of the mean loss is larger, the columns of numbers
-        being standardised.
+        For the largest entry of the gradient of the mean loss; with "lbfgs", the columns being standardised.
     fit_intercept : bool
     class_weight : dict, "balanced" or None
         Weights of the classes, which multiply those of the samples. "balanced": ``n / (k counts)``.
@@ -65,10 +66,10 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
 
     Notes
     -----
-    Minimises ``C sum(w loss) + |coef|² / 2``. The loss of two classes is ``log(1 + exp(z)) - y z``, that of
-    more is ``logsumexp(z) - z[y]``, of the linear predictor ``z``. Without a penalty classes that a hyperplane
-    separates have no finite minimum: the fit ends where the gradient is within ``tol``, with a
-    ConvergenceWarning that says so.
+    Minimises ``C sum(w loss) + (1 - l1_ratio) |coef|² / 2 + l1_ratio |coef|₁``. The loss of two classes is
+    ``log(1 + exp(z)) - y z``, that of more is ``logsumexp(z) - z[y]``, of the linear predictor ``z``. Without a
+    penalty classes that a hyperplane separates have no finite minimum: the fit ends where the gradient is
+    within ``tol``, with a ConvergenceWarning that says so.
 
     Examples
     --------
@@ -80,8 +81,9 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
     """
 
     _parameter_constraints = {
-        "penalty": [sk.StrOptions({"l2"}), None],
-        "C": [at_least(0, Real, "right")],
+        "penalty": [sk.StrOptions({"auto", "l1", "l2", "elasticnet"}), None],
+        "C": [sk.Interval(Real, 0, None, closed="right")],
+        "l1_ratio": [sk.Interval(Real, 0, 1, closed="both")],
         "tol": [at_least(0)],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, sk.StrOptions({"balanced"}), None],
@@ -94,9 +96,10 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
 
     def __init__(
         self,
-        penalty: str | None = "l2",
+        penalty: str | None = "auto",
         *,
         C: float = 1.0,
+        l1_ratio: float = 0.0,
         tol: float = 1e-4,
         fit_intercept: bool = True,
         class_weight: Any = None,
@@ -111,6 +114,7 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
     ) -> None:
         self.penalty = penalty
         self.C = C
+        self.l1_ratio = l1_ratio
         self.tol = tol
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
@@ -149,7 +153,8 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         family = families.logistic if k == 2 else families.softmax
         target = codes.astype(design.numbers.dtype) if k == 2 else codes.astype(np.int32)
         total = len(codes) if weights is None else float(weights.sum())
-        l2 = 0.0 if self.penalty is None else 1 / (self.C * total)
+        strength = 0.0 if self.penalty is None else 1 / (self.C * total)
+        share = {"l1": 1.0, "l2": 0.0}.get(self.penalty or "", float(self.l1_ratio))
         found = self._fit_predictor(
             arrival,
             design,
@@ -158,9 +163,10 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
             weights=weights,
             offset=self._offset(offset, None, design),
             outputs=1 if k == 2 else k,
-            l2=l2,
+            l2=strength * (1 - share),
+            l1=strength * share,
         )
-        if l2 == 0:
+        if strength == 0:
             self._say_if_separable(found, design, codes, weights)
         return self
 

@@ -1,8 +1,8 @@
 """The models, each stated once: the loss of a sample, the inverse link, the range of targets.
 
-``unit(eta, y, *shape)`` is the loss of each sample in plain NumPy, from the linear predictor ``eta`` and the
-target ``y``; ``shape`` are scalars that are fitted along (a scale, a dispersion). No derivative is written
-here.
+``unit(eta, y, *shape, *known)`` is the loss of each sample in plain NumPy, from the linear predictor ``eta``
+and the target ``y``; ``shape`` are scalars that are fitted along (a scale, a dispersion). No derivative is
+written here.
 
 Shapes: ``eta`` and ``y`` are float[n], the loss is float[n]; for `softmax`, ``eta`` is float[n, k] and ``y``
 int[n].
@@ -11,6 +11,7 @@ int[n].
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from math import inf
 from typing import Any, NamedTuple
 
@@ -25,18 +26,20 @@ class Family(NamedTuple):
     Attributes
     ----------
     unit : callable
-        ``unit(eta, y, *shape)``, the loss of each sample.
+        ``unit(eta, y, *shape, *known)``, the loss of each sample.
     mean : callable
         The inverse link: the expected target at ``eta``.
     link : callable
         The link, for the intercept to begin with.
     saturated : callable
-        ``saturated(y, *shape)``, the least loss that any ``eta`` gives; twice the excess over it is the
+        ``saturated(y, *shape, *known)``, the least loss that any ``eta`` gives; twice the excess over it is the
         deviance.
     lowest : float
         The targets' lower bound.
     open : bool
         Whether that bound is excluded.
+    known : tuple of float
+        The last arguments of the loss; one program serves all their values.
     """
 
     unit: Callable[..., Any]
@@ -45,6 +48,15 @@ class Family(NamedTuple):
     saturated: Callable[..., Any]
     lowest: float = -inf
     open: bool = False
+    known: tuple[float, ...] = ()
+
+    def losses(self, eta: Any, y: Any, *shape: Any) -> Any:
+        """The loss of each sample, of numbers as they are."""
+        return self.unit(eta, y, *shape, *self.known)
+
+    def least(self, y: Any, *shape: Any) -> Any:
+        """The least loss of each sample."""
+        return self.saturated(y, *shape, *self.known)
 
 
 def _identity(x: Any) -> Any:
@@ -95,6 +107,7 @@ gamma = Family(
 )
 
 
+@cache
 def tweedie(power: float, link: str) -> Family:
     """The Tweedie distribution whose variance is the mean to the ``power``.
 
@@ -164,36 +177,36 @@ negative_binomial = Family(
 )
 
 
+def _huber(eta: Any, y: Any, log_scale: Any, epsilon: Any) -> Any:
+    scale = np.exp(log_scale)
+    z = np.abs(y - eta) / scale
+    return scale * (1 + np.where(z < epsilon, z * z, 2 * epsilon * z - epsilon**2))
+
+
 def huber(epsilon: float) -> Family:
     """The squared residual in units of a scale that is fitted along, linear beyond ``epsilon``.
 
     Owen, A robust hybrid of lasso and ridge regression (2007), section 4.
     """
+    return Family(unit=_huber, mean=_identity, link=_identity, saturated=_zero, known=(epsilon,))
 
-    def unit(eta: Any, y: Any, log_scale: Any) -> Any:
-        scale = np.exp(log_scale)
-        z = np.abs(y - eta) / scale
-        return scale * (1 + np.where(z < epsilon, z * z, 2 * epsilon * z - epsilon**2))
 
-    return Family(unit=unit, mean=_identity, link=_identity, saturated=_zero)
+def _smooth_quantile(eta: Any, y: Any, quantile: Any, width: Any) -> Any:
+    r = y - eta
+    return width * np.logaddexp(0, r / width) - (1 - quantile) * r
 
 
 def smooth_quantile(quantile: float, width: float) -> Family:
     """The pinball loss with its corner rounded.
 
-    ``width softplus(r / width) - (1 - quantile) r`` of the residual ``r`` exceeds the pinball loss by
-    ``width log(2)`` at most, at ``r = 0``.
+    ``width log(1 + exp(r / width)) - (1 - quantile) r`` of the residual ``r`` exceeds the pinball loss by at
+    most ``width log(2)``, at ``r = 0``.
     """
-
-    def unit(eta: Any, y: Any) -> Any:
-        r = y - eta
-        return width * np.logaddexp(0, r / width) - (1 - quantile) * r
-
-    return Family(unit=unit, mean=_identity, link=_identity, saturated=_zero)
+    return Family(
+        unit=_smooth_quantile, mean=_identity, link=_identity, saturated=_zero, known=(quantile, width)
+    )
 
 
 def with_shape(family: Family, *shape: float) -> Family:
     """A family whose scalars beside the linear predictor are known."""
-    return family._replace(
-        unit=lambda eta, y: family.unit(eta, y, *shape), saturated=lambda y: family.saturated(y, *shape)
-    )
+    return family._replace(known=shape)

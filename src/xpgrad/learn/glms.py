@@ -63,9 +63,9 @@ class GeneralizedLinearRegressor(Regressor):
         if sample_weight is not None:
             w = sk.check_sample_weight(host(sample_weight), eta[:, None], dtype=eta.dtype)
         null = np.full_like(eta, family.link(np.average(y, weights=w)))
-        least = np.average(family.saturated(y), weights=w)
-        left = np.average(asnumpy(family.unit(eta, y)), weights=w) - least
-        return float(1 - left / (np.average(asnumpy(family.unit(null, y)), weights=w) - least))
+        least = np.average(family.least(y), weights=w)
+        left = np.average(asnumpy(family.losses(eta, y)), weights=w) - least
+        return float(1 - left / (np.average(asnumpy(family.losses(null, y)), weights=w) - least))
 
     def _scored(self) -> Family:
         """The family, with what was fitted beside the coefficients."""
@@ -92,7 +92,7 @@ class PoissonRegressor(GeneralizedLinearRegressor):
     solver : {"auto", "newton", "lbfgs"}
     max_iter : int
     tol : float
-        For the largest entry of the gradient of the mean loss, the columns of numbers being standardised.
+        For the largest entry of the gradient of the mean loss; with "lbfgs", the columns being standardised.
     warm_start : bool
         Begin where the last fit ended.
     categorical_features, handle_unknown, device, dtype

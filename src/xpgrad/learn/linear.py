@@ -126,9 +126,11 @@ class LinearEstimator(sk.BaseEstimator):
         offset: Any = None,
         outputs: int = 1,
         l2: float = 0.0,
+        l1: float = 0.0,
         center: Any = None,
         shape: tuple[float, ...] = (),
         start: Solution | None = None,
+        quiet: bool = False,
     ) -> Solution:
         """Fit, and set ``coef_``, ``intercept_``, ``n_iter_`` and ``device_``; the solution as it came.
 
@@ -148,7 +150,7 @@ class LinearEstimator(sk.BaseEstimator):
             start = self._split(np.zeros((*many, len(self.columns_.coefficient_names())), dtype), b)
         start = start._replace(shape=tuple(np.asarray(s, dtype=dtype) for s in shape))
         problem = Problem(
-            unit=family.unit,
+            family=family,
             design=design,
             sizes=self.columns_.sizes,
             y=y,
@@ -157,13 +159,14 @@ class LinearEstimator(sk.BaseEstimator):
             offset=offset,
             intercept=self.fit_intercept,
             l2=l2,
+            l1=l1,
             start=start,
         )
         found = solve(
             problem, method=self.solver, tol=self.tol, max_iter=self.max_iter or 1000, device=self.device_
         )
         self.n_iter_ = max(found.n_iter, 1)
-        if not found.converged:
+        if not found.converged and not quiet:
             warnings.warn(
                 f"{type(self).__name__} did not converge: {found.message}. Raise max_iter, or scale the data",
                 sk.ConvergenceWarning,

@@ -288,7 +288,7 @@ class Network(sk.BaseEstimator):
     def _error(self, layers: Any, held: Any) -> float:
         """The mean loss of held-out samples, without the penalty."""
         eta = asnumpy(forward(layers, to_device(held["X"], self.device_), self.activation))
-        return float(np.average(asnumpy(self._family().unit(eta, held["y"])), weights=held.get("w")))
+        return float(np.average(asnumpy(self._family().losses(eta, held["y"])), weights=held.get("w")))
 
     def _keep(self, layers: Any) -> None:
         layers = asnumpy(layers)

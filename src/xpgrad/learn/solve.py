@@ -2,22 +2,27 @@
 
 In:  a `Problem`: the loss of a sample, a `Design`, targets, weights, offsets and penalties.
 Out: a `Solution`, in the units of the data.
-Holds: the objective is ``sum(w loss) / sum(w) + l2 / 2 |coefficients|²``; intercepts are not penalised.
+Holds: the objective is ``sum(w loss) / sum(w) + l2 / 2 |c|² + l1 |c|`` of the coefficients ``c``; intercepts
+are not
+       penalised. Without a penalty the first level of a categorical column is the reference: its coefficient is
+       0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpgrad.devices import asnumpy
+from xpgrad._errors import DataError, message
+from xpgrad.devices import asnumpy, to_device, using
 from xpgrad.learn.columns import Design
-from xpgrad.optim import minimize
+from xpgrad.learn.families import Family
+from xpgrad.optim import linear, minimize
 
-_NEWTON = 200  # coefficients up to which the Hessian is a matrix
+# Coefficients up to which the Hessian is a matrix: of a linear predictor alone, and with scalars beside it.
+_NEWTON, _NEWTON_BESIDE = 3000, 200
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,7 @@ class Problem:
 
     Attributes
     ----------
-    unit : callable
-        ``unit(eta, y, *shape)``, the loss of each sample.
+    family : Family
     design : Design
     sizes : tuple of int
         The number of levels of each categorical column.
@@ -37,12 +41,12 @@ class Problem:
     weights, offset : float[n] or None
         ``offset`` is added to the linear predictor.
     intercept : bool
-    l2 : float
+    l2, l1 : float
     start : Solution
         Where to begin.
     """
 
-    unit: Callable[..., Any]
+    family: Family
     design: Design
     sizes: tuple[int, ...]
     y: Any
@@ -51,6 +55,7 @@ class Problem:
     offset: Any
     intercept: bool
     l2: float
+    l1: float
     start: Solution
 
 
@@ -96,13 +101,72 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
     Parameters
     ----------
     method : {"auto", "newton", "lbfgs"}
+        "auto" is Newton's method where the Hessian is a matrix of moderate size.
     tol : float
-        For the largest entry of the gradient, the columns of numbers being standardised.
+        For the largest entry of the gradient; with "lbfgs", the columns of numbers being standardised.
     max_iter : int
     device : str
+
+    Raises
+    ------
+    DataError
+        An l1 penalty with "lbfgs".
     """
+    alone = not problem.start.shape
+    if method == "auto":
+        coefficients = (problem.design.numbers.shape[1] + sum(problem.sizes)) * problem.outputs
+        small = coefficients <= (_NEWTON if alone else _NEWTON_BESIDE)
+        method = "newton" if small or problem.l1 else "lbfgs"
+    if problem.l1 and method == "lbfgs":
+        raise DataError(
+            message("an l1 penalty has corners, which L-BFGS cannot pass", remedy='solver="newton"')
+        )
+    if method == "newton" and alone:
+        return _by_newton(problem, tol, max_iter, device)
+    return _by_minimize(problem, method, tol, max_iter, device)
+
+
+def _by_newton(problem: Problem, tol: float, max_iter: int, device: str) -> Solution:
+    """Newton's method on the quadratic that each step assembles from the columns."""
+    n, (X, codes) = len(problem.y), problem.design
+    dtype = X.dtype
+    X, codes, y, weights, offset = to_device((X, codes, problem.y, problem.weights, problem.offset), device)
+    with using(device):
+        design = linear.Design(X if X.shape[1] else None, codes, problem.sizes, intercept=problem.intercept)
+        objective = linear.LinearObjective(
+            problem.family.unit,
+            design,
+            (y, *problem.family.known),
+            outputs=problem.outputs if problem.outputs > 1 else None,
+            weights=weights,
+            offset=offset,
+            scale=1 / (n if problem.weights is None else float(np.sum(problem.weights, dtype=np.float64))),
+            l2=problem.l2,
+            l1=problem.l1,
+        )
+        start, fixed = problem.start, np.zeros(design.columns, dtype=bool)
+        if not (problem.l2 or problem.l1):
+            fixed[[at.start for at in design.of_levels[0 if problem.intercept else 1 :]]] = True
+        at = [start.intercept[None]] if problem.intercept else []
+        coef = np.concatenate([*at, start.numbers, *start.tables]).astype(np.float64)
+        coef[fixed] = 0
+        fixed = fixed if problem.outputs == 1 else fixed[:, None]
+        fit = linear.newton_linear(objective, coef, fixed=fixed, max_iter=max_iter, tol=tol)
+    found = fit.params.astype(dtype)
+    return Solution(
+        found[0] if problem.intercept else np.zeros_like(start.intercept),
+        found[design.of_numbers],
+        tuple(found[at] for at in design.of_levels),
+        n_iter=fit.n_iter,
+        converged=fit.converged,
+        message=fit.message,
+    )
+
+
+def _by_minimize(problem: Problem, method: str, tol: float, max_iter: int, device: str) -> Solution:
+    """Any loss, with scalars beside the predictor, in coefficients of like curvature."""
     units = _Units(problem)
-    unit, l2, intercept = problem.unit, problem.l2, problem.intercept
+    family, l2, intercept = problem.family, problem.l2, problem.intercept
 
     def loss(params: Any, data: Any) -> Any:
         b, w, tables = units.of_the_data(params["b"], params["w"], params["t"])
@@ -110,7 +174,7 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
         eta = predictor(b if intercept else 0.0 * b, w, tables, design)
         if "offset" in data:
             eta = eta + data["offset"]
-        each = unit(eta, data["y"], *params["shape"])
+        each = family.losses(eta, data["y"], *params["shape"])
         value = np.mean(data["weights"] * each if "weights" in data else each)
         if l2:
             for x in (w, *tables):
@@ -122,7 +186,7 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
         loss,
         start,
         (_data(problem),),
-        method=_method(problem) if method == "auto" else method,
+        method=method,
         device=device,
         tol=tol,
         max_iter=max_iter,
@@ -134,12 +198,6 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
     return Solution(
         b if intercept else 0.0 * b, w, tables, tuple(found["shape"]), fit.n_iter, fit.converged, fit.message
     )
-
-
-def _method(problem: Problem) -> str:
-    """Newton's method for one output and few coefficients: exact, and indifferent to the scale of columns."""
-    coefficients = problem.design.numbers.shape[1] + sum(problem.sizes)
-    return "newton" if problem.outputs == 1 and coefficients <= _NEWTON else "lbfgs"
 
 
 def _data(problem: Problem) -> dict[str, Any]:
@@ -155,8 +213,7 @@ class _Units:
     """The scale in which the solver sees coefficients: each has a curvature near 1.
 
     Columns of numbers are centred, if there is an intercept, and divided by their spread; the data themselves
-    stay as they are. Without a penalty the first level of a categorical column is the reference: its
-    coefficient is 0.
+    stay as they are.
     """
 
     def __init__(self, problem: Problem) -> None:
