@@ -14,6 +14,7 @@ from typing import NamedTuple
 from xpgrad.core import Const, Node, Value
 from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.plan import Region
+from xpgrad.plan.relations import relation
 
 CHUNKS = 64
 """The most chunks of a region: enough for the threads of a large machine to share them evenly."""
@@ -26,6 +27,9 @@ _GROUP_BYTES = 16 << 20
 _SHARES, _LINES = 8, 64
 """Tiles of a short axis at least, so that threads can share them, whatever the length of a run; but a few cache
 lines of a row are a tile at least."""
+
+
+_FUNCTION = 64
 
 
 class Target(NamedTuple):
@@ -122,3 +126,25 @@ def bytes_per_entry(region: Region, axes: Axes) -> int:
             if region.loop_axis in axes.operand_loop_axes(node, i):
                 total += u.size // region.extent * u.dtype.itemsize
     return total
+
+
+def work(region: Region, axes: Axes) -> int:
+    """What a region costs, in bytes that a thread reads from memory in the same time.
+
+    A product of contractions counts a byte in float32, and a function that is not cheap 64 for each entry.
+    """
+    total = region.extent * bytes_per_entry(region, axes)
+    for node in region.nodes:
+        if "pointwise" in node.op.traits and "cheap" not in node.op.traits:
+            total += _FUNCTION * node.size
+        elif node.op.traits >= {"contraction"}:
+            total += node.size * _contracted(node) * node.dtype.itemsize // 4
+    return total
+
+
+def _contracted(node: Node) -> int:
+    """The number of products in each sum of a contraction."""
+    count = 1
+    for i, a in (places[0] for places in relation(node).reduced):
+        count *= node.operands[i].shape[a]
+    return count

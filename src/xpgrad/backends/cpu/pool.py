@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from queue import SimpleQueue
+from typing import Protocol
 
 from xpgrad._errors import message
 
@@ -171,6 +172,22 @@ class _Job:
                 del error  # or it would hold itself, by this frame, and with it the task's arrays
 
 
+class Lingers(Protocol):
+    """What a worker does between two jobs; workers are numbered from 0."""
+
+    def begin(self, worker: int) -> None:
+        """The worker has been woken up."""
+
+    def linger(self, worker: int) -> None:
+        """It has no job; on return it sleeps."""
+
+    def call(self) -> None:
+        """There is a job: `linger` is to return."""
+
+    def forget(self) -> None:
+        """The workers are gone: this is the child of a fork."""
+
+
 class _Pool:
     """Daemon threads that wait for jobs. They start when they are first needed, and are kept."""
 
@@ -188,6 +205,8 @@ class _Pool:
             self._grow(helpers)
         with self._lock:
             self._openings += [job] * helpers
+        if lingering is not None:
+            lingering.call()
         for _ in range(min(helpers, self.size - self._bells.qsize())):
             self._bells.put(None)
 
@@ -199,19 +218,25 @@ class _Pool:
     def _grow(self, size: int) -> None:
         with self._lock:
             while self.size < size:
-                thread = threading.Thread(target=self._serve, name=f"xpgrad-{self.size + 1}", daemon=True)
+                thread = threading.Thread(
+                    target=self._serve, args=(self.size,), name=f"xpgrad-{self.size + 1}", daemon=True
+                )
                 try:
                     thread.start()
                 except RuntimeError:
                     return  # no more threads can start, or Python is about to exit: fewer are enough
                 self.size += 1
 
-    def _serve(self) -> None:
+    def _serve(self, number: int) -> None:
         _here.working = True  # a task that calls run_chunks runs all chunks itself
         while True:
             self._bells.get()
+            if lingering is not None:
+                lingering.begin(number)
             while (job := self._opening()) is not None:
                 job.help()
+            if lingering is not None:
+                lingering.linger(number)
 
     def _opening(self) -> _Job | None:
         with self._lock:
@@ -226,11 +251,25 @@ class _Here(threading.local):
 
 _here = _Here()
 _pool = _Pool()
+lingering: Lingers | None = None
+"""Where idle workers look for work for a while, before they sleep."""
+
+
+def size() -> int:
+    """The number of workers."""
+    return _pool.size
+
+
+def is_working() -> bool:
+    """Whether this thread is in a task."""
+    return _here.working
 
 
 def _after_fork() -> None:
     global _pool
     _pool = _Pool()  # a child has the thread that forked, and no other
+    if lingering is not None:
+        lingering.forget()
 
 
 if hasattr(os, "register_at_fork"):

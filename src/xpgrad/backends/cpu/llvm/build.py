@@ -129,6 +129,11 @@ def vectors_in_registers() -> int:
     return 8 if "+avx" in features or "+neon" in features else 4
 
 
+def is_x86() -> bool:
+    """Whether this is an x86 CPU of 64 bits."""
+    return str(_machine().triple).startswith("x86_64")
+
+
 def compile_ir(text: str) -> bytes:
     """Compile an LLVM module for this CPU: check, optimise, vectorise, emit.
 

@@ -41,13 +41,13 @@ from xpgrad.backends.store import default_store
 from xpgrad.core import Const, Graph, Node, Value
 from xpgrad.ops.loops import LOOP
 from xpgrad.plan import Plan, Region, Untiled
-from xpgrad.plan.tiles import bytes_per_entry, looked_into
+from xpgrad.plan.tiles import looked_into, work
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _TOTAL_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _POINTER)
 
-ALONE = 1 << 21
-"""Bytes that one thread goes through in about the time that it takes to wake another."""
+ALONE = 3 << 19
+"""The most `work` of a region that one thread does alone, which takes a few times as long as to post it."""
 
 _ready: dict[str, build.Loaded] = {}
 _lock = threading.Lock()
@@ -175,7 +175,7 @@ def is_shared(step: Region | Untiled, plan: Plan) -> bool:
     """Whether a step is long enough for several threads."""
     if not isinstance(step, Region) or step.chunks < 2:
         return False
-    return step.extent * bytes_per_entry(step, plan.axes) > ALONE
+    return work(step, plan.axes) > ALONE
 
 
 class LoopStep:

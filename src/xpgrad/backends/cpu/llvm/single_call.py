@@ -22,10 +22,10 @@ import numpy as np
 from xpgrad.backends.cpu.llvm.arguments import bits
 from xpgrad.backends.cpu.llvm.buffer_pool import Workspaces, address
 from xpgrad.backends.cpu.llvm.kernel import TOTAL, WORK, Kernel, module
+from xpgrad.backends.cpu.llvm.lingering import LINGERING, Shared
 from xpgrad.backends.cpu.llvm.repeated import MAIN, REPEAT, REPEATED
 from xpgrad.backends.cpu.llvm.scalars import converted, loaded
 from xpgrad.backends.cpu.llvm.writer import Writer
-from xpgrad.backends.cpu.pool import run_chunks
 from xpgrad.backends.layouts import form_of_view
 from xpgrad.core import Const, Value
 from xpgrad.plan import Plan, Region
@@ -94,12 +94,14 @@ class SingleCall:
         self.new = [v for v in outputs if by_address or v.size * v.dtype.itemsize > COPIED]
         self.text = module(kernels, _main(kernels) + (REPEATED if by_address else ""))
         entries = [MAIN, *(WORK + kernel.name for kernel in kernels), *([REPEAT] if by_address else [])]
-        self._loaded, self.fresh = ready(self.text, entries)
-        self.repeat = _REPEAT_TYPE(self._loaded[REPEAT]) if by_address else None
+        self.loaded, self.fresh = ready(self.text, entries)
+        self.repeat = _REPEAT_TYPE(self.loaded[REPEAT]) if by_address else None
         total = sum(v.size * v.dtype.itemsize for v in (*plan.graph.inputs, *self.made))
         form = ctypes.PYFUNCTYPE if total <= BRIEF else ctypes.CFUNCTYPE
-        self.main = form(None, _POINTER, _SIZE, _SIZE)(self._loaded[MAIN])
-        self.work = {k: WORK_TYPE(self._loaded[WORK + kernels[k].name]) for k in shared}
+        self.main = form(None, _POINTER, _SIZE, _SIZE)(self.loaded[MAIN])
+        self.work = {k: WORK_TYPE(self.loaded[WORK + kernels[k].name]) for k in shared}
+        if shared and threads > 1:
+            LINGERING.prepare(ready)
         self.workspaces = {k: Workspaces(kernels[k].workspace_bytes) for k in shared}
         self._free: list[Memory] = [Memory(self)]
 
@@ -302,7 +304,8 @@ def _spread(program: SingleCall, shared: _Chunks) -> Callable[[], None]:
         call(*given, workspace)
         workspaces.give(block)
 
-    return lambda: run_chunks(work, threads, threads)
+    job = [program.loaded[WORK + program.kernels[k].name], *values]
+    return Shared(work, job, workspaces, threads)
 
 
 def _table_size(kernel: Kernel) -> int:
