@@ -96,3 +96,17 @@ def parts_of(rows: int, most: int) -> list[int]:
     """``rows`` divided into parts of at most ``most``, as equal as possible."""
     parts = -(-rows // most)
     return [rows // parts + (k < rows % parts) for k in range(parts)]
+
+
+def runs(widths: Sequence[int], apart: bool) -> list[tuple[int, int]]:
+    """Equal widths one after another, as width and number; if ``apart``, the first is by itself.
+
+    ``[3, 3, 3, 2]`` is ``[(3, 3), (2, 1)]``, or ``[(3, 1), (3, 2), (2, 1)]``.
+    """
+    found: list[tuple[int, int]] = []
+    for width in widths:
+        if found and found[-1][0] == width and not (apart and len(found) == 1 and found[0][1] == 1):
+            found[-1] = width, found[-1][1] + 1
+        else:
+            found.append((width, 1))
+    return found

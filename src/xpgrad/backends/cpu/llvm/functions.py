@@ -192,7 +192,7 @@ class _Lines:
     def _unrolled(self) -> str:
         """The end of a branch back, by which the loop is unrolled."""
         assert self._nodes is not None
-        n = len(self._nodes)
+        n = len(self._nodes) + 1  # 0 is in `NOT_UNROLLED`
         self._nodes.append(f'!{n} = distinct !{{!{n}, !{{!"llvm.loop.unroll.full"}}}}')
         return f", !llvm.loop !{n}"
 

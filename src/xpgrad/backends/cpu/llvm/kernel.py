@@ -26,7 +26,7 @@ from xpgrad.backends.cpu.llvm.loops import write_loop
 from xpgrad.backends.cpu.llvm.matmul import write_matmul
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept, loaded
 from xpgrad.backends.cpu.llvm.sums import Total, settled, two_sum
-from xpgrad.backends.cpu.llvm.writer import Writer, number
+from xpgrad.backends.cpu.llvm.writer import NOT_UNROLLED, Writer, number
 from xpgrad.backends.layouts import Layouts
 from xpgrad.codegen.kernel_ir import Buffer, c_strides, identity
 from xpgrad.plan import Plan
@@ -234,4 +234,5 @@ def in_c_order(buffer: Buffer) -> bool:
 def module(kernels: Sequence[Kernel], more: str = "") -> str:
     """An LLVM module with the functions of ``kernels``, what they call, and ``more``."""
     calls = set().union(*[k.calls for k in kernels])
-    return "\n".join([functions.definitions(calls, build.scales()), *[k.functions for k in kernels], more])
+    texts = [functions.definitions(calls, build.scales()), *[k.functions for k in kernels], more, NOT_UNROLLED]
+    return "\n".join(texts)

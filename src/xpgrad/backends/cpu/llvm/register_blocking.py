@@ -26,6 +26,7 @@ from xpgrad.backends.cpu.llvm.factors import (
     Factor,
     Goal,
     parts_of,
+    runs,
 )
 from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept
 from xpgrad.backends.cpu.llvm.streams import Streams, rows_at_once
@@ -140,15 +141,16 @@ class RegisterBlocking:
             with w.loop(whole, done, str(block * GROUP)) as g:
                 end = w.least(w.plus(g, str(block * GROUP)), whole)
                 start = "0"
-                for width in widths:
+                fetches = block > 1 and self._in_short_runs(run_factor, self.r)
+                for width, number in runs(widths, fetches):
                     if rows is not None:
-                        stop = w.op(f"add i64 {start}, {width}")
+                        stop = w.op(f"add i64 {start}, {width * number}")
                     else:  # the number of rows is an argument: as many blocks of this width as fit
                         room = w.op(f"sdiv i64 {w.minus(n_held, start)}, {width}")
                         stop = w.plus(start, w.times(room, str(width)))
                     with w.loop(stop, start, str(width)) as h, w.loop(end, g, str(block)) as b:
                         ahead = ""
-                        if start == "0" and block > 1 and self._in_short_runs(run_factor, self.r):
+                        if fetches and start == "0":
                             ahead = w.times(run_factor.step(run), str(block))
                         self._inner_block(
                             w, held_factor, run_factor, goal, (held, run), (h, b), (width, block), n_r, ahead
@@ -183,7 +185,7 @@ class RegisterBlocking:
         whole = w.times(w.op(f"sdiv i64 {n_r}, {lanes}"), str(lanes))
         for width, held_sums, begin, end in ((lanes, sums, "0", whole), (1, tails, whole, n_r)):
             kind = f"<{width} x {ctype}>" if width > 1 else ctype
-            with w.loop(end, begin, str(width)) as r:
+            with w.loop(end, begin, str(width), unroll=False) as r:
                 values = [[w.load(ctype, p, r, width) for p in line] for line in rows]
                 if ahead and width > 1:
                     for p in rows[1]:
@@ -246,9 +248,10 @@ class RegisterBlocking:
         n_v, n_a = self._extent(w, along), self._extent(w, across)
         start = "0"
         most = self.blocks.outer
-        for width in parts_of(rows, most) if rows is not None else [min(8, most), 1]:
+        widths = parts_of(rows, most) if rows is not None else [min(8, most), 1]
+        for width, number in runs(widths, ahead):
             if rows is not None:
-                stop = w.op(f"add i64 {start}, {width}")
+                stop = w.op(f"add i64 {start}, {width * number}")
             else:
                 stop = w.plus(start, w.times(w.op(f"sdiv i64 {w.minus(n_a, start)}, {width}"), str(width)))
             count = max(1, min(8, most // width))
@@ -260,7 +263,7 @@ class RegisterBlocking:
                     size = lanes * block
                     whole = w.plus(done, w.times(w.op(f"sdiv i64 {w.minus(n_v, done)}, {size}"), str(size)))
                     with w.loop(whole, done, str(size)) as v:
-                        if ahead and size == self.lanes * count:
+                        if ahead and start == "0" and size == self.lanes * count:
                             self._fetch_ahead(w, vectors, v, size, n_v, n_r)
                         self._outer_block(w, vectors, scalars, goal, axes, (v, a), (lanes, block, width), n_r)
                     done = whole
@@ -340,7 +343,7 @@ class RegisterBlocking:
             for i in range(width)
         ]
         beyond = self._next_tile(w, vectors, along, width) if lanes > 1 else ""
-        with w.loop(n_r) as r:
+        with w.loop(n_r, unroll=lanes * width == 1) as r:
             line_at = w.at(ctype, first, w.times(r, vectors.step(self.r)))
             values = [w.load(ctype, line_at, str(b * lanes), lanes) for b in range(block)]
             for b in range(block if beyond else 0):

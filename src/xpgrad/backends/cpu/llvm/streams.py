@@ -76,7 +76,7 @@ class Streams(NamedTuple):
         """Add the products of some rows to the result, from entry ``bounds[0]`` to ``bounds[1]``."""
         kind = f"<{lanes} x {self.ctype}>" if lanes > 1 else self.ctype
         spread_scales = [[spread(w, kind, lanes, self.ctype, x) for x in line] for line in scales]
-        with w.loop(bounds[1], bounds[0], str(lanes)) as v:
+        with w.loop(bounds[1], bounds[0], str(lanes), unroll=lanes == 1) as v:
             values = [w.load(self.ctype, line, v, lanes) for line in lines]
             for line in lines if beyond and lanes > 1 else ():
                 w.prefetch(w.at(self.ctype, line, w.plus(beyond, v)))

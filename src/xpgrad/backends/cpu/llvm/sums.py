@@ -115,7 +115,7 @@ class Running:
             with w.loop(whole, done, str(size)) as i:
                 self._add_group(w, [self._vector(w, entries, i, k) for k in range(size // LANES)])
             done = whole
-        with w.loop(count, done) as i:
+        with w.loop(count, done, unroll=False) as i:
             x = converted(w, Scalar(w.load(self.ctype, entries, i), self.ctype), "double")
             held = w.op(f"load double, ptr {self._rest}")
             w.do(f"store double {w.op(f'fadd double {held}, {x}')}, ptr {self._rest}")
