@@ -13,6 +13,7 @@ from xpgrad.devices import asnumpy
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn import families
 from xpgrad.learn.linear import COMMON, SOLVERS, LinearEstimator, at_least
+from xpgrad.learn.places import host
 from xpgrad.learn.solve import predictor
 
 
@@ -227,6 +228,22 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         if eta.ndim == 1:
             return arrival.follow(np.stack([-np.logaddexp(0, eta), -np.logaddexp(0, -eta)], axis=1))
         return arrival.follow(special.log_softmax(eta, axis=1))
+
+    # ── inference ────────────────────────────────────────────────────────────────────────────
+    def _scored(self) -> Any:
+        if len(self.classes_) > 2:
+            raise ValueError("LogisticRegression: there is no inference for more than two classes")
+        return families.logistic
+
+    def _is_penalised(self) -> bool:
+        return self.penalty is not None and bool(np.isfinite(self.C))
+
+    def _numbers_of(self, y: Any) -> Any:
+        y = sk.column_or_1d(host(y))
+        known = np.isin(y, self.classes_)
+        if not known.all():
+            raise ValueError(f"y has classes that are not among {self.classes_!r}: {np.unique(y[~known])!r}")
+        return (y == self.classes_[1]).astype(np.float64)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

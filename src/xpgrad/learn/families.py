@@ -40,6 +40,8 @@ class Family(NamedTuple):
         Whether that bound is excluded.
     known : tuple of float
         The last arguments of the loss; one program serves all their values.
+    distribution : str
+        The distribution whose negative log-likelihood the loss is, up to constants; empty if there is none.
     """
 
     unit: Callable[..., Any]
@@ -49,6 +51,7 @@ class Family(NamedTuple):
     lowest: float = -inf
     open: bool = False
     known: tuple[float, ...] = ()
+    distribution: str = ""
 
     def losses(self, eta: Any, y: Any, *shape: Any) -> Any:
         """The loss of each sample, of numbers as they are."""
@@ -73,6 +76,7 @@ logistic = Family(
     link=special.logit,
     saturated=_zero,
     lowest=0,
+    distribution="bernoulli",
 )
 
 softmax = Family(
@@ -87,6 +91,7 @@ normal = Family(
     mean=_identity,
     link=_identity,
     saturated=_zero,
+    distribution="normal",
 )
 
 poisson = Family(
@@ -95,6 +100,7 @@ poisson = Family(
     link=np.log,
     saturated=lambda y: y - special.xlogy(y, y),
     lowest=0,
+    distribution="poisson",
 )
 
 gamma = Family(
@@ -104,6 +110,7 @@ gamma = Family(
     saturated=lambda y: 1 + np.log(y),
     lowest=0,
     open=True,
+    distribution="gamma",
 )
 
 
@@ -148,6 +155,7 @@ def tweedie(power: float, link: str) -> Family:
         saturated=saturated,
         lowest=0 if p >= 1 else -inf,
         open=p >= 2,
+        distribution="tweedie",
     )
 
 
@@ -174,6 +182,7 @@ negative_binomial = Family(
     link=np.log,
     saturated=_negative_binomial_saturated,
     lowest=0,
+    distribution="negative binomial",
 )
 
 

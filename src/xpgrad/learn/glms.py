@@ -67,10 +67,6 @@ class GeneralizedLinearRegressor(Regressor):
         left = np.average(asnumpy(family.losses(eta, y)), weights=w) - least
         return float(1 - left / (np.average(asnumpy(family.losses(null, y)), weights=w) - least))
 
-    def _scored(self) -> Family:
-        """The family, with what was fitted beside the coefficients."""
-        return self._family()
-
     def _refuse_exposure(self, exposure: Any) -> None:
         if exposure is not None and not self._log_link:
             raise ValueError(f"{type(self).__name__}: exposure needs the log link; give offset instead")

@@ -17,8 +17,10 @@ from xpgrad.devices import namespace, to_device
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn.columns import Design, Layout, is_table, learn_layout, read
 from xpgrad.learn.families import Family
+from xpgrad.learn.inference import Inference, Sample, infer
 from xpgrad.learn.places import Arrival, arrived, chosen_device, host
 from xpgrad.learn.solve import Problem, Solution, predictor, solve
+from xpgrad.optim import linear
 
 # The constraints of parameters that every estimator has.
 COMMON = {
@@ -206,6 +208,84 @@ class LinearEstimator(sk.BaseEstimator):
         for where, table in zip(tables, found.tables, strict=True):
             across[where] = table
         return np.ascontiguousarray(across.T), np.asarray(found.intercept)
+
+    # ── inference ────────────────────────────────────────────────────────────────────────────
+    def _scored(self) -> Family:
+        """The family, with what was fitted beside the coefficients."""
+        raise NotImplementedError
+
+    def _is_penalised(self) -> bool:
+        return getattr(self, "alpha", 0) > 0
+
+    def _numbers_of(self, y: Any) -> Any:
+        """Targets as the loss takes them."""
+        return sk.check_array(host(y), dtype=np.float64, ensure_2d=False)
+
+    def inference(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        offset: Any = None,
+        exposure: Any = None,
+        covariance: str = "nonrobust",
+        groups: Any = None,
+    ) -> Inference:
+        """Standard errors, tests and intervals, from the data that the model was fitted to.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure
+            As in `fit`; a weight counts samples.
+        covariance : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster"}
+            "nonrobust" trusts the family: the inverse of the expected Hessian times the scale. The others are
+            sandwiches that do not; "cluster" allows samples of one group to depend on each other.
+        groups : array[n]
+            The group of each sample, for "cluster".
+
+        Raises
+        ------
+        ValueError
+            A model with a penalty, of more than two classes, or without a likelihood.
+        DataError
+            Collinear columns, by name; no more samples than coefficients.
+        """
+        sk.check_is_fitted(self)
+        name = type(self).__name__
+        family = self._scored()
+        if self._is_penalised():
+            raise ValueError(f"{name}: a penalty biases the coefficients; inference needs a fit without one")
+        _, design, _ = self._read(X, fit=False)
+        y = self._numbers_of(y)
+        sk.check_consistent_length(design.numbers, y)
+        weights, offset = self._weights(sample_weight, design), self._offset(offset, exposure, design)
+        wide = [None if x is None else np.asarray(x, dtype=np.float64) for x in (weights, offset)]
+        X = np.asarray(design.numbers, dtype=np.float64) if design.numbers.shape[1] else None
+        columns = linear.Design(X, design.codes, self.columns_.sizes, intercept=self.fit_intercept)
+        coef, intercept = np.ravel(host(self.coef_)), np.ravel(host(self.intercept_))
+        at, tables = self.columns_.positions()
+        parts = [intercept] if self.fit_intercept else []
+        parts += [coef[at], *(coef[t] for t in tables)]
+        names = self.columns_.coefficient_names()
+        ordered = [names[i] for i in at] + [label for t in tables for label in names[t]]
+        fixed = np.zeros(columns.columns, dtype=bool)
+        fixed[[of.start for of in columns.of_levels[0 if self.fit_intercept else 1 :]]] = True
+        sample = Sample(
+            model=name,
+            unit=family.losses,
+            mean=family.mean,
+            design=columns,
+            coef=np.concatenate(parts).astype(np.float64),
+            fixed=fixed,
+            names=(["intercept"] if self.fit_intercept else []) + ordered,
+            y=y,
+            weights=wide[0],
+            offset=wide[1],
+            distribution=family.distribution,
+            least=family.least(y),
+        )
+        return infer(sample, covariance, groups)
 
     # ── predicting ───────────────────────────────────────────────────────────────────────────
     def _eta(self, X: Any, method: str, offset: Any = None, exposure: Any = None) -> tuple[Arrival, Any]:

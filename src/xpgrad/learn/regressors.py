@@ -30,6 +30,12 @@ class Regressor(sk.RegressorMixin, LinearEstimator):
     def _family(self) -> Family:
         raise NotImplementedError
 
+    def _scored(self) -> Family:
+        family = self._family()
+        if not family.distribution:
+            raise ValueError(f"{type(self).__name__} has no likelihood, and so no inference")
+        return family
+
     def _l2(self, total: float) -> float:
         """The penalty beside the mean loss of samples whose weights sum to ``total``."""
         return float(self.alpha)
