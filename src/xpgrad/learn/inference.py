@@ -1,4 +1,4 @@
-"""Standard errors, tests and intervals of the coefficients of a linear model that was fitted without a penalty.
+"""Standard errors, tests and intervals of coefficients that were fitted without a penalty.
 
 In:  a fitted estimator, and the data it was fitted to.
 Out: an `Inference`.
@@ -218,7 +218,7 @@ def _derivatives(unit: Any, eta: Any, y: Any, weights: Any) -> tuple[Any, Any]:
         each = unit(eta, y)
         return np.sum(each if weights is None else weights * each)
 
-    return jvp(grad(total), (eta,), (np.ones_like(eta),))  # type: ignore[return-value]
+    return jvp(grad(total), (eta,), (np.ones_like(eta),))
 
 
 def _scale(sample: Sample, mu: Any, expected: Any, eta: Any, df: float) -> float:
