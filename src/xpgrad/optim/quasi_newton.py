@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from xpgrad.devices import common_device, namespace, using
 from xpgrad.optim.evaluation import Loss, Objective, fetch, fetch_value_and_norm, peaks
 from xpgrad.optim.flat import Flat
 from xpgrad.optim.line_search import Trial, strong_wolfe
-from xpgrad.optim.records import Callback, Fit, Run
+from xpgrad.optim.records import Callback, Evaluated, Fit, Run
 
 # In units of the rounding of the loss: a smaller decrease is none, and a smaller predicted decrease cannot be
 # distinguished from one, because the sum over the samples in the loss has errors of its own.
@@ -124,8 +124,17 @@ class _Memory:
             self._scale = sy / yy
 
 
+class Smooth(Evaluated, Protocol):
+    """Value and gradient of all the data at a tree of parameters; an Objective is one."""
+
+    def __call__(self, params: Any, /) -> tuple[Any, Any]: ...
+
+    def check_data(self, params: Any, /) -> None:
+        """Ask what the loss demands of its data, before the first step."""
+
+
 def quasi_newton(
-    objective: Objective, params: Any, run: Run, *, max_iter: int, tol: float, memory: int = 10
+    objective: Smooth, params: Any, run: Run, *, max_iter: int, tol: float, memory: int = 10
 ) -> Fit:
     """`lbfgs` on an Objective, noting each iteration in ``run``."""
     objective.check_data(params)
@@ -187,7 +196,7 @@ def _direction(inverse: _Memory, g: Any, number: float, x: Any) -> tuple[Any, Tr
     return d, Trial(0.0, number, slope, x, g)
 
 
-def _line(objective: Objective, flat: Flat, x: Any, d: Any) -> Any:
+def _line(objective: Smooth, flat: Flat, x: Any, d: Any) -> Any:
     """``phi(a)``: one evaluation and one transfer of two scalars."""
 
     def phi(step: float) -> Trial:

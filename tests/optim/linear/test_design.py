@@ -152,6 +152,11 @@ def test_weights_and_offsets_of_another_shape_are_refused(options):
         LinearObjective(logistic, Design(np.ones((4, 2))), (np.ones(4),), **options)
 
 
+def test_a_design_without_samples_is_refused():
+    with pytest.raises(xg.DataError, match="no samples"):
+        LinearObjective(logistic, Design(np.ones((0, 2))), (np.ones(0),))
+
+
 @pytest.mark.parametrize("penalty", [-1.0, np.nan, np.array([1.0, -1.0, 0.0])])
 def test_a_negative_penalty_is_refused(penalty):
     with pytest.raises(xg.DataError, match="l2 must be finite and not negative"):

@@ -6,7 +6,8 @@ from scipy import optimize
 from sklearn import linear_model
 
 from optim.linear.problems import cauchy, dense, gamma, logistic, poisson, softmax, squared, table
-from xpgrad.optim.linear import Design, LinearObjective, newton_linear
+from xpgrad import DataError
+from xpgrad.optim.linear import Design, LinearObjective, lbfgs_linear, newton_linear
 from xpgrad.optim.linear.programs import terms
 from xpgrad.optim.linear.proximal import proximal_step, subgradient
 
@@ -70,6 +71,26 @@ def test_several_outputs_are_those_of_scikit_learn(data):
     assert fit.params[0, 2] == 0
     np.testing.assert_allclose(fit.params[1:], theirs.coef_.T, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(np.diff(fit.params[0]), np.diff(theirs.intercept_), atol=1e-8)
+
+
+def test_lbfgs_ends_where_newton_does(data):
+    X, codes, _, eta = data
+    objective = LinearObjective(
+        poisson, Design(X, codes), (drawn(poisson, eta),), scale=1 / ROWS, l2=np.r_[0, np.full(15, 0.01)]
+    )
+    fixed = np.arange(16) == 5
+    fit = lbfgs_linear(objective, fixed=fixed, tol=1e-10)
+    exact = newton_linear(objective, fixed=fixed, tol=1e-10)
+    assert fit.converged
+    assert fit.n_iter > exact.n_iter
+    assert fit.params[5] == exact.params[5] == 0
+    np.testing.assert_allclose(fit.params, exact.params, atol=1e-6)  # a loss at its rounding
+
+
+def test_lbfgs_refuses_an_l1_penalty(data):
+    X, codes, _, eta = data
+    with pytest.raises(DataError, match=r"l1 penalty[\s\S]*newton_linear"):
+        lbfgs_linear(LinearObjective(squared, Design(X, codes), (eta,), l1=0.1))
 
 
 def test_an_offset_is_part_of_the_predictor(data):
@@ -200,6 +221,13 @@ def test_the_proximal_step_meets_the_optimality_conditions(seed):
     assert 0 < np.sum(new == 0) < 10
     assert np.allclose(slope[new != 0], -(l1 * np.sign(new))[new != 0])
     assert (abs(slope[new == 0]) <= l1[new == 0]).all()
+
+
+def test_levels_without_samples_and_constant_columns_get_the_solution_of_minimum_norm():
+    codes, y = np.arange(60) % 3, np.linspace(-1, 1, 60) ** 3
+    X = np.column_stack([np.linspace(-1, 1, 60), np.ones(60)])
+    fit = newton_linear(LinearObjective(squared, Design(X, [codes], [5]), (y,), scale=1 / 60), tol=1e-12)
+    np.testing.assert_allclose(fit.params, np.linalg.lstsq(dense(X, [codes], [5]), y)[0], atol=1e-9)
 
 
 def test_separable_labels_without_a_penalty_are_not_converged_to_a_large_gradient():

@@ -2,7 +2,8 @@
 
 from xpgrad.optim.linear.design import Design
 from xpgrad.optim.linear.gram import weighted_gram
+from xpgrad.optim.linear.lbfgs import lbfgs_linear
 from xpgrad.optim.linear.newton import newton_linear
 from xpgrad.optim.linear.objective import LinearObjective, Point
 
-__all__ = ["Design", "LinearObjective", "Point", "newton_linear", "weighted_gram"]
+__all__ = ["Design", "LinearObjective", "Point", "lbfgs_linear", "newton_linear", "weighted_gram"]

@@ -57,7 +57,7 @@ def weighted_gram(design: Design, d: Any) -> Any:
         )
     )
     if q and not fused:
-        moments, square = asnumpy(d @ x), by_blocks(x, d)
+        moments, square = by_blocks(x, d)
     out = np.zeros((design.columns, design.columns))
     if design.intercept:
         out[0, 0] = total
@@ -95,8 +95,8 @@ def _zeros(design: Design, groups: tuple[Group, ...], tail: tuple[int, ...]) -> 
     return to_device(tables, design.device) if tables else []
 
 
-def by_blocks(x: Any, d: Any) -> Any:
-    """``x' diag(d) x`` by BLAS, in blocks of rows; with half of the work where no weight is negative.
+def by_blocks(x: Any, d: Any) -> tuple[Any, Any]:
+    """``x' d`` and ``x' diag(d) x`` by BLAS, in blocks of rows; half of the work where no weight is negative.
 
     Parameters
     ----------
@@ -105,19 +105,22 @@ def by_blocks(x: Any, d: Any) -> Any:
 
     Returns
     -------
-    float64[q, q]
+    float64[q], float64[q, q]
         On the host; the products of each block are in the dtype of ``x``, their sum is in float64.
     """
     xp = namespace(x)
     n, q = x.shape
     rows = max(256, _BLOCK // q) if xp is np else max(1, n)
     roots = xp.sqrt(d) if bool((d >= 0).all()) else None
-    out = np.zeros((q, q))
+    moments, square = np.zeros(q), np.zeros((q, q))
     for start in range(0, n, rows):
-        block = x[start : start + rows]
+        part = slice(start, start + rows)
+        scaled = x[part] * (d if roots is None else roots)[part, None]
         if roots is None:
-            out += asnumpy((block * d[start : start + rows, None]).T @ block)
+            both = scaled.sum(axis=0), scaled.T @ x[part]
         else:
-            scaled = block * roots[start : start + rows, None]
-            out += asnumpy(scaled.T @ scaled)
-    return out
+            both = roots[part] @ scaled, scaled.T @ scaled
+        first, second = both if xp is np else asnumpy(both)
+        moments += first
+        square += second
+    return moments, square

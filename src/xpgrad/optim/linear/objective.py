@@ -36,7 +36,7 @@ class Point(NamedTuple):
         With the l2 penalty, without l1.
     gradient : float64, as coef
         Of ``value``.
-    curvature : float[n] or float[K, n, K]
+    curvature : float[n] or float[K, n, K], or None
         Second derivatives of ``weights * unit`` in the predictor, on the device.
     """
 
@@ -89,6 +89,8 @@ class LinearObjective:
         l2: Any = 0.0,
         l1: Any = 0.0,
     ) -> None:
+        if not design.size:
+            raise DataError(message("LinearObjective: the design holds no samples"))
         self.design = design
         self.data = tuple(data)
         self.shape = (design.columns,) if outputs is None else (design.columns, outputs)
@@ -113,13 +115,13 @@ class LinearObjective:
             penalty = penalty[:, None]
         return np.broadcast_to(penalty, self.shape)
 
-    def at(self, coef: Any) -> Point:
-        """Value, gradient and curvature at coefficients of shape ``shape``: one pass over the samples."""
+    def at(self, coef: Any, curved: bool = True) -> Point:
+        """Value, gradient and, if asked for, curvature at coefficients: one pass over the samples."""
         self.evaluations += 1
         parts = to_device(self.design.parts(coef), self.design.device)
         program = terms(self._unit)
         value, gradient, curvature = program(
-            parts, self.design.numbers, self._codes, self.weights, self.offset, self.data
+            parts, self.design.numbers, self._codes, self.weights, self.offset, self.data, curved
         )
         value, gradient = asnumpy((value, gradient))
         with np.errstate(all="ignore"):  # a step too far may overflow
@@ -132,7 +134,7 @@ class LinearObjective:
         With several outputs, or no intercept, 0.
         """
         coef = np.zeros(self.shape)
-        if not self.design.intercept or len(self.shape) > 1 or not self.design.size:
+        if not self.design.intercept or len(self.shape) > 1:
             return coef
         step = -(-self.design.size // _SAMPLES)
         weights, offset, data = tree_map(

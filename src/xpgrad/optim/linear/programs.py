@@ -62,8 +62,13 @@ class Terms:
         self.unit = unit
         self.__name__ = getattr(unit, "__name__", "unit")
 
-    def __call__(self, parts: Any, numbers: Any, codes: Any, weights: Any, offset: Any, data: Any) -> Any:
-        """The value, its gradient in ``parts``, and the second derivatives in ``eta``: (n,) or (K, n, K)."""
+    def __call__(
+        self, parts: Any, numbers: Any, codes: Any, weights: Any, offset: Any, data: Any, curved: bool
+    ) -> Any:
+        """The value, its gradient in ``parts``, and the second derivatives in ``eta``: (n,) or (K, n, K).
+
+        Without ``curved``, None in place of the last.
+        """
 
         def total(eta: Any) -> Any:
             losses = self.unit(eta, *data)
@@ -75,7 +80,9 @@ class Terms:
         def curvature(direction: Any) -> Any:
             return jvp(grad(total), (eta,), (np.zeros_like(eta) + direction,))[1]
 
-        if eta.ndim == 1:
+        if not curved:
+            second = None
+        elif eta.ndim == 1:
             second = curvature(np.ones((), eta.dtype))
         else:
             second = vmap(curvature)(np.eye(eta.shape[1], dtype=eta.dtype))
