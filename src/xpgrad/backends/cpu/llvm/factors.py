@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.codegen.kernel_ir import Axis, Buffer, Index
 
 SKINNY = 16
@@ -74,22 +73,6 @@ class Factor(NamedTuple):
 
     def contiguous(self, axis: Axis | None) -> bool:
         return axis is not None and self.steps.get(axis) == "1"
-
-
-class Goal(NamedTuple):
-    """The result, or the float64 buffer in which it is added up, and the rounding errors of a float64 sum."""
-
-    to: Factor
-    lost: Factor | None = None
-
-    def place(self, w: Writer, indices: Sequence[tuple[str, Axis | None]]) -> tuple[str, str]:
-        """The offset of the entry at ``(index, axis)`` in both."""
-        found = ["0", "0"]
-        for k, factor in enumerate((self.to, self.lost)):
-            for i, axis in indices if factor is not None else ():
-                assert factor is not None
-                found[k] = w.plus(found[k], w.times(i, factor.step(axis)))
-        return found[0], found[1]
 
 
 def parts_of(rows: int, most: int) -> list[int]:

@@ -9,9 +9,10 @@ added). `register_blocking` writes either.
 from __future__ import annotations
 
 from xpgrad.backends.cpu.llvm.builder import Call, KernelBuilder, Piece
-from xpgrad.backends.cpu.llvm.factors import Factor, Goal
+from xpgrad.backends.cpu.llvm.factors import Factor
 from xpgrad.backends.cpu.llvm.loops import InMemory, in_memory, write_loop
 from xpgrad.backends.cpu.llvm.register_blocking import RegisterBlocking
+from xpgrad.backends.cpu.llvm.results import Result
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.codegen.kernel_ir import Axis, Index, Load, LoopNest, Store, index_axes, reduced_axes
 from xpgrad.plan.loop_nests import AffineIndex
@@ -59,10 +60,15 @@ class _Matmul:
             around = in_memory(k, s, self.name)
         pointers = [(x.buffer, x.at) for x in self.factors]
         pointers += [(b, s.at) for b in (around.to, around.lost) if b is not None]
+        results = len(pointers)
+        if blocks.streams_apart:
+            order = sorted(range(len(s.at)), key=lambda a: s.at[a].axis is along)
+            pointers.append((k.workspace(("stretch", s.node), s.at, s.node.dtype, order), s.at))
         w = Writer(self.name, ["ptr %args", "i64 %tile", *[f"ptr noalias %p{i}" for i in range(len(pointers))]])
         read = [Factor(b, at, f"%p{i}", k.steps(w, b, at)) for i, (b, at) in enumerate(pointers)]
-        goal = Goal(*read[2:])
-        blocks.write(w, read[:2], goal)
+        lost = read[3] if around.lost is not None else None
+        goal = Result(read[2], lost, blocks.ctype, blocks.adds, blocks.lanes)
+        blocks.write(w, read[:2], goal, next(iter(read[results:]), None))
         here = [p for p, each in self.packs if each]
         once = [p for p, each in self.packs if not each]
         return around.around(

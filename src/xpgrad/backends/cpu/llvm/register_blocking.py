@@ -24,15 +24,14 @@ from xpgrad.backends.cpu.llvm.factors import (
     SKINNY,
     UNFLUSHED,
     Factor,
-    Goal,
     parts_of,
     runs,
 )
-from xpgrad.backends.cpu.llvm.scalars import Scalar, converted, ctype_of, kept
+from xpgrad.backends.cpu.llvm.results import Result
+from xpgrad.backends.cpu.llvm.scalars import ctype_of
 from xpgrad.backends.cpu.llvm.streams import Streams, rows_at_once
-from xpgrad.backends.cpu.llvm.sums import Total, add_to, two_sum
 from xpgrad.backends.cpu.llvm.vectors import fma, spread, zero
-from xpgrad.backends.cpu.llvm.writer import SIZES, Writer
+from xpgrad.backends.cpu.llvm.writer import SIZES, SUFFIXES, Writer
 from xpgrad.codegen.kernel_ir import Axis, Load, LoopNest, Reduce
 from xpgrad.core import Value
 from xpgrad.plan.tiles import looked_into
@@ -59,8 +58,10 @@ class RegisterBlocking:
         self.ctype = ctype_of(s.node.dtype) or ""
         self.lanes = VECTOR_BYTES // SIZES[self.ctype]
         self.blocks = BLOCKS[vectors_in_registers()]
-        self.streams = not self.is_inner and self._may_stream(loads)
+        can = not self.is_inner and self._can_stream(loads)
+        self.streams = can and not self._adds(rows_at_once(self._rows(self._across) or 1))
         self.adds = not self.streams and self._adds(self.lanes if self.is_inner else 1)
+        self.streams_apart = can and self.adds
 
     def _extent(self, w: Writer, axis: Axis | None) -> str:
         return "1" if axis is None else self.k.extent(w, axis)
@@ -77,10 +78,10 @@ class RegisterBlocking:
         """The axis of the result that vectors do not run along, if products are outer."""
         return self.p if self.along is not None and self.along is self.q else self.q
 
-    def _may_stream(self, loads: Sequence[Load]) -> bool:
+    def _can_stream(self, loads: Sequence[Load]) -> bool:
         """Whether the result has few rows, and they and the large factor are contiguous along `along`."""
         rows = self._rows(self._across)
-        if rows is None or rows > FEW or self._adds(rows_at_once(rows)):
+        if rows is None or rows > FEW:
             return False
         vectors = loads[1 if self.along is not None and self.along is self.q else 0]
         w = Writer("", [])
@@ -100,14 +101,17 @@ class RegisterBlocking:
         once = not any(e is not None and e.is_tile for e in (self.p, self.q))
         return self.k.length(self.r) > at_once * (FLUSHED if once else UNFLUSHED)
 
-    def write(self, w: Writer, factors: list[Factor], goal: Goal) -> None:
-        """Inner products along the contracted axis, or outer ones along another."""
+    def write(self, w: Writer, factors: list[Factor], goal: Result, stretch: Factor | None) -> None:
+        """Inner products along the contracted axis, or outer ones along another.
+
+        ``stretch`` is a result in the dtype, for `streams_apart`: each stretch of rows is added up in it.
+        """
         if self.is_inner:
             with self._stretches(w, factors, self.lanes * FLUSHED, self.adds) as found:
                 parts, n_r = found
                 self._inner(w, parts, goal, n_r)
         else:
-            self._outer(w, factors, goal)
+            self._outer(w, factors, goal, stretch)
 
     @contextmanager
     def _stretches(
@@ -124,7 +128,7 @@ class RegisterBlocking:
                 here,
             )
 
-    def _inner(self, w: Writer, factors: list[Factor], goal: Goal, n_r: str) -> None:
+    def _inner(self, w: Writer, factors: list[Factor], goal: Result, n_r: str) -> None:
         """``sum[a][b] += P[a][r] * Q[b][r]``, blocks of ``a`` by ``b``."""
         few, many = (self.p, self.q), (self.q, self.p)
         # A block has all rows of the side with few rows, and as many of the other side as registers allow.
@@ -163,7 +167,7 @@ class RegisterBlocking:
         w: Writer,
         held: Factor,
         run: Factor,
-        goal: Goal,
+        goal: Result,
         axes: tuple[Axis | None, Axis | None],
         at: tuple[str, str],
         shape: tuple[int, int],
@@ -177,54 +181,43 @@ class RegisterBlocking:
             for s, f in ((0, held), (1, run))
         ]
         sums = [[w.local(f"<{lanes} x {ctype}>") for _ in range(shape[1])] for _ in range(shape[0])]
-        tails = [[w.local(ctype) for _ in range(shape[1])] for _ in range(shape[0])]
-        for line, tail in zip(sums, tails, strict=True):
-            for vector, scalar in zip(line, tail, strict=True):
-                w.do(f"store <{lanes} x {ctype}> zeroinitializer, ptr {vector}")
-                w.do(f"store {ctype} {zero(ctype)}, ptr {scalar}")
+        kind = f"<{lanes} x {ctype}>"
+        for vector in (v for line in sums for v in line):
+            w.do(f"store {kind} zeroinitializer, ptr {vector}")
         whole = w.times(w.op(f"sdiv i64 {n_r}, {lanes}"), str(lanes))
-        for width, held_sums, begin, end in ((lanes, sums, "0", whole), (1, tails, whole, n_r)):
-            kind = f"<{width} x {ctype}>" if width > 1 else ctype
-            with w.loop(end, begin, str(width), unroll=False) as r:
-                values = [[w.load(ctype, p, r, width) for p in line] for line in rows]
-                if ahead and width > 1:
+        for begin, end, is_rest in (("0", whole, False), (whole, n_r, True)):
+            with w.loop(end, begin, str(lanes), unroll=False) as r:
+                mask = w.first_lanes(w.minus(n_r, r), lanes) if is_rest else ""
+                values = [[w.load(ctype, p, r, lanes, mask) for p in line] for line in rows]
+                if ahead and not is_rest:
                     for p in rows[1]:
                         w.prefetch(w.at(ctype, p, w.plus(r, ahead)))
                 for i, x in enumerate(values[0]):
                     for j, y in enumerate(values[1]):
-                        fma(w, kind, x, y, held_sums[i][j])
-        suffix = {"float": "f32", "double": "f64"}[ctype]
+                        fma(w, kind, x, y, sums[i][j])
         for i in range(shape[0]):
             for j in range(shape[1]):
-                vector = w.op(f"load <{lanes} x {ctype}>, ptr {sums[i][j]}")
-                rest = w.op(f"load {ctype}, ptr {tails[i][j]}")
-                add = f"@llvm.vector.reduce.fadd.v{lanes}{suffix}"
-                total = w.op(f"call reassoc {ctype} {add}({ctype} {rest}, <{lanes} x {ctype}> {vector})")
+                vector = w.op(f"load {kind}, ptr {sums[i][j]}")
+                add = f"@llvm.vector.reduce.fadd.v{lanes}{SUFFIXES[ctype]}"
+                total = w.op(f"call reassoc {ctype} {add}({ctype} {zero(ctype)}, {kind} {vector})")
                 place = goal.place(w, [(w.plus(at[0], str(i)), axes[0]), (w.plus(at[1], str(j)), axes[1])])
-                self._finish(w, goal, Scalar(total, ctype), place, self.adds)
+                goal.put(w, total, place)
 
-    def _finish(self, w: Writer, goal: Goal, value: Scalar, place: tuple[str, str], adds: bool) -> None:
-        """Store one entry of the result, or add it to the sum in memory."""
-        to, lost = goal
-        if not adds:
-            kept(w, value, to.pointer, place[0])
-            return
-        beside = None if lost is None else w.at("double", lost.pointer, place[1])
-        total = Total(converted(w, value, "double"), None)
-        add_to(w, total, w.at("double", to.pointer, place[0]), beside)
-
-    def _outer(self, w: Writer, factors: list[Factor], goal: Goal) -> None:
+    def _outer(self, w: Writer, factors: list[Factor], goal: Result, stretch: Factor | None) -> None:
         """``sum[a][v] += S[a, r] * V[r][v]``, vectors along ``v``, blocks of ``a`` by several vectors."""
         along, across = self.along, self._across
         side = 1 if along is not None and along is self.q else 0
         vectors, scalars = factors[side], factors[1 - side]
         rows = self._rows(across)
-        if self.streams:
+        if self.streams or stretch is not None:
             streams = Streams(self.ctype, self.lanes, (along, across, self.r), rows or 1)
-            extents = self._extent(w, along), self._extent(w, self.r)
-            streams.write(
-                w, vectors, scalars, goal.to, extents, self._next_tile(w, vectors, along, streams.rows)
-            )
+            beyond = self._next_tile(w, vectors, along, streams.rows) or self._next_rows(w, vectors)
+            n_v, length = self._extent(w, along), FLUSHED * rows_at_once(streams.rows)
+            with self._stretches(w, [vectors, scalars], length, stretch is not None) as found:
+                (vectors, scalars), n_r = found
+                streams.write(w, vectors, scalars, stretch or goal.to, (n_v, n_r), beyond)
+                if stretch is not None:
+                    goal.put_all(w, stretch, (along, across), streams.rows, n_v)
             return
         ahead = rows is not None and self._is_first_to_read(vectors)
         apart = ahead or self.adds
@@ -237,7 +230,7 @@ class RegisterBlocking:
         w: Writer,
         vectors: Factor,
         scalars: Factor,
-        goal: Goal,
+        goal: Result,
         axes: tuple[Axis | None, Axis | None],
         rows: int | None,
         n_r: str,
@@ -256,18 +249,27 @@ class RegisterBlocking:
                 stop = w.plus(start, w.times(w.op(f"sdiv i64 {w.minus(n_a, start)}, {width}"), str(width)))
             count = max(1, min(8, most // width))
             with w.loop(stop, start, str(width)) as a:
-                done = "0"
-                contiguous = all(f.contiguous(along) for f in (vectors, *filter(None, goal)))
-                blocks = ((self.lanes, count), (self.lanes, 1), (1, 1)) if contiguous else ((1, 1),)
-                for lanes, block in dict.fromkeys(blocks):
-                    size = lanes * block
-                    whole = w.plus(done, w.times(w.op(f"sdiv i64 {w.minus(n_v, done)}, {size}"), str(size)))
-                    with w.loop(whole, done, str(size)) as v:
-                        if ahead and start == "0" and size == self.lanes * count:
-                            self._fetch_ahead(w, vectors, v, size, n_v, n_r)
-                        self._outer_block(w, vectors, scalars, goal, axes, (v, a), (lanes, block, width), n_r)
-                    done = whole
+                for v, lanes, block, mask in self._columns_of(w, vectors, goal, count, n_v):
+                    if ahead and start == "0" and block == count:
+                        self._fetch_ahead(w, vectors, v, lanes * block, n_v, n_r)
+                    self._outer_block(w, vectors, scalars, goal, axes, (v, a), (lanes, block, width), n_r, mask)
             start = stop
+
+    def _columns_of(
+        self, w: Writer, vectors: Factor, goal: Result, count: int, n_v: str
+    ) -> Iterator[tuple[str, int, int, str]]:
+        """Loops over the columns: the first one, the lanes of a vector, the number of vectors, and a mask."""
+        if not (vectors.contiguous(self.along) and goal.contiguous(self.along)):
+            with w.loop(n_v) as v:
+                yield v, 1, 1, ""
+            return
+        size = self.lanes * count
+        whole = w.times(w.op(f"sdiv i64 {n_v}, {size}"), str(size))
+        if count > 1:
+            with w.loop(whole, "0", str(size)) as v:
+                yield v, self.lanes, count, ""
+        for v, mask in w.vectors(n_v, self.lanes, whole if count > 1 else "0"):
+            yield v, self.lanes, 1, mask
 
     def _is_first_to_read(self, factor: Factor) -> bool:
         """Whether the tile axis is contracted, and no earlier nest has read this array."""
@@ -323,11 +325,12 @@ class RegisterBlocking:
         w: Writer,
         vectors: Factor,
         scalars: Factor,
-        goal: Goal,
+        goal: Result,
         axes: tuple[Axis | None, Axis | None],
         at: tuple[str, str],
         shape: tuple[int, int, int],
         n_r: str,
+        mask: str,
     ) -> None:
         lanes, block, width = shape
         ctype = self.ctype
@@ -345,7 +348,7 @@ class RegisterBlocking:
         beyond = self._next_tile(w, vectors, along, width) if lanes > 1 else ""
         with w.loop(n_r, unroll=lanes * width == 1) as r:
             line_at = w.at(ctype, first, w.times(r, vectors.step(self.r)))
-            values = [w.load(ctype, line_at, str(b * lanes), lanes) for b in range(block)]
+            values = [w.load(ctype, line_at, str(b * lanes), lanes, mask) for b in range(block)]
             for b in range(block if beyond else 0):
                 w.prefetch(w.at(ctype, line_at, w.plus(beyond, str(b * lanes))))
             for i, row in enumerate(rows):
@@ -358,23 +361,6 @@ class RegisterBlocking:
                 place = goal.place(w, [(w.plus(at[1], str(i)), across), (w.plus(at[0], str(b * lanes)), along)])
                 total = w.op(f"load {kind}, ptr {sums[i][b]}")
                 if lanes == 1:
-                    self._finish(w, goal, Scalar(total, ctype), place, self.adds)
+                    goal.put(w, total, place)
                 else:
-                    self._finish_vector(w, goal, total, place)
-
-    def _finish_vector(self, w: Writer, goal: Goal, value: str, place: tuple[str, str]) -> None:
-        lanes, (to, lost) = self.lanes, goal
-        if not self.adds:
-            w.store(self.ctype, value, to.pointer, place[0], lanes)
-            return
-        kind = f"<{lanes} x double>"
-        if self.ctype != "double":
-            value = w.op(f"fpext <{lanes} x {self.ctype}> {value} to {kind}")
-        held = w.load("double", to.pointer, place[0], lanes)
-        if lost is None:
-            value = w.op(f"fadd {kind} {held}, {value}")
-        else:
-            value, more = two_sum(w, held, value, kind)
-            old = w.load("double", lost.pointer, place[1], lanes)
-            w.store("double", w.op(f"fadd {kind} {old}, {more}"), lost.pointer, place[1], lanes)
-        w.store("double", value, to.pointer, place[0], lanes)
+                    goal.put_vector(w, total, place, mask)

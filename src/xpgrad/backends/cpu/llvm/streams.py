@@ -48,11 +48,7 @@ class Streams(NamedTuple):
                 at = [w.plus(r, str(d)) for d in range(deep)]
                 lines = [w.at(self.ctype, vectors.pointer, w.times(k, vectors.step(reduced))) for k in at]
                 scales = [self._scales(w, scalars, str(i), at) for i in range(self.rows)]
-                start = "0"
-                for lanes in (self.lanes, 1):
-                    end = w.plus(start, w.times(w.op(f"sdiv i64 {w.minus(n_v, start)}, {lanes}"), str(lanes)))
-                    self._add_rows(w, lines, scales, to, (start, end), lanes, beyond)
-                    start = end
+                self._add_rows(w, lines, scales, to, n_v, beyond)
             done = whole
 
     def _scales(self, w: Writer, scalars: Factor, row: str, at: list[str]) -> list[str]:
@@ -64,29 +60,22 @@ class Streams(NamedTuple):
         ]
 
     def _add_rows(
-        self,
-        w: Writer,
-        lines: list[str],
-        scales: list[list[str]],
-        to: Factor,
-        bounds: tuple[str, str],
-        lanes: int,
-        beyond: str,
+        self, w: Writer, lines: list[str], scales: list[list[str]], to: Factor, n_v: str, beyond: str
     ) -> None:
-        """Add the products of some rows to the result, from entry ``bounds[0]`` to ``bounds[1]``."""
-        kind = f"<{lanes} x {self.ctype}>" if lanes > 1 else self.ctype
-        spread_scales = [[spread(w, kind, lanes, self.ctype, x) for x in line] for line in scales]
-        with w.loop(bounds[1], bounds[0], str(lanes), unroll=lanes == 1) as v:
-            values = [w.load(self.ctype, line, v, lanes) for line in lines]
-            for line in lines if beyond and lanes > 1 else ():
+        """Add the products of some rows to the result."""
+        lanes, kind = self.lanes, f"<{self.lanes} x {self.ctype}>"
+        every = [[spread(w, kind, lanes, self.ctype, x) for x in line] for line in scales]
+        for v, mask in w.vectors(n_v, lanes):
+            values = [w.load(self.ctype, line, v, lanes, mask) for line in lines]
+            for line in lines if beyond and not mask else ():
                 w.prefetch(w.at(self.ctype, line, w.plus(beyond, v)))
-            for i, factors in enumerate(spread_scales):
+            for i, factors in enumerate(every):
                 place = w.plus(w.times(str(i), to.step(self.axes[1])), v)
-                held = w.load(self.ctype, to.pointer, place, lanes)
+                held = w.load(self.ctype, to.pointer, place, lanes, mask)
                 first, *rest = zip(factors, values, strict=True)
                 total = w.op(f"fmul {kind} {first[0]}, {first[1]}") if rest else held
                 for x, y in rest or [first]:
                     total = multiply_add(w, kind, x, y, total)
                 if rest:
                     total = w.op(f"fadd {kind} {held}, {total}")
-                w.store(self.ctype, total, to.pointer, place, lanes)
+                w.store(self.ctype, total, to.pointer, place, lanes, mask)

@@ -25,6 +25,7 @@ processors: they are no faster, and take longer to compile than all the rest.
 """
 
 SIZES = {"float": 4, "double": 8, "i8": 1, "i1": 1, "i16": 2, "i32": 4, "i64": 8, "ptr": 8}
+SUFFIXES = {"float": "f32", "double": "f64"}
 
 
 def number(value: float, ctype: str) -> str:
@@ -124,13 +125,52 @@ class Writer:
         """The address of entry ``index``."""
         return pointer if index == "0" else self.op(f"getelementptr {ctype}, ptr {pointer}, i64 {index}")
 
-    def load(self, ctype: str, pointer: str, index: str = "0", vector: int = 1) -> str:
+    def load(self, ctype: str, pointer: str, index: str = "0", vector: int = 1, mask: str = "") -> str:
+        """An entry or a vector; of a vector with a mask, 0 where that is false, which is not read."""
         whole = f"<{vector} x {ctype}>" if vector > 1 else ctype
-        return self.op(f"load {whole}, ptr {self.at(ctype, pointer, index)}, align {SIZES[ctype]}")
+        at = self.at(ctype, pointer, index)
+        if not mask:
+            return self.op(f"load {whole}, ptr {at}, align {SIZES[ctype]}")
+        name = f"@llvm.masked.load.v{vector}{SUFFIXES[ctype]}.p0"
+        given = f"ptr {at}, i32 {SIZES[ctype]}, <{vector} x i1> {mask}, {whole} zeroinitializer"
+        return self.op(f"call {whole} {name}({given})")
 
-    def store(self, ctype: str, value: str, pointer: str, index: str = "0", vector: int = 1) -> None:
+    def store(
+        self, ctype: str, value: str, pointer: str, index: str = "0", vector: int = 1, mask: str = ""
+    ) -> None:
+        """Store an entry or a vector; of a vector with a mask, the lanes where that is true."""
         whole = f"<{vector} x {ctype}>" if vector > 1 else ctype
-        self.do(f"store {whole} {value}, ptr {self.at(ctype, pointer, index)}, align {SIZES[ctype]}")
+        at = self.at(ctype, pointer, index)
+        if not mask:
+            self.do(f"store {whole} {value}, ptr {at}, align {SIZES[ctype]}")
+            return
+        name = f"@llvm.masked.store.v{vector}{SUFFIXES[ctype]}.p0"
+        given = f"{whole} {value}, ptr {at}, i32 {SIZES[ctype]}, <{vector} x i1> {mask}"
+        self.do(f"call void {name}({given})")
+
+    def vectors(self, length: str, lanes: int, begin: str = "0") -> Iterator[tuple[str, str]]:
+        """Loops over vectors of entries from ``begin`` on: whole ones, then one with a mask for the rest.
+
+        Yields
+        ------
+        index, mask : str
+            What is written meanwhile is the body of the loop. The mask of whole vectors is "".
+        """
+        whole = self.plus(
+            begin, self.times(self.op(f"sdiv i64 {self.minus(length, begin)}, {lanes}"), str(lanes))
+        )
+        with self.loop(whole, begin, str(lanes), unroll=False) as i:
+            yield i, ""
+        with self.loop(length, whole, str(lanes), unroll=False) as i:
+            yield i, self.first_lanes(self.minus(length, i), lanes)
+
+    def first_lanes(self, count: str, vector: int) -> str:
+        """The mask of a vector's first ``count`` lanes."""
+        kind = f"<{vector} x i64>"
+        one = self.op(f"insertelement {kind} poison, i64 {count}, i64 0")
+        every = self.op(f"shufflevector {kind} {one}, {kind} poison, <{vector} x i32> zeroinitializer")
+        lanes = ", ".join(f"i64 {i}" for i in range(vector))
+        return self.op(f"icmp slt {kind} <{lanes}>, {every}")
 
     def prefetch(self, pointer: str) -> None:
         """Prefetch the cache line at ``pointer``, which need not exist."""
