@@ -54,13 +54,13 @@ def _arity(op):
 
 _ONE = {
     "floor", "ceil", "trunc", "rint", "sign", "round", "logical_not", "invert", "isnan", "isinf", "isfinite",
-    "signbit", "stop_gradient", "gammasgn",
+    "signbit", "stop_gradient", "gammasgn", "rounded",
 }  # fmt: skip
 
 
 def pointwise_cases():
     for op in OPS.values():
-        if op.kind not in ("elementwise", "constant") or "pointwise" not in op.traits:
+        if op.kind not in ("elementwise", "constant") or "pointwise" not in op.traits or not op.batching:
             continue
         n = _arity(op)
         if op.name in _INTEGERS:

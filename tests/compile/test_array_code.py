@@ -103,6 +103,7 @@ SHAPES = [(1, 1), (2, 2), (3, 1), (1, 4), (3, 3), (5, 7), (40, 18)]
 
 
 def _fits(f, x):
+    """Whether NumPy runs the routine on an array of this shape."""
     try:
         f(x)
     except (ValueError, IndexError):
@@ -110,12 +111,17 @@ def _fits(f, x):
     return True
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("f", ROUTINES, ids=lambda f: f.__name__)
+CASES = [(f, shape) for f in ROUTINES for shape in SHAPES if _fits(f, np.ones(shape))]
+
+
+def test_each_routine_has_shapes_that_it_fits():
+    assert all(sum(g is f for g, _ in CASES) >= 3 for f in ROUTINES)
+    assert (limited, (40, 18)) in CASES
+
+
+@pytest.mark.parametrize(("f", "shape"), CASES, ids=lambda x: getattr(x, "__name__", str(x)))
 def test_a_routine_on_slices_has_numpys_values(compiler, both, f, shape):
     x = np.random.default_rng(1).uniform(-1, 1, shape)
-    if not _fits(f, x):
-        pytest.skip("NumPy refuses the shapes")
     got, expected = compiler.compile(f)(x), f(x)
     for a, b in zip(
         got if isinstance(got, tuple) else [got],
