@@ -105,14 +105,13 @@ def contenders(features, samples, size):
     return found
 
 
-def microseconds_per_step(features, samples, size, rounds, passes=3):
-    """Microseconds of CPU per step of each contender, by round; raises where two have other weights.
+def microseconds(features, samples, size, rounds, passes=3):
+    """Microseconds of CPU of one pass of each contender, by round; raises where two have other weights.
 
-    Of `minimize` the time of one pass is the difference between fits of ``passes`` and of one, divided: the
-    first has traced the loss and copied the samples. ``"setup"`` is what a fit of one pass takes beyond that.
+    ``"one"`` and ``"several"`` are whole fits by `minimize`, of one pass and of ``passes``: the first pass has the
+    trace of the loss and the copy of the samples in it, so a pass is their difference.
     """
     W, b, X, Y = problem(features, samples)
-    steps = -(-samples // size)
     found = contenders(features, samples, size)
     reference = found["numpy"]()
     for f in found.values():
@@ -122,23 +121,34 @@ def microseconds_per_step(features, samples, size, rounds, passes=3):
     loss = notes_loss(np)
 
     def fit(passes):
-        start = time.process_time()
         xg.minimize(loss, (W, b), (X, Y), method="adam", batch_size=size, max_iter=passes, tol=0.0)
-        return time.process_time() - start
 
-    times = {name: [] for name in (*found, "setup")}
+    del found["xpgrad"]
+    found |= {"one": lambda: fit(1), "several": lambda: fit(passes)}
+    times = {name: [] for name in found}
     for _ in range(rounds):
         for name, f in found.items():
-            if name == "xpgrad":
-                one, several = fit(1), fit(passes)
-                pass_ = (several - one) / (passes - 1)
-                times["setup"].append(1e6 * (one - pass_))
-            else:
-                start = time.process_time()
-                f()
-                pass_ = time.process_time() - start
-            times[name].append(1e6 * pass_ / steps)
+            start = time.process_time()
+            f()
+            times[name].append(1e6 * (time.process_time() - start))
     return times
+
+
+def per_step(times, steps, passes=3):
+    """For each contender the microseconds of a step, and what the fit takes besides, by medians and by minima.
+
+    The difference between two fits is taken of their medians, or minima, and not in each round.
+    """
+    found = {}
+    for statistic in (median, min):
+        us = {name: statistic(x) for name, x in times.items()}
+        one, several = us.pop("one"), us.pop("several")
+        a_pass = (several - one) / (passes - 1)
+        us["xpgrad"] = a_pass
+        found[statistic.__name__] = {name: x / steps for name, x in us.items()} | {
+            "setup of a fit": one - a_pass
+        }
+    return found
 
 
 def main():
@@ -153,21 +163,15 @@ def main():
     os.environ["XPGRAD_NUM_THREADS"] = "1"
     if given.peers:
         sys.path.append(given.peers)
-    times = microseconds_per_step(given.features, given.samples, given.batch, given.rounds)
-    report = {
-        "features": given.features,
-        "samples": given.samples,
-        "batch": given.batch,
-        "us_per_step": {name: median(x) for name, x in times.items() if name != "setup"},
-        "least_us_per_step": {name: min(x) for name, x in times.items() if name != "setup"},
-        "setup_ms": median(times["setup"]) / 1e3,
-    }
-    for name, us in report["us_per_step"].items():
-        print(f"{name:<16} {us:8.1f} us a step, least {report['least_us_per_step'][name]:8.1f}")
-    print(f"{'setup of a fit':<16} {report['setup_ms']:8.1f} ms")
+    times = microseconds(given.features, given.samples, given.batch, given.rounds)
+    us = per_step(times, -(-given.samples // given.batch))
+    for name, typical in us["median"].items():
+        print(f"{name:<16} {typical:9.1f} us, least {us['min'][name]:9.1f}")
     if given.json:
+        sizes = {"features": given.features, "samples": given.samples, "batch": given.batch}
         packages = ["numpy", *(["torch"] if "torch" in times else [])]
-        given.json.write_text(json.dumps({"conditions": conditions(packages), **report}, indent=1) + "\n")
+        report = {"conditions": conditions(packages), **sizes, "us_per_step": us}
+        given.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from xpgrad.compiler import recording
 from xpgrad.compiler.capture_guards import CaptureGuards, used_within
 from xpgrad.compiler.methods import CompiledMethod, Method, alive_of
 from xpgrad.compiler.pickling import copied, found_by_name, picklable
+from xpgrad.compiler.prior import Prior
 from xpgrad.compiler.requirements import Requirements
 from xpgrad.compiler.signature import is_traced, known_key, signature_of
 from xpgrad.compiler.specialization import Specialization
@@ -30,6 +31,7 @@ from xpgrad.core import Const, Graph
 from xpgrad.devices import device_of, resolve, to_device
 from xpgrad.devices.door import is_data
 from xpgrad.passes import run_passes
+from xpgrad.passes.hoist import hoisted
 from xpgrad.passes.requirements import separated
 from xpgrad.passes.restabilise import rewrites_heard
 from xpgrad.trace import Traced, debugging, graph_of
@@ -53,8 +55,17 @@ class Compiled:
 
     __qualname__: Any
 
-    def __init__(self, f: Fun, device: str | None, threads: int | None, *, of_params: bool = False) -> None:
-        self._f, self._device, self._asked, self._of_params = f, device, threads, of_params
+    def __init__(
+        self,
+        f: Fun,
+        device: str | None,
+        threads: int | None,
+        *,
+        of_params: bool = False,
+        same_data: bool = False,
+    ) -> None:
+        self._f, self._device, self._asked = f, device, threads
+        self._of_params, self._same_data = of_params, same_data
         self._threads = choose.thread_count(threads)
         self._lock = threading.RLock()
         self._cache: OrderedDict[Any, Specialization] = OrderedDict()
@@ -151,9 +162,10 @@ class Compiled:
         """
         trace, _ = self._traced_for(args, kwargs)
         asks = 0 if trace.demanded is None else len(trace.demanded)
-        return choose.explain(
+        text = choose.explain(
             trace.graph, trace.rewrites, trace.reports, trace.program, source=source, asks=asks
         )
+        return text if trace.prior is None else "\n".join([text, "", *trace.prior.describe(source)])
 
     def check(self, *args: Any) -> bool:
         """Check the demands that `compile_step` leaves out of each call; returns whether there are any.
@@ -230,7 +242,16 @@ class Compiled:
         optimised, reports = run_passes(whole)
         streams = self._device is not None
         trace = Specialization(optimised, rebuild, rewrites, reports, captures)
-        trace.program = choose.build(optimised, arrays, self._threads, streams=streams)
+        rest, given = optimised, arrays
+        split = hoisted(optimised, fixed_from) if self._same_data and fixed_from is not None else None
+        if split is not None:
+            assert fixed_from is not None
+            if settled.outputs:  # before anything is computed of data that may be refused
+                Requirements(settled, self._threads, streams).check(arrays)
+            trace.prior = Prior(split.prior, arrays, fixed_from, self._threads)
+            rest, given = split.rest, [*arrays, *trace.prior.of(arrays)]
+            self._compilations += trace.prior.compiled
+        trace.program = choose.build(rest, given, self._threads, streams=streams)
         if each_call.outputs:
             trace.demanded = Requirements(each_call, self._threads, streams)
         if settled.outputs:
@@ -306,9 +327,13 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
     return Compiled(f, device, threads)
 
 
-def compile_step(f: Fun, device: str | None) -> Compiled:
-    """`compile` of ``f(params, *data)``; `Compiled.check` checks the demands of ``f`` on the data alone."""
-    return Compiled(f, device, None, of_params=True)
+def compile_step(f: Fun, device: str | None, *, same_data: bool = False) -> Compiled:
+    """`compile` of ``f(params, *data)``; `Compiled.check` checks the demands of ``f`` on the data alone.
+
+    ``same_data``: the data are the same arrays in most calls, with the same entries. What depends on them alone
+    is then computed once, where that saves reading them (`passes.hoist`).
+    """
+    return Compiled(f, device, None, of_params=True, same_data=same_data)
 
 
 def _again(f: Fun, device: str | None, threads: int | None) -> Compiled:

@@ -14,6 +14,7 @@ import numpy as np
 from xpgrad.backends import reference
 from xpgrad.backends.outputs import unshared
 from xpgrad.compiler.capture_guards import CaptureGuards
+from xpgrad.compiler.prior import Prior
 from xpgrad.compiler.requirements import Requirements
 from xpgrad.core import Graph
 from xpgrad.passes import PassReport
@@ -40,6 +41,8 @@ class Specialization:
         Demands on the arrays of a call, which each call checks.
     settled : Requirements or None
         Demands on what stays the same from call to call, which the caller checks once.
+    prior : Prior or None
+        What ``program`` takes as further inputs: it depends on what stays the same from call to call.
     """
 
     def __init__(
@@ -55,10 +58,11 @@ class Specialization:
         self.program: Any = None
         self.demanded: Requirements | None = None
         self.settled: Requirements | None = None
+        self.prior: Prior | None = None
 
     def run(self, arrays: Sequence[Any]) -> Any:
         """The function's result for ``arrays``, or the DataError of a demand that does not hold."""
-        outs = self.program.run(arrays)
+        outs = self.program.run(arrays if self.prior is None else [*arrays, *self.prior.of(arrays)])
         if self.demanded is not None:
             outs = self._held(outs, arrays)
         return self.rebuild(outs)

@@ -70,7 +70,8 @@ def minimize(
         Where to start. On a GPU, a 0-d array costs less than a Python float, which lives on the
         host and is sent there at each step.
     data : tuple of trees
-        What the loss takes after the parameters; ``(X,)`` for a single array.
+        What the loss takes after the parameters; ``(X,)`` for a single array. They must not be written to
+        while the fit runs: sums and products of the data alone are computed once.
     method : {"gd", "momentum", "adam", "adamw", "lbfgs", "newton", "newton_cg"}
         The last three use all the data in each step, choose its length, and are for smooth losses: "lbfgs" for
         up to some millions of parameters; "newton" for up to some hundreds, in few iterations, each with the
@@ -165,6 +166,7 @@ def minimize(
         data,
         compile=compile,
         streams_to=place if streams else None,
+        same_data=batches is None and place == "cpu",
         together=with_step(rule) if rule is not None and together else None,
     )
     with using(place), progress_bar(method, max_iter, progress) as show:

@@ -42,6 +42,8 @@ class Step:
         Who warns.
     streams_to : str or None
         The GPU to which data that lies on the host are copied tile by tile; None: all is where it is to be.
+    same_data : bool
+        The data are the same in all steps; what depends on them alone is computed once.
 
     Attributes
     ----------
@@ -49,13 +51,22 @@ class Step:
         Why the loss is run line by line although it was to be compiled; empty where it is not so.
     """
 
-    def __init__(self, function: Loss, compile: bool | None, method: str, streams_to: str | None) -> None:
+    def __init__(
+        self,
+        function: Loss,
+        compile: bool | None,
+        method: str,
+        streams_to: str | None,
+        same_data: bool = False,
+    ) -> None:
         self.remark = ""
         self._method = method
         self._eager = function
         self._must = compile is True
         self._streams_to = streams_to
-        self._compiled = None if compile is False else compile_step(self._eager, streams_to)
+        self._compiled = None
+        if compile is not False:
+            self._compiled = compile_step(self._eager, streams_to, same_data=same_data)
 
     def __call__(self, *args: Any) -> Any:
         if self._compiled is None:
@@ -116,7 +127,7 @@ class Objective:
     ----------
     loss : callable
     data : tuple
-    compile, method, streams_to
+    compile, method, streams_to, same_data
         As in `Step`.
     together : callable, optional
         It makes the function of a `Step` of that of value and gradient, so that both are compiled together.
@@ -137,12 +148,13 @@ class Objective:
         compile: bool | None = None,
         method: str = "minimize",
         streams_to: str | None = None,
+        same_data: bool = False,
         together: Callable[[Loss], Loss] | None = None,
     ) -> None:
         function = value_and_grad(loss) if together is None else together(value_and_grad(loss))
         self._loss = loss
         self._options = (compile, method, streams_to)
-        self._step = Step(function, *self._options)
+        self._step = Step(function, *self._options, same_data)
         self._others: list[Step] = []
         self.data = tuple(data)
         self.evaluations = 0
