@@ -108,8 +108,8 @@ def contenders(features, samples, size):
 def microseconds(features, samples, size, rounds, passes=3):
     """Microseconds of CPU of one pass of each contender, by round; raises where two have other weights.
 
-    ``"one"`` and ``"several"`` are whole fits by `minimize`, of one pass and of ``passes``: the first pass has the
-    trace of the loss and the copy of the samples in it, so a pass is their difference.
+    ``"one"`` and ``"several"`` are fits by `minimize` of one pass and of ``passes``. The first pass contains
+    the trace of the loss and the copy of the samples, so a pass is their difference.
     """
     W, b, X, Y = problem(features, samples)
     found = contenders(features, samples, size)
