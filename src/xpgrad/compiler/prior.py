@@ -13,7 +13,7 @@ from operator import is_
 from typing import Any
 
 from xpgrad.backends import choose
-from xpgrad.core import Graph
+from xpgrad.core import Graph, Node
 
 
 class Prior:
@@ -51,11 +51,8 @@ class Prior:
 
     def describe(self, source: bool) -> list[str]:
         """The lines of `explain` about it."""
-        outputs = ", ".join(
-            f"{v.op.name} {v.aval}" + (f" at {v.at}" if v.at else "")
-            for v in self.graph.outputs
-            if hasattr(v, "op")
-        )
+        nodes = [v for v in self.graph.outputs if isinstance(v, Node)]
+        outputs = ", ".join(f"{n.op.name} {n.aval}" + (f" at {n.at}" if n.at else "") for n in nodes)
         return [
             f"computed once for the same data: {outputs}",
             *("  " + x for x in self.program.describe(source)),
