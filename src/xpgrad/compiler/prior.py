@@ -1,4 +1,4 @@
-"""What a program reads that depends on its data alone: computed once, and kept while the data are the same.
+"""What depends on the data of a program alone: computed once, kept while the data are the same.
 
 In:  the arrays of a call.
 Out: the values that the rest of the program takes as further inputs.

@@ -1,4 +1,4 @@
-"""Hoist what depends on the data alone out of a program that runs again and again on the same data.
+"""Hoist what depends on the data alone out of a program that runs on the same data again.
 
 In:  an optimised Graph, and the number of its first inputs that change from call to call.
 Out: `Hoisted`: a graph of the data alone, and the rest, which takes its outputs as further inputs; or None.
