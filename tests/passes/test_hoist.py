@@ -51,9 +51,10 @@ def test_standardisation_is_hoisted_as_its_means_and_deviations_and_stays_fused(
         lambda w, X, Y: np.sum((1 - Y) * (w @ X)),
         lambda w, X, Y: np.sum(np.exp(X.T) @ w),
         lambda w, X, Y: np.sum(w @ np.concatenate([X, X, X])[3:6]),
+        lambda w, X, Y: np.sum((w @ X) * np.concatenate([Y[1:], Y[:1]])),
         lambda w, X, Y: np.sum((Y[:, None] * Y) @ np.ones(40)) * w[0],
     ],
-    ids=["1 - Y", "exp of a transpose", "joined data", "a larger array"],
+    ids=["1 - Y", "exp of a transpose", "joined data", "rolled data", "a larger array"],
 )
 def test_no_array_as_long_as_the_data_is_made_of_pointwise_code(f):
     _, found = parts(f, W, X, Y)

@@ -92,7 +92,8 @@ def minimize(
         float32 beside a large constant) is none.
     batch_size : int, optional
         Samples for each step, drawn without replacement, in an order that is new in each pass; the
-        last batch of a pass has what is left. By default all.
+        last batch of a pass has what is left. By default all. On the CPU, arrays of up to 1 GiB with samples
+        in columns are copied once, with samples in rows.
     sample_axis : int
         The axis that counts the samples in every array of ``data``, for ``batch_size``: -1 for
         samples in columns (and for one-dimensional arrays), 0 for samples in rows.

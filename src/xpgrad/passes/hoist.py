@@ -2,8 +2,8 @@
 
 In:  an optimised Graph, and the number of its first inputs that change from call to call.
 Out: `Hoisted`: a graph of the data alone, and the rest, which takes its outputs as further inputs; or None.
-Holds: the rest reads no more bytes than before. Pointwise code on the data stays where it is fused, and so do
-entries that codes choose, unless a value is no larger than what it is computed from and slow to compute.
+Holds: nothing is stored that a loop would have made on the way, except values of functions that take longer than
+reading them; and nothing that is larger than what it is computed from.
 
     in  w, X                              in  X                  in  w, X, a
     a = sum(X)                            a = sum(X)             b = dot(w, X)
@@ -24,8 +24,10 @@ _SLOW = frozenset(
 )
 """Pointwise functions that take longer for an entry than it takes to read one."""
 
-_CHOSEN = frozenset(("getitem", "full_like", "index_update", "scatter_add", "custom", "require"))
-"""Ops that are never hoisted by themselves: they choose entries, which loops do, or are not known here."""
+_FUSED = frozenset(
+    "getitem full_like index_update scatter_add concatenate pad tril triu diagonal embed_diagonal custom require".split()
+)
+"""Ops that are never stored by themselves: loops read their entries where they lie, or they are not known here."""
 
 _PICK = "pick"
 
@@ -82,7 +84,7 @@ def hoisted(graph: Graph, fixed_from: int) -> Hoisted | None:
 
 def _is_kept(node: Node, behind: frozenset[Value], kept: set[Node]) -> bool:
     """Whether ``node`` is stored, if the program reads it."""
-    if node.op.name in _CHOSEN or _bytes(node) > sum(map(_bytes, behind)):
+    if node.op.name in _FUSED or _bytes(node) > sum(map(_bytes, behind)):
         return False
     if "view" in node.op.traits or ("pointwise" in node.op.traits and node.op.name not in _SLOW):
         return behind <= kept and "view" not in node.op.traits
