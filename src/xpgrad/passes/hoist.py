@@ -2,8 +2,8 @@
 
 In:  an optimised Graph, and the number of its first inputs that change from call to call.
 Out: `Hoisted`: a graph of the data alone, and the rest, which takes its outputs as further inputs; or None.
-Holds: nothing is stored that a loop would have made on the way, except values of functions that take longer than
-reading them; and nothing that is larger than what it is computed from.
+Holds: nothing is stored that a loop would have made on the way, except values of functions that take longer
+than reading them; and nothing that is larger than what it is computed from.
 
     in  w, X                              in  X                  in  w, X, a
     a = sum(X)                            a = sum(X)             b = dot(w, X)
@@ -25,9 +25,10 @@ _SLOW = frozenset(
 """Pointwise functions that take longer for an entry than it takes to read one."""
 
 _FUSED = frozenset(
-    "getitem full_like index_update scatter_add concatenate pad tril triu diagonal embed_diagonal custom require".split()
+    "getitem full_like index_update scatter_add concatenate pad tril triu diagonal embed_diagonal".split()
+    + ["custom", "require"]
 )
-"""Ops that are never stored by themselves: loops read their entries where they lie, or they are not known here."""
+"""Ops that are never stored by themselves: loops read their entries in place, or they are not known here."""
 
 _PICK = "pick"
 
