@@ -22,6 +22,7 @@ OPTIONAL = {
     "rich": {"cli", "optim.progress"},
     "llvmlite": {"backends.cpu.llvm.build"},
     "sklearn": {"learn"},
+    "safetensors": {"learn.files"},
     "dask": {"scale"},
 }  # fmt: skip
 FILES = sorted(p for p in SRC.rglob("*.py") if p != SRC / "__init__.py")

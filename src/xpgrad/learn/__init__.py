@@ -8,6 +8,7 @@ Needs scikit-learn: ``pip install "xpgrad[learn]"``.
 """
 
 from xpgrad.learn.classifiers import LogisticRegression
+from xpgrad.learn.files import load
 from xpgrad.learn.glms import GammaRegressor, NegativeBinomialRegressor, PoissonRegressor, TweedieRegressor
 from xpgrad.learn.mlp import MLPClassifier, MLPRegressor
 from xpgrad.learn.model import Model
@@ -26,4 +27,5 @@ __all__ = [
     "QuantileRegressor",
     "Ridge",
     "TweedieRegressor",
+    "load",
 ]

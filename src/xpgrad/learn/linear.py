@@ -17,6 +17,7 @@ from xpgrad.devices import namespace, to_device
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn.columns import Design, Layout, is_table, learn_layout, read
 from xpgrad.learn.families import Family
+from xpgrad.learn.files import Saved
 from xpgrad.learn.inference import Inference, Sample, infer
 from xpgrad.learn.places import Arrival, arrived, chosen_device, host
 from xpgrad.learn.solve import Problem, Solution, predictor, solve
@@ -37,7 +38,7 @@ def at_least(low: float, kind: type = Real, closed: str = "left") -> Any:
     return sk.Interval(kind, low, None, closed=closed)
 
 
-class LinearEstimator(sk.BaseEstimator):
+class LinearEstimator(Saved, sk.BaseEstimator):
     """A linear predictor fitted by the loss of a family."""
 
     columns_: Layout

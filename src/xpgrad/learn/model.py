@@ -13,6 +13,7 @@ from xpgrad._errors import DataError, ShapeError, message
 from xpgrad._trees import flatten, tree_map
 from xpgrad.devices import asnumpy, to_device
 from xpgrad.learn import _sklearn as sk
+from xpgrad.learn.files import Saved
 from xpgrad.learn.places import arrived, chosen_device, host
 from xpgrad.optim import minimize
 
@@ -27,7 +28,7 @@ class _Predict:
         vars(model)["predict"] = function
 
 
-class Model(sk.RegressorMixin, sk.BaseEstimator):
+class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
     """An estimator of a loss of your own.
 
     Parameters

@@ -16,6 +16,7 @@ from xpgrad._trees import flatten, tree_map
 from xpgrad.devices import asnumpy, to_device, using
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn.families import Family
+from xpgrad.learn.files import Saved
 from xpgrad.learn.linear import at_least
 from xpgrad.learn.places import Arrival, arrived, chosen_device, host
 from xpgrad.optim import Optimizer, adam, minimize, momentum
@@ -46,7 +47,7 @@ def forward(layers: Any, X: Any, activation: str) -> Any:
     return out[:, 0] if W.shape[1] == 1 else out
 
 
-class Network(sk.BaseEstimator):
+class Network(Saved, sk.BaseEstimator):
     """A network that is fitted by the loss of a family."""
 
     _parameter_constraints = {
