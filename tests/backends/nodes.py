@@ -9,7 +9,7 @@ from xpgrad.core import OPS, Input, Node, aval_of
 ELEMENTWISE = sorted(name for name, op in OPS.items() if "pointwise" in op.traits)
 ONE_OPERAND = {
     "floor", "ceil", "trunc", "rint", "sign", "round", "logical_not", "invert", "isnan", "isinf", "isfinite",
-    "signbit", "gammasgn", "astype", "copy", "stop_gradient",
+    "signbit", "gammasgn", "astype", "copy", "rounded", "stop_gradient",
 }  # fmt: skip
 PARAMS = {"round": {"decimals": 2}, "astype": {"dtype": np.dtype(np.float64)}, "copy": {"order": "K"}}
 

@@ -3,8 +3,8 @@
     b, c = loop(w, x, xs, body=..., length=n, invariants=1, carries=1)
 
 runs ``body(w, x, xs[t]) -> (x, y)`` for ``t`` in ``range(n)``: ``b`` is the last ``x``, ``c`` has every ``y``.
-A pass makes it of the nodes that a loop of the user left in a graph (`xpgrad.passes.roll`), forward sweep and
-backward sweep alike, so it has no derivative of its own.
+A pass makes it of the nodes that a loop of the user left in a graph (`xpgrad.passes.roll`), and `scan` of its
+function. Its derivative is a loop too (`xpgrad.passes.loop_derivative`).
 """
 
 from __future__ import annotations

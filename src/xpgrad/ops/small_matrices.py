@@ -19,7 +19,7 @@ import numpy as np
 
 from xpgrad.core import Aval, Op
 from xpgrad.ops import elementwise as ew
-from xpgrad.ops._define import broadcast, constant
+from xpgrad.ops._define import broadcast
 from xpgrad.ops.complex import absolute
 from xpgrad.ops.shape import full_like
 
@@ -27,7 +27,7 @@ Rows = list[list[Any]]
 """The entries of a matrix; None for a zero, and the int 1 for a one, that are known."""
 
 # The operand, as an array of its dtype would hold it: a product is not rounded together with a sum.
-rounded = constant("rounded", lambda x: x, traits="pointwise same")
+rounded = Op("rounded", lambda x: x, "written", domain=(-2.0, 2.0), traits="pointwise same")
 
 
 def _checked(x: Aval, ok: Aval, *, error: str) -> Aval:
@@ -41,10 +41,10 @@ def _assemble(*xs: Aval, shape: tuple[int, ...]) -> Aval:
 
 
 # Arrays of this shape, side by side over the axes of the operands, which are their entries in C order.
-assemble = Op("assemble", _assemble, "constant", reads=[[False]], traits="entries")
+assemble = Op("assemble", _assemble, "written", traits="entries")
 
 # The first operand; where the second does not hold everywhere, NumPy's LinAlgError with this text.
-checked = Op("checked", _checked, "constant", reads=[[False]], traits="pointwise raises")
+checked = Op("checked", _checked, "written", traits="raises")
 
 
 # ── entries ──────────────────────────────────────────────────────────────────────────────────

@@ -63,7 +63,7 @@ def _is_taken_apart(node: Node) -> bool:
         return node.dtype.kind == "f" and all(u.dtype == node.dtype for u in operands)
     if op is ix.index_update:
         return len(operands) == 2
-    return "pointwise" in op.traits or op in (*_MOVES, sh.full_like, ix.scatter_sum)
+    return not op.traits.isdisjoint(("pointwise", "raises")) or op in (*_MOVES, sh.full_like, ix.scatter_sum)
 
 
 def _cost(node: Node) -> int:

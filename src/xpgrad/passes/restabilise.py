@@ -16,14 +16,21 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
+import numpy as np
+
 from xpgrad._errors import TraceError, at_line
 from xpgrad._trees import flatten, unflatten
 from xpgrad.autodiff.custom import CUSTOM
-from xpgrad.core import Graph, Value, operands_of
+from xpgrad.core import Const, Graph, Input, Node, Value, operands_of
+from xpgrad.ops.loops import LOOP
+from xpgrad.ops.requirements import require
 from xpgrad.passes.cse import cse
 from xpgrad.passes.dead import dead
-from xpgrad.passes.rewriting import silent
+from xpgrad.passes.loop_derivative import loop_applied
+from xpgrad.passes.rewriting import Note, silent
+from xpgrad.passes.roll import roll
 from xpgrad.passes.stabilise import stabilise
+from xpgrad.passes.writes import writes
 from xpgrad.trace.boundary import call
 from xpgrad.trace.quiet import unobserved
 from xpgrad.trace.symbolic import Symbols
@@ -32,6 +39,9 @@ from xpgrad.trace.traced import Trace, Traced, aval_under, strip
 
 Fun = Callable[..., Any]
 
+
+_FEW = 64
+"""The most entries of constant arrays that are compared: a loop may make an equal one in each iteration."""
 
 _written: ContextVar[bool] = ContextVar("written", default=False)
 _rewrites: ContextVar[list[str] | None] = ContextVar("rewrites", default=None)
@@ -111,9 +121,44 @@ def _in_stable_form(trace: Trace, f: Fun, args: Sequence[Any], flat: Any, kwargs
     note = silent if heard is None else heard.append
     with unobserved():
         graph = dead(stabilise(cse(symbols.close(), silent), note), silent)
+        graph, more = _rolled(graph, note)
+    inputs += more
     with nullcontext() if any(node.op is CUSTOM for node in graph.nodes) else unobserved():
-        values = iter(_apply_nodes(graph, inputs))
+        values = iter(apply_nodes(graph, inputs))
     return unflatten(structure, [next(values) if here else x for x, here in zip(outs, traced, strict=True)])
+
+
+def _rolled(graph: Graph, note: Note) -> tuple[Graph, list[Any]]:
+    """``graph`` with its loops rolled back, so that an iteration is differentiated once; and further inputs."""
+    if any(node.op is CUSTOM or node.op is require for node in graph.nodes):
+        return graph, []
+    found, outer = with_outer_inputs(graph)
+    rolled = roll(writes(found), note)
+    return (dead(rolled), outer) if any(node.op is LOOP for node in rolled.nodes) else (graph, [])
+
+
+def with_outer_inputs(graph: Graph) -> tuple[Graph, list[Any]]:
+    """``graph`` with further inputs for constants that are traced further out, and these arrays.
+
+    A loop has them as operands, so that whoever traces them sees the loop. Equal constant arrays become one.
+    """
+    outer: dict[int, tuple[Any, Input]] = {}
+    equal: dict[Any, Const] = {}
+    found = Graph()
+    new: dict[Value, Any] = {v: v for v in graph.inputs}
+    for node in graph.nodes:
+        operands = []
+        for u in node.operands:
+            if isinstance(u, Const) and type(u.data) is Traced:
+                u = outer.setdefault(id(u.data), (u.data, Input(u.aval)))[1]
+            elif isinstance(u, Const) and type(u.data) is np.ndarray and u.size <= _FEW:
+                u = equal.setdefault((u.dtype, u.shape, u.data.tobytes()), u)
+            operands.append(new.get(u, u))
+        new[node] = Node(node.op, operands, node.params, node.aval, node.at)
+        found.nodes.append(new[node])
+    found.inputs = [*graph.inputs, *[value for _, value in outer.values()]]
+    found.outputs = [new[v] for v in graph.outputs]
+    return found, [x for x, _ in outer.values()]
 
 
 def recorded_once(f: Fun, args: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
@@ -131,13 +176,13 @@ def recorded_once(f: Fun, args: Sequence[Any]) -> Callable[[Sequence[Any]], Any]
 
     def again(args: Sequence[Any]) -> Any:
         with quiet():
-            values = iter(_apply_nodes(graph, args))
+            values = iter(apply_nodes(graph, args))
         return unflatten(structure, [next(values) if here else x for x, here in zip(outs, traced, strict=True)])
 
     return again
 
 
-def _apply_nodes(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+def apply_nodes(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     """Apply ``graph`` op by op; the trace that ``inputs`` are on records its ops."""
     known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.nodes:
@@ -146,6 +191,9 @@ def _apply_nodes(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
             known[node] = xs[0][node.params["index"]]
         elif node.op is CUSTOM:
             known[node] = node.params["call"](*xs)
+        elif node.op is LOOP:
+            with at_line(node.at):
+                known[node] = loop_applied(xs, node.params, apply_nodes)
         else:
             with at_line(node.at):
                 known[node] = node.op(*xs, **node.params)

@@ -47,7 +47,7 @@ def relation(node: Node) -> Relation:
     """The Relation of ``node``; it has no links where nothing is known of the op."""
     op = node.op
     avals = [u.aval for u in node.operands]
-    if "pointwise" in op.traits:
+    if is_pointwise(node):
         return _pointwise(node, avals)
     if op.monoid is not None:
         return _reduction(node, avals, op.monoid)
@@ -57,7 +57,7 @@ def relation(node: Node) -> Relation:
 
 def is_pointwise(node: Node) -> bool:
     """Whether each entry of the output depends on one entry of each operand, by broadcasting."""
-    return "pointwise" in node.op.traits
+    return not node.op.traits.isdisjoint(("pointwise", "raises"))
 
 
 BLAS_LENGTH, BLAS_PRODUCTS = 32, 1 << 20

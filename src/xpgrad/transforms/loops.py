@@ -2,8 +2,8 @@
 
 In:  a function of the carry and of one entry of each array, and the first carry.
 Out: the last carry, and the results of all iterations, stacked.
-Holds: the result is that of a loop in Python. Where only shapes are traced, the function is called once for all
-carries of the same shapes, and what it records is applied in every iteration; `compile` makes one loop of them.
+Holds: the result is that of a loop in Python. Where only shapes are traced, what one call of the function
+records is the body of a `loop`. If that cannot be (a carry changes its dtype), it is applied in each iteration.
 """
 
 from __future__ import annotations
@@ -76,44 +76,73 @@ def scan(
     slices, structure = flatten(xs)
     slices = [admitted(x, _name, xs, i) for i, x in enumerate(slices)]
     n = _length(slices, xs, length)
-    step = _Step(f, init)
-    order = range(n)[::-1] if reverse else range(n)
-
-    def some(carry: Any, xs: Sequence[Any], places: Sequence[int]) -> tuple[Any, list[Any]]:
-        found = []
-        for i in places:
-            carry, y = step(carry, unflatten(structure, [x[i] for x in xs]))
-            found.append(y)
-        return carry, found
-
+    step = _Step(f, init, structure)
     if not n:
         return init, _nothing(f, init, unflatten(structure, [np.empty(x.shape[1:], x.dtype) for x in slices]))
-    carry, ys = init, list[Any]()
     if checkpoint is None:
-        carry, ys = some(init, slices, order)
-    else:
-        if checkpoint < 1:
-            raise TraceError(message(f"scan: checkpoint={checkpoint} iterations, but it takes one at least"))
-        for start in range(0, n, checkpoint):
-            places = order[start : start + checkpoint]
-            low, high = min(places), max(places) + 1
-            part = checkpointed(lambda c, xs, p=tuple(i - low for i in places): some(c, xs, p))
-            carry, more = part(carry, [x[low:high] for x in slices])
-            ys += more
-    return carry, _stacked(ys[::-1] if reverse else ys)
+        return step.repeated(init, slices, n, reverse)
+    if checkpoint < 1:
+        raise TraceError(message(f"scan: checkpoint={checkpoint} iterations, but it takes one at least"))
+    carry, parts = init, list[Any]()
+    starts = range(0, n, checkpoint)
+    for k in starts:
+        m = min(checkpoint, n - k)
+        low = n - k - m if reverse else k
+        part = checkpointed(lambda c, xs, m=m: step.repeated(c, xs, m, reverse))
+        carry, ys = part(carry, [x[low : low + m] for x in slices])
+        parts.append(ys)
+    return carry, _joined(parts[::-1] if reverse else parts)
 
 
 class _Step:
     """One iteration; with shapes alone, what ``f`` recorded when it was first called with these shapes."""
 
-    def __init__(self, f: Fun, init: Any) -> None:
-        self._f, self._known = f, dict[Any, Any]()
+    def __init__(self, f: Fun, init: Any, xs: Any) -> None:
+        self._f, self._known, self._xs = f, dict[Any, Any](), xs
         self._structure, self._shapes = flatten(init)[1], [np.shape(x) for x in flatten(init)[0]]
+
+    def repeated(self, carry: Any, xs: Sequence[Any], n: int, reverse: bool) -> tuple[Any, Any]:
+        """``n`` iterations: the last carry, and the stacked results."""
+        leaves, _ = flatten(carry)
+        symbolic = tracing() and any(map(is_symbolic, (*leaves, *xs))) and all(map(_is_data, leaves))
+        found = self._as_loop(leaves, xs, n, reverse) if symbolic and n > 1 else None
+        if found is not None:
+            return found
+        ys = []
+        for i in range(n)[::-1] if reverse else range(n):
+            carry, y = self(carry, unflatten(self._xs, [x[i] for x in xs]))
+            ys.append(y)
+        return carry, _stacked(ys[::-1] if reverse else ys)
+
+    def _as_loop(
+        self, carry: Sequence[Any], xs: Sequence[Any], n: int, reverse: bool
+    ) -> tuple[Any, Any] | None:
+        """The iterations as one op, if they can be."""
+        from xpgrad.passes.scanned import scanned  # eager mode needs no passes
+
+        results: list[Any] = []
+
+        def of_leaves(*leaves: Any) -> Any:
+            given, entry = leaves[: len(carry)], leaves[len(carry) :]
+            new, y = self._checked(self._f(unflatten(self._structure, given), unflatten(self._xs, entry)))
+            results[:] = [flatten(y)[1]]
+            return flatten(new)[0], flatten(y)[0]
+
+        backwards = slice(None, None, -1)
+        found = scanned(of_leaves, carry, [x[backwards] for x in xs] if reverse else xs, n)
+        if found is None:
+            return None
+        last, stacked = found
+        ys = [y[backwards] for y in stacked] if reverse else stacked
+        return unflatten(self._structure, last), unflatten(results[0], ys)
 
     def __call__(self, carry: Any, x: Any) -> tuple[Any, Any]:
         leaves, structure = flatten((carry, x))
         once = tracing() and any(map(is_symbolic, leaves)) and all(map(_is_data, leaves))
-        out = self._again(leaves, structure) if once else self._f(carry, x)
+        return self._checked(self._again(leaves, structure) if once else self._f(carry, x))
+
+    def _checked(self, out: Any) -> tuple[Any, Any]:
+        """The pair that ``f`` gives, if it is one."""
         if type(out) is not tuple or len(out) != 2:
             raise TraceError(message(f"scan: f gives {describe(out)}, not a pair (carry, y)"))
         news, structure = flatten(out[0])
@@ -172,6 +201,13 @@ def _stacked(ys: list[Any]) -> Any:
         raise TraceError(message("scan: y has not the same structure in each iteration"))
     columns = zip(*[leaves for leaves, _ in flat], strict=True)
     return unflatten(flat[0][1], [np.stack(column) for column in columns])
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Stacked results of several stretches, one after another."""
+    flat = [flatten(part) for part in parts]
+    columns = zip(*[leaves for leaves, _ in flat], strict=True)
+    return unflatten(flat[0][1], [np.concatenate(column) for column in columns])
 
 
 def _nothing(f: Fun, init: Any, x: Any) -> Any:

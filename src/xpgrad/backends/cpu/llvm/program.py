@@ -92,7 +92,6 @@ class KernelStep:
         self._threads, self._pool = threads, pool
         self.step = step
         self.fresh = self.only_looks = False
-        self._sources = sources
         self._as_planned = layouts.held
         self._plan = plan
         self._workspaces = Workspaces(self.kernel.workspace_bytes)
@@ -100,7 +99,7 @@ class KernelStep:
         slots = self.kernel.args
         self._template = np.array(slots.values, np.int64)
         self._scalars: list[tuple[int, Value]] = []
-        self._pointers: list[tuple[int, Value]] = []
+        self._pointers: dict[Value, list[tuple[int, int]]] = {}  # slots and offsets, by the array
         self._constants: list[Any] = []
         for slot, source in slots.scalars:
             if isinstance(source, Value):
@@ -109,7 +108,8 @@ class KernelStep:
                 self._template[slot] = bits(source)
         for slot, source in slots.pointers:
             if not isinstance(source, Const) and source not in fixed:
-                self._pointers.append((slot, source))
+                base, offset = sources.get(source, (source, 0))
+                self._pointers.setdefault(base, []).append((slot, offset))
             else:
                 array = np.asarray(source.data if isinstance(source, Const) else fixed[source])
                 self._constants.append(array)
@@ -138,15 +138,16 @@ class KernelStep:
         for slot, value in self._scalars:
             args[slot] = bits(env[value])
         held = []
-        for slot, value in self._pointers:
-            base, offset = self._sources.get(value, (value, 0))
+        for base, slots in self._pointers.items():
             array = env[base]
             if not isinstance(array, np.ndarray):
                 array = np.asarray(array)
             elif base not in self._as_planned and not array.flags.c_contiguous:
                 array = array.copy(order="C")  # a view, or an array that NumPy made in another order
             held.append(array)
-            args[slot] = address(array) + offset
+            at = address(array)
+            for slot, offset in slots:
+                args[slot] = at + offset
         chunks, chunk, extent = chunks_of(kernel)
         stride = kernel.partial_bytes
         block, sums = self._partials.take()

@@ -124,17 +124,22 @@ class _NotNative(Exception):
     """The reason why a loop is not one native call."""
 
 
-def _without_views(body: Graph) -> Graph:
-    """``body`` with copies for outputs that only look into another value, so that kernels store them."""
-    made: dict[Input | Node, Node] = {}
-    for v in body.outputs:
-        if isinstance(v, Node) and is_view(v):
-            made[v] = Node(copy, (v,), {"order": "C"}, v.aval)
-    if not made:
-        return body
-    found = Graph()
-    found.inputs, found.nodes = body.inputs, [*body.nodes, *made.values()]
-    found.outputs = [made.get(v, v) for v in body.outputs]
+def _stored(body: Graph, carries: int) -> Graph:
+    """``body`` with copies for what kernels could not store as it is.
+
+    These are outputs that look into another value, inputs that are stacked, and all but one of the carries that
+    are the same value.
+    """
+    found, made = Graph(), dict[Input | Node, Node]()
+    found.inputs, found.nodes = body.inputs, list(body.nodes)
+    for k, v in enumerate(body.outputs):
+        new: Input | Node = v
+        if (k < carries and v in body.outputs[:k]) or (is_view(v) if isinstance(v, Node) else k >= carries):
+            if v not in made or k < carries:
+                made[v] = Node(copy, (v,), {"order": "C"}, v.aval)
+                found.nodes.append(made[v])
+            new = made[v]
+        found.outputs.append(new)
     return found
 
 
@@ -175,9 +180,9 @@ class _Plan:
     def __init__(self, node: Node) -> None:
         body: Graph = node.params["body"]
         length, n, c = (node.params[name] for name in ("length", "invariants", "carries"))
+        body = _stored(body, c)
         if not length:
             raise _NotNative("it has no iterations")
-        body = _without_views(body)
         inputs: list[Any] = list(body.inputs)
         self.parts = type(parts_of(node))(inputs[:n], inputs[n : n + c], inputs[n + c :])
         self._n, self._c = n, c
@@ -188,8 +193,6 @@ class _Plan:
         self.carries = [self._carried(k, body, made) for k in range(c)]
         if len(set(self.carries)) < c:
             raise _NotNative("two of its carries are the same value of the body")
-        if any(not isinstance(v, Node) for v in body.outputs[c:]):
-            raise _NotNative("an operand of it is stacked")
         self.stacked = [made[v] for v in body.outputs[c:]]  # type: ignore[index]
         self.stores = []
         for value, k in made.items():
