@@ -106,7 +106,7 @@ REFUSED = {
     "selection": (lambda x: x[x > 0], "depends on the data", "np.where(mask, x, 0)"),
     "part of a selection in place": (lambda x: x.__setitem__(x > 0, x[x > 0] / 2), "the data", "x *= np.where"),
     "nonzero": (lambda x: np.nonzero(x), "decided by the data", ""),
-    "asarray": (lambda x: np.asarray(x), "conversion to a NumPy array", "np.where builds"),
+    "asarray": (lambda x: np.asarray(x, dtype=float), "conversion to a NumPy array", "np.where builds"),
     "tolist": (lambda x: x.tolist(), "tolist()", "outside"),
 }
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, TraceError, message
-from xpgrad._trees import flatten, paths
+from xpgrad._trees import flatten, leaf, paths
 from xpgrad.core.op import is_dispatched
 
 _NUMPYS = (np.ndarray, np.memmap)
@@ -116,6 +116,8 @@ def admitted(x: Any, where: Where, *of: Any) -> Any:
     if kind in SCALARS or is_traced(x) or is_cupy(x) or (kind not in _NUMPYS and is_dispatched(kind)):
         return x
     if isinstance(x, np.ndarray):
+        if x.dtype == object and (read := leaf(x)) is not x:
+            return read
         return _of_numbers(_plain(x, where, of), x, where, of)
     if isinstance(x, np.generic):
         _of_numbers(np.asarray(x), x, where, of)

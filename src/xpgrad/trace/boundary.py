@@ -11,6 +11,7 @@ from xpgrad._errors import DTypeError, TraceError, XpgradError, message
 from xpgrad._trees import flatten, paths, unflatten
 from xpgrad.core import aval_of
 from xpgrad.devices.door import admitted
+from xpgrad.trace.calls import call_settled
 from xpgrad.trace.tape import Tape
 from xpgrad.trace.traced import Traced
 
@@ -47,7 +48,7 @@ def enter(tape: Tape, args: Sequence[Any], argnums: Argnums, what: str) -> tuple
 def call(f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
     """Call the user's function; NumPy hides our error behind its own where it asks for a float."""
     try:
-        return f(*args, **kwargs) if kwargs else f(*args)
+        return call_settled(f, args, kwargs)
     except ValueError as error:
         if isinstance(error.__cause__, XpgradError):
             raise error.__cause__ from None

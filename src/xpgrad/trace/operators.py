@@ -24,11 +24,12 @@ from xpgrad.trace import debugging
 from xpgrad.trace.apply import explained
 from xpgrad.trace.functions._table import array
 from xpgrad.trace.tape import Record, Tape
-from xpgrad.trace.traced import Traced, aval_under, check_operands, record
+from xpgrad.trace.traced import Traced, aval_under, check_complex, check_operands, made, record
 from xpgrad.trace.views import check_array, is_scalar
 
 _NO_PARAMS: dict[str, Any] = {}
 _plain = (float, int, np.ndarray, np.float64, np.float32)
+_OBJECT = np.dtype(object)  # of arrays that may hold traced scalars, see `trace.elements`
 _failures = (ValueError, TypeError, ArithmeticError)
 
 
@@ -48,7 +49,7 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
             if other._trace is not tape:
                 return _slow(op, self, other)
             y, right = other._below, other._node
-        elif kind in _plain:
+        elif kind in _plain and (kind is not np.ndarray or other.dtype is not _OBJECT):
             y, right = other, None
         else:
             return _slow(op, self, other)
@@ -69,7 +70,10 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         if self._view is not None:
             self.refresh()
         tape = self._trace
-        if type(tape) is not Tape or tape.closed or debugging.nans or type(other) not in _plain:
+        kind = type(other)
+        if type(tape) is not Tape or tape.closed or debugging.nans or kind not in _plain:
+            return _slow(op, other, self)
+        if kind is np.ndarray and other.dtype is _OBJECT:
             return _slow(op, other, self)
         y, right = self._below, self._node
         try:
@@ -87,10 +91,17 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
     def _kept(tape: Tape, z: Any, x: Any, left: Any, y: Any, right: Any) -> Traced:
         if type(z) is float or type(z) is complex:
             record = Record(op, (left, right), _NO_PARAMS, (), aval_of(z).dtype, True)
+            if made.count and type(z) is complex:
+                check_complex(op, z, [Traced(tape, n, v) for n, v in ((left, x), (right, y)) if n is not None])
         else:
             record = Record(op, (left, right), _NO_PARAMS, z.shape, z.dtype)
-            if record.dtype.kind not in "fc":  # of an operand of objects or durations
-                check_operands(op, (x, y))
+            if record.dtype.kind != "f":
+                if record.dtype.kind != "c":  # of an operand of objects or durations
+                    check_operands(op, (x, y))
+                elif made.count and not record.shape:
+                    check_complex(
+                        op, z, [Traced(tape, n, v) for n, v in ((left, x), (right, y)) if n is not None]
+                    )
             if type(z) is Traced:
                 record.weak = aval_under(z).weak
         if left is None:

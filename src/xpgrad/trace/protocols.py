@@ -14,6 +14,7 @@ from xpgrad.ops.elementwise import where as choose
 from xpgrad.ops.indexing import apart, getitem, scatter_add
 from xpgrad.ops.shape import astype, broadcast_to
 from xpgrad.ops.shape import copy as copied
+from xpgrad.trace.elements import settled
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
 from xpgrad.trace.functions._table import array, cast, given, known, promoting, spreads, whole
 from xpgrad.trace.functions.reductions import one_axis
@@ -38,6 +39,9 @@ def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
     out = kwargs.pop("out", None)
     if out is not None:
         out = out if isinstance(out, tuple) else (out,)
+        if len(out) == 1 and type(out[0]) is np.ndarray and out[0].dtype == object:
+            out[0][...] = _array_ufunc(self, ufunc, method, *inputs, **kwargs)  # an array of traced objects
+            return out[0]
         if not any(type(x) is Traced for x in out) and any(x is not None for x in out):
             raise TraceError(
                 message(
@@ -190,6 +194,7 @@ def _array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) ->
     ours = TABLE.get(func)
     if ours is None:
         return _no_rule(f"{func.__module__}.{func.__name__}", [a for a in args if type(a) is Traced])
+    args, kwargs = settled((tuple(args), kwargs))
     return ours(*args, **kwargs)
 
 
@@ -262,7 +267,11 @@ def _of_the_array(self: Any, *, name: str) -> Any:
 
 
 def _method(function: Any) -> Any:
-    return lambda self, *args, **kwargs: function(self, *args, **kwargs)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = settled((args, kwargs))
+        return function(self, *args, **kwargs)
+
+    return method
 
 
 install()

@@ -19,6 +19,7 @@ from xpgrad.core import SCALAR_TYPES, Aval, Const, Graph, Input, Node, Op, Opera
 from xpgrad.devices import device_of
 from xpgrad.ops.elementwise import add
 from xpgrad.ops.requirements import require
+from xpgrad.trace.calls import call_settled
 from xpgrad.trace.tape import PICK, SMALL, sample, written_to
 from xpgrad.trace.traced import Trace, Traced, aval_under
 from xpgrad.trace.views import is_scalar, symbol_is_scalar
@@ -209,7 +210,7 @@ def graph_of(f: Callable[..., Any], *args: Any) -> tuple[Graph, Callable[[Sequen
     symbols = Symbols("program")
     _depth.n += 1
     try:
-        outs, out_structure = flatten(f(*unflatten(structure, [symbols.enter(x) for x in leaves])))
+        outs, out_structure = flatten(call_settled(f, unflatten(structure, [symbols.enter(x) for x in leaves])))
     finally:
         _depth.n -= 1
     traced = [type(x) is Traced and x._trace is symbols for x in outs]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count, pairwise
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,20 @@ from xpgrad.trace.views import View, as_array, attach
 
 _levels = count(1)
 _NO_PARAMS: dict[str, Any] = {}
+
+
+STACK = "np.stack([x0, x1]) for np.array([x0, x1]); of rows, np.stack([np.stack([a, b]), np.stack([c, d])])"
+
+
+class Made(local):
+    """The arrays of objects that NumPy has made of traced scalars in this thread, see `trace.elements`."""
+
+    any = False  # whether any thread has made one
+    count = 0  # in the outermost call of a user's function
+    at = ("", 0)  # file and line of the last one
+
+
+made = Made()
 
 
 class Trace:
@@ -83,9 +98,10 @@ def record(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
             plain = plain and is_numeric(x.dtype)
         elif kind not in SCALARS:
             plain = False
-    assert trace is not None
     if not plain:
         operands = [admitted(x, _operand, op, i) for i, x in enumerate(operands)]
+        trace = max((x._trace for x in operands if type(x) is Traced), key=lambda t: t.level)
+    assert trace is not None
     hook = here.hook
     if hook is None:
         out = trace.record(op, operands, params)
@@ -99,7 +115,29 @@ def record(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
             sys.setprofile(hook)
     if op.makes_view and type(out) is Traced:
         attach(out, op, operands, params)
+    if made.count and type(out) is Traced and not out.shape and out.dtype.kind == "c":
+        check_complex(op, out, operands)
     return out
+
+
+def check_complex(op: Op, out: Any, operands: Sequence[Any]) -> None:
+    """Refuse a complex scalar made of real ones where arrays of objects are about.
+
+    NumPy takes objects for real numbers: ``.real`` of their array is the array itself, and ``.imag`` is zeros.
+    """
+    if not any(type(x) is Traced and x.dtype.kind == "c" for x in operands):
+        raise refuse_complex(out, op.name)
+
+
+def refuse_complex(x: Any, what: str = "conversion to a NumPy array") -> TraceError:
+    return TraceError(
+        message(
+            f"{what}: a complex scalar, where NumPy has made an array of objects of a list of traced numbers; "
+            "it takes objects to be real",
+            {"got": x},
+            remedy=f"write {STACK}",
+        )
+    )
 
 
 def _operand(op: Op, i: int) -> str:
@@ -161,9 +199,12 @@ class Traced:
         The array that it looks into, if writing to the one must show in the other.
     _stamp : int
         How often it has been written to.
+    _origin : (Traced, int)
+        Of an entry that NumPy holds as an object: the array that it was taken from, and its place there.
     """
 
-    __slots__ = ("__weakref__", "_below", "_node", "_stamp", "_trace", "_view")
+    __slots__ = ("__weakref__", "_below", "_node", "_origin", "_stamp", "_trace", "_view")
+    __array__: Callable[..., Any]  # of `trace.elements`
     __array_priority__ = 1000.0
     __pandas_priority__ = 5000  # pandas leaves the operators to us
 
@@ -304,27 +345,7 @@ class Traced:
             self, "tolist()", "xg.stop_gradient(x).tolist()", "return x, and make the list outside"
         )
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        parts = (
-            "np.stack or np.where builds an array of traced parts; np.zeros_like(x, shape=...) makes "
-            "one to write into; xg.special has SciPy's functions"
-        )
-        asked_by = sys._getframe(1).f_globals.get("__name__", "")
-        for library, remedy in _LIBRARIES.items():
-            if asked_by.startswith(library):
-                what = f"conversion to a NumPy array, by {library},"
-                raise leaves_trace(self, what, remedy, remedy)
-        raise leaves_trace(
-            self, "conversion to a NumPy array", f"{parts}; xg.stop_gradient(x) gives the plain array", parts
-        )
 
-
-# What an operand of these, whose own methods were called with a traced array, is to be written as.
-_LIBRARIES = {
-    "numpy.ma": "write m.filled(value), or np.ma.getdata(m) with the mask as weights, for a masked array m",
-    "scipy.sparse": "write S.toarray() for a sparse S, or state the product with xg.custom_vjp",
-    "pandas": "write s.to_numpy(dtype=float) for a Series or DataFrame s",
-}
 _INT = "pass it as a Python int, each value of which is traced by itself; arrays of ints index as they are"
 
 

@@ -14,7 +14,7 @@ from xpgrad.core import SCALAR_TYPES, aval_of
 from xpgrad.devices import device_of, to_device
 from xpgrad.devices.door import SCALARS, admitted, is_data, is_numeric
 from xpgrad.ops.elementwise import where as where_
-from xpgrad.ops.shape import astype, concatenate, reshape
+from xpgrad.ops.shape import astype
 from xpgrad.trace.traced import Traced, aval_under, strip
 
 Function = Callable[..., Any]
@@ -50,8 +50,7 @@ def array(x: Any) -> Any:
     if is_data(x):
         return admitted(x, str, "operand")
     if any(type(leaf) is Traced for leaf in _leaves(x)):
-        parts = [array(part) for part in x]
-        return concatenate(*[reshape(part, shape=(1, *shape(part))) for part in parts], axis=0)
+        return TABLE[np.stack](x)
     if not isinstance(x, (list, tuple, range)):
         raise DTypeError(message(f"an operand of type {type(x).__name__} is no array", {"operand": x}))
     return admitted(np.asarray(x), str, f"operand, a {type(x).__name__}")

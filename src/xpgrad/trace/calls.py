@@ -1,0 +1,73 @@
+"""Calls of the user's function, and the error where NumPy takes no array of objects."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+from collections.abc import Callable, Sequence
+from threading import local
+from typing import Any
+
+from xpgrad._errors import TraceError, XpgradError, message
+from xpgrad.trace.elements import settled
+from xpgrad.trace.traced import STACK, made
+
+_HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+# NumPy's words where a function takes no objects.
+_NO_OBJECTS = re.compile(
+    r"object is unsupported|not supported for the input types|has no callable|[Nn]o loop matching|dtype\('O'\)"
+    r"|must be of integer|Cannot cast"
+)
+
+
+def call_settled(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
+    """``f(*args, **kwargs)``, with one traced array for each array of traced objects in the result.
+
+    Raises
+    ------
+    TraceError
+        A function of NumPy takes no array of objects; the message names the list that it was made of.
+    """
+    outermost, before = not _depth.n, made.count
+    _depth.n += 1
+    try:
+        return settled(f(*args, **kwargs) if kwargs else f(*args))
+    except (TypeError, IndexError) as error:
+        if isinstance(error, XpgradError) or made.count == before or not _NO_OBJECTS.search(str(error)):
+            raise
+        file, line = made.at
+        raise TraceError(
+            message(
+                f"{error}: NumPy makes an array of objects of a list of traced numbers",
+                {"made at": _place(file, line)},
+                at=_line_of(error),
+                remedy=f"write {STACK}, where it is made",
+            )
+        ) from error
+    finally:
+        _depth.n -= 1
+        if outermost:
+            made.count = 0
+
+
+class _Depth(local):
+    n = 0
+
+
+_depth = _Depth()
+
+
+def _line_of(error: BaseException) -> str:
+    """The line outside xpgrad and NumPy that was running."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if "numpy" not in file and not file.startswith(_HERE):
+            place = _place(file, trace.tb_lineno)
+        trace = trace.tb_next
+    return place
+
+
+def _place(file: str, line: int) -> str:
+    return f"{os.path.basename(file)}:{line}: {linecache.getline(file, line).strip()}"

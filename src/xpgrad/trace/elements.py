@@ -1,0 +1,202 @@
+"""Arrays of traced scalars that NumPy makes of lists: ``np.array([x0, x1])``, and back.
+
+In:  ``np.array([x0, x1])``, ``np.sum([x0, x1])``, ``np.full(n, x0)``, for which NumPy calls `__array__`.
+Out: an array of objects, each a traced scalar. Where it meets an op, or is returned from a function, it is one
+     traced array again.
+Holds: the derivative is never lost. A conversion of the objects to plain numbers is a TraceError. So is an
+       array of more than `LIMIT` traced entries, and an entry that becomes complex.
+
+NumPy's own arithmetic on such an array is that of its entries, one op for each. The entries of an array know
+where they stood, so arrays that are only put together again (``np.array([u, v])``) are joined in a few ops.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DTypeError, TraceError, message
+from xpgrad._trees import flatten, register_leaf, unflatten
+from xpgrad.ops.shape import broadcast_to, inverse_axes, reshape, transpose
+from xpgrad.trace.functions import TABLE
+from xpgrad.trace.traced import STACK, Made, Traced, leaves_trace, made, refuse_complex
+from xpgrad.trace.views import fresh, is_scalar
+
+LIMIT = 1_000
+"""The most traced entries of an array of objects."""
+
+
+# What an operand of these, whose own methods were called with a traced array, is to be written as.
+_LIBRARIES = {
+    "numpy.ma": "write m.filled(value), or np.ma.getdata(m) with the mask as weights, for a masked array m",
+    "numpy.linalg": "write np.stack([x0, x1]) for the list [x0, x1]; of rows, np.stack of each row first",
+    "numpy.fft": "write np.stack([x0, x1]) for the list [x0, x1]",
+    "numpy._core._methods": "write np.mean(np.stack([x0, x1])) for np.mean([x0, x1]); np.var, np.std likewise",
+    "pandas": "write s.to_numpy(dtype=float) for a Series or DataFrame s",
+    "scipy.sparse": "write S.toarray() for a sparse S, or state the product with xg.custom_vjp",
+    "scipy": "xg.special and xg.stats have SciPy's functions",
+    "sklearn": "write the formula in NumPy; xg.learn has scikit-learn's estimators",
+}
+_BY_OBJECTS = ("norm", "multi_dot")  # functions of np.linalg that compute with objects
+
+
+def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
+    """An array like ``x``, each entry a traced scalar, as an object.
+
+    Parameters
+    ----------
+    x : Traced
+    frame : frame
+        That which asks for it.
+    dtype, copy
+        As NumPy gives them.
+
+    Raises
+    ------
+    TraceError
+        Another dtype is asked for, or a view; ``x`` is complex, or has more than `LIMIT` entries.
+    """
+    asked_by = frame.f_globals.get("__name__", "")
+    for library, remedy in _LIBRARIES.items():
+        if asked_by.startswith(library) and frame.f_code.co_name not in _BY_OBJECTS:
+            raise leaves_trace(x, f"conversion to a NumPy array, by {library},", remedy, remedy)
+    if (dtype is not None and np.dtype(dtype) != object) or copy is False:
+        parts = (
+            "leave dtype= out; np.stack or np.where builds an array of traced parts, "
+            "np.zeros_like(x, shape=...) one to write into"
+        )
+        raise leaves_trace(
+            x, "conversion to a NumPy array", f"{parts}; xg.stop_gradient(x) gives the plain array", parts
+        )
+    if x.dtype.kind == "c":
+        raise refuse_complex(x)
+    if x.size > LIMIT:
+        raise TraceError(
+            message(
+                f"conversion to a NumPy array: one of objects has at most {LIMIT:,} traced entries",
+                {"array": x},
+                remedy="leave np.array out, x.copy() makes a copy; np.stack([x, y]) for np.array([x, y])",
+            )
+        )
+    while "numpy" in frame.f_code.co_filename and frame.f_back is not None:
+        frame = frame.f_back
+    register_leaf(np.ndarray, gathered)  # from the first one on
+    made.count += 1
+    Made.any = True
+    made.at = (frame.f_code.co_filename, frame.f_lineno)
+    cells = np.empty(x.size, object)
+    if not x.shape:
+        cells[0] = x if is_scalar(x) else x[()]
+    else:
+        flat = fresh(reshape(x.snapshot(), shape=(-1,)))
+        for i in range(x.size):
+            entry = cells[i] = flat[i]
+            entry._origin = (flat, i)
+    return cells.reshape(x.shape)
+
+
+def gathered(x: Any) -> Any:
+    """The traced array of the objects in ``x``; ``x`` itself if none of them is traced.
+
+    Raises
+    ------
+    DTypeError
+        Another object is no number.
+    TraceError
+        There are too many.
+    """
+    order = sorted(range(x.ndim), key=lambda k: -abs(x.strides[k]))  # of memory: a transpose is one here, too
+    cells = x.transpose(order)
+    flat = cells.ravel().tolist()
+    numbers = [e for e in flat if type(e) is not Traced]
+    if len(numbers) == len(flat):
+        return x
+    sources, places = _places(flat, numbers)
+    starts = np.concatenate([[0], np.cumsum([s.size for s in sources])])
+    at = np.array([starts[k] + i for k, i in places])
+    if len(at) > 1 and (at == at[0]).all():
+        k, i = places[0]
+        joined = broadcast_to(reshape(sources[k], shape=(-1,))[i], shape=(len(at),))
+    else:
+        parts = [reshape(s, shape=(-1,)) for s in sources]
+        table = parts[0] if len(parts) == 1 else TABLE[np.concatenate](parts)
+        if (np.diff(at) == 1).all():
+            joined = table if len(at) == starts[-1] else table[int(at[0]) : int(at[-1]) + 1]
+        else:
+            joined = table[at]
+    out = reshape(joined, shape=cells.shape)
+    return fresh(out if order == sorted(order) else transpose(out, axes=inverse_axes(tuple(order))))
+
+
+def _places(flat: Sequence[Any], numbers: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
+    """The arrays that the entries come from, and for each entry which of them and where in it."""
+    sources: list[Any] = []
+    known: dict[int, int] = {}
+    places: list[tuple[int, int]] = []
+    plain, seen = -1, 0
+    for entry in flat:
+        if type(entry) is not Traced:
+            if plain < 0:
+                plain = len(sources)
+                sources.append(_plain(numbers))
+            places.append((plain, seen))
+            seen += 1
+            continue
+        source, place = getattr(entry, "_origin", (entry, 0))
+        k = known.get(id(source))
+        if k is None:
+            if source is entry and entry.shape:
+                raise TraceError(message("an array of objects has traced arrays for entries", {"entry": entry}))
+            k = known[id(source)] = len(sources)
+            sources.append(source)
+        places.append((k, place))
+    traced = sum(s.size for s in sources if type(s) is Traced)
+    if traced > LIMIT:
+        raise TraceError(
+            message(
+                f"an array of objects has at most {LIMIT:,} traced entries, got {traced:,}",
+                remedy=f"write {STACK}, where it is made",
+            )
+        )
+    return sources, places
+
+
+def _plain(numbers: Sequence[Any]) -> Any:
+    """The entries that are not traced, in an array of numbers."""
+    found = np.array(numbers)
+    if found.dtype.kind not in "biufc" or found.ndim != 1:
+        kinds = sorted({type(e).__name__ for e in numbers})
+        raise DTypeError(
+            message(f"an array of traced entries and of others that are no numbers: {', '.join(kinds)}")
+        )
+    return found
+
+
+def settled(tree: Any) -> Any:
+    """``tree``, of operands or results, with one traced array for each array of traced objects."""
+    if type(tree) is Traced or not made.any:
+        return tree
+    leaves, structure = flatten(tree)
+    return unflatten(structure, leaves)
+
+
+# NumPy's ufuncs on objects call a method of that name.
+_METHODS = """sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2 expm1 log log2
+    log10 log1p sqrt cbrt fabs floor ceil trunc rint degrees radians deg2rad rad2deg arctan2 hypot fmod"""
+
+
+def _method(ufunc: Any) -> Callable[..., Any]:
+    return lambda self, *others: ufunc(self, *others)
+
+
+def install() -> None:
+    """Give `Traced` the conversion, and the methods that NumPy calls on objects."""
+    Traced.__array__ = lambda self, dtype=None, copy=None: to_objects(self, sys._getframe(1), dtype, copy)
+    for name in _METHODS.split():
+        setattr(Traced, name, _method(getattr(np, name)))
+
+
+install()
