@@ -149,6 +149,17 @@ FORMS = {
         lambda x: np.where(np.array([True, False]), pair(x), 0.0),
         3,
     ),
+    "a transpose": (lambda x: np.array([x, x**2]).T, lambda x: np.stack([x, x**2]).T, 3),
+    "axes moved": (
+        lambda x: np.array([[x, x**2], [2 * x, x + 1]]).transpose(1, 2, 0),
+        lambda x: np.stack([np.stack([x, x**2]), np.stack([2 * x, x + 1])]).transpose(1, 2, 0),
+        3,
+    ),
+    "a transpose beside a traced array": (
+        lambda x: x * np.array([x, x**2, x**3]).T,
+        lambda x: x * np.stack([x, x**2, x**3]).T,
+        3,
+    ),
     "transposed": (lambda x: np.array([x, x**2]).T @ A, lambda x: np.stack([x, x**2]).T @ A, 3),
     "columns reversed": (lambda x: np.array([x, x**2])[:, ::-1], lambda x: np.stack([x, x**2])[:, ::-1], 3),
     "a part": (lambda x: np.array([x, x**2])[1, 1:], lambda x: (x**2)[1:], 3),

@@ -96,7 +96,7 @@ def _binary(op: Op, apply: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any
         else:
             record = Record(op, (left, right), _NO_PARAMS, z.shape, z.dtype)
             if record.dtype.kind != "f":
-                if record.dtype.kind != "c":  # of an operand of objects or durations
+                if record.dtype.kind != "c":  # of an operand of durations
                     check_operands(op, (x, y))
                 elif made.count and not record.shape:
                     check_complex(
