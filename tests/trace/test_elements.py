@@ -37,6 +37,7 @@ def _agree(got, expected):
 CASES = [(name, t) for name in FORMS for t in TRANSFORMS if not (name in BY_NUMBERS and t == "batch")]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("name", "transform"), CASES)
 def test_a_list_of_traced_numbers_is_an_array(name, transform):
     f, same, n = FORMS[name]
