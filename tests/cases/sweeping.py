@@ -257,7 +257,7 @@ REFUSED = {
 }
 # Zeros come out with another sign: NumPy's depends on the order of its comparisons, or on the CPU's vectors, or
 # the entries are added to zeros, or to something else.
-SIGNLESS = set("diag diagflat nanmax nanmin quantile percentile median unwrap sort".split())
+SIGNLESS = set("diag diagflat nanmax nanmin quantile percentile median unwrap sort unique".split())
 # What NumPy leaves in an order of its own, or unwritten.
 UNDEFINED = {"partition", "argpartition", "ndarray.partition", "empty_like"}
 # What these do depends on the numbers, which are not known while tracing.

@@ -11,6 +11,7 @@ from backends.gpu.shim import missing
 from xpgrad.backends import choose
 from xpgrad.backends.gpu.limits import Limits
 from xpgrad.compiler import compile
+from xpgrad.passes.entries import SMALL
 from xpgrad.plan import Target
 from xpgrad.testing import tolerance
 
@@ -78,7 +79,7 @@ def check(f, args, **options):
 @pytest.mark.parametrize("shift", [0, 1, 2])
 @pytest.mark.parametrize("m", [2, 3, 64, 203, 512])
 def test_samples_in_columns_are_taken_four_at_a_time(m, shift, threads, limits):
-    args = draw((3,), "f4"), draw((3, m), "f4", shift), draw((m,), "f4", shift, seed=1)
+    args = draw((9,), "f4"), draw((9, m), "f4", shift), draw((m,), "f4", shift, seed=1)
     assert check(in_columns, args, threads=threads, limits=limits) == {("load", 4, 4)}
 
 
@@ -96,11 +97,12 @@ def test_a_load_has_sixteen_bytes_or_what_four_samples_have(dtype, width):
 
 
 @pytest.mark.parametrize("shift", [0, 1])
-@pytest.mark.parametrize("m", [2, 7, 130])
-@pytest.mark.parametrize(("features", "expected"), [(8, (32, 4)), (6, (24, 4)), (5, (20, 4)), (3, (12, 4))])
-def test_of_samples_in_rows_all_entries_of_four_are_one_piece(features, expected, m, shift):
+@pytest.mark.parametrize(
+    ("features", "m"), [(n, m) for n in (8, 7, 6, 5, 3) for m in (3, 7, 130) if n * m > SMALL]
+)
+def test_of_samples_in_rows_all_entries_of_four_are_one_piece(features, m, shift):
     args = draw((features,), "f4"), draw((m, features), "f4", shift), draw((m,), "f4", seed=1)
-    assert check(in_rows, args, threads=64) == {("load", *expected), ("load", 4, 4)}
+    assert check(in_rows, args, threads=64) == {("load", 4 * features, 4), ("load", 4, 4)}
 
 
 def test_a_long_row_is_one_sample_and_its_label_is_read_alone():
