@@ -34,6 +34,12 @@ def _filled(x):
     return out
 
 
+def _with_jitter(x):
+    K = np.array([[x[0], x[1]], [x[1], x[2]]])
+    K[np.diag_indices_from(K)] += x[0]
+    return K
+
+
 def _runge_kutta(x, array):
     def slope(y):
         return array([x[0] * y[0] - x[1] * y[0] * y[1], x[2] * y[0] * y[1] - y[1]])
@@ -209,11 +215,38 @@ FORMS = {
         lambda x: _runge_kutta(x, np.stack),
         3,
     ),
+    "sign": (lambda x: np.sign(np.array([x[0], x[1]])) * x, lambda x: x, 2),
+    "sort": (lambda x: np.sort([x[0] + 2, x[1]]), lambda x: np.stack([x[1], x[0] + 2]), 2),
+    "a mask": (
+        lambda x: np.where(np.array([x[0], x[1]]) > 5, 0.0, [x[1], x[0]]),
+        lambda x: x[::-1] * 1.0,
+        2,
+    ),
+    "clip": (lambda x: np.clip([x[0], x[1] + 9], 0, 5), lambda x: np.stack([x[0], 5.0]), 2),
+    "rounded": (lambda x: np.round([x[0], x[1]], 1) + x, lambda x: np.round(x, 1) + x, 2),
+    "remainder": (lambda x: np.mod([x[0], x[1]], 0.3), lambda x: np.mod(x, 0.3), 2),
+    "cross": (lambda x: np.cross([x[0], x[1], x[2]], [1.0, 2, 3]), lambda x: np.cross(x, [1.0, 2, 3]), 3),
+    "einsum": (
+        lambda x: np.einsum("i,ij->j", [x[0], x[1]], A),
+        lambda x: np.einsum("i,ij->j", x, A),
+        2,
+    ),
+    "diff and trapezoid": (
+        lambda x: np.diff([x[0], x[1], x[2]]) * np.trapezoid([x[0], x[1], x[2]]),
+        lambda x: np.diff(x) * np.trapezoid(x),
+        3,
+    ),
+    "matrix power": (
+        lambda x: np.linalg.matrix_power(np.array([[x[0], x[1]], [x[1], x[2]]]), 3),
+        lambda x: np.linalg.matrix_power(square(x[0], x[1], x[1], x[2]), 3),
+        3,
+    ),
+    "diagonal written": (_with_jitter, lambda x: square(2 * x[0], x[1], x[1], x[2] + x[0]), 3),
     "maximum": (lambda x: np.max([x[0], x[1] + 2]), lambda x: x[1] + 2, 2),
 }
 
 # What is decided by the numbers, which are not known when shapes alone are traced.
-BY_NUMBERS = {"vectorize", "maximum"}
+BY_NUMBERS = {"vectorize", "maximum", "sign", "sort", "a mask", "clip"}
 
 # Forms in which NumPy takes no objects: ``name: (function, what the error says)``.
 REFUSED = {
@@ -236,5 +269,10 @@ REFUSED = {
         lambda x: np.array([np.concatenate([x] * 499), np.concatenate([x] * 499) * 2]) * x[0],
         "at most",
     ),
+    "cov": (lambda x: np.cov([x, x**2]), "object_arrays.py"),
+    "logaddexp": (lambda x: np.logaddexp([x[0], x[1]], 1.0), "object_arrays.py"),
+    "floor": (lambda x: np.floor([x[0], x[1]]), "float()"),
+    "trunc": (lambda x: np.trunc([x[0], x[1]]), "object_arrays.py"),
+    "interp": (lambda x: np.interp(0.5, [0.0, 1.0], [x[0], x[1]]), "np.stack"),
     "an index": (lambda x: A[np.array([x[0], x[1]])], "object_arrays.py"),
 }

@@ -9,15 +9,18 @@ from collections.abc import Callable, Sequence
 from threading import local
 from typing import Any
 
+import numpy as np
+
 from xpgrad._errors import TraceError, XpgradError, message
 from xpgrad.trace.elements import settled
 from xpgrad.trace.traced import STACK, made
 
+_NUMPY = os.path.dirname(np.__file__) + os.sep
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 # NumPy's words where a function takes no objects.
 _NO_OBJECTS = re.compile(
     r"object is unsupported|not supported for the input types|has no callable|[Nn]o loop matching|dtype\('O'\)"
-    r"|must be of integer|Cannot cast"
+    r"|must be of integer|Cannot cast|doesn't define"
 )
 
 
@@ -33,8 +36,8 @@ def call_settled(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, A
     _depth.n += 1
     try:
         return settled(f(*args, **kwargs) if kwargs else f(*args))
-    except (TypeError, IndexError) as error:
-        if isinstance(error, XpgradError) or made.count == before or not _NO_OBJECTS.search(str(error)):
+    except (TypeError, IndexError, AttributeError) as error:
+        if isinstance(error, XpgradError) or made.count == before or not _of_objects(error):
             raise
         file, line = made.at
         raise TraceError(
@@ -58,12 +61,24 @@ class _Depth(local):
 _depth = _Depth()
 
 
+def _of_objects(error: BaseException) -> bool:
+    """Whether NumPy has raised the error for an array of objects, as far as that can be told."""
+    trace: Any = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return _is_numpys(trace.tb_frame.f_code.co_filename) or bool(_NO_OBJECTS.search(str(error)))
+
+
+def _is_numpys(file: str) -> bool:
+    return file.startswith(_NUMPY)
+
+
 def _line_of(error: BaseException) -> str:
     """The line outside xpgrad and NumPy that was running."""
     place, trace = "", error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if "numpy" not in file and not file.startswith(_HERE):
+        if not _is_numpys(file) and not file.startswith(_HERE):
             place = _place(file, trace.tb_lineno)
         trace = trace.tb_next
     return place

@@ -20,6 +20,7 @@ import numpy as np
 
 from xpgrad._errors import DTypeError, TraceError, message
 from xpgrad._trees import flatten, register_leaf, unflatten
+from xpgrad.devices.door import SCALARS
 from xpgrad.ops.shape import broadcast_to, inverse_axes, reshape, transpose
 from xpgrad.trace.functions import TABLE
 from xpgrad.trace.traced import STACK, Made, Traced, leaves_trace, made, refuse_complex
@@ -99,7 +100,7 @@ def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
 
 
 def gathered(x: Any) -> Any:
-    """The traced array of the objects in ``x``; ``x`` itself if none of them is traced.
+    """The traced array of the objects in ``x``; if none of them is traced a plain one of the numbers, or ``x``.
 
     Raises
     ------
@@ -112,8 +113,9 @@ def gathered(x: Any) -> Any:
     cells = x.transpose(order)
     flat = cells.ravel().tolist()
     numbers = [e for e in flat if type(e) is not Traced]
-    if len(numbers) == len(flat):
-        return x
+    if len(numbers) == len(flat):  # what NumPy has made of traced objects may hold none: their signs
+        plain = made.count and numbers and all(type(e) in SCALARS for e in numbers)
+        return np.array(numbers).reshape(cells.shape).transpose(np.argsort(order)) if plain else x
     sources, places = _places(flat, numbers)
     starts = np.concatenate([[0], np.cumsum([s.size for s in sources])])
     at = np.array([starts[k] + i for k, i in places])
