@@ -34,6 +34,7 @@ LIMIT = 1_000
 _LIBRARIES = {
     "numpy.ma": "write m.filled(value), or np.ma.getdata(m) with the mask as weights, for a masked array m",
     "numpy.linalg": "write np.stack([x0, x1]) for the list [x0, x1]; of rows, np.stack of each row first",
+    "numpy.matrixlib": "write np.stack([x0, x1]) for the list [x0, x1], and @ for the product of matrices",
     "numpy.fft": "write np.stack([x0, x1]) for the list [x0, x1]",
     "numpy._core._methods": "write np.mean(np.stack([x0, x1])) for np.mean([x0, x1]); np.var, np.std likewise",
     "pandas": "write s.to_numpy(dtype=float) for a Series or DataFrame s",
@@ -62,7 +63,7 @@ def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
     """
     asked_by = frame.f_globals.get("__name__", "")
     for library, remedy in _LIBRARIES.items():
-        if asked_by.startswith(library) and frame.f_code.co_name not in _BY_OBJECTS:
+        if f"{asked_by}.".startswith(f"{library}.") and frame.f_code.co_name not in _BY_OBJECTS:
             raise leaves_trace(x, f"conversion to a NumPy array, by {library},", remedy, remedy)
     if (dtype is not None and np.dtype(dtype) != object) or copy is False:
         parts = (
