@@ -15,7 +15,7 @@ _NAMESPACE = "xpgrad"
 _lock = threading.Lock()
 _registered: set[type] = set()
 _OBJECT = np.dtype(object)
-_read_as: dict[type, Callable[[Any], Any]] = {}
+_gather: list[Callable[[Any], Any]] = []
 _leaf_types: set[type] = {float, int, complex, bool, np.ndarray, np.float64, np.float32}
 
 
@@ -26,28 +26,25 @@ def _optree() -> Any:
     return optree
 
 
-def register_leaf(kind: type, read: Callable[[Any], Any]) -> None:
-    """Let leaves of type ``kind`` be read as ``read(x)``; of arrays those of objects."""
-    _read_as[kind] = read
+def register_objects(gather: Callable[[Any], Any]) -> None:
+    """Let ``gather(x)`` be read for leaves that are arrays of objects."""
+    _gather.append(gather)
 
 
 def leaf(x: Any) -> Any:
-    """``x``, which is no container, as what it stands for."""
-    read = _read_as.get(type(x))
-    return x if read is None or (type(x) is np.ndarray and x.dtype is not _OBJECT) else read(x)
+    """``x``, which is no container, or what it stands for if it is an array of objects."""
+    return _gather[0](x) if type(x) is np.ndarray and x.dtype is _OBJECT and _gather else x
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
     """The leaves of ``tree`` in order, and its structure (None for a single leaf)."""
     if type(tree) in _leaf_types:
-        return [leaf(tree) if _read_as else tree], None
+        return [leaf(tree)], None
     optree = _optree()
     leaves, treedef = optree.tree_flatten(tree, namespace=_NAMESPACE)
     if _register([type(x) for x in leaves]):
         return flatten(tree)
-    if not _read_as.keys().isdisjoint(map(type, leaves)):
-        leaves = map(leaf, leaves)
-    return list(leaves), None if treedef.is_leaf() else treedef
+    return [leaf(x) for x in leaves], None if treedef.is_leaf() else treedef
 
 
 def unflatten(treedef: Any, leaves: Sequence[Any]) -> Any:

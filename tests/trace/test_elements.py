@@ -1,5 +1,7 @@
 """`np.array([x0, x1])` and its kin: values and derivatives are those of the same function with `np.stack`."""
 
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -89,6 +91,24 @@ def test_gradients_pass_through_trees_of_results(n):
     assert out["a"].dtype == float
     (g,) = pull({"a": np.array([1.0, 10.0]), "b": (np.float64(100.0), [np.float64(1000.0)])})
     assert g[:2].tolist() == [101, 1110]
+
+
+def test_an_array_of_objects_by_hand_is_read_before_numpy_has_made_any():
+    code = """if True:
+        import numpy as np, xpgrad as xg
+        def f(x):
+            out = np.empty(2, object)
+            out[0], out[1] = x[0], 3 * x[1]
+            return out
+        assert xg.jacobian(f)(np.ones(2)).tolist() == [[1, 0], [0, 3]]
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_series_of_traced_numbers_is_no_result():
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(xg.TraceError, match="returns a Series"):
+        xg.vjp(lambda x: pd.Series([x[0], x[1]]), np.ones(2))
 
 
 def test_stop_gradient_stops_at_an_array_of_objects():

@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, TraceError, message
-from xpgrad._trees import flatten, register_leaf, unflatten
+from xpgrad._trees import flatten, register_objects, unflatten
 from xpgrad.devices.door import SCALARS
 from xpgrad.ops.shape import broadcast_to, inverse_axes, reshape, transpose
 from xpgrad.trace.functions import TABLE
-from xpgrad.trace.traced import STACK, Made, Traced, leaves_trace, made, refuse_complex
+from xpgrad.trace.traced import STACK, Traced, leaves_trace, made, refuse_complex
 from xpgrad.trace.views import fresh, is_scalar
 
+_OBJECT = np.dtype(object)
 LIMIT = 1_000
 """The most traced entries of an array of objects."""
 
@@ -85,9 +86,7 @@ def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
         )
     while "numpy" in frame.f_code.co_filename and frame.f_back is not None:
         frame = frame.f_back
-    register_leaf(np.ndarray, gathered)  # from the first one on
     made.count += 1
-    Made.any = True
     made.at = (frame.f_code.co_filename, frame.f_lineno)
     cells = np.empty(x.size, object)
     if not x.shape:
@@ -179,11 +178,22 @@ def _plain(numbers: Sequence[Any]) -> Any:
 
 
 def settled(tree: Any) -> Any:
-    """``tree``, of operands or results, with one traced array for each array of traced objects."""
-    if type(tree) is Traced or not made.any:
+    """``tree``, the result of a user's function, with one traced array for each array of traced objects."""
+    if type(tree) is Traced:
         return tree
     leaves, structure = flatten(tree)
+    for x in leaves:
+        if getattr(x, "dtype", None) is _OBJECT and any(type(e) is Traced for e in np.asarray(x).flat):
+            what = (
+                f"the function returns a {type(x).__name__} of traced numbers, whose derivative would be lost"
+            )
+            raise TraceError(message(what, remedy="return an array: np.stack([x0, x1])"))
     return unflatten(structure, leaves)
+
+
+def operand(x: Any) -> Any:
+    """``x``, an argument of a function or method, as one traced array if it has traced objects."""
+    return gathered(x) if type(x) is np.ndarray and x.dtype is _OBJECT else x
 
 
 # NumPy's ufuncs on objects call a method of that name.
@@ -197,6 +207,7 @@ def _method(ufunc: Any) -> Callable[..., Any]:
 
 def install() -> None:
     """Give `Traced` the conversion, and the methods that NumPy calls on objects."""
+    register_objects(gathered)
     Traced.__array__ = lambda self, dtype=None, copy=None: to_objects(self, sys._getframe(1), dtype, copy)
     for name in _METHODS.split():
         setattr(Traced, name, _method(getattr(np, name)))

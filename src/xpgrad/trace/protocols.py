@@ -14,7 +14,7 @@ from xpgrad.ops.elementwise import where as choose
 from xpgrad.ops.indexing import apart, getitem, scatter_add
 from xpgrad.ops.shape import astype, broadcast_to
 from xpgrad.ops.shape import copy as copied
-from xpgrad.trace.elements import settled
+from xpgrad.trace.elements import operand
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
 from xpgrad.trace.functions._table import array, cast, given, known, promoting, spreads, whole
 from xpgrad.trace.functions.reductions import one_axis
@@ -194,8 +194,7 @@ def _array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) ->
     ours = TABLE.get(func)
     if ours is None:
         return _no_rule(f"{func.__module__}.{func.__name__}", [a for a in args if type(a) is Traced])
-    args, kwargs = settled((tuple(args), kwargs))
-    return ours(*args, **kwargs)
+    return ours(*map(operand, args), **{name: operand(x) for name, x in kwargs.items()})
 
 
 class Namespace:
@@ -268,8 +267,7 @@ def _of_the_array(self: Any, *, name: str) -> Any:
 
 def _method(function: Any) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        args, kwargs = settled((args, kwargs))
-        return function(self, *args, **kwargs)
+        return function(self, *map(operand, args), **{name: operand(x) for name, x in kwargs.items()})
 
     return method
 

@@ -39,7 +39,6 @@ STACK = "np.stack([x0, x1]) for np.array([x0, x1]); of rows, np.stack([np.stack(
 class Made(local):
     """The arrays of objects that NumPy has made of traced scalars in this thread, see `trace.elements`."""
 
-    any = False  # whether any thread has made one
     count = 0  # in the outermost call of a user's function
     at = ("", 0)  # file and line of the last one
 
