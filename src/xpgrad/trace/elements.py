@@ -40,7 +40,7 @@ _LIBRARIES = {
     "numpy._core._methods": "write np.mean(np.stack([x0, x1])) for np.mean([x0, x1]); np.var, np.std likewise",
     "pandas": "write s.to_numpy(dtype=float) for a Series or DataFrame s",
     "scipy.sparse": "write S.toarray() for a sparse S, or state the product with xg.custom_vjp",
-    "scipy": "xg.special and xg.stats have SciPy's functions",
+    "scipy": "xg.special has SciPy's special functions",
     "sklearn": "write the formula in NumPy; xg.learn has scikit-learn's estimators",
 }
 _BY_OBJECTS = ("norm", "multi_dot")  # functions of np.linalg that compute with objects
