@@ -56,7 +56,7 @@ def test_hurwitz_zeta_of_scipy_is_ours():
     ],
 )
 def test_scipys_python_functions_point_to_ours(call):
-    with pytest.raises(TraceError, match=r"xg\.special has SciPy's functions"):
+    with pytest.raises(TraceError, match=r"xg\.special has SciPy's special functions"):
         xg.vjp(call, np.array([1.5, 2.5]))
 
 
