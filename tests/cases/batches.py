@@ -54,7 +54,7 @@ def _arity(op):
 
 _ONE = {
     "floor", "ceil", "trunc", "rint", "sign", "round", "logical_not", "invert", "isnan", "isinf", "isfinite",
-    "signbit", "stop_gradient", "gammasgn", "rounded",
+    "signbit", "stop_gradient", "gammasgn",
 }  # fmt: skip
 
 
