@@ -105,7 +105,12 @@ def measure(
     ]
 
 
+SETTLE_S = 0.03
+"""The threads of a BLAS library look for more work for some 20 ms, on the cores of whose turn comes next."""
+
+
 def _seconds(contender: Contender) -> float:
+    time.sleep(SETTLE_S)
     contender.step()  # untimed: whose turn comes after the loop's would else find the caches cold
     synchronize(contender.device)
     start = time.perf_counter()
