@@ -105,8 +105,8 @@ def measure(
     ]
 
 
-SETTLE_S = 0.03
-"""The threads of a BLAS library look for more work for some 20 ms, on the cores of whose turn comes next."""
+SETTLE_S = 0.15
+"""The threads of a BLAS library look for more work for up to 100 ms, on the cores of whose turn comes next."""
 
 
 def _seconds(contender: Contender) -> float:
