@@ -86,6 +86,8 @@ def load(path: Any) -> Any:
     from xpgrad import learn
 
     file = _safetensors()
+    from safetensors import SafetensorError
+
     content = Path(path).read_bytes()
     try:
         arrays = file.load(content)
@@ -94,7 +96,7 @@ def load(path: Any) -> Any:
         written = metadata["xpgrad"]
         facts = json.loads(written)
         found = (facts["format"], facts["estimator"], facts["parameters"], facts["attributes"])
-    except Exception as error:
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(message(f"load: {path} is no model of xpgrad, or is truncated: {error}")) from error
     version, name, parameters, attributes = found
     if version > FORMAT:

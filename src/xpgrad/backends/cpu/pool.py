@@ -172,17 +172,17 @@ class _Job:
                 del error  # or it would hold itself, by this frame, and with it the task's arrays
 
 
-class Lingers(Protocol):
+class Idling(Protocol):
     """What a worker does between two jobs; workers are numbered from 0."""
 
     def begin(self, worker: int) -> None:
         """The worker has been woken up."""
 
-    def linger(self, worker: int) -> None:
+    def spin(self, worker: int) -> None:
         """It has no job; on return it sleeps."""
 
     def call(self) -> None:
-        """There is a job: `linger` is to return."""
+        """There is a job: `spin` is to return."""
 
     def forget(self) -> None:
         """The workers are gone: this is the child of a fork."""
@@ -205,8 +205,8 @@ class _Pool:
             self._grow(helpers)
         with self._lock:
             self._openings += [job] * helpers
-        if lingering is not None:
-            lingering.call()
+        if spin_wait is not None:
+            spin_wait.call()
         for _ in range(min(helpers, self.size - self._bells.qsize())):
             self._bells.put(None)
 
@@ -231,12 +231,12 @@ class _Pool:
         _here.working = True  # a task that calls run_chunks runs all chunks itself
         while True:
             self._bells.get()
-            if lingering is not None:
-                lingering.begin(number)
+            if spin_wait is not None:
+                spin_wait.begin(number)
             while (job := self._opening()) is not None:
                 job.help()
-            if lingering is not None:
-                lingering.linger(number)
+            if spin_wait is not None:
+                spin_wait.spin(number)
 
     def _opening(self) -> _Job | None:
         with self._lock:
@@ -251,7 +251,7 @@ class _Here(threading.local):
 
 _here = _Here()
 _pool = _Pool()
-lingering: Lingers | None = None
+spin_wait: Idling | None = None
 """Where idle workers look for work for a while, before they sleep."""
 
 
@@ -268,8 +268,8 @@ def is_working() -> bool:
 def _after_fork() -> None:
     global _pool
     _pool = _Pool()  # a child has the thread that forked, and no other
-    if lingering is not None:
-        lingering.forget()
+    if spin_wait is not None:
+        spin_wait.forget()
 
 
 if hasattr(os, "register_at_fork"):

@@ -22,9 +22,9 @@ import numpy as np
 from xpgrad.backends.cpu.llvm.arguments import bits
 from xpgrad.backends.cpu.llvm.buffer_pool import Workspaces, address
 from xpgrad.backends.cpu.llvm.kernel import TOTAL, WORK, Kernel, module
-from xpgrad.backends.cpu.llvm.lingering import LINGERING, Shared
 from xpgrad.backends.cpu.llvm.repeated import MAIN, REPEAT, REPEATED
 from xpgrad.backends.cpu.llvm.scalars import converted, loaded
+from xpgrad.backends.cpu.llvm.spinning import SPIN_WAIT, SharedWork
 from xpgrad.backends.cpu.llvm.writer import Writer
 from xpgrad.backends.layouts import form_of_view
 from xpgrad.core import Const, Value
@@ -101,7 +101,7 @@ class SingleCall:
         self.main = form(None, _POINTER, _SIZE, _SIZE)(self.loaded[MAIN])
         self.work = {k: WORK_TYPE(self.loaded[WORK + kernels[k].name]) for k in shared}
         if shared and threads > 1:
-            LINGERING.prepare(ready)
+            SPIN_WAIT.prepare(ready)
         self.workspaces = {k: Workspaces(kernels[k].workspace_bytes) for k in shared}
         self._free: list[Memory] = [Memory(self)]
 
@@ -305,7 +305,7 @@ def _spread(program: SingleCall, shared: _Chunks) -> Callable[[], None]:
         workspaces.give(block)
 
     job = [program.loaded[WORK + program.kernels[k].name], *values]
-    return Shared(work, job, workspaces, threads)
+    return SharedWork(work, job, workspaces, threads)
 
 
 def _table_size(kernel: Kernel) -> int:

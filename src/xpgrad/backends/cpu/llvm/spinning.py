@@ -1,9 +1,9 @@
-"""Workers of the pool look for work for a while before they sleep, in native code.
+"""Workers of the pool wait actively for a while before they sleep, in native code.
 
 To wake a thread takes as long as to go through a megabyte, and now and then ten times as long. So after a job a
-worker stays in `@linger` for `LINGER_S`, without the GIL, and the next program posts its work to it.
+worker spins in `@spin` for `SPIN_S`, without the GIL, and the next program posts its work to it.
 
-A box of `WORDS` words is what a worker and a caller have between them. Its first word is the state:
+A mailbox of `WORDS` words is what a worker and a caller have between them. Its first word is the state:
 
     ASLEEP ─worker─> FREE ─caller─> HELD ─caller─> POSTED ─worker─> DONE ─caller─> FREE
                       └─worker─> ASLEEP                              └─worker─> LEFT ─caller─> ASLEEP
@@ -26,35 +26,39 @@ from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.buffer_pool import Workspaces, address
 
 WORKERS = 64
-"""Workers, at most, that linger."""
+"""The most workers that spin."""
 
 WORDS = 16
-LINGER_S = 500e-6
+SPIN_S = 500e-6
 ASLEEP, FREE, HELD, POSTED, DONE, LEFT = range(6)
 
-_JOB, _WORKSPACE, _CALLED = 1, 2, 8  # words of a box after its state; the last is in a cache line of its own
+_JOB, _WORKSPACE, _CALLED = (
+    1,
+    2,
+    8,
+)  # words of a mailbox after its state; the last in a cache line of its own
 STATES = {"ASLEEP": ASLEEP, "FREE": FREE, "HELD": HELD, "POSTED": POSTED, "DONE": DONE, "LEFT": LEFT}
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 
 _TEXT = """
-define void @linger(ptr %box, i64 %turns) {{
+define void @spin(ptr %mailbox, i64 %turns) {{
 start:
-  %jobs = getelementptr i64, ptr %box, i64 {job}
-  %spaces = getelementptr i64, ptr %box, i64 {workspace}
-  %calls = getelementptr i64, ptr %box, i64 {called}
-  %enter = cmpxchg ptr %box, i64 {ASLEEP}, i64 {FREE} acq_rel acquire, align 8
+  %jobs = getelementptr i64, ptr %mailbox, i64 {job}
+  %spaces = getelementptr i64, ptr %mailbox, i64 {workspace}
+  %calls = getelementptr i64, ptr %mailbox, i64 {called}
+  %enter = cmpxchg ptr %mailbox, i64 {ASLEEP}, i64 {FREE} acq_rel acquire, align 8
   %entered = extractvalue {{ i64, i1 }} %enter, 1
   br i1 %entered, label %look, label %end ; otherwise a caller has not yet seen that the last job is done
 look:
   %left = phi i64 [ %turns, %start ], [ %turns, %work ], [ %fewer, %idle ], [ 0, %leave ]
-  %state = load atomic i64, ptr %box acquire, align 8
+  %state = load atomic i64, ptr %mailbox acquire, align 8
   %posted = icmp eq i64 %state, {POSTED}
   br i1 %posted, label %work, label %idle
 work:
   %job = load ptr, ptr %jobs, align 8
   %workspace = load ptr, ptr %spaces, align 8
   call void @run(ptr %job, ptr %workspace)
-  store atomic i64 {DONE}, ptr %box release, align 8
+  store atomic i64 {DONE}, ptr %mailbox release, align 8
   br label %look
 idle:
   {pause}
@@ -65,9 +69,9 @@ idle:
   %leaves = or i1 %wanted, %over
   br i1 %leaves, label %leave, label %look
 leave:
-  %from.free = cmpxchg ptr %box, i64 {FREE}, i64 {ASLEEP} acq_rel acquire, align 8
+  %from.free = cmpxchg ptr %mailbox, i64 {FREE}, i64 {ASLEEP} acq_rel acquire, align 8
   %slept = extractvalue {{ i64, i1 }} %from.free, 1
-  %from.done = cmpxchg ptr %box, i64 {DONE}, i64 {LEFT} acq_rel acquire, align 8
+  %from.done = cmpxchg ptr %mailbox, i64 {DONE}, i64 {LEFT} acq_rel acquire, align 8
   %went = extractvalue {{ i64, i1 }} %from.done, 1
   %gone = or i1 %slept, %went
   br i1 %gone, label %end, label %look
@@ -81,35 +85,35 @@ define internal void @run(ptr %job, ptr %workspace) {{
   ret void
 }}
 
-define void @post(ptr %boxes, i64 %n, i64 %wanted, ptr %job, ptr %workspaces, ptr %taken) {{
+define void @post(ptr %mailboxes, i64 %n, i64 %wanted, ptr %job, ptr %workspaces, ptr %taken) {{
 start:
   br label %next
 next:
-  %k = phi i64 [ 0, %start ], [ %k1, %box.end ]
-  %count = phi i64 [ 0, %start ], [ %count1, %box.end ]
+  %k = phi i64 [ 0, %start ], [ %k1, %mailbox.end ]
+  %count = phi i64 [ 0, %start ], [ %count1, %mailbox.end ]
   %more = icmp slt i64 %k, %n
   %lack = icmp slt i64 %count, %wanted
   %go = and i1 %more, %lack
   br i1 %go, label %try, label %end
 try:
   %at = mul nsw i64 %k, {words}
-  %box = getelementptr i64, ptr %boxes, i64 %at
-  %x = cmpxchg ptr %box, i64 {FREE}, i64 {HELD} acq_rel acquire, align 8
+  %mailbox = getelementptr i64, ptr %mailboxes, i64 %at
+  %x = cmpxchg ptr %mailbox, i64 {FREE}, i64 {HELD} acq_rel acquire, align 8
   %held = extractvalue {{ i64, i1 }} %x, 1
-  br i1 %held, label %fill, label %box.end
+  br i1 %held, label %fill, label %mailbox.end
 fill:
-  %jobs = getelementptr i64, ptr %box, i64 {job}
+  %jobs = getelementptr i64, ptr %mailbox, i64 {job}
   store ptr %job, ptr %jobs, align 8
   %given = getelementptr ptr, ptr %workspaces, i64 %count
   %workspace = load ptr, ptr %given, align 8
-  %spaces = getelementptr i64, ptr %box, i64 {workspace}
+  %spaces = getelementptr i64, ptr %mailbox, i64 {workspace}
   store ptr %workspace, ptr %spaces, align 8
-  store atomic i64 {POSTED}, ptr %box release, align 8
+  store atomic i64 {POSTED}, ptr %mailbox release, align 8
   %mark = getelementptr i64, ptr %taken, i64 %count
   store i64 %k, ptr %mark, align 8
   %one.more = add nsw i64 %count, 1
-  br label %box.end
-box.end:
+  br label %mailbox.end
+mailbox.end:
   %count1 = phi i64 [ %count, %try ], [ %one.more, %fill ]
   %k1 = add nsw i64 %k, 1
   br label %next
@@ -119,7 +123,7 @@ end:
   ret void
 }}
 
-define i64 @settled(ptr %boxes, ptr %taken, i64 %count, i64 %turns) {{
+define i64 @settled(ptr %mailboxes, ptr %taken, i64 %count, i64 %turns) {{
 start:
   br label %next
 next:
@@ -131,21 +135,21 @@ one:
   %mark = getelementptr i64, ptr %taken, i64 %last
   %k = load i64, ptr %mark, align 8
   %at = mul nsw i64 %k, {words}
-  %box = getelementptr i64, ptr %boxes, i64 %at
+  %mailbox = getelementptr i64, ptr %mailboxes, i64 %at
   br label %wait
 wait:
   %turn = phi i64 [ %turns, %one ], [ %turn, %done ], [ %turn1, %spin ]
-  %state = load atomic i64, ptr %box acquire, align 8
+  %state = load atomic i64, ptr %mailbox acquire, align 8
   switch i64 %state, label %spin [ i64 {DONE}, label %done
                                    i64 {LEFT}, label %asleep ]
 done:
-  %x = cmpxchg ptr %box, i64 {DONE}, i64 {FREE} acq_rel acquire, align 8
+  %x = cmpxchg ptr %mailbox, i64 {DONE}, i64 {FREE} acq_rel acquire, align 8
   %freed = extractvalue {{ i64, i1 }} %x, 1
   br i1 %freed, label %free, label %wait
 free:
   br label %next
 asleep:
-  store atomic i64 {ASLEEP}, ptr %box release, align 8
+  store atomic i64 {ASLEEP}, ptr %mailbox release, align 8
   br label %next
 spin:
   {pause}
@@ -177,58 +181,58 @@ def _text() -> str:
     return text + ("declare void @llvm.x86.sse2.pause()\n" if pause else "")
 
 
-class Lingering:
-    """The boxes of all workers, and the native functions over them."""
+class SpinWait:
+    """The mailboxes of all workers, and the native functions over them."""
 
     def __init__(self) -> None:
         block = np.zeros(8 * WORDS * (WORKERS + 2), np.uint8)
         start = -address(block) % (8 * WORDS)
-        self._boxes = block[start : start + 8 * WORDS * (WORKERS + 1)].view(np.int64).reshape(-1, WORDS)
-        self._at = address(self._boxes)
+        self._mailboxes = block[start : start + 8 * WORDS * (WORKERS + 1)].view(np.int64).reshape(-1, WORDS)
+        self._at = address(self._mailboxes)
         self._turns = 0
 
     def prepare(self, ready: Any) -> None:
-        """Load the native functions, and let the pool's workers linger."""
-        if pool.lingering is self:
+        """Load the native functions, and let the pool's workers spin."""
+        if pool.spin_wait is self:
             return
-        self._loaded, _ = ready(_text(), ("linger", "post", "settled"))
-        self._linger = ctypes.CFUNCTYPE(None, _POINTER, _SIZE)(self._loaded["linger"])
+        self._loaded, _ = ready(_text(), ("spin", "post", "settled"))
+        self._spin = ctypes.CFUNCTYPE(None, _POINTER, _SIZE)(self._loaded["spin"])
         self._post = ctypes.CFUNCTYPE(None, *[_POINTER, _SIZE, _SIZE, *[_POINTER] * 3])(self._loaded["post"])
         self._settled = ctypes.CFUNCTYPE(_SIZE, _POINTER, _POINTER, _SIZE, _SIZE)(self._loaded["settled"])
         turns = 1000
         begin = time.perf_counter()
-        self._linger(self._at + 8 * WORDS * WORKERS, turns)
-        self._turns = max(1, int(turns * LINGER_S / max(time.perf_counter() - begin, 1e-9)))
-        pool.lingering = self
+        self._spin(self._at + 8 * WORDS * WORKERS, turns)
+        self._turns = max(1, int(turns * SPIN_S / max(time.perf_counter() - begin, 1e-9)))
+        pool.spin_wait = self
 
     # ── for the pool ─────────────────────────────────────────────────────────────────────────
-    def linger(self, worker: int) -> None:
-        """Do what is posted to this worker, and return when nothing has come for `LINGER_S`."""
+    def spin(self, worker: int) -> None:
+        """Do what is posted to this worker, and return when nothing has come for `SPIN_S`."""
         if worker < WORKERS:
-            self._linger(self._at + 8 * WORDS * worker, self._turns)
+            self._spin(self._at + 8 * WORDS * worker, self._turns)
 
     def begin(self, worker: int) -> None:
         """The worker has seen what it was called for."""
         if worker < WORKERS:
-            self._boxes[worker, _CALLED] = 0
+            self._mailboxes[worker, _CALLED] = 0
 
     def call(self) -> None:
-        """Let all who linger return, since there is a job of Python's."""
-        self._boxes[:WORKERS, _CALLED] = 1
+        """End the spinning of all workers, since there is a job of Python's."""
+        self._mailboxes[:WORKERS, _CALLED] = 1
 
     def forget(self) -> None:
         """After a fork, in a process without these threads."""
-        self._boxes[...] = 0
+        self._mailboxes[...] = 0
 
     # ── for a program ────────────────────────────────────────────────────────────────────────
     def post(self, wanted: int, job: int, workspaces: int, taken: int) -> None:
-        """Post a job to as many workers that linger as are wanted and there are.
+        """Post a job to as many workers that spin as are wanted and there are.
 
         Parameters
         ----------
         job, workspaces, taken : int
             Addresses of the words of the job, of the address of a workspace for each worker, and of as many
-            words and one: the boxes of the workers, and their number, as they come back.
+            words and one: the mailboxes of the workers, and their number, as they come back.
         """
         self._post(self._at, min(pool.size(), WORKERS), wanted, job, workspaces, taken)
 
@@ -238,10 +242,10 @@ class Lingering:
         return left
 
 
-LINGERING = Lingering()
+SPIN_WAIT = SpinWait()
 
 
-class Shared:
+class SharedWork:
     """Work that the caller shares with workers: calling it does all of it.
 
     Parameters
@@ -276,7 +280,7 @@ class Shared:
             block, self._spaces[i] = self._workspaces.take()
             blocks.append(block)
         try:
-            LINGERING.post(self._others, *self._given)
+            SPIN_WAIT.post(self._others, *self._given)
             lacking = self._others - int(self._taken[-1])
             if lacking:
                 pool.run_chunks(self._work, lacking + 1, lacking + 1)
@@ -295,7 +299,7 @@ class Shared:
         interrupt = None
         while self._taken[-1]:
             try:
-                self._taken[-1] = left = LINGERING.are_done(self._given[-1], int(self._taken[-1]))
+                self._taken[-1] = left = SPIN_WAIT.are_done(self._given[-1], int(self._taken[-1]))
                 if left:
                     time.sleep(0)
             except KeyboardInterrupt as error:

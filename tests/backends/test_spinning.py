@@ -1,4 +1,4 @@
-"""Workers that linger: work is posted to them, done once, waited for, and never posted to one who sleeps."""
+"""Workers that spin: work is posted to them, done once and waited for; a worker that sleeps gets none."""
 
 import ctypes
 import os
@@ -12,27 +12,27 @@ import pytest
 from xpgrad.backends.cpu import pool
 from xpgrad.backends.cpu.llvm.buffer_pool import Workspaces
 from xpgrad.backends.cpu.llvm.build import available
-from xpgrad.backends.cpu.llvm.lingering import LINGERING, Shared
 from xpgrad.backends.cpu.llvm.program import ready
 from xpgrad.backends.cpu.llvm.single_call import WORK_TYPE
+from xpgrad.backends.cpu.llvm.spinning import SPIN_WAIT, SharedWork
 
 pytestmark = pytest.mark.skipif(available() is not None, reason=str(available()))
 
 
 @pytest.fixture
-def lingering(monkeypatch):
-    """One worker that lingers for long, or as long as the test says."""
-    LINGERING.prepare(ready)
-    monkeypatch.setattr(LINGERING, "_turns", 1 << 40)
+def spinning(monkeypatch):
+    """One worker that spins for long, or as long as the test says."""
+    SPIN_WAIT.prepare(ready)
+    monkeypatch.setattr(SPIN_WAIT, "_turns", 1 << 40)
 
     def start(turns: int = 1 << 40) -> None:
-        monkeypatch.setattr(LINGERING, "_turns", turns)
+        monkeypatch.setattr(SPIN_WAIT, "_turns", turns)
         both = threading.Barrier(2, timeout=10)
         pool.run_chunks(lambda chunk, worker: both.wait(), 2, 2)
         time.sleep(0.05)
 
     yield start
-    LINGERING.call()
+    SPIN_WAIT.call()
 
 
 class _Counted:
@@ -42,16 +42,16 @@ class _Counted:
         self.done: list[tuple[tuple[int, ...], int]] = []
         self.native = WORK_TYPE(lambda *given: self.done.append((given[:7], threading.get_ident())))
 
-    def shared(self, threads: int) -> Shared:
+    def shared(self, threads: int) -> SharedWork:
         address = ctypes.cast(self.native, ctypes.c_void_p).value
-        return Shared(self._here, [address, 1, 2, 3, 4, 5, 6, 7], Workspaces(64), threads)
+        return SharedWork(self._here, [address, 1, 2, 3, 4, 5, 6, 7], Workspaces(64), threads)
 
     def _here(self, part: int, worker: int) -> None:
         self.done.append(((), threading.get_ident()))
 
 
-def test_a_worker_that_lingers_does_what_is_posted_each_time_once(lingering):
-    lingering()
+def test_a_worker_that_lingers_does_what_is_posted_each_time_once(spinning):
+    spinning()
     counted = _Counted()
     share = counted.shared(2)
     for _ in range(50):
@@ -64,22 +64,22 @@ def test_a_worker_that_lingers_does_what_is_posted_each_time_once(lingering):
     assert not set(posted) & set(here)
 
 
-def test_nothing_is_posted_to_a_worker_that_sleeps(lingering):
-    lingering(turns=1)
+def test_nothing_is_posted_to_a_worker_that_sleeps(spinning):
+    spinning(turns=1)
     counted = _Counted()
     counted.shared(2)()
     assert all(given == () for given, _ in counted.done)
     assert counted.done
 
 
-def test_a_job_of_pythons_ends_the_lingering(lingering):
-    lingering()
+def test_a_job_of_pythons_ends_the_spinning(spinning):
+    spinning()
     both = threading.Barrier(2, timeout=10)
     pool.run_chunks(lambda chunk, worker: both.wait(), 2, 2)
 
 
-def test_inside_of_a_task_the_thread_does_all_of_the_work_itself(lingering):
-    lingering()
+def test_inside_of_a_task_the_thread_does_all_of_the_work_itself(spinning):
+    spinning()
     counted = _Counted()
     share = counted.shared(2)
     pool.run_chunks(lambda chunk, worker: share() if chunk == 0 else None, 2, 2)
