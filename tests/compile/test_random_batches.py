@@ -23,12 +23,13 @@ _settings = settings(
     print_blob=False,
     max_examples=max(320 // _SHARE, 20),
 )
-# What each sample decides for itself; and a write into an array that no trace knows.
+# What each sample decides for itself; and a write into an array that no trace knows, or its index.
 _REFUSED = (
     "each sample of vmap has its own",
     "depends on the data",
     "cannot hold a traced value",
     "would lose",
+    "cannot have a traced index",
 )
 
 

@@ -82,6 +82,30 @@ def test_what_numpy_cannot_do_with_objects_is_refused_with_the_line_and_the_reme
     assert "object_arrays.py:" in text
 
 
+TABLE = np.arange(6.0).reshape(3, 2)
+
+
+def _count(i):
+    counts = np.zeros(3)
+    counts[i] = 1
+    return counts
+
+
+@pytest.mark.parametrize("transform", [xg.compile, lambda f: lambda i: xg.vmap(f)(i[None])])
+@pytest.mark.parametrize("f", [lambda i: TABLE[i], lambda i: TABLE[:, i % 2], lambda i: TABLE[i[0]], _count])
+def test_a_plain_array_with_a_traced_index_is_refused_with_the_remedy(transform, f):
+    with pytest.raises(
+        xg.TraceError, match=r"(?s)plain array.*index int64\[2?\].*test_elements.py:.*take_along"
+    ):
+        transform(f)(np.array([2, 0]))
+
+
+def test_the_remedies_for_a_plain_array_with_a_traced_index():
+    i = np.array([2, 0])
+    np.testing.assert_array_equal(xg.compile(lambda i: np.take_along_axis(TABLE, i[:, None], 0))(i), TABLE[i])
+    np.testing.assert_array_equal(xg.compile(lambda a, i: a[i])(TABLE, i), TABLE[i])
+
+
 @pytest.mark.parametrize("n", [2, 3])
 def test_gradients_pass_through_trees_of_results(n):
     def f(x):

@@ -12,6 +12,7 @@ where they stood, so arrays that are only put together again (``np.array([u, v])
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -44,6 +45,10 @@ _LIBRARIES = {
     "sklearn": "write the formula in NumPy; xg.learn has scikit-learn's estimators",
 }
 _BY_OBJECTS = ("norm", "multi_dot")  # functions of np.linalg that compute with objects
+_INDEXED = "np.take_along_axis(a, i, axis) takes one; or pass the array too as an argument of what is compiled"
+_READ = [*dis.get_instructions(compile("a[i]", "", "eval"))][
+    -2
+]  # an opcode of its own, or from Python 3.14 one of BINARY_OP
 
 
 def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
@@ -60,8 +65,11 @@ def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
     Raises
     ------
     TraceError
-        Another dtype is asked for, or a view; ``x`` is complex, or has more than `LIMIT` entries.
+        Another dtype is asked for, or a view; ``x`` is complex, or has more than `LIMIT` entries, or is the
+        index of a plain array.
     """
+    if _indexes(frame, x.dtype.kind):
+        raise TraceError(message("a plain array cannot have a traced index", {"index": x}, remedy=_INDEXED))
     asked_by = frame.f_globals.get("__name__", "")
     for library, remedy in _LIBRARIES.items():
         if f"{asked_by}.".startswith(f"{library}.") and frame.f_code.co_name not in _BY_OBJECTS:
@@ -97,6 +105,14 @@ def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
             entry = cells[i] = flat[i]
             entry._origin = (flat, i)
     return cells.reshape(x.shape)
+
+
+def _indexes(frame: Any, kind: str) -> bool:
+    """Whether the instruction that ``frame`` is at is ``a[i]``, or ``a[i] = b`` of a ``kind`` that indexes."""
+    opcode, arg = frame.f_code.co_code[frame.f_lasti :][:2]
+    if opcode == _READ.opcode and _READ.arg in (None, arg):
+        return True
+    return dis.opname[opcode] == "STORE_SUBSCR" and kind in "iub"
 
 
 def gathered(x: Any) -> Any:
