@@ -20,7 +20,7 @@ _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 # NumPy's words where a function takes no objects.
 _NO_OBJECTS = re.compile(
     r"object is unsupported|not supported for the input types|has no callable|[Nn]o loop matching|dtype\('O'\)"
-    r"|must be of integer|Cannot cast|doesn't define"
+    r"|must be of integer|Cannot cast|doesn't define|object arrays|does not have an identity"
 )
 
 
@@ -35,8 +35,13 @@ def call_settled(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, A
     outermost, before = not _depth.n, made.count
     _depth.n += 1
     try:
-        return settled(f(*args, **kwargs) if kwargs else f(*args))
-    except (TypeError, IndexError, AttributeError) as error:
+        out = settled(f(*args, **kwargs) if kwargs else f(*args))
+        if made.refused is not None:
+            raise made.refused
+        return out
+    except (TypeError, IndexError, AttributeError, ValueError, NotImplementedError, SystemError) as error:
+        if made.refused is not None and error is not made.refused:
+            raise made.refused from error
         if isinstance(error, XpgradError) or made.count == before or not _of_objects(error):
             raise
         file, line = made.at
@@ -51,7 +56,7 @@ def call_settled(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, A
     finally:
         _depth.n -= 1
         if outermost:
-            made.count = 0
+            made.count, made.refused = 0, None
 
 
 class _Depth(local):
@@ -66,7 +71,11 @@ def _of_objects(error: BaseException) -> bool:
     trace: Any = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return _is_numpys(trace.tb_frame.f_code.co_filename) or bool(_NO_OBJECTS.search(str(error)))
+    if isinstance(error, AttributeError) and isinstance(getattr(np, error.name or "", None), np.ufunc):
+        return True  # the method of a plain number, which has none: np.hypot([1.0], [x0])
+    words = bool(_NO_OBJECTS.search(str(error)))
+    numpys = _is_numpys(trace.tb_frame.f_code.co_filename)
+    return words or (numpys and not isinstance(error, ValueError))
 
 
 def _is_numpys(file: str) -> bool:

@@ -23,8 +23,9 @@ from xpgrad._errors import DTypeError, TraceError, message
 from xpgrad._trees import flatten, register_objects, unflatten
 from xpgrad.devices.door import SCALARS
 from xpgrad.ops.shape import broadcast_to, inverse_axes, reshape, transpose
+from xpgrad.trace.callers import check_start
 from xpgrad.trace.functions import TABLE
-from xpgrad.trace.traced import STACK, Traced, leaves_trace, made, refuse_complex
+from xpgrad.trace.traced import STACK, Traced, leaves_trace, made, refuse_choice, refuse_complex
 from xpgrad.trace.views import fresh, is_scalar
 
 _OBJECT = np.dtype(object)
@@ -94,6 +95,8 @@ def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
         )
     while "numpy" in frame.f_code.co_filename and frame.f_back is not None:
         frame = frame.f_back
+    if "nan_to_num" in frame.f_code.co_names:  # it leaves objects as they are
+        raise TraceError(message("np.nan_to_num does nothing to an array of objects", remedy=f"write {STACK}"))
     made.count += 1
     made.at = (frame.f_code.co_filename, frame.f_lineno)
     cells = np.empty(x.size, object)
@@ -131,7 +134,12 @@ def gathered(x: Any) -> Any:
     numbers = [e for e in flat if type(e) is not Traced]
     if len(numbers) == len(flat):  # what NumPy has made of traced objects may hold none: their signs
         plain = made.count and numbers and all(type(e) in SCALARS for e in numbers)
-        return np.array(numbers).reshape(cells.shape).transpose(np.argsort(order)) if plain else x
+        if not plain:
+            return x
+        found = np.array(numbers)
+        if found.dtype.kind in "iu":  # signs, or all of a maximum with 2: of floats
+            found = found.astype(float)
+        return found.reshape(cells.shape).transpose(np.argsort(order))
     sources, places = _places(flat, numbers)
     starts = np.concatenate([[0], np.cumsum([s.size for s in sources])])
     at = np.array([starts[k] + i for k, i in places])
@@ -221,12 +229,18 @@ def _method(ufunc: Any) -> Callable[..., Any]:
     return lambda self, *others: ufunc(self, *others)
 
 
+def _logical_xor(self: Any, other: Any) -> Any:
+    refuse_choice(check_start, sys._getframe(1))
+    return np.logical_xor(self, other)
+
+
 def install() -> None:
     """Give `Traced` the conversion, and the methods that NumPy calls on objects."""
     register_objects(gathered)
     Traced.__array__ = lambda self, dtype=None, copy=None: to_objects(self, sys._getframe(1), dtype, copy)
     for name in _METHODS.split():
         setattr(Traced, name, _method(getattr(np, name)))
+    Traced.logical_xor = _logical_xor
 
 
 install()

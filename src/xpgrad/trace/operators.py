@@ -7,6 +7,7 @@ their time there.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -22,9 +23,19 @@ from xpgrad.ops.contraction import dot, matmul
 from xpgrad.ops.shape import astype
 from xpgrad.trace import debugging
 from xpgrad.trace.apply import explained
+from xpgrad.trace.callers import check_comparison
 from xpgrad.trace.functions._table import array
 from xpgrad.trace.tape import Record, Tape
-from xpgrad.trace.traced import Traced, aval_under, check_complex, check_operands, made, record
+from xpgrad.trace.traced import (
+    Traced,
+    aval_under,
+    check_complex,
+    check_operands,
+    made,
+    record,
+    refuse_choice,
+    strip,
+)
 from xpgrad.trace.views import check_array, is_scalar
 
 _NO_PARAMS: dict[str, Any] = {}
@@ -167,6 +178,22 @@ def _compare(op: Op) -> Callable[[Any, Any], Any]:
     return lambda self, other: _slow(op, self, other)
 
 
+def _order(op: Op) -> Callable[[Any, Any], Any]:
+    """A comparison of size, by which NumPy's loops over objects choose."""
+
+    def method(self: Any, other: Any) -> Any:
+        if made.count and not self.shape and (_is_nan(self) or _is_nan(other)):
+            refuse_choice(check_comparison, sys._getframe(1))
+        return _slow(op, self, other)
+
+    return method
+
+
+def _is_nan(x: Any) -> bool:
+    x = strip(x)
+    return type(x) is not Traced and not getattr(x, "shape", ()) and bool(x != x)
+
+
 def _in_place(op: Callable[[Any, Any], Any], name: str) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         out = op(self, other)
@@ -270,6 +297,7 @@ def install() -> None:
         "rxor": ew.bitwise_xor,
     }
     methods |= {f"__{name}__": _compare(op) for name, op in comparisons.items()}
+    methods |= {f"__{name}__": _order(comparisons[name]) for name in ("lt", "le", "gt", "ge")}
     for name, op in {"lshift": ew.left_shift, "rshift": ew.right_shift}.items():
         methods |= {
             f"__{name}__": _compare(op),

@@ -26,6 +26,7 @@ from xpgrad.core import (
     register_dispatcher,
 )
 from xpgrad.devices.door import SCALARS, admitted, is_numeric
+from xpgrad.trace.callers import check_truth
 from xpgrad.trace.quiet import here
 from xpgrad.trace.views import View, as_array, attach
 
@@ -41,9 +42,21 @@ class Made(local):
 
     count = 0  # in the outermost call of a user's function
     at = ("", 0)  # file and line of the last one
+    refused: Exception | None = (
+        None  # what `trace.callers` has raised: some of NumPy's loops go on all the same
+    )
 
 
 made = Made()
+
+
+def refuse_choice(check: Callable[[Any], None], frame: Any) -> None:
+    """``check(frame)``, whose error is kept too, for the end of the user's function."""
+    try:
+        check(frame)
+    except TraceError as error:
+        made.refused = error
+        raise
 
 
 class Trace:
@@ -204,6 +217,7 @@ class Traced:
 
     __slots__ = ("__weakref__", "_below", "_node", "_origin", "_stamp", "_trace", "_view")
     __array__: Callable[..., Any]  # of `trace.elements`
+    logical_xor: Callable[..., Any]
     __array_priority__ = 1000.0
     __pandas_priority__ = 5000  # pandas leaves the operators to us
 
@@ -314,6 +328,8 @@ class Traced:
     def __bool__(self) -> bool:
         if self._below is None:
             raise _needs_value(self, "bool()", "np.where(condition, x, y) chooses without Python's if")
+        if made.count:
+            refuse_choice(check_truth, sys._getframe(1))
         return bool(strip(self))
 
     def __float__(self) -> float:
@@ -321,7 +337,7 @@ class Traced:
             self,
             "float()",
             "float(xg.stop_gradient(x)) if it is only looked at; np.sin for math.sin; to store it, an "
-            "array made by np.zeros_like(x, shape=...)",
+            "array made by np.zeros_like(x, shape=...)" + (f"; {STACK}" if made.count else ""),
             "leave float() out: an array without axes serves as a number; np.sin for math.sin",
         )
 
