@@ -148,6 +148,15 @@ class Guards:
             return False
         return True
 
+    def attributes(self) -> list[tuple[Any, str, Any]] | None:
+        """The guards, if each is that an attribute is the same object, which holds now; None if others are."""
+        if self._entries or self._methods or self._kinds or self._others:
+            return None
+        found = [*self._attributes, *((cell, "cell_contents", x) for cell, x in self._cells)]
+        if any(getattr(owner, name, MISSING) is not x for owner, name, x in found):
+            return None
+        return found
+
     def count(self) -> int:
         """The number of checks."""
         lists: list[list[Any]] = [self._entries, self._attributes, self._methods]

@@ -7,7 +7,7 @@ Out: a tree like the result of the user's function, or the DataError of a demand
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,20 @@ from xpgrad.core import Graph
 from xpgrad.passes import PassReport
 
 Rebuild = Callable[[Sequence[Any]], Any]
+
+_MADE = 3
+"""How often a native function is made for one key, and for how many keys of a trace."""
+
+
+class OutputNumber(int):
+    """A place among the outputs of a graph, which stands for the output in a tree."""
+
+
+class _Made(NamedTuple):
+    """A native function, and how often it may still be made anew."""
+
+    enter: Any
+    left: int
 
 
 class Specialization:
@@ -59,6 +73,7 @@ class Specialization:
         self.demanded: Requirements | None = None
         self.settled: Requirements | None = None
         self.prior: Prior | None = None
+        self._entries: dict[Any, _Made] = {}
 
     def run(self, arrays: Sequence[Any]) -> Any:
         """The function's result for ``arrays``, or the DataError of a demand that does not hold."""
@@ -66,6 +81,41 @@ class Specialization:
         if self.demanded is not None:
             outs = self._held(outs, arrays)
         return self.rebuild(outs)
+
+    def entry(self, key: Any, args: tuple[Any, ...]) -> Any:
+        """A native function of the tuple of arguments (`backends.cpu.llvm.entry`); None where there is none.
+
+        ``args`` are those of a call, and ``key`` is theirs.
+        """
+        found = self._entries.get(key)
+        if (
+            found is None or found.left
+        ):  # made once more where it declines: dtypes may be equal and not the same
+            left = _MADE if found is None else found.left
+            if len(self._entries) > _MADE:
+                self._entries.clear()
+            found = self._entries[key] = _Made(self._make_entry(args), left - 1)
+        return found.enter
+
+    def _make_entry(self, args: tuple[Any, ...]) -> Any:
+        make = getattr(self.program, "entry", None)
+        if make is None or self.prior is not None or self.demanded is not None:
+            return None
+        outputs = [OutputNumber(k) for k in range(len(self.graph.outputs))]
+        result, rebuild, same = self.rebuild(outputs), self.rebuild, self.captures.same
+        known = _is_plain(result)
+        guards = self.captures.attributes()
+        enter = make(args, result if known else tuple(outputs), guards or ())
+        if enter is None or (known and guards is not None):
+            return enter
+
+        def entered(given: tuple[Any, ...]) -> Any:
+            if guards is None and not same():
+                return None
+            found = enter(given)
+            return found if known or found is None else rebuild(found)
+
+        return entered
 
     def run_checked(self, arrays: Sequence[Any]) -> Any:
         """As `run`, node by node, under ``xg.debug(nans=True)``."""
@@ -81,3 +131,10 @@ class Specialization:
         n = len(outs) - len(self.demanded)
         self.demanded.refuse_unless(outs[n:], arrays)
         return outs[:n]
+
+
+def _is_plain(result: Any) -> bool:
+    """Whether a result is made of outputs in tuples and lists alone."""
+    if type(result) is tuple or type(result) is list:
+        return all(map(_is_plain, result))
+    return type(result) is OutputNumber

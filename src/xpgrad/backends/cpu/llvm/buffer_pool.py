@@ -7,11 +7,14 @@ Holds: a buffer belongs to one call until it is given back; outputs are never gi
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from xpgrad.backends.cpu.llvm.array_layout import DATA, is_known
 from xpgrad.backends.interface import Env
 from xpgrad.backends.outputs import base_of
 from xpgrad.core import Node, Value
@@ -66,7 +69,26 @@ class Workspaces:
         self._free.append(block)
 
 
+class Pinned:
+    """Arrays whose addresses do not change."""
+
+    def __init__(self) -> None:
+        self._held: list[Any] = []
+
+    def array(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Any:
+        n = prod(shape)
+        block = np.zeros(n * dtype.itemsize + 64, np.uint8)
+        self._held.append(block)
+        start = -address(block) % 64
+        return block[start : start + n * dtype.itemsize].view(dtype).reshape(shape)
+
+    def keep(self, array: Any) -> None:
+        self._held.append(array)
+
+
 def address(x: Any) -> int:
     """The address of the first entry of an array."""
+    if type(x) is np.ndarray and is_known():
+        return ctypes.c_int64.from_address(id(x) + DATA).value
     found: int = x.__array_interface__["data"][0]
     return found

@@ -14,13 +14,12 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from xpgrad.backends.cpu.llvm.arguments import bits
-from xpgrad.backends.cpu.llvm.buffer_pool import Workspaces, address
+from xpgrad.backends.cpu.llvm.buffer_pool import Pinned, Workspaces, address
 from xpgrad.backends.cpu.llvm.kernel import TOTAL, WORK, Kernel, module
 from xpgrad.backends.cpu.llvm.repeated import MAIN, REPEAT, REPEATED
 from xpgrad.backends.cpu.llvm.scalars import converted, loaded
@@ -97,32 +96,37 @@ class SingleCall:
         self.loaded, self.fresh = ready(self.text, entries)
         self.repeat = _REPEAT_TYPE(self.loaded[REPEAT]) if by_address else None
         total = sum(v.size * v.dtype.itemsize for v in (*plan.graph.inputs, *self.made))
-        form = ctypes.PYFUNCTYPE if total <= BRIEF else ctypes.CFUNCTYPE
+        self.is_brief = total <= BRIEF
+        form = ctypes.PYFUNCTYPE if self.is_brief else ctypes.CFUNCTYPE
         self.main = form(None, _POINTER, _SIZE, _SIZE)(self.loaded[MAIN])
         self.work = {k: WORK_TYPE(self.loaded[WORK + kernels[k].name]) for k in shared}
         if shared and threads > 1:
             SPIN_WAIT.prepare(ready)
         self.workspaces = {k: Workspaces(kernels[k].workspace_bytes) for k in shared}
-        self._free: list[Memory] = [Memory(self)]
+        self._free: list[Memory] = []
 
     @contextmanager
     def memory(self) -> Iterator[Memory]:
         """The memory of one call."""
         try:
             memory = self._free.pop()
-        except IndexError:  # another thread is in a call
-            memory = Memory(self)
+        except IndexError:  # the first call, or another thread is in one
+            memory = Memory(self, self.given, self.new)
         try:
             yield memory
         finally:
             self._free.append(memory)
+
+    def forget(self) -> None:
+        """Give up the memory that is kept for the next call."""
+        self._free.clear()
 
     def run(self, inputs: Sequence[Any]) -> list[Any] | None:
         """Outputs of the graph; None if an index was outside its axis."""
         try:
             memory = self._free.pop()
         except IndexError:
-            memory = Memory(self)
+            memory = Memory(self, self.given, self.new)
         try:
             return memory.run(inputs)
         finally:
@@ -156,17 +160,20 @@ class _Chunks(NamedTuple):
 
 
 class Memory:
-    """The table of one call at a time, and the arrays that are kept between calls."""
+    """The table of one call at a time, and the arrays that are kept between calls.
 
-    def __init__(self, program: SingleCall) -> None:
+    ``given`` are the inputs that are not copied, ``new`` the outputs that are made for each call.
+    """
+
+    def __init__(self, program: SingleCall, given: Sequence[Value], new: Sequence[Value]) -> None:
         self._program = program
         graph = program.plan.graph
         self.patches: Any = None  # of who repeats the call
-        self._pinned = _Pinned()
+        self._pinned = Pinned()
         self._places: dict[Value, Any] = {}
-        self._outside: list[Any] = []
+        self.outside: list[Any] = []
         # For each input that is not copied, and each output that is made anew, the slots of its address.
-        self.spots: dict[Value, list[tuple[Any, int, int]]] = {v: [] for v in (*program.given, *program.new)}
+        self.spots: dict[Value, list[tuple[Any, int, int]]] = {v: [] for v in (*given, *new)}
         for value in (*graph.inputs, *program.made):
             if value not in self.spots and value not in program.taken_over:
                 self._places[value] = self._pinned.array(value.shape, value.dtype)
@@ -179,21 +186,29 @@ class Memory:
             at += size
         self.table, self.end = table, 3 * len(program.kernels)
         self.stages = self._in_stages(address(table))
-        order = {v: k for k, v in enumerate(graph.inputs)}
-        self._given = [(order[v], self.spots[v]) for v in program.given]
+        order: dict[Value, int] = {v: k for k, v in enumerate(graph.inputs)}
+        self._given = [(order[v], self.spots[v]) for v in given]
         self._copies = [(k, self._places[v]) for v, k in order.items() if v in self._places]
-        self._new = [(v.shape, v.dtype, self.spots[v]) for v in program.new]
-        self._takers = [self._taker(v) for v in program.outputs]
+        self._new = [(v.shape, v.dtype, self.spots[v]) for v in new]
+        self._takers = [self._taker(v, new) for v in program.outputs]
 
-    def _taker(self, value: Value) -> Callable[[list[Any]], Any]:
+    def place(self, value: Value) -> Any:
+        """The kept array of an input that is copied."""
+        return self._places[value]
+
+    def shown(self, value: Value) -> Any:
+        """What an output shows of its kept array."""
+        place, view = self._places[value], self._program.shown.get(value)
+        if view is None:
+            return place
+        return np.ndarray(view.shape, place.dtype, place, view.offset, view.strides)
+
+    def _taker(self, value: Value, new: Sequence[Value]) -> Callable[[list[Any]], Any]:
         """The function that gives an output: a copy out of the kept memory, or an array made for the call."""
-        view = self._program.shown.get(value)
-        if value in self._program.new:
-            k = self._program.new.index(value)
+        if value in new:
+            k, view = new.index(value), self._program.shown.get(value)
             return (lambda made: made[k]) if view is None else (lambda made: view.of(made[k]))
-        place = self._places[value]
-        if view is not None:
-            place = np.ndarray(view.shape, place.dtype, place, view.offset, view.strides)
+        place = self.shown(value)
         return (lambda made: place.copy()) if place.ndim else (lambda made: place[()])
 
     def _in_stages(self, table: int) -> list[Callable[[], None]]:
@@ -233,7 +248,7 @@ class Memory:
             if not isinstance(source, Value):
                 args[slot] = bits(source)
         if kernel.may_be_outside is not None:
-            self._outside.append(args[kernel.may_be_outside :][:1])
+            self.outside.append(args[kernel.may_be_outside :][:1])
         chunks, chunk, extent = chunks_of(kernel)
         partials = self._pinned.array((chunks * kernel.partial_bytes // 8 + 8,), np.dtype(np.float64))
         workspace = self._pinned.array((kernel.workspace_bytes // 8 + 8,), np.dtype(np.float64))
@@ -275,8 +290,8 @@ class Memory:
 
     def was_outside(self) -> bool:
         """Whether an index was outside its axis since this was last asked."""
-        found = any(self._outside)
-        for slot in self._outside if found else ():
+        found = any(self.outside)
+        for slot in self.outside if found else ():
             slot[...] = 0
         return found
 
@@ -315,23 +330,6 @@ def _table_size(kernel: Kernel) -> int:
 def _scalar_inputs(kernel: Kernel) -> list[tuple[int, Value]]:
     """The scalars among the inputs that a kernel reads, with their slots."""
     return [(slot, source) for slot, source in kernel.args.scalars if isinstance(source, Value)]
-
-
-class _Pinned:
-    """Arrays whose addresses do not change."""
-
-    def __init__(self) -> None:
-        self._held: list[Any] = []
-
-    def array(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Any:
-        n = prod(shape)
-        block = np.zeros(n * dtype.itemsize + 64, np.uint8)
-        self._held.append(block)
-        start = -address(block) % 64
-        return block[start : start + n * dtype.itemsize].view(dtype).reshape(shape)
-
-    def keep(self, array: Any) -> None:
-        self._held.append(array)
 
 
 def _is_copied(x: Any) -> bool:
