@@ -88,7 +88,7 @@ def test_a_folder_is_refused(tmp_path):
 
 def test_an_unknown_format_is_refused_with_those_known(tmp_path):
     (tmp_path / "t.xlsx").touch()
-    with pytest.raises(DataError, match=r"neither CSV nor Parquet[\s\S]*\.csv[\s\S]*\.parquet"):
+    with pytest.raises(DataError, match=r"neither CSV, Parquet, Arrow nor npz[\s\S]*\.csv[\s\S]*\.parquet"):
         tables.load(tmp_path / "t.xlsx", "y")
 
 

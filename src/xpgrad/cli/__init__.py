@@ -9,6 +9,7 @@ Holds: a subcommand's module is imported only when it is the one that runs.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ from xpgrad._version import __version__
 COMMANDS = {
     "info": "show versions, devices, BLAS, threads and caches; say why a GPU is missing",
     "race": "time one training step as a loop, by hand and by xpgrad, then train, on real flights",
+    "train": "fit a model to a table, judge it on held-out rows, save it",
+    "predict": "predict with a model that xpgrad train saved",
+    "explain": "say what a model is, and what it was trained on",
 }
 
 
@@ -34,13 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except XpgradError as error:
         print(f"xpgrad: error: {_without_place(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("xpgrad: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print("xpgrad: interrupted" + (f"; {interrupt}" if interrupt.args else ""), file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The interpreter flushes standard output once more when it exits; give it somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        print(f"xpgrad: error: {error}", file=sys.stderr)
+        if error.errno == errno.ENOSPC:  # it may have been standard output
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
     return status
 
 

@@ -1,6 +1,6 @@
 """A CSV file as lines of fields; a malformed file is refused with the cause and the line.
 
-In:  a file, perhaps compressed; its encoding and its delimiter.
+In:  a Source, perhaps compressed; its encoding and its delimiter.
 Out: the names of its columns.
 Holds: the names are there, each once, and each row has as many fields as there are names. A library that
 fills short rows, shifts long ones or renames a column never sees such a file.
@@ -16,24 +16,24 @@ import io
 import lzma
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import IO, Any
 from zipfile import ZipFile
 
 from xpgrad._errors import DataError, message
+from xpgrad.cli.sources import Source
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
-_OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_OPENERS: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def columns_of(path: Path, encoding: str = "utf-8-sig", delimiter: str = ",") -> list[str]:
+def columns_of(path: Source, encoding: str = "utf-8-sig", delimiter: str = ",") -> list[str]:
     """The names of the columns of a CSV file, whose every line was looked at.
 
     Parameters
     ----------
-    path : Path
+    path : Source
         ``.csv``, or that compressed by gzip, bzip2, xz or zip.
     encoding : str
         A name that Python knows; the default is UTF-8, with a byte order mark or without.
@@ -70,21 +70,42 @@ def columns_of(path: Path, encoding: str = "utf-8-sig", delimiter: str = ",") ->
     return header
 
 
-def _opened(path: Path, files: ExitStack) -> IO[bytes]:
+def line_of(path: Source, row: int, encoding: str = "utf-8-sig", delimiter: str = ",") -> int | None:
+    """The line in which a row of data begins, ``row`` counting from 0; None past the end.
+
+    The file is one that `columns_of` has passed.
+    """
+    with ExitStack() as files:
+        text = io.TextIOWrapper(_opened(path, files), encoding=encoding, newline="")
+        rows = csv.reader(text, delimiter=delimiter, strict=True)
+        at, begin = -1, 1  # the header is row -1
+        for fields in rows:
+            if fields:
+                if at == row:
+                    return begin
+                at += 1
+            begin = rows.line_num + 1
+    return None
+
+
+def _opened(path: Source, files: ExitStack) -> IO[bytes]:
     """The bytes of the file, decompressed as its name says."""
-    if path.suffix.lower() == ".zip":
-        archive = files.enter_context(ZipFile(path))
+    whole = files.enter_context(path.open())
+    if path.compression == "zip":
+        archive = files.enter_context(ZipFile(whole))
         inside = archive.namelist()
         if len(inside) != 1:
             raise DataError(
                 message(f"{path} holds {len(inside)} files", {"files": ", ".join(inside[:5]) or "none"}, at="")
             )
         return files.enter_context(archive.open(inside[0]))
-    stream: IO[bytes] = files.enter_context(_OPENERS.get(path.suffix.lower(), open)(path, "rb"))
+    if path.compression is None:
+        return whole
+    stream: IO[bytes] = files.enter_context(_OPENERS[path.compression](whole, "rb"))
     return stream
 
 
-def _refuse_encoding(path: Path, encoding: str, raw: IO[bytes]) -> None:
+def _refuse_encoding(path: Source, encoding: str, raw: IO[bytes]) -> None:
     try:
         known = codecs.lookup(encoding).name
     except LookupError:
@@ -101,7 +122,7 @@ def _refuse_encoding(path: Path, encoding: str, raw: IO[bytes]) -> None:
         raise DataError(message(f"{path} is encoded in UTF-16", at="", remedy=f"--encoding {found}"))
 
 
-def _lines(path: Path, text: IO[str]) -> Iterator[str]:
+def _lines(path: Source, text: IO[str]) -> Iterator[str]:
     for number, line in enumerate(text, start=1):
         if "\0" in line:
             raise DataError(
@@ -110,7 +131,7 @@ def _lines(path: Path, text: IO[str]) -> Iterator[str]:
         yield line
 
 
-def _refuse_header(path: Path, header: list[str] | None, line: int, delimiter: str) -> None:
+def _refuse_header(path: Source, header: list[str] | None, line: int, delimiter: str) -> None:
     if header is None:
         raise DataError(message(f"{path} is empty, it has not even a header", at=""))
     if len(header) == 1:
@@ -159,7 +180,7 @@ def _refuse_header(path: Path, header: list[str] | None, line: int, delimiter: s
         )
 
 
-def _uneven(path: Path, header: list[str], row: list[str], line: int, delimiter: str) -> DataError:
+def _uneven(path: Source, header: list[str], row: list[str], line: int, delimiter: str) -> DataError:
     """The error for a row of another length, with what may be the cause."""
     cause = None
     if len(row) == len(header) + 1 and not row[-1].strip():
@@ -180,7 +201,7 @@ def _uneven(path: Path, header: list[str], row: list[str], line: int, delimiter:
     )
 
 
-def _bad_quotes(path: Path, start: int, reached: int, error: csv.Error) -> DataError:
+def _bad_quotes(path: Source, start: int, reached: int, error: csv.Error) -> DataError:
     return DataError(
         message(
             f"{path} has a quote that is not closed, or not followed by a delimiter",
@@ -191,7 +212,7 @@ def _bad_quotes(path: Path, start: int, reached: int, error: csv.Error) -> DataE
     )
 
 
-def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataError:
+def _undecodable(path: Source, encoding: str, error: UnicodeDecodeError) -> DataError:
     """The error for bytes that the encoding has no character for, with their line."""
     found = {"byte": f"0x{error.object[error.start]:02x}"}
     with ExitStack() as files:

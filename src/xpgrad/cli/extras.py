@@ -38,7 +38,7 @@ def require(module: str, purpose: str, *, remedy: str = DEMO) -> ModuleType:
         package = module.partition(".")[0]
         raise DependencyError(
             message(
-                f"race: {purpose} needs the package {package}",
+                f"{purpose} needs the package {package}",
                 {"import": str(error)},
                 at="",
                 remedy=remedy,

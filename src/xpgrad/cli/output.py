@@ -45,18 +45,53 @@ def check_writable(path: Path, option: str) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write a file in one go: what is interrupted leaves no half of it."""
-    path = path.resolve()
-    if _is_special(path):
-        path.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode())
+
+
+def write_bytes(word: str | Path, content: bytes) -> None:
+    """Write bytes to a file in one go, or with ``-`` to standard output.
+
+    Raises
+    ------
+    XpgradError
+        The file cannot be written, on a full disk for example; what was there before stays.
+    """
+    if str(word) == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()  # `main` speaks of what fails here
         return
-    beside = _beside(path)
+    path = Path(word).resolve()
+    special = _is_special(path)
+    beside = path if special else _beside(path)
     try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
+        with open(beside, "wb") as file:
+            file.write(content)
+            if not special:
+                file.flush()
+                os.fsync(file.fileno())
+        if not special:
+            os.replace(beside, path)
     except OSError as error:
-        raise XpgradError(message(f"cannot write {path}", {"reason": str(error.strerror)}, at="")) from error
+        kept = {} if special or not path.exists() else {"kept": "the file that was there before"}
+        raise XpgradError(
+            message(f"cannot write {path}", {"reason": str(error.strerror), **kept}, at="")
+        ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        if not special:
+            beside.unlink(missing_ok=True)
+
+
+class Lines:
+    """What a command says for people: on standard output, unless that is where a result goes."""
+
+    def __init__(self, stdout_is_taken: bool) -> None:
+        self._file = sys.stderr if stdout_is_taken else sys.stdout
+
+    def say(self, text: str) -> None:
+        """Print a text, if there is one."""
+        if text:
+            print(text, file=self._file, flush=True)
 
 
 def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""The HTML of the page of `xpgrad race`: its frame, its style sheet, and its elements.
+"""The HTML of the pages that commands write: their frame, style sheet and elements.
 
 Holds: what is named ``html`` goes in as it is, everything else is escaped; nothing is loaded from
 elsewhere. The plots take their colours from the variables of the style sheet.
@@ -34,6 +34,11 @@ def figure(html: str, caption: str, css: str = "") -> str:
 def facts(pairs: list[tuple[str, str]]) -> str:
     """A list of names and what is so named."""
     return f"<dl>{''.join(f'<dt>{escape(k)}</dt><dd>{escape(v)}</dd>' for k, v in pairs)}</dl>"
+
+
+def warning(text: str) -> str:
+    """A paragraph that stands out."""
+    return f"<p class='warning'>{escape(text)}</p>"
 
 
 _PAGE = """<!doctype html>
@@ -85,12 +90,15 @@ small { display: block; color: var(--muted); font-size: .82rem; font-weight: 400
 .ours { background: var(--tint); }
 .ours th[scope=row], .ours td { font-weight: 600; }
 .absent td, .absent th[scope=row] { color: var(--muted); text-align: left; white-space: normal; }
+.warning { padding: .6rem .9rem; border-left: 3px solid var(--accent); background: var(--tint); }
+td.text { text-align: left; white-space: normal; } th[scope=row].name { min-width: 0; overflow-wrap: anywhere; }
 figure { margin: 1rem 0 0; }
 .wide { overflow-x: auto; } .wide svg { min-width: 34rem; }
 figcaption { color: var(--muted); font-size: .9rem; margin-top: .3rem; max-width: 42rem; }
 svg { display: block; width: 100%; height: auto; font-family: inherit; }
 svg text { fill: var(--ink); font-variant-numeric: tabular-nums; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(16.5rem, 1fr)); gap: 1.2rem 1.6rem; }
+.figures svg { max-width: 27rem; } .figures .large svg { max-width: 44rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: 0; max-width: 52rem; }
 dt { color: var(--muted); } dd { margin: 0; }
 details { margin-top: 1rem; } summary { cursor: pointer; color: var(--accent); }

@@ -1,8 +1,9 @@
-"""The four plots of the page of `xpgrad race`, as SVG for a page in light or dark.
+"""The plots of the page of `xpgrad race`, as SVG for a page in light or dark.
 
 In:  parts of the record that ``--json`` writes.
 Out: ``<svg>`` elements that refer to nothing outside; text stays text; each colour is a variable of
-the page's style sheet (``--ink --muted --grid --accent``), so that one drawing serves both schemes.
+the page's style sheet (``--ink --muted --grid --accent``), so that one drawing serves both schemes. Other pages draw with
+`Drawing` as well.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _STYLE = {
 def times(race: dict[str, Any], alt: str) -> str:
     """Time per step of each contender, on a logarithmic axis."""
     steps = race["steps"]
-    with _Drawing("times", alt, width=8.6, height=0.62 + 0.46 * len(steps)) as drawing:
+    with Drawing("times", alt, width=8.6, height=0.62 + 0.46 * len(steps)) as drawing:
         axes = drawing.axes
         seconds = [step["seconds"] for step in steps]
         low, high = min(seconds) / 2, max(seconds) * 6
@@ -77,7 +78,7 @@ def times(race: dict[str, Any], alt: str) -> str:
 def training(record: dict[str, Any], base: float, alt: str) -> str:
     """Training loss by iteration, above the dashed line of the base rate."""
     losses = record["loss"]
-    with _Drawing("training", alt) as drawing:
+    with Drawing("training", alt) as drawing:
         axes = drawing.axes
         axes.plot(range(len(losses)), losses, color=ACCENT, marker="o" if len(losses) < 3 else None)
         axes.axhline(base, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
@@ -98,9 +99,9 @@ def training(record: dict[str, Any], base: float, alt: str) -> str:
 
 def roc(points: list[list[float]], alt: str) -> str:
     """True against false positive rate, over the dashed diagonal of a coin."""
-    with _Drawing("roc", alt) as drawing:
+    with Drawing("roc", alt) as drawing:
         axes = drawing.axes
-        _diagonal(axes)
+        diagonal(axes)
         axes.plot([f for f, _ in points], [t for _, t in points], color=ACCENT)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
@@ -114,9 +115,9 @@ def calibration(groups: list[dict[str, float]], alt: str) -> str:
     predicted = [group["predicted"] for group in groups]
     observed = [group["observed"] for group in groups]
     top = min(1.0, 1.12 * max(*predicted, *observed, 0.05))
-    with _Drawing("calibration", alt) as drawing:
+    with Drawing("calibration", alt) as drawing:
         axes = drawing.axes
-        _diagonal(axes)
+        diagonal(axes)
         axes.plot(predicted, observed, color=ACCENT, marker="o", markersize=5, clip_on=False, zorder=3)
         axes.set_xlim(0, top)
         axes.set_ylim(0, top)
@@ -125,7 +126,8 @@ def calibration(groups: list[dict[str, float]], alt: str) -> str:
     return drawing.svg
 
 
-def _diagonal(axes: Any) -> None:
+def diagonal(axes: Any) -> None:
+    """The dashed line from (0, 0) to (1, 1)."""
     axes.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
 
 
@@ -134,7 +136,7 @@ def _tick(seconds: float) -> str:
     return duration(seconds).replace(".00", "").replace(".0", "")
 
 
-class _Drawing:
+class Drawing:
     """A figure with one pair of axes that becomes an ``<svg>`` when the block ends."""
 
     def __init__(self, name: str, alt: str, width: float = 3.7, height: float = 3.5) -> None:
@@ -148,7 +150,7 @@ class _Drawing:
         self.axes.patch.set_visible(False)
         self.svg = ""
 
-    def __enter__(self) -> _Drawing:
+    def __enter__(self) -> Drawing:
         return self
 
     def __exit__(self, *failure: object) -> None:

@@ -17,12 +17,13 @@ from typing import Any
 
 from xpgrad._errors import DataError, message
 from xpgrad.cli import flights, info, report, summary, tables
+from xpgrad.cli.arguments import character, positive
 from xpgrad.cli.contenders import Absent, Contender, line_up, starting_point
 from xpgrad.cli.extras import require
 from xpgrad.cli.measure import Result, measure
 from xpgrad.cli.output import check_writable, progress, say, write
 from xpgrad.cli.problem import Problem
-from xpgrad.cli.train import judge, train
+from xpgrad.cli.race_model import judge, train
 from xpgrad.devices import resolve
 
 REPEATS = 7
@@ -34,14 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--data", metavar="FILE", type=Path, help="a CSV or Parquet file, rows in order of time")
     data.add_argument("--target", metavar="COL", help="the column of --data to predict, of 0 and 1")
     data.add_argument("--encoding", default="utf-8-sig", help="of a CSV file (default: UTF-8)")
-    data.add_argument("--delimiter", default=",", type=_character, help="of a CSV file, or 'tab' (default: ,)")
+    data.add_argument("--delimiter", default=",", type=character, help="of a CSV file, or 'tab' (default: ,)")
     data.add_argument("--drop", metavar="COL", action="append", default=[], help="leave this column out")
-    data.add_argument("--rows", metavar="N", type=_positive, help="only N rows, evenly spaced in time")
+    data.add_argument("--rows", metavar="N", type=positive, help="only N rows, evenly spaced in time")
     parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:1 or auto (default: %(default)s)")
     parser.add_argument(
         "--repeats",
         metavar="N",
-        type=_positive,
+        type=positive,
         default=REPEATS,
         help="timed steps each (default: %(default)s)",
     )
@@ -151,17 +152,3 @@ def _write(record: dict[str, Any], json_path: Path | None, html_path: Path | Non
     for path, text in files:
         write(path, text)
         print(f"wrote {path}")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
-
-
-def _character(text: str) -> str:
-    delimiter = {"tab": "\t", r"\t": "\t"}.get(text, text)
-    if len(delimiter) != 1 or delimiter in '\r\n"':
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character")
-    return delimiter

@@ -46,7 +46,7 @@ def of_race(race: Record) -> str:
             )
         )
     text = [f"One step, the loss and its gradient, from X float32[{race['columns']}, {race['rows']}]:", ""]
-    text += _aligned(rows)
+    text += aligned(rows)
     for absent in race["absent"]:
         text.append(f"  {absent['label']}: not run, {absent['reason']}")
         if absent["remedy"]:
@@ -73,7 +73,7 @@ def of_model(training: Record, test: Record) -> str:
             "",
             "On the test part, the last fifth of the rows:",
             "",
-            *_aligned(rows),
+            *aligned(rows),
         ]
     )
 
@@ -125,7 +125,7 @@ def _three_digits(x: float) -> str:
     return f"{x:.1f}" if x >= 9.995 else f"{x:.2f}"
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Two spaces before, the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

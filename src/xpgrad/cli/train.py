@@ -1,82 +1,177 @@
-"""Train the model of `xpgrad race`, and judge it on the rows that come later.
+"""``xpgrad train``: from a table to a model, with a report.
 
-In:  a Problem.
-Out: records for ``--json``: how the training went, and how good the model is beside the base rate.
+In:  a table (CSV, Parquet, Arrow or ``.npz``), the column to predict.
+Out: metrics on held-out rows and coefficients; a model file, a page, the same numbers as JSON.
+Status: 0, or 1 if the fit did not converge or the classes are separable: the files are written then as well.
 """
 
 from __future__ import annotations
 
-import math
-import time
+import argparse
+import json
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+from xpgrad._errors import DataError, message
+from xpgrad.cli.arguments import add_reading, csv_of, fraction, integers, positive, status_text
+from xpgrad.cli.extras import require
+from xpgrad.cli.frames import read_table
+from xpgrad.cli.output import Lines, check_writable, progress, write, write_bytes
+from xpgrad.cli.sources import source_of
+from xpgrad.devices import resolve
 
-from xpgrad.cli import metrics
-from xpgrad.cli.contenders import Point
-from xpgrad.cli.problem import Array, Problem
-from xpgrad.devices import asnumpy, synchronize
-from xpgrad.losses import binary_cross_entropy
-from xpgrad.optim import minimize
+# The models, and what each predicts; stated here so that --help needs no other package.
+CHOICES = ("auto", "logistic", "softmax", "linear", "ridge", "poisson", "gamma", "tweedie", "mlp")
 
-METHOD = "lbfgs"
-MAX_ITER = 200
-
-
-def stable_loss(params: Point, X: Array, Y: Array) -> Any:
-    """The loss of the race in its stable form, ``mean(softplus(Z) - Y Z)``.
-
-    The notes' form is finite at the point of the race, but takes ``log(0)`` once a sample is predicted
-    with more certainty than float32 can tell from 1, as a line search may try.
-    """
-    W, b = params
-    return binary_cross_entropy(np.dot(W.T, X) + b, Y)
+_STATUS = status_text(
+    "the model was trained, and what was asked for is written",
+    "so it was, but the fit did not converge, or the classes are separable; the output says which",
+)
 
 
-def train(problem: Problem, device: str) -> tuple[Point, dict[str, Any]]:
-    """Minimise the loss over the training part, from zero.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``xpgrad train``."""
+    parser.epilog = _STATUS
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "data", metavar="DATA", help="CSV, Parquet, Arrow (Feather) or .npz; - is standard input"
+    )
+    parser.add_argument("--target", metavar="COL", required=True, help="the column to predict")
+    parser.add_argument("--model", choices=CHOICES, default="auto", help="by default what the target asks for")
+    parser.add_argument("--out", metavar="MODEL", help="save the model in this file; - is standard output")
+    parser.add_argument("--report", metavar="HTML", type=Path, help="write one page with tables and plots")
+    parser.add_argument("--json", metavar="JSON", help="write every number to this file; - is standard output")
+    parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:1 or auto (default: %(default)s)")
+    add_reading(parser)
+    columns = parser.add_argument_group("columns")
+    columns.add_argument("--drop", metavar="COL", action="append", default=[], help="leave this column out")
+    columns.add_argument(
+        "--category",
+        metavar="COL",
+        action="append",
+        default=[],
+        help="take this column of numbers as categories",
+    )
+    columns.add_argument(
+        "--levels",
+        metavar="N",
+        type=positive,
+        default=100,
+        help="at most N categories of a column have coefficients of their own, the rest one together "
+        "(default: %(default)s)",
+    )
+    columns.add_argument("--skip-missing", action="store_true", help="leave out rows without a target")
+    held = parser.add_argument_group("rows that are held out to judge the model")
+    held.add_argument(
+        "--valid", metavar="SHARE", type=fraction, default=0.2, help="(default: %(default)s; 0 is none)"
+    )
+    held.add_argument("--split", choices=("random", "last"), default="random", help="(default: %(default)s)")
+    fit = parser.add_argument_group("fit")
+    fit.add_argument(
+        "--penalty",
+        metavar="S",
+        type=_strength,
+        help="minimise the sum of the losses plus S/2 times the squares of the coefficients, numbers being "
+        "standardised (default: 1 of softmax and ridge, 0.0001 of mlp, otherwise 0)",
+    )
+    fit.add_argument(
+        "--power", type=float, default=1.5, help="of the variance of tweedie (default: %(default)s)"
+    )
+    fit.add_argument(
+        "--hidden", metavar="N,...", type=integers, default=(100,), help="layers of mlp (default: 100)"
+    )
+    fit.add_argument("--max-iter", metavar="N", type=positive, help="iterations, or passes of mlp")
+    fit.add_argument("--seed", type=int, default=0, help="of the split and of mlp (default: %(default)s)")
 
-    Returns
-    -------
-    (W, b) : float32[n_x, 1], float32[1, 1]
-        On the CPU.
-    record : dict
-        With ``loss`` by iteration, the first entry before any step.
-    """
-    start = np.zeros((problem.X.shape[0], 1), np.float32), np.zeros((1, 1), np.float32)
-    clock = time.perf_counter()
-    fit = minimize(stable_loss, start, (problem.X, problem.Y), method=METHOD, device=device, max_iter=MAX_ITER)
-    synchronize(device)
-    seconds = time.perf_counter() - clock
-    W, b = asnumpy(fit.params)
-    record = {
-        "method": METHOD,
-        "device": device,
-        "iterations": fit.n_iter,
-        "converged": fit.converged,
-        "message": fit.message,
-        "seconds": seconds,
-        "loss": [entry.value for entry in fit.history],
-    }
-    return (W, b), record
+
+def run(args: argparse.Namespace) -> int:
+    """Read, train, report."""
+    from xpgrad.cli.models import report, text, training
+    from xpgrad.cli.models.fitting import Options
+    from xpgrad.cli.models.stored import content_of
+
+    _refuse_odd_options(args)
+    device = resolve(args.device)
+    if args.report is not None:
+        require("matplotlib", "--report")
+    for path, option in ((args.out, "--out"), (args.report, "--report"), (args.json, "--json")):
+        if path is not None and str(path) != "-":
+            check_writable(Path(path), option)
+    lines = Lines("-" in (args.out, args.json))
+    options = Options(args.model, args.penalty, args.power, args.hidden, args.max_iter, args.seed, device)
+    request = training.Request(
+        target=args.target,
+        model=args.model,
+        options=options,
+        valid=args.valid,
+        split=args.split,
+        drop=args.drop,
+        categories=args.category,
+        most_levels=args.levels,
+        skip_missing=args.skip_missing,
+    )
+    saved = "nothing was saved"
+    try:
+        with progress("reading the data"):
+            table = read_table(source_of(args.data), csv_of(args))
+        trained = training.train(table, request)
+        record = trained.record
+        parts = (
+            text.of_data(record),
+            text.of_model(record),
+            text.of_coefficients(record),
+            text.of_test(record),
+        )
+        lines.say("\n\n".join(part for part in parts if part))
+        if args.out is not None:
+            write_bytes(args.out, content_of(trained))
+            saved = f"the model was saved as {args.out}, and nothing after it"
+            lines.say(f"\nsaved the model as {args.out}" if args.out != "-" else "")
+        _write(args, record, report, lines)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(saved) from None
+    if args.out is None:
+        lines.say("\nthe model is not saved; --out MODEL saves it")
+    return 0 if record["fit"]["converged"] else 1
 
 
-def judge(problem: Problem, params: Point) -> dict[str, Any]:
-    """Compare the model with always predicting the base rate of the training part."""
-    W, b = params
-    y = problem.Y_test[0]
-    z = (np.dot(W.T, problem.X_test) + b)[0]
-    rate = problem.base_rate
-    constant = np.full_like(y, math.log(rate / (1 - rate)), dtype=np.float64)
-    return {**_scores(z, y), "base": _scores(constant, y)} | {
-        "roc": metrics.roc_curve(z, y),
-        "calibration": metrics.calibration(z, y),
-    }
+def _write(args: argparse.Namespace, record: dict[str, Any], report: Any, lines: Lines) -> None:
+    """The files beside the model; all are made before any is written."""
+    files: list[tuple[str, str]] = []
+    if args.json is not None:
+        files.append((args.json, json.dumps(record, indent=2, allow_nan=False) + "\n"))
+    if args.report is not None:
+        files.append((str(args.report), report.render(record)))
+    for path, content in files:
+        if path == "-":
+            write_bytes("-", content.encode())
+            continue
+        write(Path(path), content)
+        lines.say(f"wrote {path}")
 
 
-def _scores(z: Array, y: Array) -> dict[str, float | None]:
-    return {
-        "log_loss": metrics.log_loss(z, y),
-        "accuracy": metrics.accuracy(z, y),
-        "roc_auc": metrics.roc_auc(z, y),
-    }
+def _refuse_odd_options(args: argparse.Namespace) -> None:
+    headline = remedy = None
+    files = [Path(path).resolve() for path in (args.out, args.report, args.json) if path not in (None, "-")]
+    if args.out == args.json == "-":
+        headline, remedy = (
+            "train: --out and --json cannot both be standard output",
+            "name a file for one of them",
+        )
+    elif len(set(files)) < len(files):
+        headline, remedy = "train: two of --out, --report and --json name one file", "name several"
+    elif args.data != "-" and Path(args.data).resolve() in files:
+        headline, remedy = f"train: the result would be written over the data, {args.data}", "name another file"
+    elif args.model == "tweedie" and 0 < args.power < 1:
+        headline, remedy = f"train: no distribution has a power between 0 and 1, got {args.power:g}", None
+    elif args.model == "ridge" and args.penalty == 0:
+        headline, remedy = "train: ridge has a penalty; it is 0", "--model linear has none"
+    if headline is not None:
+        raise DataError(message(headline, at="", remedy=remedy))
+
+
+def _strength(word: str) -> float:
+    number = float(word)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{word} is not 0 or more")
+    return number

@@ -42,6 +42,34 @@ def save(model: Any, path: Any) -> None:
     OSError
         The file cannot be written; what was there before stays.
     """
+    content = packed(model)
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def packed(model: Any, table: Any = None) -> bytes:
+    """The content of the file of a fitted estimator.
+
+    Parameters
+    ----------
+    model : estimator
+    table : object, optional
+        What JSON can hold: how a table becomes the estimator's columns. It is kept beside the estimator.
+
+    Raises
+    ------
+    DataError
+        As in `save`.
+    """
     name = type(model).__name__
     sk.check_is_fitted(model)
     arrays: dict[str, Any] = {}
@@ -58,19 +86,12 @@ def save(model: Any, path: Any) -> None:
             if k.endswith("_") and not k.startswith("_")
         },
     }
+    if table is not None:
+        facts["table"] = table
     written = json.dumps(facts, sort_keys=True)
     metadata = {"xpgrad": written, "sha256": _checksum(written, arrays)}
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with open(beside, "wb") as file:
-            file.write(_safetensors().save(arrays, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    content: bytes = _safetensors().save(arrays, metadata)
+    return content
 
 
 def load(path: Any) -> Any:
@@ -83,12 +104,28 @@ def load(path: Any) -> Any:
     OSError
         The file cannot be read.
     """
+    model, _ = unpacked(Path(path).read_bytes(), path)
+    return model
+
+
+def unpacked(content: bytes, path: Any) -> tuple[Any, Any]:
+    """The estimator in the content of a file, and the table beside it, or None.
+
+    Parameters
+    ----------
+    path : object
+        What errors call the file.
+
+    Raises
+    ------
+    DataError
+        As in `load`.
+    """
     from xpgrad import learn
 
     file = _safetensors()
     from safetensors import SafetensorError
 
-    content = Path(path).read_bytes()
     try:
         arrays = file.load(content)
         size = int.from_bytes(content[:8], "little")
@@ -114,7 +151,7 @@ def load(path: Any) -> Any:
     model = getattr(learn, name)(**{k: _restored(v, arrays) for k, v in parameters.items()})
     for k, v in attributes.items():
         setattr(model, k, _restored(v, arrays))
-    return model
+    return model, facts.get("table")
 
 
 class Saved:

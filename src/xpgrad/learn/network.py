@@ -19,6 +19,7 @@ from xpgrad.learn.families import Family
 from xpgrad.learn.files import Saved
 from xpgrad.learn.linear import at_least
 from xpgrad.learn.places import Arrival, arrived, chosen_device, host
+from xpgrad.learn.watch import callback, note
 from xpgrad.optim import Optimizer, adam, minimize, momentum
 from xpgrad.optim.batches import Batches
 from xpgrad.optim.evaluation import Objective, fetch
@@ -225,6 +226,7 @@ class Network(Saved, sk.BaseEstimator):
             tol=self.tol,
             max_iter=self.max_iter,
             sample_axis=0,
+            callback=callback(self.max_iter),
             progress=False,
         )
         self.n_iter_, self.loss_ = max(fit.n_iter, 1), fit.value
@@ -255,6 +257,7 @@ class Network(Saved, sk.BaseEstimator):
                 (self.loss_,) = fetch(total)
                 self.loss_curve_.append(self.loss_)
                 self.n_iter_ += 1
+                note(self.n_iter_, self.loss_, passes or self.max_iter)
                 if not np.isfinite(self.loss_):
                     raise ValueError(
                         f"{type(self).__name__}: the loss is {self.loss_} after {self.n_iter_} passes; scale "

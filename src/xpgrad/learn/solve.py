@@ -19,6 +19,7 @@ from xpgrad._errors import DataError, message
 from xpgrad.devices import asnumpy, to_device, using
 from xpgrad.learn.columns import Design
 from xpgrad.learn.families import Family
+from xpgrad.learn.watch import callback
 from xpgrad.optim import linear, minimize
 
 # Coefficients up to which the Hessian is a matrix: of a linear predictor alone, and with scalars beside it.
@@ -151,7 +152,9 @@ def _by_newton(problem: Problem, tol: float, max_iter: int, device: str) -> Solu
         coef = np.concatenate([*at, start.numbers, *start.tables]).astype(np.float64)
         coef[fixed] = 0
         fixed = fixed if problem.outputs == 1 else fixed[:, None]
-        fit = linear.newton_linear(objective, coef, fixed=fixed, max_iter=max_iter, tol=tol)
+        fit = linear.newton_linear(
+            objective, coef, fixed=fixed, max_iter=max_iter, tol=tol, callback=callback(max_iter)
+        )
     found = fit.params.astype(dtype)
     return Solution(
         found[0] if problem.intercept else np.zeros_like(start.intercept),
@@ -191,6 +194,7 @@ def _by_minimize(problem: Problem, method: str, tol: float, max_iter: int, devic
         tol=tol,
         max_iter=max_iter,
         sample_axis=0,
+        callback=callback(max_iter),
         progress=False,
     )
     found = asnumpy(fit.params)

@@ -1,0 +1,164 @@
+"""The preparation of a table for a model: which columns, how each is read, and what is predicted.
+
+In:  a Table, the name of the target.
+Out: a Preparation, and the design that it makes of any table with those columns.
+Holds: names decide which column is which. A Preparation becomes JSON and comes back the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DataError, message
+from xpgrad.cli.extras import require
+from xpgrad.cli.frames import Table, listed
+from xpgrad.cli.models.columns import KINDS, Applied, Category, Column, Date, Number, Scaled
+from xpgrad.cli.models.learn_columns import MOST_LEVELS, LeftOut, learn_column, without_copies
+from xpgrad.cli.models.targets import Target
+from xpgrad.cli.problem import Array
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a table becomes the columns of an estimator.
+
+    Attributes
+    ----------
+    columns : list of Number, Category and Date
+        In the order of the estimator.
+    left_out : list of LeftOut
+    target : Target
+    """
+
+    columns: list[Column]
+    left_out: list[LeftOut]
+    target: Target
+
+    def apply(self, table: Table) -> tuple[Any, Applied]:
+        """The design of a table, a pandas DataFrame, and what was met on the way.
+
+        Raises
+        ------
+        DataError
+            A column is missing, or holds something else than in training.
+        """
+        self._require_columns(table)
+        applied = Applied()
+        prepared: dict[str, Any] = {}
+        for column in self.columns:
+            for name, values in column.apply(table, applied):
+                if name in prepared:
+                    raise DataError(
+                        message(f"two columns would be called {name!r}", at="", remedy="rename one of them")
+                    )
+                prepared[name] = values
+        frame = require("pandas", "reading a table").DataFrame(prepared, index=range(len(table.frame)))
+        return frame, applied
+
+    def scaled(self) -> dict[str, Scaled]:
+        """The prepared columns that were standardised; truth values are not."""
+        found = {}
+        for column in self.columns:
+            if isinstance(column, Number) and column.scaled is not None and not column.truth:
+                found[column.scaled.name] = column.scaled
+            elif isinstance(column, Date):
+                found |= {part.name: part for part in column.parts}
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return asdict(self)
+
+    def _require_columns(self, table: Table) -> None:
+        there = list(table.frame.columns)
+        lacking = [column.name for column in self.columns if column.name not in there]
+        if lacking:
+            close = {name: get_close_matches(name, there, n=1) for name in lacking}
+            likely = [f"{found[0]!r} may be {name!r}" for name, found in close.items() if found]
+            raise DataError(
+                message(
+                    f"{table} lacks columns that the model was trained on: {listed(map(repr, lacking))}",
+                    {"columns": listed(there)},
+                    at="",
+                    remedy="; ".join(likely[:3]) or None,
+                )
+            )
+
+
+def learn_preparation(
+    table: Table,
+    target: Target,
+    rows: Array,
+    *,
+    categories: Sequence[str] = (),
+    most_levels: int = MOST_LEVELS,
+) -> Preparation:
+    """Learn the preparation of all columns but the target.
+
+    Parameters
+    ----------
+    rows : int[k]
+        The rows of training.
+    categories : sequence of str
+        Columns of numbers that are categories.
+    most_levels : int
+
+    Raises
+    ------
+    DataError
+        See `learn_column`; no column is left.
+    """
+    learned = [
+        learn_column(table, name, rows, as_category=name in categories, most_levels=most_levels)
+        for name in table.frame.columns
+        if name != target.name
+    ]
+    columns = [c for c in learned if not isinstance(c, LeftOut)]
+    left_out = [c for c in learned if isinstance(c, LeftOut)]
+    flags = {
+        c.flag: table.frame[c.name].isna().to_numpy()[rows].astype(np.float64)
+        for c in columns
+        if not isinstance(c, Category) and c.flag is not None
+    }
+    kept = without_copies(columns, flags)
+    used = {c.name for c in kept}
+    left_out += [
+        LeftOut(c.name, "says no more than where others are missing") for c in columns if c.name not in used
+    ]
+    if not kept:
+        reasons = {c.name: c.reason for c in left_out}
+        raise DataError(
+            message(f"{table} has no column to learn from", reasons or {"columns": "only the target"}, at="")
+        )
+    return Preparation(kept, left_out, target)
+
+
+def preparation_of(stored: Any) -> Preparation:
+    """The Preparation that `Preparation.to_json` made JSON of.
+
+    Raises
+    ------
+    LookupError, TypeError, AttributeError
+        It is none.
+    """
+    return Preparation(
+        [_column(c) for c in stored["columns"]],
+        [LeftOut(**c) for c in stored["left_out"]],
+        Target(**stored["target"]),
+    )
+
+
+def _column(stored: dict[str, Any]) -> Column:
+    cls = KINDS[stored["kind"]]
+    values = {f.name: stored[f.name] for f in fields(cls)}
+    if cls is Number and values["scaled"] is not None:
+        values["scaled"] = Scaled(**values["scaled"])
+    if cls is Date:
+        values["parts"] = [Scaled(**part) for part in values["parts"]]
+    column: Column = cls(**values)
+    return column
