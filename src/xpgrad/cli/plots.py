@@ -2,8 +2,8 @@
 
 In:  parts of the record that ``--json`` writes.
 Out: ``<svg>`` elements that refer to nothing outside; text stays text; each colour is a variable of
-the page's style sheet (``--ink --muted --grid --accent``), so that one drawing serves both schemes. Other pages draw with
-`Drawing` as well.
+the page's style sheet (``--ink --muted --grid --accent``), so that one drawing serves both schemes.
+Other pages draw with `Drawing` as well.
 """
 
 from __future__ import annotations
