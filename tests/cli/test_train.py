@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -214,21 +215,11 @@ def test_an_arrow_stream_is_read(tmp_path):
     assert json.loads((tmp_path / "r.json").read_text())["data"]["rows"] == 300
 
 
-class Bytes:
-    """Standard input or output with bytes in it."""
-
-    def __init__(self, buffer):
-        self.buffer = buffer
-
-    def flush(self):
-        pass
-
-
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.arrow", "t.npz"])
 def test_standard_input_is_known_by_its_first_bytes(name, tmp_path, monkeypatch, capsys):
     path = write(only(numbers(), "y"), tmp_path / name)
     with open(path, "rb") as file:
-        monkeypatch.setattr(sys, "stdin", Bytes(file))
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file))
         assert run("train", "-", "--target", "y", "--json", "-") == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["data"]["source"] == "standard input"

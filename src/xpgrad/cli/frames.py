@@ -90,13 +90,13 @@ class Table:
         if name in self.frame.columns:
             return
         names = list(self.frame.columns)
-        close = get_close_matches(name, names, n=1)
+        close = like(name, names)
         raise DataError(
             message(
                 f"{self} has no column {name!r}",
                 {"columns": listed(names)},
                 at="",
-                remedy=f"did you mean {close[0]!r}?" if close else None,
+                remedy=f"did you mean {close!r}?" if close else None,
             )
         )
 
@@ -127,6 +127,12 @@ def listed(names: Any, most: int = 12) -> str:
     names = [str(name) for name in names]
     more = f", and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def like(name: str, names: Sequence[str]) -> str | None:
+    """The name that may have been meant."""
+    same = [other for other in names if other.strip().casefold() == name.strip().casefold()]
+    return next(iter(same or get_close_matches(name, names, n=1)), None)
 
 
 def _read(source: Source, csv: Csv) -> Any:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from xpgrad._errors import DataError, message
 from xpgrad.cli.extras import require
-from xpgrad.cli.frames import Table, listed
+from xpgrad.cli.frames import Table, like, listed
 from xpgrad.cli.models.columns import KINDS, Applied, Category, Column, Date, Number, Scaled
 from xpgrad.cli.models.learn_columns import MOST_LEVELS, LeftOut, learn_column, without_copies
 from xpgrad.cli.models.targets import Target
@@ -78,8 +77,8 @@ class Preparation:
         there = list(table.frame.columns)
         lacking = [column.name for column in self.columns if column.name not in there]
         if lacking:
-            close = {name: get_close_matches(name, there, n=1) for name in lacking}
-            likely = [f"{found[0]!r} may be {name!r}" for name, found in close.items() if found]
+            close = {name: like(name, there) for name in lacking}
+            likely = [f"{found!r} may be {name!r}" for name, found in close.items() if found]
             raise DataError(
                 message(
                     f"{table} lacks columns that the model was trained on: {listed(map(repr, lacking))}",
