@@ -335,6 +335,17 @@ def test_the_progress_line_has_loss_rate_and_time_left():
     assert line("train", 10, 1.0, 1000, 20.0).endswith("0.5 a second, at most 33 min left")
 
 
+def test_the_progress_line_does_not_wrap(monkeypatch, capsys):
+    from xpgrad.cli.models import watch
+
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(watch, "PATIENCE", 0.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with watch.Watch("train") as shown:
+        shown.note(1, 0.5, 10)
+    assert max(map(len, capsys.readouterr().err.split("\r"))) == 29
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_progress_line_is_for_terminals_alone_and_is_taken_away(terminal, monkeypatch, capsys):
     from xpgrad.cli.models import watch

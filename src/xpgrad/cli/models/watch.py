@@ -7,6 +7,7 @@ Holds: a fit that ends within a second shows none.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any
@@ -48,6 +49,7 @@ class Watch:
 
     def _write(self, text: str) -> None:
         """Write over the line before."""
+        text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps is not written over
         if text or self._width:
             end: Any = "\r" if not text else ""
             print(f"\r{text:<{self._width}}", end=end, file=sys.stderr, flush=True)
