@@ -39,10 +39,25 @@ def pytest_configure(config):
     os.environ.setdefault("XPGRAD_TEST_SWEEPS", "16" if quick else "1")
 
 
+def pytest_report_header(config):
+    reason = _no_gpu(config)
+    return f"GPU: its cases are left out ({reason}); -m gpu skips them by name" if reason else None
+
+
+def _no_gpu(config):
+    """Why cases on the GPU are left out; None where there is one, or they are asked for by name."""
+    status = gpu_status()
+    return None if status.available or "gpu" in config.option.markexpr else status.reason
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """The cases of a sweep that are not in the share of this run are slow."""
     share = int(os.environ["XPGRAD_TEST_SWEEPS"])
+    if _no_gpu(config):
+        left_out = [item for item in items if item.get_closest_marker("gpu")]
+        items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+        config.hook.pytest_deselected(items=left_out)
     for item in items:
         if item.get_closest_marker("sweep") and zlib.crc32(item.nodeid.encode()) % share:
             item.add_marker("slow")

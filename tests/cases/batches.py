@@ -265,6 +265,7 @@ def differentiable(op, operands):
 
 
 SMOOTH = [c for c in CASES if not OPS[c[1]].is_constant and OPS[c[1]].kind != "requirement"]
+SMOOTH_OPS = {c[1] for c in SMOOTH}
 
 
 def gradients(f, op, whole, axes):

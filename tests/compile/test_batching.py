@@ -6,30 +6,35 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
-from cases.batches import CASES, SMOOTH, applied, differentiable, drawn, gradients, looped, same
+from cases.batches import CASES, SMOOTH_OPS, applied, differentiable, drawn, gradients, looped, same
 from xpgrad.core import OPS
 
+OF_OP = {name: [case for case in CASES if case[1] == name] for name in dict.fromkeys(c[1] for c in CASES)}
 
-@pytest.mark.sweep
-@pytest.mark.parametrize(("label", "name", "draws", "params"), CASES, ids=[c[0] for c in CASES])
-def test_compiled_the_values_are_those_of_the_loop(label, name, draws, params, generator):
-    f = applied(name, params)
-    mapped = tuple(range(len(draws)))[::2]
-    whole, samples = drawn(draws, mapped)
-    axes = tuple(0 if k in mapped else None for k in range(len(draws)))
-    assert same(generator.compile(xg.vmap(f, axes))(*whole), looped(f, samples))
+
+OF_OP = {name: [case for case in CASES if case[1] == name] for name in dict.fromkeys(c[1] for c in CASES)}
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize(("label", "name", "draws", "params"), SMOOTH, ids=[c[0] for c in SMOOTH])
-def test_compiled_the_derivatives_are_those_of_the_loop(label, name, draws, params, generator):
-    f, op = applied(name, params), OPS[name]
-    mapped = tuple(range(len(draws)))[::2]
-    whole, samples = drawn(draws, mapped)
-    axes = tuple(0 if k in mapped else None for k in range(len(draws)))
-    if differentiable(op, samples[0]):
-        first, _ = gradients(f, op, samples[0], axes)
-        assert same(generator.compile(xg.vmap(first, axes))(*whole), looped(first, samples))
+@pytest.mark.parametrize("name", OF_OP)
+def test_compiled_values_and_derivatives_are_those_of_the_loop(name, generator):
+    """All cases of an op in one program."""
+    labels, batched, args, expected = [], [], [], []
+    for label, _, draws, params in OF_OP[name]:
+        f = applied(name, params)
+        mapped = tuple(range(len(draws)))[::2]
+        whole, samples = drawn(draws, mapped)
+        axes = tuple(0 if k in mapped else None for k in range(len(draws)))
+        wanted = {"values": f}
+        if name in SMOOTH_OPS and differentiable(OPS[name], samples[0]):
+            wanted["derivatives"] = gradients(f, OPS[name], samples[0], axes)[0]
+        for what, g in wanted.items():
+            labels.append(f"{label}: {what}")
+            batched.append(xg.vmap(g, axes))
+            args.append(whole)
+            expected.append(looped(g, samples))
+    found = generator.compile(lambda args: [f(*xs) for f, xs in zip(batched, args, strict=True)])(args)
+    assert not [name for name, *both in zip(labels, found, expected, strict=True) if not same(*both)]
 
 
 # ── what is stored ───────────────────────────────────────────────────────────────────────────

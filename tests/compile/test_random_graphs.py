@@ -85,20 +85,20 @@ def _tangents(program):
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("samples", ["rows", "columns"])
-@_count(170)
+@_count(85)
 @given(data=st.data())
 def test_values_in_float64_agree_with_numpy(compilers, samples, data):
     _check(compilers, data.draw(programs(samples=samples, dtype="float64")))
 
 
 @pytest.mark.parametrize("samples", ["rows", "columns"])
-@_count(170)
+@_count(85)
 @given(data=st.data())
 def test_values_in_float32_agree_with_numpy(compilers, samples, data):
     _check(compilers, data.draw(programs(samples=samples, dtype="float32")))
 
 
-@_count(170)
+@_count(85)
 @given(program=programs(dtype="mixed"))
 def test_values_of_mixed_dtypes_agree_with_numpy(compilers, program):
     _check(compilers, program)
@@ -106,14 +106,14 @@ def test_values_of_mixed_dtypes_agree_with_numpy(compilers, program):
 
 # ── derivatives ──────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("samples", ["rows", "columns"])
-@_count(180)
+@_count(90)
 @given(data=st.data())
 def test_values_and_gradients_agree_with_eager_ones(compilers, samples, data):
     program = data.draw(programs(scalar=True, samples=samples))
     _check(compilers, program, lambda f: xg.value_and_grad(f, argnums=program.argnums))
 
 
-@_count(160)
+@_count(80)
 @given(program=programs(max_steps=7))
 def test_tangents_agree_with_eager_ones(compilers, program):
     n, nums = len(program.inputs), program.argnums
@@ -135,7 +135,7 @@ def test_tangents_agree_with_eager_ones(compilers, program):
     _check(compilers, program, transform, _tangents(program))
 
 
-@_count(106)
+@_count(53)
 @given(program=programs(scalar=True, max_steps=6))
 def test_hessian_products_agree_with_eager_ones(compilers, program):
     _check(
@@ -145,7 +145,7 @@ def test_hessian_products_agree_with_eager_ones(compilers, program):
 
 # ── the same bits ────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("samples", ["rows", "columns"])
-@_count(53)
+@_count(26)
 @given(data=st.data())
 def test_any_number_of_threads_gives_the_same_bits(threaded, samples, data):
     program = data.draw(programs(scalar=True, samples=samples))
