@@ -151,6 +151,29 @@ def test_a_few_texts_among_numbers_are_taken_for_a_mistake(tmp_path, capsys):
     assert record["imputed"] == {"a": 1}
 
 
+def test_dates_that_are_written_otherwise_are_read_as_told(tmp_path, capsys):
+    frame = mixed()[["size", "on", "cost"]]
+    told = frame.assign(on=frame.on.dt.strftime("%d/%m/%Y %H:%M"))
+    err = train_refused(capsys, tmp_path, told, "--target", "cost")
+    assert "first '01/01/2024 06:00' in row 1, line 2" in " ".join(err.split())
+    words = ("--date", "on=%d/%m/%Y %H:%M", "--out", tmp_path / "m")
+    record = trained(tmp_path, told, "--target", "cost", *words)
+    expected = trained(tmp_path, frame, "--target", "cost")
+    assert record["coefficients"]["rows"] == expected["coefficients"]["rows"]
+    assert run("predict", tmp_path / "m", write(told, tmp_path / "n.csv"), "--out", tmp_path / "p.csv") == 0
+    err = refused(capsys, "predict", tmp_path / "m", write(frame, tmp_path / "n.csv"))
+    assert "write them as %d/%m/%Y %H:%M" in err
+    assert "--date on=%Q" in train_refused(capsys, tmp_path, told, "--target", "cost", "--date", "on=%Q")
+    as_text = trained(tmp_path, told, "--target", "cost", "--category", "on")
+    assert as_text["preparation"]["left_out"][0]["reason"].startswith("320 different texts")
+
+
+def test_a_category_may_be_what_is_a_mistake_among_numbers(tmp_path):
+    frame = mixed()[["size", "cost"]].assign(code=[str(i % 4) if i % 40 else "x" for i in range(400)])
+    record = trained(tmp_path, frame, "--target", "cost", "--category", "code")
+    assert record["preparation"]["columns"][1]["levels"] == ["1", "2", "3", "0", "x"]
+
+
 def test_numbers_are_categories_on_request(tmp_path):
     frame = mixed()[["size", "cost"]].assign(month=np.arange(400) % 12 + 1)
     record = trained(tmp_path, frame, "--target", "cost", "--category", "month")

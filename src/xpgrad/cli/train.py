@@ -53,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take this column of numbers as categories",
     )
     columns.add_argument(
+        "--date",
+        metavar="COL=FORMAT",
+        action="append",
+        default=[],
+        type=_date_format,
+        help="how the dates of this column are written, for example when=%%d/%%m/%%Y; 2026-01-31 is known",
+    )
+    columns.add_argument(
         "--levels",
         metavar="N",
         type=positive,
@@ -107,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
         split=args.split,
         drop=args.drop,
         categories=args.category,
+        dates=dict(args.date),
         most_levels=args.levels,
         skip_missing=args.skip_missing,
     )
@@ -168,6 +177,13 @@ def _refuse_odd_options(args: argparse.Namespace) -> None:
         headline, remedy = "train: ridge has a penalty; it is 0", "--model linear has none"
     if headline is not None:
         raise DataError(message(headline, at="", remedy=remedy))
+
+
+def _date_format(word: str) -> tuple[str, str]:
+    name, equals, written = word.partition("=")
+    if not equals or "%" not in written:
+        raise argparse.ArgumentTypeError(f"{word!r} is not like when=%d/%m/%Y")
+    return name, written
 
 
 def _strength(word: str) -> float:

@@ -157,6 +157,8 @@ class Date:
     name : str
     zone : str
         The time zone whose clock is read; empty where the dates have none.
+    written : str
+        How texts are written, as `datetime.strptime` takes it; empty for ISO 8601.
     first, last : str
         Of training.
     parts : list of Scaled
@@ -173,6 +175,7 @@ class Date:
 
     name: str
     zone: str
+    written: str
     first: str
     last: str
     parts: list[Scaled]
@@ -183,7 +186,7 @@ class Date:
     kind: str = "date"
 
     def apply(self, table: Table, applied: Applied) -> Iterator[tuple[str, Any]]:
-        days = days_of(table, self.name, self.zone)
+        days = days_of(table, self.name, self.zone, self.written)
         yield from self.prepared(days)
         _count(applied, self.name, np.isnan(days))
 

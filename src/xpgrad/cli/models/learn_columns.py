@@ -65,7 +65,13 @@ def rare(rows: int) -> int:
 
 
 def learn_column(
-    table: Table, name: str, rows: Array, *, as_category: bool = False, most_levels: int = MOST_LEVELS
+    table: Table,
+    name: str,
+    rows: Array,
+    *,
+    as_category: bool = False,
+    written: str = "",
+    most_levels: int = MOST_LEVELS,
 ) -> Column | LeftOut:
     """What the rows of training say about a column.
 
@@ -75,6 +81,8 @@ def learn_column(
         Their positions.
     as_category : bool
         Whether numbers are to be taken as categories.
+    written : str
+        How the dates of a column of dates are written, if that is known.
     most_levels : int
         The number of levels with coefficients of their own.
 
@@ -83,14 +91,14 @@ def learn_column(
     DataError
         See `values.kind_of` and the functions that read values; a variance that overflows.
     """
-    kind = kind_of(table, name)
+    kind = TEXT if as_category else DATE if written else kind_of(table, name)
     if kind == EMPTY or bool(table.frame[name].iloc[rows].isna().all()):
-        where = "" if kind == EMPTY else " in the rows of training"
+        where = "" if bool(table.frame[name].isna().all()) else " in the rows of training"
         return LeftOut(name, f"all values are missing{where}")
-    if as_category or kind == TEXT:
+    if kind == TEXT:
         return _category(table, name, rows, most_levels)
     if kind == DATE:
-        return _date(table, name, rows)
+        return _date(table, name, rows, written)
     assert kind in (NUMBER, TRUTH)
     return _number(table, name, rows, truth=kind == TRUTH)
 
@@ -165,9 +173,9 @@ def _category(table: Table, name: str, rows: Array, most: int) -> Category | Lef
     return Category(name, levels, seen, int(pooled.size), missing)
 
 
-def _date(table: Table, name: str, rows: Array) -> Date | LeftOut:
-    zone = zone_of(table, name)
-    days = days_of(table, name, zone)[rows]
+def _date(table: Table, name: str, rows: Array, written: str) -> Date | LeftOut:
+    zone = zone_of(table, name, written)
+    days = days_of(table, name, zone, written)[rows]
     missing = np.isnan(days)
     there = days[~missing]
     parts = []
@@ -185,6 +193,7 @@ def _date(table: Table, name: str, rows: Array) -> Date | LeftOut:
     return Date(
         name=name,
         zone=zone,
+        written=written,
         first=_moment(there.min()),
         last=_moment(there.max()),
         parts=parts,

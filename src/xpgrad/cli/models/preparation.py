@@ -7,7 +7,7 @@ Holds: names decide which column is which. A Preparation becomes JSON and comes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -95,6 +95,7 @@ def learn_preparation(
     rows: Array,
     *,
     categories: Sequence[str] = (),
+    dates: Mapping[str, str] | None = None,
     most_levels: int = MOST_LEVELS,
 ) -> Preparation:
     """Learn the preparation of all columns but the target.
@@ -105,6 +106,8 @@ def learn_preparation(
         The rows of training.
     categories : sequence of str
         Columns of numbers that are categories.
+    dates : mapping
+        How the dates of columns are written.
     most_levels : int
 
     Raises
@@ -113,7 +116,14 @@ def learn_preparation(
         See `learn_column`; no column is left.
     """
     learned = [
-        learn_column(table, name, rows, as_category=name in categories, most_levels=most_levels)
+        learn_column(
+            table,
+            name,
+            rows,
+            as_category=name in categories,
+            written=(dates or {}).get(name, ""),
+            most_levels=most_levels,
+        )
         for name in table.frame.columns
         if name != target.name
     ]

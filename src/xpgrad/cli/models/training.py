@@ -7,7 +7,7 @@ Holds: data go one way: table, preparation, estimator, judgement. The record is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +43,8 @@ class Request:
         The share of the rows to hold out.
     split : {"random", "last"}
     drop, categories : sequence of str
+    dates : mapping
+        How the dates of columns are written.
     most_levels : int
     skip_missing : bool
         Whether rows without a target are left out.
@@ -55,6 +57,7 @@ class Request:
     split: str
     drop: Sequence[str]
     categories: Sequence[str]
+    dates: Mapping[str, str]
     most_levels: int
     skip_missing: bool
 
@@ -96,7 +99,12 @@ def train(table: Table, request: Request) -> Trained:
     if name == "mlp" and not by_class:
         target, fitted_y = standardised(y, target)
     preparation = learn_preparation(
-        table, target, train_rows, categories=request.categories, most_levels=request.most_levels
+        table,
+        target,
+        train_rows,
+        categories=request.categories,
+        dates=request.dates,
+        most_levels=request.most_levels,
     )
     design, applied = preparation.apply(table)
     X = design.iloc[train_rows]
@@ -141,7 +149,7 @@ def train(table: Table, request: Request) -> Trained:
 def _asked_for(table: Table, request: Request) -> tuple[Table, list[str]]:
     """The table without the columns and rows that are not wanted."""
     notes = []
-    for name in (request.target, *request.drop, *request.categories):
+    for name in (request.target, *request.drop, *request.categories, *request.dates):
         table.require(name)
     if request.target in request.drop:
         raise DataError(

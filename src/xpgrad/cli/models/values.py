@@ -26,6 +26,7 @@ MOSTLY_NUMBERS = 0.9  # a column of text of which so many values are numbers is 
 _ISO = re.compile(
     r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}(:\d{2}([.,]\d+)?)?)?\s*(?P<zone>[zZ]|[+-]\d{2}:?\d{2})?)?\s*"
 )
+_OTHER_DATE = re.compile(r"\s*(\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}[./]\d{1,2}[./]\d{1,2})([ T].*)?")
 _DAY = np.timedelta64(1, "D")
 
 
@@ -49,7 +50,8 @@ def kind_of(table: Table, name: str) -> str:
     Raises
     ------
     DataError
-        Text of which most values are numbers, complex numbers, or lists and the like.
+        Text of which most values are numbers, dates of which it is not known how they are written, complex
+        numbers, or lists and the like.
     """
     series = table.frame[name]
     if bool(series.isna().all()):
@@ -71,7 +73,10 @@ def kind_of(table: Table, name: str) -> str:
 
 def _kind_of_objects(table: Table, name: str, series: Any) -> str:
     found = series.dropna()
-    values = list(found.unique()) if _hashable(found) else list(found)
+    try:
+        values = list(found.unique())
+    except TypeError:  # lists, for one
+        values = list(found)
     if all(isinstance(v, (bool, np.bool_)) for v in values):
         return TRUTH
     if all(isinstance(v, (int, float, Decimal)) for v in values):
@@ -85,6 +90,14 @@ def _kind_of_objects(table: Table, name: str, series: Any) -> str:
     texts = [str(v) for v in values]
     if all(_ISO.fullmatch(text) for text in texts):
         return DATE
+    if all(_OTHER_DATE.fullmatch(text) for text in texts):
+        raise _refusal(
+            table,
+            name,
+            "seems to hold dates, which are not written as 2026-01-31",
+            {"first": f"{str(found.iloc[0])!r} in {table.place(int(np.argmax(series.notna())))}"},
+            f"--date {name}=%d/%m/%Y, or as they are written; --category {name} takes them as text",
+        )
     strange = {text for text in texts if not _is_number(text)}
     is_strange = found.astype(str).isin(strange)
     share = 1 - float(is_strange.mean())
@@ -117,6 +130,8 @@ def numbers_of(table: Table, name: str, *, subject: str = "") -> Array:
         values: Array = (series / pandas.Timedelta(days=1)).to_numpy(np.float64)
     elif types.is_datetime64_any_dtype(series.dtype) or types.is_complex_dtype(series.dtype):
         raise _no_number(table, subject, series, int(np.flatnonzero(series.notna())[0]))
+    elif types.is_numeric_dtype(series.dtype):  # truth values among them
+        values = series.to_numpy(np.float64, na_value=np.nan)
     else:
         values = pandas.to_numeric(series.astype(object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
         wrong = np.isnan(values) & series.notna().to_numpy()
@@ -163,9 +178,11 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def zone_of(table: Table, name: str) -> str:
+def zone_of(table: Table, name: str, written: str = "") -> str:
     """The time zone of a column of dates; empty where they have none."""
     series = table.frame[name]
+    if written:
+        return "UTC" if "%z" in written else ""
     if getattr(series.dtype, "tz", None) is not None:
         zone = str(series.dtype.tz)
         return zone if _is_zone(zone) else "UTC"
@@ -179,22 +196,28 @@ def zone_of(table: Table, name: str) -> str:
     return "UTC" if match and match["zone"] else ""
 
 
-def days_of(table: Table, name: str, zone: str) -> Array:
+def days_of(table: Table, name: str, zone: str, written: str = "") -> Array:
     """Days since 1970 by the clock of ``zone``, float64[n], NaN where missing.
+
+    Parameters
+    ----------
+    zone : str
+        Empty for dates without a time zone.
+    written : str
+        How texts are written, as `datetime.strptime` takes it; empty for ISO 8601.
 
     Raises
     ------
     DataError
         A value that is no date; dates without a time zone where ``zone`` is one, or the other way round.
     """
-    pandas = require("pandas", "reading a table")
     series = table.frame[name]
     there = series.notna().to_numpy()
     if not there.any():
         return np.full(len(series), np.nan)
     moments = series
     if series.dtype.kind != "M":
-        moments = pandas.to_datetime(series, format="ISO8601", errors="coerce", utc=bool(zone_of(table, name)))
+        moments = _moments(table, name, written)
     wrong = moments.isna().to_numpy() & there
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -203,7 +226,9 @@ def days_of(table: Table, name: str, zone: str) -> Array:
                 f"column {name!r} of {table} is to hold dates",
                 {"got": f"{str(series.iloc[row])!r} in {table.place(row)}"},
                 at="",
-                remedy="write them as 2026-01-31 or 2026-01-31 18:00",
+                remedy=f"write them as {written}"
+                if written
+                else "write them as 2026-01-31 or 2026-01-31 18:00",
             )
         )
     if (moments.dt.tz is not None) != bool(zone):
@@ -221,12 +246,18 @@ def days_of(table: Table, name: str, zone: str) -> Array:
     return out
 
 
+def _moments(table: Table, name: str, written: str) -> Any:
+    """Texts as pandas timestamps, NaT where they are none."""
+    pandas = require("pandas", "reading a table")
+    utc = bool(zone_of(table, name, written))
+    try:
+        return pandas.to_datetime(table.frame[name], format=written or "ISO8601", errors="coerce", utc=utc)
+    except ValueError as error:
+        raise DataError(message(f"--date {name}={written}: {error}", at="")) from error
+
+
 def _refusal(table: Table, name: str, what: str, got: dict[str, Any], remedy: str) -> DataError:
     return DataError(message(f"column {name!r} of {table} {what}", got, at="", remedy=remedy))
-
-
-def _hashable(series: Any) -> bool:
-    return all(getattr(type(value), "__hash__", None) is not None for value in series)
 
 
 def _is_number(text: str) -> bool:
