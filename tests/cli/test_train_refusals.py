@@ -139,6 +139,9 @@ def test_a_fit_that_does_not_converge_ends_with_status_1(tmp_path, capsys):
     record = trained(tmp_path, numbers()[[*FEATURES, "two"]], "--target", "two", "--max-iter", 1, status=1)
     assert not record["fit"]["converged"]
     assert "--max-iter allows more iterations" in capsys.readouterr().out
+    words = ("--target", "two", "--model", "mlp", "--max-iter", 2)
+    trained(tmp_path, numbers()[[*FEATURES, "two"]], *words, status=1)
+    assert "the loss was still improving after --max-iter 2 passes" in capsys.readouterr().out
 
 
 def test_a_few_texts_among_numbers_are_taken_for_a_mistake(tmp_path, capsys):

@@ -91,7 +91,8 @@ small { display: block; color: var(--muted); font-size: .82rem; font-weight: 400
 .ours th[scope=row], .ours td { font-weight: 600; }
 .absent td, .absent th[scope=row] { color: var(--muted); text-align: left; white-space: normal; }
 .warning { padding: .6rem .9rem; border-left: 3px solid var(--accent); background: var(--tint); }
-td.text { text-align: left; white-space: normal; } th[scope=row].name { min-width: 0; overflow-wrap: anywhere; }
+td.text { text-align: left; white-space: normal; }
+th[scope=row].name { min-width: 7rem; overflow-wrap: anywhere; }
 figure { margin: 1rem 0 0; }
 .wide { overflow-x: auto; } .wide svg { min-width: 34rem; }
 figcaption { color: var(--muted); font-size: .9rem; margin-top: .3rem; max-width: 42rem; }
@@ -99,11 +100,15 @@ svg { display: block; width: 100%; height: auto; font-family: inherit; }
 svg text { fill: var(--ink); font-variant-numeric: tabular-nums; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(16.5rem, 1fr)); gap: 1.2rem 1.6rem; }
 .figures svg { max-width: 27rem; } .figures .large svg { max-width: 44rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: 0; max-width: 52rem; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .25rem 1.2rem; margin: 0; }
+dl { max-width: 52rem; }
 dt { color: var(--muted); } dd { margin: 0; }
 details { margin-top: 1rem; } summary { cursor: pointer; color: var(--accent); }
 details p { max-width: none; font-size: .88rem; color: var(--muted); }
 @media (min-width: 56rem) { th[scope=row] { min-width: 19rem; } }
-@media (max-width: 40rem) { main { padding: 2rem 1rem; } th, td { padding: .45rem .5rem; } }
+@media (max-width: 40rem) {
+  main { padding: 2rem 1rem; } th, td { padding: .45rem .5rem; }
+  dl { grid-template-columns: minmax(0, 1fr); } dd { margin-bottom: .4rem; }
+}
 @media print { body { font-size: 11pt; } main { padding: 0; } section { break-inside: avoid; } }
 """

@@ -149,6 +149,7 @@ def _for_the_command(text: str) -> str:
     text = text.partition(": ")[2].replace(
         "Raise max_iter, or scale the data", "--max-iter allows more iterations"
     )
+    text = text.replace("max_iter=", "--max-iter ")
     return f"the fit did not converge: {text}"
 
 

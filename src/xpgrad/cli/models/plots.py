@@ -28,6 +28,8 @@ def losses(values: list[float], what: str, alt: str) -> str:
         )
         if min(values) > 0 and max(values) > 30 * min(values):
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(lambda value, _: "")
         axes.set_xlim(0.5, max(len(values), 2) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel(what)
@@ -71,8 +73,7 @@ def confusion(matrix: list[list[int]], classes: list[str], alt: str) -> str:
 
 def against(points: dict[str, list[float]], alt: str) -> str:
     """True against predicted values, over the dashed line where they are equal."""
-    low = min(*points["predicted"], *points["truth"])
-    high = max(*points["predicted"], *points["truth"])
+    low, high = min(points["predicted"]), max(points["predicted"])
     with Drawing("against", alt) as drawing:
         axes = drawing.axes
         axes.plot([low, high], [low, high], color=MUTED, linestyle=_DASHED, linewidth=1.2)

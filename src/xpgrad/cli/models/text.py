@@ -225,9 +225,10 @@ def number(name: str, value: float | None) -> str:
     """A metric."""
     if value is None:
         return "undefined"
-    return (
-        f"{value:.2%}" if name == "accuracy" else f"{value:.5g}" if name in ("rmse", "mae") else f"{value:.4f}"
-    )
+    if name in ("rmse", "mae"):
+        return f"{value:.5g}"
+    # Adding 0.0 takes the sign from a zero.
+    return f"{value:.2%}" if name == "accuracy" else f"{round(value, 4) + 0.0:.4f}"
 
 
 def constant(record: Record) -> str:
