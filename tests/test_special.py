@@ -40,7 +40,7 @@ NOT_IN_SCIPY = {
 def arguments(name):
     """Operands inside every domain: the last in (0, 1), the first whole where it is an order."""
     names = list(signature(getattr(xg.special, name)).parameters)
-    return [np.array([2.0, 1.0, 3.0]) if n in ("n", "v", "a", "b") else X for n in names]
+    return [np.array([2.0, 1.0, 3.0]) if n in ("n", "v", "a", "b", "df") else X for n in names]
 
 
 def test_everything_that_autograd_differentiates_is_there():

@@ -36,7 +36,7 @@ from xpgrad.transforms import (
 )
 
 if _TYPE_CHECKING:
-    from xpgrad import learn, losses, nn, optim, special, testing
+    from xpgrad import learn, losses, nn, optim, special, stats, testing
     from xpgrad.compiler import compile
     from xpgrad.optim import Fit, minimize
     from xpgrad.testing import check_grads
@@ -52,6 +52,7 @@ _LATER = {
     "nn": None,
     "optim": None,
     "special": None,
+    "stats": None,
     "testing": None,
 }
 
@@ -90,6 +91,7 @@ __all__ = [
     "optim",
     "scan",
     "special",
+    "stats",
     "stop_gradient",
     "testing",
     "to_device",

@@ -29,6 +29,7 @@ from xpgrad.ops import bessel as _bessel
 from xpgrad.ops import elementwise as ew
 from xpgrad.ops import reductions as red
 from xpgrad.ops import special as _ops
+from xpgrad.ops import tails as _tails
 from xpgrad.ops._define import floating
 from xpgrad.ops.shape import full_like, reshape
 from xpgrad.trace import strip
@@ -41,6 +42,7 @@ _WHAT = {
     "x": "argument",
     "y": "value of the function that is inverted, or second argument",
     "p": "probability, in [0, 1]",
+    "df": "degrees of freedom",
     "a": "first parameter",
     "b": "second parameter",
 }
@@ -149,18 +151,23 @@ polygamma = _function(_ops.polygamma, "n x", "The n-th derivative of `digamma`."
 beta = _function(_ops.beta, "a b", "The beta function.", "DLMF 5.12.1")
 betaln = _function(_ops.betaln, "a b", "``log(abs(beta(a, b)))``.", "DLMF 5.12.1")
 gammainc = _function(
-    _ops.gammainc, "a x", "The regularized lower incomplete gamma function P.", "DLMF 8.2.4", ", in [0, 1]"
+    _tails.gammainc, "a x", "The regularized lower incomplete gamma function P.", "DLMF 8.2.4", ", in [0, 1]"
 )
 gammaincc = _function(
-    _ops.gammaincc, "a x", "The regularized upper incomplete gamma function Q.", "DLMF 8.2.4", ", in [0, 1]"
+    _tails.gammaincc, "a x", "The regularized upper incomplete gamma function Q.", "DLMF 8.2.4", ", in [0, 1]"
 )
-gammaincinv = _function(_ops.gammaincinv, "a y", "The inverse of `gammainc` in ``x``.", "DLMF 8.12")
-gammainccinv = _function(_ops.gammainccinv, "a y", "The inverse of `gammaincc` in ``x``.", "DLMF 8.12")
+gammaincinv = _function(_tails.gammaincinv, "a y", "The inverse of `gammainc` in ``x``.", "DLMF 8.12")
+gammainccinv = _function(_tails.gammainccinv, "a y", "The inverse of `gammaincc` in ``x``.", "DLMF 8.12")
 betainc = _function(
-    _ops.betainc, "a b x", "The regularized incomplete beta function.", "DLMF 8.17.2", ", in [0, 1]"
+    _tails.betainc, "a b x", "The regularized incomplete beta function.", "DLMF 8.17.2", ", in [0, 1]"
 )
-betaincc = _function(_ops.betaincc, "a b x", "``1 - betainc(a, b, x)``.", "DLMF 8.17.2, 8.17.4", ", in [0, 1]")
-betaincinv = _function(_ops.betaincinv, "a b y", "The inverse of `betainc` in ``x``.", "DLMF 8.17.2")
+betaincc = _function(
+    _tails.betaincc, "a b x", "``1 - betainc(a, b, x)``.", "DLMF 8.17.2, 8.17.4", ", in [0, 1]"
+)
+betaincinv = _function(_tails.betaincinv, "a b y", "The inverse of `betainc` in ``x``.", "DLMF 8.17.2")
+
+stdtr = _function(_tails.stdtr, "df x", "Student's distribution function.", "DLMF 8.17.2", ", in [0, 1]")
+stdtrit = _function(_tails.stdtrit, "df p", "The inverse of `stdtr` in ``x``.", "DLMF 8.17.2")
 
 # ── Bessel functions ─────────────────────────────────────────────────────────────────────────
 j0 = _function(_bessel.j0, "x", "Bessel function of the first kind, order 0.", "DLMF 10.2.2")

@@ -37,6 +37,7 @@ PUBLIC = [
     "optim",
     "scan",
     "special",
+    "stats",
     "stop_gradient",
     "testing",
     "to_device",

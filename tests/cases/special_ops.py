@@ -10,6 +10,8 @@ _NAMES = """
     inv_mills inv_mills_excess gammaln loggamma gamma digamma polygamma zeta rgamma
     beta betaln gamma_kernel beta_kernel
     gammainc gammaincc gammaincinv gammainccinv betainc betaincc betaincinv
+    log_gammainc log_gammaincc gamma_score_below gamma_score_above
+    log_betainc beta_score_a beta_score_b stdtr stdtrit
     j0 j1 jv y0 y1 yn yv i0 i0e i1 i1e iv ive k0 k0e k1 k1e kn kv kve exprel exp10 cosm1 expi exp1
 """
 NAMES = _NAMES.split()
@@ -24,7 +26,33 @@ WITHOUT_A_NAME = (
     "xlog_ratio",
     "softplus",  # new in SciPy 1.16
     "log1mexp",
+    "log_gammainc",
+    "log_gammaincc",
+    "gamma_score_below",
+    "gamma_score_above",
+    "log_betainc",
+    "beta_score_a",
+    "beta_score_b",
 )
+# Operands in which there is a first derivative and no second.
+ONCE = {
+    "gammainc": 1,
+    "gammaincc": 1,
+    "log_gammainc": 1,
+    "log_gammaincc": 1,
+    "gammaincinv": 1,
+    "gammainccinv": 1,
+    "betainc": 2,
+    "betaincc": 2,
+    "log_betainc": 2,
+    "betaincinv": 2,
+    "stdtr": 1,
+    "stdtrit": 1,
+}
+TAILS = """
+    log_gammainc log_gammaincc gamma_score_below gamma_score_above
+    log_betainc beta_score_a beta_score_b stdtr stdtrit
+""".split()
 SHAPES = {"same": [(2, 3)] * 4, "broadcast": [(2, 1), (3,), (1, 1), (2, 3)], "scalars": [()] * 4}
 F64, F32 = np.dtype(np.float64), np.dtype(np.float32)
 

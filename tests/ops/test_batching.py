@@ -17,6 +17,7 @@ from cases.batches import (
     same,
     subsets,
 )
+from cases.special_ops import ONCE
 from xpgrad.core import OPS
 
 
@@ -49,7 +50,8 @@ def test_the_derivatives_are_those_of_the_loop(label, name, draws, params):
             continue
         first, second = gradients(f, op, samples[0], axes)
         assert same(xg.vmap(first, axes)(*whole), looped(first, samples)), mapped
-        assert same(xg.vmap(second, axes)(*whole), looped(second, samples)), mapped
+        if name not in ONCE:
+            assert same(xg.vmap(second, axes)(*whole), looped(second, samples)), mapped
 
 
 @pytest.mark.parametrize(("label", "name", "draws", "params"), SMOOTH, ids=[c[0] for c in SMOOTH])

@@ -81,7 +81,7 @@ def test_every_op_has_a_row_or_is_declined_by_name():
 
 def test_what_cupy_is_said_to_lack_it_lacks():
     theirs = pytest.importorskip("cupyx.scipy.special", exc_type=ImportError)
-    for name in LIBRARY.union(cupyx.SHORTER).difference(WITHOUT_A_NAME):
+    for name in LIBRARY.union(cupyx.SHORTER).difference(WITHOUT_A_NAME, ["stdtr"]):  # of betainc
         assert hasattr(theirs, name) != (name in cupyx.DECLINES), name
 
 

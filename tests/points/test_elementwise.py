@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import xpgrad as xg
+from cases.special_ops import TAILS
 from compile.conftest import COMPILERS
 from points.more import MORE
 from points.references import ONE, TWO, derivatives, third_derivative
@@ -182,8 +183,8 @@ def test_every_op_with_a_derivative_is_in_the_table():
     assert {n for n in elementwise if n not in NAMES and f'"{n}"' not in text} == IN_ANOTHER_TABLE
 
 
-# Inverses of functions of the table, and an integer order for which mpmath is slow: in tests/ops.
-IN_ANOTHER_TABLE = {"gammaincinv", "gammainccinv", "betaincinv", "kn"}
+# Inverses of functions of the table, an integer order for which mpmath is slow, and tails: in tests/ops.
+IN_ANOTHER_TABLE = {"gammaincinv", "gammainccinv", "betaincinv", "kn", *TAILS}
 
 
 @pytest.mark.sweep

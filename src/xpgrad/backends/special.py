@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad.backends.tails import beta_tails, gamma_tails
 from xpgrad.core import Implementation
 
 _quiet = np.errstate(all="ignore")
@@ -172,6 +173,8 @@ _IN_LIBRARY = """
     erf erfc erfi erfcx dawsn erfinv erfcinv ndtr normal_density log_ndtr ndtri ndtri_exp
     inv_mills inv_mills_excess gamma gammaln loggamma gammasgn rgamma digamma polygamma zeta beta betaln
     gammainc gammaincc gammaincinv gammainccinv betainc betaincc betaincinv gamma_kernel beta_kernel
+    log_gammainc log_gammaincc gamma_score_below gamma_score_above
+    log_betainc beta_score_a beta_score_b stdtr stdtrit
     j0 j1 jv y0 y1 yn yv i0 i0e i1 i1e iv ive k0 k0e k1 k1e kn kv kve exprel exp10 cosm1 expi exp1
 """
 LIBRARY = frozenset(_IN_LIBRARY.split())
@@ -228,6 +231,7 @@ def _written_in(special: Any, xp: Any) -> dict[str, Implementation]:
         "inv_mills_excess": inv_mills_excess,
         "gamma_kernel": gamma_kernel,
         "beta_kernel": beta_kernel,
+        **{name: _quiet(f) for name, f in (gamma_tails(xp, special) | beta_tails(xp, special)).items()},
     }
 
 

@@ -16,6 +16,7 @@ from xpgrad.ops import (
     reductions,
     shape,
     special,
+    tails,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "reductions",
     "shape",
     "special",
+    "tails",
 ]

@@ -246,27 +246,4 @@ def _lowered(p: Any) -> Any:
     return where(p == 0, 0, p - 1)
 
 
-def _gamma_density(a: Any, x: Any) -> Any:
-    return gamma_kernel(a - 1, x, gammaln(a))
-
-
-def _beta_density(a: Any, b: Any, x: Any) -> Any:
-    return beta_kernel(a - 1, b - 1, x, betaln(a, b))
-
-
-_of_gamma = (_positive, _positive)
-_of_beta = (_positive, _positive, (0.2, 0.8))
-gammainc = special("gammainc", None, lambda t, _z, a, x: t * _gamma_density(a, x), domain=_of_gamma)
-gammaincc = special("gammaincc", None, lambda t, _z, a, x: -t * _gamma_density(a, x), domain=_of_gamma)
-gammaincinv = special(
-    "gammaincinv", None, lambda t, z, a, _y: t / _gamma_density(a, z), domain=(_positive, (0.2, 0.8))
-)
-gammainccinv = special(
-    "gammainccinv", None, lambda t, z, a, _y: -t / _gamma_density(a, z), domain=(_positive, (0.2, 0.8))
-)
-betainc = special("betainc", None, None, lambda t, _z, a, b, x: t * _beta_density(a, b, x), domain=_of_beta)
-betaincc = special("betaincc", None, None, lambda t, _z, a, b, x: -t * _beta_density(a, b, x), domain=_of_beta)
-betaincinv = special(
-    "betaincinv", None, None, lambda t, z, a, b, _y: t / _beta_density(a, b, z), domain=_of_beta
-)
 gammasgn = constant("gammasgn", lambda x: Aval(x.shape, floating(x)), domain=_positive, traits="pointwise")

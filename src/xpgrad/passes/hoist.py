@@ -21,6 +21,7 @@ from xpgrad.passes.dead import dead
 
 _SLOW = frozenset(
     "beta betainc betaincc betaln digamma gamma gammainc gammaincc gammaln polygamma rgamma zeta".split()
+    + "log_betainc log_gammainc log_gammaincc stdtr stdtrit".split()
 )
 """Pointwise functions that take longer for an entry than it takes to read one."""
 

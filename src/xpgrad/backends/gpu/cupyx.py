@@ -9,7 +9,7 @@ from xpgrad.backends.special import LIBRARY, library_implementation
 from xpgrad.core import Implementation
 from xpgrad.devices import cupy
 
-_LACKS = ("erfi", "dawsn", "ndtri_exp", "betaincc", "jv", "yv", "iv", "ive", "kn", "kv", "kve")
+_LACKS = ("erfi", "dawsn", "ndtri_exp", "betaincc", "jv", "yv", "iv", "ive", "kn", "kv", "kve", "stdtrit")
 DECLINES = {name: f"cupyx.scipy.special has no {name}" for name in _LACKS}
 # The logistic functions have one kernel each there; the shared implementations would launch several.
 SHORTER = ("expit", "log_expit")
