@@ -34,6 +34,7 @@ from xpgrad.ops._define import floating
 from xpgrad.ops.shape import full_like, reshape
 from xpgrad.trace import strip
 from xpgrad.trace.functions._table import array
+from xpgrad.trace.traced import Traced
 from xpgrad.transforms import stop_gradient
 
 _WHAT = {
@@ -252,8 +253,10 @@ def multigammaln(a: Any, d: int) -> Any:
     if d != int(d) or d < 1:
         raise DataError(message(f"multigammaln: d must be a positive whole number, not {d}"))
     plain = strip(a)
-    if np.size(plain) and not bool(
-        (plain > (d - 1) / 2).all() if hasattr(plain, "all") else plain > (d - 1) / 2
+    if (
+        type(plain) is not Traced
+        and np.size(plain)
+        and not bool((plain > (d - 1) / 2).all() if hasattr(plain, "all") else plain > (d - 1) / 2)
     ):
         raise DataError(message(f"multigammaln: a must be greater than (d - 1) / 2 = {(d - 1) / 2}", {"a": a}))
     total: Any = d * (d - 1) / 4 * ln(pi)

@@ -1,4 +1,4 @@
-"""Tails of the gamma and beta distributions: their logarithms, and their derivatives in the shapes.
+"""Tails of the gamma and beta distributions: logarithms, and derivatives in the shapes.
 
 With s = log t (gamma) or s = log(t / (1 - t)) (beta) both densities are log-concave. On either side of its mode
 the density falls from the point that is asked for. The integral over that tail, of the density and of what its
@@ -208,6 +208,7 @@ def beta_tails(xp: Any, special: Any) -> dict[str, Callable[..., Any]]:
     def stdtr(df: Any, t: Any) -> Any:
         """Student's distribution function: the beta function of whichever of x and 1 - x is smaller."""
         df, t = _doubles(xp, df, t)
+        normal = df == xp.inf
         square = t * t
         near = square < df
         x = xp.where(near, square, df) / (df + square)
@@ -215,7 +216,7 @@ def beta_tails(xp: Any, special: Any) -> dict[str, Callable[..., Any]]:
         half = 0.5 * special.betainc(a, b, xp.where(xp.isnan(x), 0.0, x))
         lower = xp.where(near, 0.5 - half, half)
         out = xp.where(t > 0, 1 - lower, lower)
-        return xp.where(xp.isnan(t) | ~(df > 0), xp.nan, out)
+        return xp.where(xp.isnan(t) | ~(df > 0), xp.nan, xp.where(normal, special.ndtr(t), out))
 
     return {
         "beta_score_a": lambda a, b, x: score(a, b, x, 0),

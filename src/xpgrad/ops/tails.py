@@ -1,4 +1,4 @@
-"""Incomplete gamma and beta functions and Student's distribution, with their derivatives in the shapes too.
+"""Incomplete gamma and beta functions, Student's distribution, and derivatives in their shapes.
 
 A *score* is the derivative of the logarithm of a distribution function in a shape, from `backends.tails`. By it
 a derivative keeps its relative accuracy in either tail. A second derivative in the shapes is not known.
@@ -8,10 +8,21 @@ Sources: DLMF is the NIST Digital Library of Mathematical Functions, https://dlm
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from xpgrad.ops.elementwise import exp, log, log1p, sqrt, where
-from xpgrad.ops.special import beta_kernel, betaln, digamma, gamma_kernel, gammaln, special, xlog1py, xlogy
+from xpgrad.ops.special import (
+    beta_kernel,
+    betaln,
+    digamma,
+    gamma_kernel,
+    gammaln,
+    normal_density,
+    special,
+    xlog1py,
+    xlogy,
+)
 
 _positive = (0.5, 3.0)
 
@@ -183,8 +194,10 @@ def _stdtr_slope(df: Any, x: Any) -> Any:
 _of_t = ((1.0, 5.0), (-2.0, 2.0))
 stdtr = special(
     "stdtr",
-    lambda t, _z, df, x: t * _stdtr_slope(df, x),
-    lambda t, _z, df, x: t * exp(log_t_density(df, x)),
+    lambda t, _z, df, x: t * where(df == inf, 0, _stdtr_slope(where(df == inf, 1, df), x)),
+    lambda t, _z, df, x: (
+        t * where(df == inf, normal_density(x), exp(log_t_density(where(df == inf, 1, df), x)))
+    ),
     domain=_of_t,
 )
 stdtrit = special(

@@ -1,4 +1,4 @@
-"""What all distributions on the line share: parameters, location, scale, support and invalid parameters.
+"""What all distributions on the line share: parameters, location, scale and support.
 
 In:  a distribution's standard form: ``_logpdf(z, *shapes)`` and its like, with its support.
 Out: SciPy's methods, ``norm.logpdf(x, loc, scale)``.

@@ -1,4 +1,4 @@
-"""Continuous distributions on the line or a part of it, by elementary functions and the normal distribution.
+"""Continuous distributions by elementary functions and the normal distribution.
 
 Sources: Johnson, Kotz, Balakrishnan, Continuous Univariate Distributions; the names and parameters are SciPy's.
 """

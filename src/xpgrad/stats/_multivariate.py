@@ -1,4 +1,4 @@
-"""Distributions of vectors and matrices, with SciPy's shapes: one distribution, and any number of points.
+"""Distributions of vectors and matrices, with SciPy's shapes: one of them, any number of points.
 
 Sources: Anderson, An Introduction to Multivariate Statistical Analysis; the names and parameters are SciPy's.
 """
