@@ -113,6 +113,8 @@ def read_table(source: Source, csv: Csv | None = None) -> Table:
     """
     csv = csv or Csv()
     frame = _read(source, csv)
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()  # what was the index in pandas is a column to everybody else
     frame.columns = [str(name) for name in frame.columns]
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):

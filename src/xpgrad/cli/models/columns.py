@@ -98,7 +98,7 @@ class Number:
 
     def prepared(self, values: Array) -> Iterator[tuple[str, Any]]:
         if self.scaled is not None:
-            yield self.scaled.name, self.scaled.of(values)
+            yield self.scaled.name, self.scaled.of(np.where(np.isnan(values), self.mean, values))
         if self.flag is not None:
             yield self.flag, np.isnan(values).astype(np.float64)
 
@@ -197,7 +197,9 @@ class Date:
         if self.weekdays:
             levels = [day for day in WEEKDAYS if day in self.weekdays]
             place = np.array([levels.index(day) if day in levels else len(levels) for day in WEEKDAYS])
-            codes = place[weekday_of(np.where(np.isnan(days), self.mean, days))]
+            missing = np.isnan(days)
+            # A missing one has the reference, so that the flag alone tells it from the others.
+            codes = np.where(missing, 0, place[weekday_of(np.where(missing, 0.0, days))])
             categorical = require("pandas", "reading a table").Categorical
             yield f"{self.name}: weekday", categorical.from_codes(codes, categories=[*levels, OTHER])
         if self.flag is not None:

@@ -30,6 +30,7 @@ MODELS = {
     "mlp": "classes or a number, by a network",
 }
 FEW = 20  # whole numbers of which there are no more are taken as classes
+MANY = 4  # rows that a class has at least, on average, where there are more than FEW
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def _classes(table: Table, name: str, kind: str, model: str) -> tuple[Target, Ar
                 else "--model linear predicts a number",
             )
         )
-    if len(classes) > len(labels) // 2 and len(classes) > FEW:
+    if len(classes) > len(labels) // MANY and len(classes) > FEW:
         raise DataError(
             message(
                 f"target {name!r} of {table} has {len(classes):,} classes in {len(labels):,} rows",
