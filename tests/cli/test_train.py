@@ -13,6 +13,9 @@ from sklearn import linear_model as theirs
 from sklearn import metrics
 
 from cli.tabular import coefficients, mixed, numbers, run, trained, write
+from xpgrad.cli.frames import read_table
+from xpgrad.cli.models.targets import read_target
+from xpgrad.cli.sources import source_of
 
 FEATURES = ["a", "b", "c"]
 FIRST = slice(0, 240)  # of 300 rows, with --split last
@@ -226,17 +229,34 @@ def test_standard_input_is_known_by_its_first_bytes(name, tmp_path, monkeypatch,
     assert "R²" in printed.err  # what people read makes way for what programs read
 
 
-def test_the_model_is_chosen_by_the_target_and_the_reason_is_said(tmp_path, capsys):
-    frame = mixed()
-    for target, model, reason in (
-        ("late", "logistic", "the target has two values"),
-        ("cost", "linear", "the target has 400 different numbers"),
-        ("kind", "softmax", "the target has 3 different texts"),
-        ("count", "softmax", "different whole numbers; if they are amounts, --model linear"),
-    ):
-        record = trained(tmp_path, frame, "--target", target)
-        assert record["model"]["name"] == model
-        assert reason in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("values", "model", "reason"),
+    [
+        (["yes", "no"] * 20, "logistic", "the target has two values"),
+        ([0, 1] * 20, "logistic", "the target has two values"),
+        ([True, False] * 20, "logistic", "the target has two values"),
+        ([0.5, 1.5] * 20, "logistic", "the target has two values"),
+        (["a", "b", "c", "d"] * 10, "softmax", "the target has 4 different texts"),
+        (
+            [0, 1, 2, 3] * 10,
+            "softmax",
+            "the target has 4 different whole numbers; if they are amounts, --model linear",
+        ),
+        ([0.5, 1.5, 2.5, 3.5] * 10, "linear", "the target has 4 different numbers"),
+        (list(range(40)), "linear", "the target has 40 different numbers"),
+    ],
+)
+def test_the_model_is_chosen_by_the_target(values, model, reason, tmp_path):
+    path = write(pd.DataFrame({"y": values}), tmp_path / "t.csv")
+    _, _, chosen, why = read_target(read_table(source_of(path)), "y", "auto")
+    assert chosen == model
+    assert why.startswith(reason)
+
+
+def test_the_reason_for_the_model_is_said(tmp_path, capsys):
+    record = trained(tmp_path, only(numbers(), "three"), "--target", "three")
+    assert record["model"]["reason"].startswith("the target has 3 different whole numbers")
+    assert f"Softmax regression, penalty 1, because {record['model']['reason']}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("target", "metric", "bound"), [("two", "roc_auc", 0.6), ("y", "r2", 0.2)])
