@@ -8,7 +8,8 @@ samples alone, so that it is the same on every device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,8 @@ class Batches:
                 )
             )
 
-        self._rows = [_rows(x, sample_axis) for x in self._leaves]
+        self._takers = [_taker(x, sample_axis) for x in self._leaves]
+        self._is_flat = len(data) == len(self._leaves) and all(map(is_, data, self._leaves))
 
     def epoch(self) -> Iterator[tuple[tuple[Any, ...], float]]:
         """Every sample once: batches, and the share of all samples that each one holds."""
@@ -99,15 +101,24 @@ class Batches:
             yield self._taken(xp.arange(start, stop)), f"samples {start} to {stop - 1}"
 
     def _taken(self, chosen: Any) -> tuple[Any, ...]:
-        leaves = []
-        for x, rows in zip(self._leaves, self._rows, strict=True):
-            if rows is not None:  # "clip" does not look at the indices twice; they are within the axis
-                array, axes = rows
-                leaves.append(array.take(chosen, axis=0, mode="clip").transpose(axes))
-            else:
-                leaves.append(x.take(chosen, axis=self._axis) if _is_array(x) else x)
-        batch: tuple[Any, ...] = unflatten(self._structure, leaves)
+        leaves = [taken(chosen) for taken in self._takers]
+        batch: tuple[Any, ...] = tuple(leaves) if self._is_flat else unflatten(self._structure, leaves)
         return batch
+
+
+def _taker(x: Any, axis: int) -> Callable[[Any], Any]:
+    """The function that gathers the chosen samples of a leaf of the data."""
+    if not _is_array(x):
+        return lambda chosen: x
+    rows = _rows(x, axis)
+    if rows is None:
+        return lambda chosen: x.take(chosen, axis=axis)
+    take, axes = rows[0].take, rows[1]
+    if (
+        axes == tuple(range(x.ndim))[::-1]
+    ):  # "clip" does not look at the indices twice; they are within the axis
+        return lambda chosen: take(chosen, 0, None, "clip").T
+    return lambda chosen: take(chosen, axis=0, mode="clip").transpose(axes)
 
 
 def _rows(x: Any, axis: int) -> tuple[Any, tuple[int, ...]] | None:
