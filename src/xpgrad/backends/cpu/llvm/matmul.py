@@ -18,7 +18,14 @@ from xpgrad.codegen.kernel_ir import Axis, Index, Load, LoopNest, Store, index_a
 from xpgrad.plan.loop_nests import AffineIndex
 
 PACKED = 1 << 16
-"""The most entries of a factor that is copied so that the contracted axis is contiguous."""
+"""The most entries of a factor that is copied so that another of its axes is contiguous."""
+
+BRIEF_SUM = 64
+"""The most products of a sum whose vector costs more to add up than the products: where a factor is contiguous along
+such an axis, and many rows are multiplied with it, it is copied so that vectors run along the result."""
+
+MANY_ROWS = 4
+"""The rows from which on that copy takes less time than it saves."""
 
 
 def write_matmul(k: KernelBuilder, nest: LoopNest, name: str) -> Piece:
@@ -38,6 +45,7 @@ class _Matmul:
         self.q = index[-1].axis if node.operands[1].ndim == 2 else None
         self.r = next(iter(reduced_axes(self.s, nest)), None)
         self.packs: list[tuple[Piece, bool]] = []
+        self.turned: int | None = None  # the factor that is copied so that vectors run along the result
 
     def piece(self) -> Piece:
         k, s = self.k, self.s
@@ -48,9 +56,11 @@ class _Matmul:
         along = self._vector(units)
         if along is self.r:
             self.factors = [
-                x if unit is self.r else self._packed(x, which)
+                x if unit is self.r else self._packed(x, which, (0, 1))
                 for which, (x, unit) in enumerate(zip(self.factors, units, strict=True))
             ]
+        elif self.turned is not None:
+            self.factors[self.turned] = self._packed(self.factors[self.turned], self.turned, (1, 0))
         tile = next((e for e in (self.q, self.p) if e is not None and e.is_tile), None)
         inner = tile if along is self.r else along
         self._lay_out(inner if inner is not None else self.q if self.q is not None else self.p)
@@ -92,10 +102,23 @@ class _Matmul:
         for i in sorted(range(2), key=sizes.__getitem__, reverse=True):
             unit = units[i]
             if unit is not None and k.length(unit) > 1:
+                if unit is self.r and self._turns(i):
+                    self.turned = i
+                    return self.p if i == 0 else self.q
                 if unit is self.r and not self._can_pack(1 - i, units):
                     continue
                 return unit
         return self.q if self.q is not None else self.p
+
+    def _turns(self, i: int) -> bool:
+        """Whether factor ``i``, contiguous along a contracted axis that is short, is copied."""
+        along, across = (self.p, self.q) if i == 0 else (self.q, self.p)
+        if self.r is None or along is None or across is None or self.k.length(self.r) > BRIEF_SUM:
+            return False
+        if self.k.length(along) < BRIEF_SUM or self.k.length(across) < MANY_ROWS:
+            return False
+        index = self.factors[i].at
+        return not any(e.is_tile for e in index_axes(index)) and self._size(index) <= PACKED
 
     def _size(self, index: Index) -> int:
         size = 1
@@ -110,13 +133,13 @@ class _Matmul:
         index = self.factors[i].at
         return not any(e.is_tile for e in index_axes(index)) and self._size(index) <= PACKED
 
-    def _packed(self, x: Load, which: int) -> Load:
-        """The factor packed so that the contracted axis is contiguous, once before the tiles if possible."""
+    def _packed(self, x: Load, which: int, order: tuple[int, int]) -> Load:
+        """The factor packed, once before the tiles if possible; the last of (result, contracted) is contiguous."""
         # Along an axis that it broadcasts over, one row is all.
         other = self.p if which == 0 else self.q
         found = index_axes(x.at)
         index = AffineIndex(other if other in found else None), AffineIndex(self.r)
-        to = self.k.workspace(("packed", self.s.node, which), index, self.s.node.dtype, (0, 1))
+        to = self.k.workspace(("packed", self.s.node, which), index, self.s.node.dtype, order)
         copy = LoopNest("copy", index_axes(index), [Store(to, index, x)])
         each = x.buffer.space != "memory" or (self.r is not None and self.r.is_tile)
         self.packs.append((write_loop(self.k, copy, f"{self.name}.pack{which}"), each))
