@@ -27,6 +27,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from threading import local
 from typing import Any
 
@@ -118,13 +119,31 @@ def user_line() -> str | None:
     while frame is not None:
         name = frame.f_code.co_filename
         if not _is_ours(name):
-            source = linecache.getline(name, frame.f_lineno).strip()
-            place = f"{os.path.basename(name)}:{frame.f_lineno}"
-            return f"{place}: {source}" if source else place
+            return _said(name, frame.f_lineno)
         frame = frame.f_back  # type: ignore[assignment]
     return None
 
 
+def _said(name: str, number: int) -> str:
+    """A line of a file in words; those of a file that `linecache` has are put together once."""
+    lines = linecache.cache.get(name)
+    known = _lines.get((name, number))
+    if known is not None and lines is not None and known[0] is lines:
+        return known[1]
+    source = linecache.getline(name, number).strip()
+    place = f"{os.path.basename(name)}:{number}"
+    words = f"{place}: {source}" if source else place
+    if len(_lines) > _MOST_LINES:
+        _lines.clear()
+    _lines[name, number] = linecache.cache.get(name), words
+    return words
+
+
+_lines: dict[tuple[str, int], tuple[Any, str]] = {}
+_MOST_LINES = 1 << 12
+
+
+@lru_cache(maxsize=1 << 12)
 def _is_ours(filename: str) -> bool:
     if filename.startswith(_HERE):
         return True

@@ -41,9 +41,12 @@ class Value:
 class Input(Value):
     """An argument of the traced function."""
 
-    __slots__ = ()
+    __slots__ = ("aval",)
+
+    aval: Aval
 
     def __init__(self, aval: Aval) -> None:
+        self.aval = aval
         self.shape, self.dtype, self.weak = aval
 
     def __repr__(self) -> str:
@@ -56,11 +59,14 @@ class Const(Value):
     ``aval`` is the tracer's knowledge of it, if that is more than ``data`` says itself.
     """
 
-    __slots__ = ("data",)
+    __slots__ = ("aval", "data")
+
+    aval: Aval
 
     def __init__(self, data: Any, aval: Aval | None = None) -> None:
         self.data = data
-        self.shape, self.dtype, self.weak = aval_of(data) if aval is None else aval
+        self.aval = aval_of(data) if aval is None else aval
+        self.shape, self.dtype, self.weak = self.aval
 
     def __repr__(self) -> str:
         return f"Const({self.aval})"
@@ -79,7 +85,9 @@ class Node(Value):
         The user's line.
     """
 
-    __slots__ = ("at", "op", "operands", "params")
+    __slots__ = ("at", "aval", "op", "operands", "params")
+
+    aval: Aval
 
     def __init__(
         self,
@@ -92,6 +100,7 @@ class Node(Value):
         self.op = op
         self.operands = tuple(operands)
         self.params = params
+        self.aval = aval
         self.shape, self.dtype, self.weak = aval
         self.at = at
 
@@ -129,7 +138,7 @@ def verify(graph: Graph) -> None:
         ruled = node.op.shape(*[u.aval for u in node.operands], **node.params)
         if isinstance(ruled, Aval):
             assert (ruled.shape, ruled.dtype) == (node.shape, node.dtype), (
-                f"node {k} ({node.op.name}): rule says {ruled}, node says {node.aval}"
+                f"node {k} ({node.op.name}): rule says {ruled}, node says {Aval(node.shape, node.dtype)}"
             )
     for out in graph.outputs:
         assert out in known, f"output {out} is not computed"

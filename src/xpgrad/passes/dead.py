@@ -10,7 +10,7 @@ The inputs stay, needed or not.
 from __future__ import annotations
 
 from xpgrad.core import Graph, Value
-from xpgrad.passes.rewriting import Note, Rewriting, silent
+from xpgrad.passes.rewriting import Note, silent
 
 
 def dead(graph: Graph, note: Note = silent) -> Graph:
@@ -19,12 +19,10 @@ def dead(graph: Graph, note: Note = silent) -> Graph:
     for node in reversed(graph.nodes):
         if node in needed:
             needed.update(node.operands)
-    r = Rewriting(graph, share=False)
-    for node in graph.nodes:
-        if node in needed:
-            r.at = node.at
-            r.take(node, r.copy(node, r.operands(node)), output=True)
-    fewer = len(graph.nodes) - len(r.graph.nodes)
+    found = Graph()
+    found.inputs, found.outputs = list(graph.inputs), list(graph.outputs)
+    found.nodes = [node for node in graph.nodes if node in needed]
+    fewer = len(graph.nodes) - len(found.nodes)
     if fewer:
         note(f"{fewer} of {len(graph.nodes)} nodes lead to no output")
-    return r.finish(graph)
+    return found

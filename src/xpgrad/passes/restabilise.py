@@ -120,7 +120,7 @@ def _in_stable_form(trace: Trace, f: Fun, args: Sequence[Any], flat: Any, kwargs
     heard = _rewrites.get()
     note = silent if heard is None else heard.append
     with unobserved():
-        graph = dead(stabilise(cse(symbols.close(), silent), note), silent)
+        graph = dead(stabilise(symbols.close(), note), silent)
         graph, more = _rolled(graph, note)
     inputs += more
     with nullcontext() if any(node.op is CUSTOM for node in graph.nodes) else unobserved():

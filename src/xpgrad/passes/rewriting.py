@@ -102,6 +102,12 @@ class Rewriting:
             self._known.setdefault(key, node)
         return node
 
+    def keep(self, node: Node, operands: Sequence[Operand]) -> None:
+        """Keep ``node``, with the replacements of its operands."""
+        self._new[node] = self.copy(node, operands)
+        if self._said:
+            self._said.clear()
+
     def take(self, node: Node, new: Any, *, output: bool) -> None:
         """Replace ``node`` by ``new``, converted to its shape and dtype."""
         fitted = self._fitted(node, _as_operand(new))
@@ -147,7 +153,10 @@ def rewrite(graph: Graph, rule: Rule, note: Note = silent, *, share: bool = True
         rewriting.at = node.at
         operands = rewriting.operands(node)
         new = rule(rewriting, node, operands)
-        rewriting.take(node, rewriting.copy(node, operands) if new is None else new, output=node in outputs)
+        if new is None:
+            rewriting.keep(node, operands)
+        else:
+            rewriting.take(node, new, output=node in outputs)
     return rewriting.finish(graph)
 
 

@@ -296,19 +296,22 @@ class _Rolling:
             return self._concatenated(node)
         return self._scattered(node) if node.op is scatter_sum else None
 
-    def _kind(self, u: Any, i: int) -> Any:
-        """Equal for operands that may be the same node of one loop."""
-        depth = 0
+    def _kind(self, node: Any, i: int, views: bool = False) -> Any:
+        """Equal for operands that may be the same node of one loop, or with ``views`` slices of one array."""
+        u, depth = node, 0
         while u in self._views:
             u, depth = u.operands[0], depth + 1
         at = self._in_loop.get(u)
-        return ("loop", id(at[0]), at[1], depth, u.shape) if at is not None else ("alone", i)
+        if at is not None:
+            return "loop", id(at[0]), at[1], depth, node.shape
+        return ("views", u, depth, node.shape) if depth and views else ("alone", i)
 
     def _concatenated(self, node: Node) -> Any:
         axis, parts, fewer = node.params["axis"], list[Any](), False
-        for _, numbers in groupby(range(len(node.operands)), lambda i: self._kind(node.operands[i], i)):
+        kinds = [self._kind(u, i, views=True) for i, u in enumerate(node.operands)]
+        for kind, numbers in groupby(range(len(kinds)), kinds.__getitem__):
             us = [node.operands[i] for i in numbers]
-            found = stacked(self, us) if len(us) > 1 else None
+            found = stacked(self, us, copies=kind[0] == "loop") if len(us) > 1 else None
             if found is None:
                 parts += map(self.now, us)
                 continue

@@ -44,8 +44,11 @@ class Rolling(Protocol):
         """Whether an old value is a slice or a reshape, which is made where it is read."""
 
 
-def stacked(roll: Rolling, us: Sequence[Any]) -> Any:
-    """``us``, one after another along a new axis in front."""
+def stacked(roll: Rolling, us: Sequence[Any], copies: bool = True) -> Any:
+    """``us``, one after another along a new axis in front.
+
+    ``copies``: small values that nothing holds together are copied into one array.
+    """
     first = us[0]
     if any(u.aval != first.aval for u in us):
         return None
@@ -53,8 +56,8 @@ def stacked(roll: Rolling, us: Sequence[Any]) -> Any:
         return _of_constants(us)
     found = _of_loop(roll, us)
     if found is None and all(map(roll.is_view, us)):
-        found = _of_views(roll, us)
-    alone = all(roll.iteration(u) is None for u in us)
+        found = _of_views(roll, us, copies)
+    alone = copies and all(roll.iteration(u) is None for u in us)
     if found is None and alone and len(us) * first.size <= SMALL:
         parts = [roll.emit(reshape, roll.now(u), shape=(1, *u.shape)) for u in us]
         found = roll.emit(concatenate, *parts, axis=0)
@@ -78,21 +81,21 @@ def _of_loop(roll: Rolling, us: Sequence[Any]) -> Any:
     return _slice(roll, at[0][0], [a[1] for a in at], 0, ())  # type: ignore[index]
 
 
-def _of_views(roll: Rolling, us: Sequence[Node]) -> Any:
+def _of_views(roll: Rolling, us: Sequence[Node], copies: bool) -> Any:
     """Slices of one array, or the same view of values that can be stacked."""
     first = us[0]
     if any(u.op is not first.op for u in us):
         return None
     sources = [u.operands[0] for u in us]
     if first.op is reshape:
-        found = stacked(roll, sources) if any(u is not sources[0] for u in sources) else None
+        found = stacked(roll, sources, copies) if any(u is not sources[0] for u in sources) else None
         return None if found is None else roll.emit(reshape, found, shape=(len(us), *first.shape))
     indices = [parts_of_index(u.params["index"]) for u in us]
     if all(u is sources[0] for u in sources):
         return _of_one(roll, sources[0], indices, first)
     if any(i != indices[0] for i in indices):
         return None
-    found = stacked(roll, sources)
+    found = stacked(roll, sources, copies)
     return None if found is None else roll.emit(getitem, found, index=(slice(None), *indices[0]))
 
 

@@ -40,6 +40,7 @@ from xpgrad.trace.views import check_array, is_scalar
 
 _NO_PARAMS: dict[str, Any] = {}
 _plain = (float, int, np.ndarray, np.float64, np.float32)
+_known = frozenset((Traced, *_plain))
 _OBJECT = np.dtype(object)  # of arrays that may hold traced scalars, see `trace.elements`
 _failures = (ValueError, TypeError, ArithmeticError)
 
@@ -150,15 +151,16 @@ def _over(reflected: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _slow(op: Op, x: Any, y: Any) -> Any:
-    x, y = as_operand(x), as_operand(y)
-    if x is NotImplemented or y is NotImplemented:
-        return NotImplemented
+    if not (type(x) in _known and type(y) in _known):
+        x, y = as_operand(x), as_operand(y)
+        if x is NotImplemented or y is NotImplemented:
+            return NotImplemented
     return record(op, (x, y), _NO_PARAMS)
 
 
 def as_operand(x: Any) -> Any:
     """``x`` as the operand of an op: lists become arrays, what is no number is not implemented."""
-    if type(x) is Traced or type(x) in _plain:
+    if type(x) in _known:
         return x
     if isinstance(x, (list, tuple, range)):
         return array(x)
@@ -228,12 +230,11 @@ def _matmul(x: Any, y: Any) -> Any:
     x, y = as_operand(x), as_operand(y)
     if x is NotImplemented or y is NotImplemented:
         return NotImplemented
-    left, right = aval_of(x), aval_of(y)
-    if not left.shape or not right.shape:
-        raise ShapeError(
-            message("matmul: a scalar has no axis to contract", {"left": left, "right": right}, remedy="use *")
-        )
-    flat = len(left.shape) <= 2 and len(right.shape) <= 2
+    left, right = getattr(x, "shape", ()), getattr(y, "shape", ())
+    if not left or not right:
+        got = {"left": aval_of(x), "right": aval_of(y)}
+        raise ShapeError(message("matmul: a scalar has no axis to contract", got, remedy="use *"))
+    flat = len(left) <= 2 and len(right) <= 2
     return record(dot if flat else matmul, (x, y), _NO_PARAMS)
 
 

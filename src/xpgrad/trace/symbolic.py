@@ -63,7 +63,7 @@ class Symbols(Trace):
         The device of the arrays that its own stand for; the user's function may ask for it.
     """
 
-    __slots__ = ("_arrays", "_kept", "device", "graph", "role", "scalars")
+    __slots__ = ("_arrays", "_kept", "_ruled", "device", "graph", "role", "scalars")
 
     def __init__(self, role: str = "rule") -> None:
         super().__init__()
@@ -72,6 +72,7 @@ class Symbols(Trace):
         self.device = "cpu"
         self.scalars: set[Input] = set()
         self._arrays: dict[int, Const] = {}
+        self._ruled: dict[Any, Aval] = {}  # what the rules of ops without parameters have said
         self._kept: dict[int, list[_Kept]] = {}
 
     def enter(self, x: Any) -> Traced:
@@ -92,12 +93,19 @@ class Symbols(Trace):
             if type(x) is Traced and x._view is not None:
                 x.refresh()
         avals = [aval_under(x) for x in operands]
-        if op.name in _ARITHMETIC and all(a.weak and a.dtype == bool for a in avals):
-            # Python's True + True is 2, NumPy's is True.
-            return self.record(op, [_counted(x) for x in operands], params)
-        ruled = op.shape(*avals, **params)
-        aval = ruled[0] if type(ruled) is tuple else ruled
-        aval = Aval(aval.shape, aval.dtype, is_weak(op, avals))
+        known = None if params else self._ruled.get((op, *avals))
+        ruled: Any = known
+        if known is not None:
+            aval = known
+        else:
+            if op.name in _ARITHMETIC and all(a.weak and a.dtype == bool for a in avals):
+                # Python's True + True is 2, NumPy's is True.
+                return self.record(op, [_counted(x) for x in operands], params)
+            ruled = op.shape(*avals, **params)
+            aval = ruled[0] if type(ruled) is tuple else ruled
+            aval = Aval(aval.shape, aval.dtype, is_weak(op, avals))
+            if not params and type(ruled) is not tuple:
+                self._ruled[op, *avals] = aval
         node = Node(op, [*map(self._operand, operands, avals)], params, aval, user_line())
         self.graph.nodes.append(node)
         if type(ruled) is tuple:

@@ -117,16 +117,18 @@ def record(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
     hook = here.hook
     if hook is None:
         out = trace.record(op, operands, params)
+        if op.makes_view and type(out) is Traced:
+            attach(out, op, operands, params)
     else:
         here.hook = None
         sys.setprofile(None)
         try:
             out = trace.record(op, operands, params)
+            if op.makes_view and type(out) is Traced:
+                attach(out, op, operands, params)
         finally:
             here.hook = hook
             sys.setprofile(hook)
-    if op.makes_view and type(out) is Traced:
-        attach(out, op, operands, params)
     if made.count and type(out) is Traced and not out.shape and out.dtype.kind == "c":
         check_complex(op, out, operands)
     return out
@@ -237,11 +239,18 @@ class Traced:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return getattr(self._facts, "shape", ())
+        if self._view is not None:
+            self.refresh()
+        if self._below is None:
+            found: tuple[int, ...] = self._node.shape
+            return found
+        return getattr(self._below, "shape", ())
 
     @property
     def dtype(self) -> Any:
         facts = self._facts
+        if self._below is None:
+            return facts.dtype
         return facts.dtype if hasattr(facts, "dtype") else aval_of(facts).dtype
 
     @property

@@ -21,8 +21,8 @@ PACKED = 1 << 16
 """The most entries of a factor that is copied so that another of its axes is contiguous."""
 
 BRIEF_SUM = 64
-"""The most products of a sum whose vector costs more to add up than the products: where a factor is contiguous along
-such an axis, and many rows are multiplied with it, it is copied so that vectors run along the result."""
+"""The most products of a sum whose vector costs more to add up than the products. Where a factor is contiguous
+along such an axis, and many rows are multiplied with it, it is copied so that vectors run along the result."""
 
 MANY_ROWS = 4
 """The rows from which on that copy takes less time than it saves."""
@@ -134,7 +134,7 @@ class _Matmul:
         return not any(e.is_tile for e in index_axes(index)) and self._size(index) <= PACKED
 
     def _packed(self, x: Load, which: int, order: tuple[int, int]) -> Load:
-        """The factor packed, once before the tiles if possible; the last of (result, contracted) is contiguous."""
+        """The factor packed, once before the tiles if possible; ``order`` is of its own and the contracted axis."""
         # Along an axis that it broadcasts over, one row is all.
         other = self.p if which == 0 else self.q
         found = index_axes(x.at)
