@@ -310,6 +310,23 @@ def test_an_array_that_is_read_whole_while_it_is_written_is_made_each_time(throu
 
 
 # ── what is not rolled ───────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("row", [lambda a, i: a[i], lambda a, i: a[-i - 1], lambda a, i: a[i][None, :]])
+def test_rows_that_a_differentiated_loop_reads_are_one_slice_whatever_its_length(row):
+    def loss(x, a):
+        total = 0.0
+        for i in range(len(a)):
+            r = row(a, i) - x
+            x = np.sin(x) + 0.1 * r
+            total = total + np.sum(r * r)
+        return total
+
+    counts = []
+    for n in (N, 4 * N):
+        graph, _ = graph_of(xg.value_and_grad(loss), X, rng.random((n, 3)))
+        counts.append(len(dead(roll(cse(graph))).nodes))
+    assert counts[0] == counts[1] < N
+
+
 def test_few_iterations_stay_as_they_are(through):
     def f(x):
         for _ in range(7):

@@ -16,6 +16,10 @@ PRODUCTS = [
     ((300, 12), (300, 12), lambda X, W: X.T @ W),
     ((33, 100), (16, 100), lambda X, W: X @ W.T),
     ((9, 200), (3, 9), lambda X, W: W @ X),
+    # the large factor lies along a contracted axis that is short
+    ((200, 10), (32, 10), lambda X, W: X @ W.T),
+    ((135, 33), (5, 33), lambda X, W: W @ X.T),
+    ((70, 64), (64, 7), lambda X, W: X @ W),
 ]
 
 

@@ -134,7 +134,7 @@ class _Matmul:
         return not any(e.is_tile for e in index_axes(index)) and self._size(index) <= PACKED
 
     def _packed(self, x: Load, which: int, order: tuple[int, int]) -> Load:
-        """The factor packed, once before the tiles if possible; ``order`` is of its own and the contracted axis."""
+        """The factor packed, once before the tiles if possible; ``order`` is of its axis and the contracted."""
         # Along an axis that it broadcasts over, one row is all.
         other = self.p if which == 0 else self.q
         found = index_axes(x.at)
