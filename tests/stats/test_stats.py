@@ -152,6 +152,8 @@ def test_outside_of_the_support_every_derivative_is_zero(name):
             assert np.all(g == 0)
         second = xg.hessian(lambda x, f=f: np.sum(f(x, *at[1:])))(at[0])
         assert np.all(second == 0)
+    compiled = xg.compile(xg.grad(lambda *a: np.sum(ours.logpdf(*a)) + np.sum(ours.logcdf(*a)), every))
+    assert all(np.all(g == 0) for g in compiled(*at))
 
 
 def invalid(name):
