@@ -16,6 +16,7 @@ from cli.tabular import coefficients, mixed, numbers, run, trained, write
 from xpgrad.cli.frames import read_table
 from xpgrad.cli.models.targets import read_target
 from xpgrad.cli.sources import source_of
+from xpgrad.devices import gpu_status
 
 FEATURES = ["a", "b", "c"]
 FIRST = slice(0, 240)  # of 300 rows, with --split last
@@ -185,6 +186,21 @@ def test_numbers_gaps_truth_values_texts_and_dates_become_what_a_person_expects(
     error = frame.cost - X @ beta
     assert record["test"]["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(error[~rows] ** 2)))
     assert record["imputed"] == {"weight": int(frame.weight.isna().sum())}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not gpu_status().available, reason=f"no GPU: {gpu_status().reason}")
+@pytest.mark.parametrize(
+    ("target", "model"), [("two", "logistic"), ("three", "softmax"), ("counts", "poisson")]
+)
+def test_with_a_gpu_the_model_is_the_same(target, model, tmp_path):
+    frame = only(numbers(), target)
+    words = ("--target", target, "--model", model)
+    got = trained(tmp_path, frame, *words, "--device", "gpu")
+    expected = trained(tmp_path, frame, *words, "--device", "cpu")
+    assert got["fit"]["device"].startswith("gpu")
+    for name, values in coefficients(expected).items():
+        close(coefficients(got)[name], values)
 
 
 # ── formats, input and output ────────────────────────────────────────────────────────────────

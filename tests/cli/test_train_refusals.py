@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -133,6 +132,34 @@ def test_separable_classes_are_said_and_end_with_status_1(tmp_path, capsys):
     assert record["coefficients"]["inference"] is None
     assert "--penalty 1 makes them finite" in capsys.readouterr().out
     assert trained(tmp_path, frame, "--target", "y", "--penalty", 1)["fit"]["converged"]
+
+
+def test_a_category_with_one_class_alone_is_said(tmp_path, capsys):
+    frame = mixed()[["size", "kind", "late"]]
+    frame.loc[frame.kind == "bus", "late"] = "yes"
+    words = ("--target", "late", "--valid", 0)
+    record = trained(tmp_path, frame, *words)
+    (said,) = record["fit"]["remarks"]
+    assert said.startswith("the target is the same in all rows with kind[bus]: ")
+    assert said in capsys.readouterr().out
+    assert trained(tmp_path, frame, *words, "--penalty", 1)["fit"]["remarks"] == []
+
+
+def test_a_category_without_counts_is_said(tmp_path):
+    frame = mixed()[["size", "paid", "count"]]
+    frame.loc[frame.paid, "count"] = 0
+    record = trained(tmp_path, frame, "--target", "count", "--model", "poisson", "--valid", 0)
+    assert any("in all rows with paid: " in text for text in record["fit"]["remarks"])
+
+
+def test_columns_whose_coefficients_have_one_name_keep_their_intervals(tmp_path):
+    frame = mixed()[["size", "kind", "cost"]].assign(intercept=np.arange(400.0) ** 2)
+    frame["kind[bus]"] = np.sin(np.arange(400.0))
+    record = trained(tmp_path, frame, "--target", "cost", "--valid", 0)
+    for row in record["coefficients"]["rows"]:
+        if not row["is_reference"]:
+            assert row["low"] < row["coef"][0] < row["high"]
+    assert sum("low" in row for row in record["coefficients"]["rows"]) == 5
 
 
 def test_a_fit_that_does_not_converge_ends_with_status_1(tmp_path, capsys):
@@ -288,8 +315,8 @@ def test_numbers_out_of_range_are_refused_by_their_option(words, capsys):
 
 
 # ── saving ───────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.skipif(os.name != "posix", reason="the size of files cannot be limited")
 def test_where_the_disk_is_full_the_old_model_stays(tmp_path, capsys):
+    resource = pytest.importorskip("resource", reason="the size of files cannot be limited")
     path = write(numbers()[["a", "y"]], tmp_path / "t.csv")
     assert run("train", path, "--target", "y", "--out", tmp_path / "m") == 0
     before = (tmp_path / "m").read_bytes()

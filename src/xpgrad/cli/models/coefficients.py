@@ -36,32 +36,25 @@ def coefficients(
     coef = np.atleast_2d(np.asarray(model.coef_, dtype=np.float64))
     intercept = np.atleast_1d(np.asarray(model.intercept_, dtype=np.float64))
     found, why_not = _inference(model, design, y, is_separable)
-    intervals: dict[str, Any] = {}
-    if found is not None:
-        bounds = found.conf_int(LEVEL)
-        intervals = {
-            name: (float(se), float(p), float(low), float(high))
-            for name, se, p, (low, high) in zip(found.names, found.bse, found.pvalues, bounds, strict=True)
-            if np.isfinite(p)  # it is not where the model leaves no residual at all
-        }
+    at, tables = model.columns_.positions()
+    references = set() if _is_penalised(model) else {table.start for table in tables}
+    # Inference has the intercept, the numbers, and then each category without its reference.
+    places = [-1, *at, *(i for table in tables for i in range(table.start, table.stop) if i not in references)]
+    bounds = {} if found is None else _bounds(found, places)
     rows = []
-    references = set() if _is_penalised(model) else set(_references(model))
     for i, name in enumerate(model.coef_names):
         scale = scales.get(name, 1.0)
         row = {
             "name": name,
             "deviation": scales.get(name),
-            "is_reference": name in references,
+            "is_reference": i in references,
             "per_deviation": coef[:, i].tolist(),
             "coef": (coef[:, i] / scale).tolist(),
         }
-        if name in intervals:
-            row |= _bounds(intervals[name], scale)
-        rows.append(row)
+        rows.append(row | _scaled(bounds.get(i, {}), scale))
     return {
         "outputs": [str(c) for c in preparation.target.classes] if len(coef) > 1 else [""],
-        "intercept": {"coef": intercept.tolist()}
-        | (_bounds(intervals["intercept"], 1.0) if "intercept" in intervals else {}),
+        "intercept": {"coef": intercept.tolist(), **bounds.get(-1, {})},
         "rows": rows,
         "inference": None if found is None else _facts(found),
         "why_not": why_not,
@@ -87,16 +80,19 @@ def _is_penalised(model: Any) -> bool:
     return getattr(model, "alpha", 0) > 0
 
 
-def _references(model: Any) -> list[str]:
-    """The first level of each categorical column."""
-    names = model.coef_names
-    _, tables = model.columns_.positions()
-    return [names[at.start] for at in tables]
+def _bounds(found: Any, places: list[int]) -> dict[int, dict[str, float]]:
+    """The numbers of an inference, by the place of the coefficient."""
+    columns = (found.bse, found.pvalues, *found.conf_int(LEVEL).T)
+    return {
+        i: dict(zip(("std_err", "p", "low", "high"), map(float, numbers), strict=True))
+        for i, numbers in zip(places, zip(*columns, strict=True), strict=True)
+        if np.isfinite(numbers).all()  # they are not where the model leaves no residual at all
+    }
 
 
-def _bounds(found: tuple[float, float, float, float], scale: float) -> dict[str, float]:
-    se, p, low, high = found
-    return {"std_err": se / scale, "p": p, "low": low / scale, "high": high / scale}
+def _scaled(bounds: dict[str, float], scale: float) -> dict[str, float]:
+    """Those of a coefficient per unit."""
+    return {name: number if name == "p" else number / scale for name, number in bounds.items()}
 
 
 def _facts(found: Any) -> dict[str, float | None]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from xpgrad import learn
 from xpgrad._errors import DataError, XpgradError, message
+from xpgrad.cli.frames import listed
 from xpgrad.cli.models.targets import CLASSES, Target
 from xpgrad.cli.models.watch import Watch
 from xpgrad.cli.problem import Array
@@ -122,6 +123,7 @@ def fit(options: Options, target: Target, design: Any, y: Array) -> tuple[Any, d
         except ValueError as error:
             raise DataError(message(f"train: {error}", at="")) from error
     seconds = time.perf_counter() - begun
+    without_bound = unbounded(model, design, y) if not options.strength else []
     remarks = [str(w.message) for w in said if issubclass(w.category, ConvergenceWarning)]
     for other in said:
         if not issubclass(other.category, ConvergenceWarning):
@@ -132,7 +134,7 @@ def fit(options: Options, target: Target, design: Any, y: Array) -> tuple[Any, d
         "seconds": seconds,
         "converged": not remarks,
         "separable": any("separable" in text for text in remarks),
-        "remarks": [_for_the_command(text) for text in remarks],
+        "remarks": [*(_for_the_command(text) for text in remarks), *_said(without_bound, remarks)],
         "loss": [loss for loss in watch.losses if np.isfinite(loss)],
     }
     model.set_params(device="auto")
@@ -151,6 +153,45 @@ def _for_the_command(text: str) -> str:
     )
     text = text.replace("max_iter=", "--max-iter ")
     return f"the fit did not converge: {text}"
+
+
+def unbounded(model: Any, design: Any, y: Array) -> list[str]:
+    """The columns of zeros and ones, and the levels, whose best coefficient is infinite.
+
+    In all their rows of training there is one of two classes alone, or a target of 0 whose mean is positive.
+    """
+    if len(getattr(model, "classes_", ())) == 2:
+        extremes: tuple[float, ...] = (0.0, 1.0)
+        values = (y == model.classes_[1]).astype(np.float64)
+    elif isinstance(model, (learn.PoissonRegressor, learn.TweedieRegressor)):
+        extremes, values = (0.0,), np.asarray(y, dtype=np.float64)
+    else:
+        return []
+    found = []
+    for name in design.columns:
+        series = design[name]
+        if series.dtype == "category":
+            codes, labels = series.cat.codes.to_numpy(), [f"{name}[{c}]" for c in series.cat.categories]
+        else:
+            numbers = series.to_numpy()
+            if not np.isin(numbers, (0.0, 1.0)).all():
+                continue
+            codes, labels = numbers.astype(int), [f"{name} = 0", name]
+        rows, sums = np.bincount(codes, minlength=len(labels)), np.bincount(codes, values, len(labels))
+        found += [
+            label for label, n, total in zip(labels, rows, sums, strict=True) if n and total / n in extremes
+        ]
+    return found
+
+
+def _said(without_bound: list[str], remarks: list[str]) -> list[str]:
+    """A remark on infinite coefficients, unless the classes are separable altogether."""
+    if not without_bound or any("separable" in text for text in remarks):
+        return []
+    return [
+        f"the target is the same in all rows with {listed(without_bound, 5)}: without a penalty the best "
+        "coefficient there is infinite, and intervals mean nothing; --penalty 1 makes it finite"
+    ]
 
 
 def one_hot(design: Any) -> Any:
