@@ -65,7 +65,7 @@ def the_command_is_that_of_the_environment():
 
 
 def the_extras_are_there():
-    for name in ("cupy", "llvmlite", "sklearn", "scipy", "rich", "matplotlib", "pandas"):
+    for name in ("cupy", "llvmlite", "sklearn", "scipy", "rich", "matplotlib", "pandas", "pyarrow"):
         importlib.import_module(name)
 
 

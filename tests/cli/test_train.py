@@ -1,8 +1,10 @@
 """`xpgrad train` from end to end: what is fitted is what scikit-learn fits to the same prepared data."""
 
 import json
+import os
 import re
 import sys
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -243,6 +245,17 @@ def test_standard_input_is_known_by_its_first_bytes(name, tmp_path, monkeypatch,
     printed = capsys.readouterr()
     assert json.loads(printed.out)["data"]["source"] == "standard input"
     assert "R²" in printed.err  # what people read makes way for what programs read
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_read_once_and_known_by_its_first_bytes(tmp_path):
+    path = write(only(numbers(), "y"), tmp_path / "t.parquet")
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(path.read_bytes()))
+    writer.start()
+    assert run("train", tmp_path / "pipe", "--target", "y", "--json", tmp_path / "r.json") == 0
+    writer.join()
+    assert json.loads((tmp_path / "r.json").read_text())["data"]["source"] == str(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Source:
     Attributes
     ----------
     path : Path
-        Of standard input a name that was made up, with the ending of its format.
+        Of standard input and pipes a name that was made up, with the ending of their format.
     content : bytes or None
         What was read already: of standard input and pipes.
     """
@@ -72,9 +72,7 @@ def source_of(word: str | Path) -> Source:
         There is no such file, or it is a folder.
     """
     if str(word) == "-":
-        content = sys.stdin.buffer.read()
-        ending = next((end for magic, end in _MAGIC if content.startswith(magic)), ".csv")
-        return Source(Path("-" + ending), content, STDIN)
+        return _by_first_bytes(sys.stdin.buffer.read(), STDIN)
     path = Path(word)
     if path.is_dir() or not path.exists():
         got = "a folder" if path.is_dir() else "no such file"
@@ -82,6 +80,12 @@ def source_of(word: str | Path) -> Source:
     if path.is_file():
         return Source(path)
     try:
-        return Source(path, path.read_bytes())  # a pipe can be read once
+        return _by_first_bytes(path.read_bytes(), str(path))  # a pipe, which can be read once
     except OSError as error:
         raise DataError(message(f"cannot read {path}", {"reason": str(error.strerror)}, at="")) from error
+
+
+def _by_first_bytes(content: bytes, shown: str) -> Source:
+    """Bytes without a name: their format is known by how they begin, and is CSV otherwise."""
+    ending = next((end for magic, end in _MAGIC if content.startswith(magic)), ".csv")
+    return Source(Path("-" + ending), content, shown)
