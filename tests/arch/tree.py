@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "layout.md"
 BEGIN, END = "<!-- the tree: python -m tests.arch.tree --write -->\n", "<!-- end of the tree -->\n"
 # The stages. Each may import those before it, and itself.
 ORDER = [
-    "_version", "_errors", "_trees", "core", "devices", "ops", "trace", "autodiff", "passes", "plan",
+    "_version", "_errors", "_files", "_trees", "core", "devices", "ops", "trace", "autodiff", "passes", "plan",
     "codegen", "backends", "compiler", "transforms", "testing", "special", "stats", "nn", "losses", "optim",
     "learn", "scale", "cli",
 ]  # fmt: skip

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xpgrad import _files
 from xpgrad._errors import DataError, DependencyError, message
 from xpgrad._version import __version__
 from xpgrad.learn import _sklearn as sk
@@ -42,18 +42,7 @@ def save(model: Any, path: Any) -> None:
     OSError
         The file cannot be written; what was there before stays.
     """
-    content = packed(model)
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    _files.replace(Path(path), packed(model))
 
 
 def packed(model: Any, table: Any = None) -> bytes:

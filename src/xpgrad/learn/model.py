@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,9 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
         The seed of the order of the samples in minibatches.
     warm_start : bool
         Begin where the last fit ended.
+    checkpoint : path, optional
+        As in `xg.minimize`: a file from which a fit that was broken off goes on. It is of one fit: data of
+        another one, as in a cross-validation, are refused.
     device : str
         ``"cpu"``, ``"gpu"``, ``"gpu:1"``, or ``"auto"``: where ``X`` is.
     dtype : {"float32", "float64"}, optional
@@ -105,6 +109,7 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
         "learning_rate": [sk.Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
+        "checkpoint": [str, PathLike, None],
         "device": [str],
         "dtype": [sk.StrOptions({"float32", "float64"}), None],
     }
@@ -123,6 +128,7 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
         learning_rate: float | None = None,
         random_state: Any = None,
         warm_start: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
@@ -137,6 +143,7 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
         self.learning_rate = learning_rate
         self.random_state = random_state
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
 
@@ -182,6 +189,7 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
             learning_rate=self.learning_rate,
             seed=int(seed),
             progress=False,
+            checkpoint=self.checkpoint,
         )
         self.params_ = asnumpy(fit.params)
         self.loss_, self.n_iter_, self.message_ = fit.value, max(fit.n_iter, 1), fit.message

@@ -89,6 +89,23 @@ class Batches:
             chosen = order[start : start + self._size]
             yield self._taken(chosen), len(chosen) / self.samples
 
+    def words(self) -> Any:
+        """The state of the generator that draws the orders, uint64[10], from which `begin_at` goes on."""
+        state = self._rng.bit_generator.state
+        long = [state["state"]["state"], state["state"]["inc"]]
+        words = [x >> shift & 0xFFFFFFFF for x in long for shift in (0, 32, 64, 96)]
+        return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64)
+
+    def begin_at(self, words: Any) -> None:
+        """Draw the next orders as the generator that was in this state."""
+        state, inc = (sum(int(w) << 32 * i for i, w in enumerate(part)) for part in (words[:4], words[4:8]))
+        self._rng.bit_generator.state = {
+            "bit_generator": "PCG64",
+            "state": {"state": state, "inc": inc},
+            "has_uint32": int(words[8]),
+            "uinteger": int(words[9]),
+        }
+
     def in_order(self) -> Iterator[tuple[tuple[Any, ...], str]]:
         """Every sample once, as they stand, in batches like those of an epoch, and which samples each holds.
 

@@ -26,6 +26,9 @@ def full_batch(objective: Objective, rule: Rule, params: Any, run: Run, *, max_i
     objective.check_data(params)
     k, moments, last_value = 0, None, float("nan")
     last = params
+    resumed = run.resumed((k, params, rule.begin(params), last, last_value))
+    if resumed is not None:
+        k, params, moments, last, last_value = resumed
     while True:
         value, gradient = objective(params)
         number, norm = fetch_value_and_norm(value, gradient)
@@ -48,6 +51,7 @@ def full_batch(objective: Objective, rule: Rule, params: Any, run: Run, *, max_i
         last, last_value = params, number
         params, moments = rule.move(rule.rates(k), gradient, moments, params)
         k += 1
+        run.keep(lambda: (k, params, moments, last, last_value))  # noqa: B023 - called at once
 
 
 def with_step(rule: Rule) -> Callable[[Loss], Loss]:
@@ -100,8 +104,12 @@ def minibatches(
         advance = lambda first, batch: step(first, *batch)  # noqa: E731
         objective.check_data(params, batches.in_order())
     nothing = mean
-    number, norm = float("nan"), float("nan")
-    for k in range(1, max_iter + 1):
+    number, norm, passes = float("nan"), float("nan"), 0
+    resumed = run.resumed((passes, done, params, moments, number, norm, 0))
+    if resumed is not None:
+        passes, done, params, moments, number, norm, words = resumed
+        batches.begin_at(words)
+    for k in range(passes + 1, max_iter + 1):
         before, number_before = params, number
         total: Any = 0.0
         mean = nothing
@@ -122,6 +130,7 @@ def minibatches(
             return run.within_tol(params, number, norm, tol)
         if stop:
             return run.called_back(params, number, k)
+        run.keep(lambda: (k, done, params, moments, number, norm, batches.words()))  # noqa: B023 - called at once
     return run.out_of_iterations(params, number, norm, max_iter)
 
 

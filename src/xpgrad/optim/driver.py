@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isfinite
+from os import PathLike
 from typing import Any
 
 from xpgrad._errors import DataError, message
@@ -17,6 +18,7 @@ from xpgrad.backends import choose
 from xpgrad.devices import common_device, resolve, to_device, using
 from xpgrad.devices.door import array_of, named_leaf
 from xpgrad.optim.batches import Batches, check_not_empty
+from xpgrad.optim.checkpoints import kept_in
 from xpgrad.optim.descent import full_batch, minibatches, with_step
 from xpgrad.optim.evaluation import Loss, Objective
 from xpgrad.optim.first_order import Rule, Schedule, adam_rule, adamw_rule, momentum_rule, sgd_rule
@@ -58,6 +60,7 @@ def minimize(
     callback: Callback | None = None,
     progress: bool | None = None,
     compile: bool | None = None,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> Fit:
     """Find the parameters for which a loss is least.
 
@@ -113,6 +116,11 @@ def minimize(
         that cannot (an ``if`` on a number of an array, random numbers) is run line by line, and a
         warning and the message of the Fit name its line. True insists, False is for a loss with
         effects of its own.
+    checkpoint : path, optional
+        A file for the state of the fit: written every 30 seconds, when the fit ends, and when it is broken off
+        (Ctrl-C, an exception). Where the file exists, the fit goes on from it, with the same bits as one that
+        was never broken off, ``params`` being looked at for their structure alone; so does a fit that has
+        ended, with a larger ``max_iter`` or a smaller ``tol``. The loss must be the same; nothing checks it.
 
     Returns
     -------
@@ -131,7 +139,8 @@ def minimize(
         The loss is no scalar; the arrays of ``data`` differ in their number of samples.
     DataError
         No parameters, no samples, or fewer than ``batch_size``. What the loss demands of its data does not
-        hold: asked once, of all of them, before the first step (line by line, in each step).
+        hold: asked once, of all of them, before the first step (line by line, in each step). The checkpoint is
+        damaged, or of a fit with another method, other options, shapes or data.
     DeviceError
         No such device, or arguments on two of them.
     TraceError
@@ -170,8 +179,13 @@ def minimize(
         same_data=batches is None and place == "cpu",
         together=with_step(rule) if rule is not None and together else None,
     )
-    with using(place), progress_bar(method, max_iter, progress) as show:
-        run = Run(objective, params, callback, show)
+    options = {"method": method, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    with (
+        using(place),
+        kept_in(checkpoint, params, data, options, place) as kept,
+        progress_bar(method, max_iter, progress) as show,
+    ):
+        run = Run(objective, params, callback, show, kept)
         if rule is None:
             return _FULL_BATCH[method](objective, params, run, max_iter=max_iter, tol=tol)
         if batches is None:

@@ -159,13 +159,16 @@ def newton_steps(objective: Objective, params: Any, run: Run, *, max_iter: int, 
     of.check_data(x)
     value, g, hessian = of.whole(x)
     number, norm = fetch_value_and_norm(value, g)
-    run.note(0, number, norm, lambda: params)
-    if not (isfinite(number) and isfinite(norm)):
-        return run.bad_start(params, number, norm)
-    norm_at_start = norm
     eps = rounding(x.dtype, aval_of(value).dtype)
+    k, norm_at_start = 0, norm
+    resumed = run.resumed((k, x, g, hessian, number, norm, norm_at_start))
+    if resumed is not None:
+        k, x, g, hessian, number, norm, norm_at_start = resumed
+    else:
+        run.note(0, number, norm, lambda: params)
+        if not (isfinite(number) and isfinite(norm)):
+            return run.bad_start(params, number, norm)
 
-    k = 0
     while norm > tol:
         if k == max_iter:
             return run.out_of_iterations(of.params(x), number, norm, max_iter)
@@ -196,6 +199,7 @@ def newton_steps(objective: Objective, params: Any, run: Run, *, max_iter: int, 
         stop = run.note(k, number, norm, lambda: of.params(x))  # noqa: B023 - called at once
         if norm > tol and stop:
             return run.called_back(of.params(x), number, k)
+        run.keep(lambda: (k, x, g, hessian, number, norm, norm_at_start))  # noqa: B023 - called at once
     return run.within_tol(of.params(x), number, norm, tol)
 
 

@@ -117,6 +117,17 @@ class _Memory:
             q = q + pair.s * (alpha - pair.rho * (pair.y @ q))
         return q
 
+    def state(self, x: Any) -> Any:
+        """The pairs and the scale, as a tree that is always the same; ``x`` is like a step."""
+        none = _Pair(x[:0], x[:0], 0.0)
+        missing = (self._pairs.maxlen or 0) - len(self._pairs)
+        return [tuple(pair) for pair in (*self._pairs, *[none] * missing)], self._scale
+
+    def begin_at(self, state: Any) -> None:
+        """Be what the memory was that gave this `state`."""
+        pairs, self._scale = state
+        self._pairs.extend(_Pair(*pair) for pair in pairs if len(pair[0]))
+
     def learn(self, s: Any, y: Any, sy: float, ss: float, yy: float) -> None:
         """Keep a pair, if the curvature ``s y`` along it is positive beyond rounding and underflow."""
         if yy > 0 and sy > np.finfo(s.dtype).eps * (ss * yy) ** 0.5:
@@ -140,17 +151,22 @@ def quasi_newton(
     objective.check_data(params)
     value, gradient = objective(params)
     number, norm = fetch_value_and_norm(value, gradient)
-    run.note(0, number, norm, lambda: params)
-    if not (isfinite(number) and isfinite(norm)):
-        return run.bad_start(params, number, norm)
-    norm_at_start = norm
     flat = Flat(params, namespace((params, gradient)))
     eps = rounding(flat.dtype, aval_of(value).dtype)
     x, g = flat.vector(params), flat.gradient_vector(gradient)
     inverse = _Memory(memory)
     recent = deque([number], maxlen=_PATIENCE + 1)
+    k, norm_at_start = 0, norm
+    resumed = run.resumed((k, x, g, number, norm, norm_at_start, inverse.state(x), np.array(recent)))
+    if resumed is not None:
+        k, x, g, number, norm, norm_at_start, pairs, last = resumed
+        inverse.begin_at(pairs)
+        recent = deque(map(float, last), maxlen=_PATIENCE + 1)
+    else:
+        run.note(0, number, norm, lambda: params)
+        if not (isfinite(number) and isfinite(norm)):
+            return run.bad_start(params, number, norm)
 
-    k = 0
     while norm > tol:
         if k == max_iter:
             return run.out_of_iterations(flat.tree(x), number, norm, max_iter)
@@ -182,6 +198,9 @@ def quasi_newton(
             return run.stalled(flat.tree(x), number, norm, STALLED_GRADIENT * norm_at_start, text)
         if norm > tol and stop:
             return run.called_back(flat.tree(x), number, k)
+        run.keep(
+            lambda: (k, x, g, number, norm, norm_at_start, inverse.state(x), np.array(recent))  # noqa: B023
+        )
     return run.within_tol(flat.tree(x), number, norm, tol)
 
 

@@ -8,7 +8,7 @@ Holds: parameters given to the user are copies, so that writing to them changes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ import numpy as np
 from xpgrad._trees import flatten, paths, tree_map
 from xpgrad.core import aval_of
 from xpgrad.devices import namespace
+from xpgrad.optim.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +122,52 @@ class Run:
         Called with an `Info` after each iteration, not at the start.
     show : callable or None
         Called with each Record, for a progress bar.
+    checkpoint : Checkpoint or None
+        Where the state of the method is kept.
     """
 
     def __init__(
-        self, objective: Evaluated, start: Any, callback: Callback | None = None, show: Show | None = None
+        self,
+        objective: Evaluated,
+        start: Any,
+        callback: Callback | None = None,
+        show: Show | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self._objective = objective
         self._start = start
         self._callback = callback
         self._show = show
+        self._checkpoint = checkpoint
         self._begun = perf_counter()
         self._history: list[Record] = []
         self.remark = ""  # of the method, for the end of the message
+
+    def resumed(self, like: Any) -> Any:
+        """The state of a method where its fit was broken off, a tree like ``like``; None at a start."""
+        found = None if self._checkpoint is None else self._checkpoint.restored(like)
+        if found is None:
+            return None
+        state, noted = found
+        self._history = [Record(*facts) for facts in noted["history"]]
+        self.remark = noted["remark"]
+        self._objective.evaluations = noted["evaluations"]
+        self._begun = perf_counter() - noted["seconds"]
+        return state
+
+    def keep(self, state: Callable[[], Any]) -> None:
+        """Offer the state of the method, after an iteration, to the checkpoint."""
+        if self._checkpoint is None:
+            return
+        count = len(self._history)
+        facts = {
+            "remark": self.remark,
+            "evaluations": self._objective.evaluations,
+            "seconds": perf_counter() - self._begun,
+        }
+        self._checkpoint.keep(
+            state(), lambda: facts | {"history": [astuple(record) for record in self._history[:count]]}
+        )
 
     def note(self, iteration: int, value: float, norm: float, params: Callable[[], Any]) -> bool:
         """Remember an iteration; whether the callback asks to stop here."""
