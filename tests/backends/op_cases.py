@@ -20,7 +20,7 @@ from backends.nodes import ELEMENTWISE, Case, operands_of
 DECLINED = set(
     """
     erfi dawsn ndtri_exp gammainc gammaincc gammaincinv gammainccinv betainc betaincc betaincinv
-    log_gammainc log_gammaincc gamma_score_below gamma_score_above
+    log_gammainc log_gammaincc gamma_score_below gamma_score_above gamma_curvature_below gamma_curvature_above
     log_betainc beta_score_a beta_score_b stdtr stdtrit
     jv yv iv ive k0 k0e k1 k1e kn kv kve expi exp1
     gcd lcm

@@ -10,7 +10,7 @@ _NAMES = """
     inv_mills inv_mills_excess gammaln loggamma gamma digamma polygamma zeta rgamma
     beta betaln gamma_kernel beta_kernel
     gammainc gammaincc gammaincinv gammainccinv betainc betaincc betaincinv
-    log_gammainc log_gammaincc gamma_score_below gamma_score_above
+    log_gammainc log_gammaincc gamma_score_below gamma_score_above gamma_curvature_below gamma_curvature_above
     log_betainc beta_score_a beta_score_b stdtr stdtrit
     j0 j1 jv y0 y1 yn yv i0 i0e i1 i1e iv ive k0 k0e k1 k1e kn kv kve exprel exp10 cosm1 expi exp1
 """
@@ -30,18 +30,16 @@ WITHOUT_A_NAME = (
     "log_gammaincc",
     "gamma_score_below",
     "gamma_score_above",
+    "gamma_curvature_below",
+    "gamma_curvature_above",
     "log_betainc",
     "beta_score_a",
     "beta_score_b",
 )
 # Operands in which there is a first derivative and no second.
 ONCE = {
-    "gammainc": 1,
-    "gammaincc": 1,
-    "log_gammainc": 1,
-    "log_gammaincc": 1,
-    "gammaincinv": 1,
-    "gammainccinv": 1,
+    "gamma_score_below": 1,
+    "gamma_score_above": 1,
     "betainc": 2,
     "betaincc": 2,
     "log_betainc": 2,
@@ -50,7 +48,7 @@ ONCE = {
     "stdtrit": 1,
 }
 TAILS = """
-    log_gammainc log_gammaincc gamma_score_below gamma_score_above
+    log_gammainc log_gammaincc gamma_score_below gamma_score_above gamma_curvature_below gamma_curvature_above
     log_betainc beta_score_a beta_score_b stdtr stdtrit
 """.split()
 SHAPES = {"same": [(2, 3)] * 4, "broadcast": [(2, 1), (3,), (1, 1), (2, 3)], "scalars": [()] * 4}

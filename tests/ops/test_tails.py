@@ -66,6 +66,20 @@ def test_tails_of_gamma_have_their_derivatives_in_the_shape(side, a):
             assert abs(float(OPS[log](a, x) - mp.log(value))) < 1e-12 * max(1.0, abs(float(mp.log(value))))
 
 
+@pytest.mark.parametrize("a", A[:-1])
+@pytest.mark.parametrize("side", GAMMA)
+def test_tails_of_gamma_have_their_second_derivatives_in_the_shape(side, a):
+    for ratio in RATIOS:
+        x = a * ratio
+        with mp.workdps(DIGITS):
+            tail, at = GAMMA[side], mp.mpf(x)
+            if not 1e-300 < tail(mp.mpf(a), at) < 1 - mp.mpf(10) ** -20:
+                continue
+            expected = mp.diff(lambda a, tail=tail, at=at: mp.log(tail(a, at)), mp.mpf(a), 2)
+        assert relative(OPS[f"gamma_curvature_{side}"](a, x), expected) < 1e-9
+        assert relative(xg.grad(xg.grad(OPS[OF_GAMMA[side][1]]))(a, x), expected) < 1e-9
+
+
 @pytest.mark.parametrize("a", BETA_A)
 def test_tails_of_beta_have_their_derivatives_in_the_shapes(a):
     for b, x in itertools.product(BETA_B, BETA_X):

@@ -264,6 +264,11 @@ def test_transforms_nest():
     np.testing.assert_allclose(xg.vmap(loss)(batch), [loss(q) for q in batch])
     np.testing.assert_allclose(xg.vmap(xg.grad(loss))(batch), [xg.grad(loss)(q) for q in batch])
     xg.check_grads(lambda a: xg.stats.t.logpdf(x, a), (3.0,), order=2)
+    for method in ("cdf", "logcdf", "logsf"):
+        f = getattr(xg.stats.gamma, method)
+        xg.check_grads(lambda p, f=f: np.sum(f(x, p[0], scale=np.exp(p[1]))), (p,), order=2)
+    with pytest.raises(xg.NotDifferentiableError, match="beta_score_a: no derivative is known"):
+        xg.hessian(lambda a: np.sum(xg.stats.beta.logcdf(x / 3, a, 2.0)))(1.5)
     xg.check_grads(lambda q: xg.stats.norm.ppf(q, 1.0, 2.0), (np.array([0.1, 0.7]),), order=2)
 
 

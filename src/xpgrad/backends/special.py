@@ -173,7 +173,7 @@ _IN_LIBRARY = """
     erf erfc erfi erfcx dawsn erfinv erfcinv ndtr normal_density log_ndtr ndtri ndtri_exp
     inv_mills inv_mills_excess gamma gammaln loggamma gammasgn rgamma digamma polygamma zeta beta betaln
     gammainc gammaincc gammaincinv gammainccinv betainc betaincc betaincinv gamma_kernel beta_kernel
-    log_gammainc log_gammaincc gamma_score_below gamma_score_above
+    log_gammainc log_gammaincc gamma_score_below gamma_score_above gamma_curvature_below gamma_curvature_above
     log_betainc beta_score_a beta_score_b stdtr stdtrit
     j0 j1 jv y0 y1 yn yv i0 i0e i1 i1e iv ive k0 k0e k1 k1e kn kv kve exprel exp10 cosm1 expi exp1
 """

@@ -63,20 +63,20 @@ def _exp(x: Any) -> Any:
 
 
 def gamma_tails(xp: Any, special: Any) -> dict[str, Callable[..., Any]]:
-    """`gamma_score_below`, `gamma_score_above`, `log_gammainc`, `log_gammaincc` of the array module ``xp``."""
+    """`log_gammainc`, its score and its curvature, and those of `log_gammaincc`, of the array module ``xp``."""
 
-    def below(a: Any, x: Any) -> tuple[Any, Any]:
-        """Left of the mode, x < a: log of the integral of the density over its value at x, and the score."""
+    def below(a: Any, x: Any) -> tuple[Any, Any, Any]:
+        """Left of the mode, x < a: log of the mass over the density at x, score and curvature."""
 
         def fall(v: Any) -> tuple[Any, Any]:
             e = -xp.expm1(-v)
             return a * v - x * e, a - x * (1 - e)
 
         length = _length(xp, fall, xp.minimum((DROP + x) / a, DROP / xp.maximum(a - x, 1e-300)))
-        mass, v = _integrals(length, fall, lambda v: v)
-        return xp.log(mass), xp.log(x) - v - special.digamma(a)
+        mass, v, square = _integrals(length, fall, lambda v: v, lambda v: v * v)
+        return xp.log(mass), xp.log(x) - v - special.digamma(a), square - v * v - special.zeta(2.0, a)
 
-    def above(a: Any, x: Any) -> tuple[Any, Any]:
+    def above(a: Any, x: Any) -> tuple[Any, Any, Any]:
         """Right of the mode, x >= a."""
 
         def fall(v: Any) -> tuple[Any, Any]:
@@ -85,44 +85,51 @@ def gamma_tails(xp: Any, special: Any) -> dict[str, Callable[..., Any]]:
 
         # x (exp(v) - 1) - a v >= x (exp(v) - 1 - v) >= x v^2 / 2, and beyond 3 it is more than x exp(v) / 2.
         start = xp.minimum(xp.sqrt(2 * DROP / x), xp.log1p(2 * DROP / x) + 3)
-        mass, v = _integrals(_length(xp, fall, start), fall, lambda v: v)
-        return xp.log(mass), xp.log(x) + v - special.digamma(a)
+        mass, v, square = _integrals(_length(xp, fall, start), fall, lambda v: v, lambda v: v * v)
+        return xp.log(mass), xp.log(x) + v - special.digamma(a), square - v * v - special.zeta(2.0, a)
 
-    def series(a: Any, x: Any) -> tuple[Any, Any]:
+    def series(a: Any, x: Any) -> tuple[Any, Any, Any]:
         """The same as `below` for x <= 1.5, by powers of x; what is 1 / a at small a is taken off digamma."""
-        first, second, term = 0.0 * x, 0.0 * x, 1.0
+        first, second, third, term = 0.0 * x, 0.0 * x, 0.0 * x, 1.0
         for k in range(1, _TERMS):
             term = term * (-x / k)
             first = first + term / (a + k)
             second = second + term / ((a + k) * (a + k))
+            third = third + 2 * term / ((a + k) * (a + k) * (a + k))
         mass = 1 / a + first
-        score = xp.log(x) - special.digamma(a + 1) - (second - first / a) / mass
-        return xp.log(mass) + x, score
+        more = (second - first / a) / mass  # than 1 / a, of the mean
+        curvature = (third - 2 * second / a) / mass - more * more - special.zeta(2.0, a + 1)
+        return xp.log(mass) + x, xp.log(x) - special.digamma(a + 1) - more, curvature
 
-    def tail(a: Any, x: Any) -> tuple[Any, Any, Any]:
-        """For each point the side that is a tail: log of its mass over the density at x, score, is it below?"""
+    def tail(a: Any, x: Any) -> tuple[Any, Any, Any, Any]:
+        """For each point the side that is a tail: what `below` gives of it; and whether it is below."""
         short, left = x <= SERIES, x < a
         u, v, w = short, ~short & left, ~short & ~left
         one = xp.ones_like(x)
         of_series = series(xp.where(u, a, 1.0), xp.where(u, x, 1.0))
-        of_left = below(xp.where(v, a, 2.0), xp.where(v, x, 1.0)) if bool(v.any()) else (one, one)
-        of_right = above(xp.where(w, a, 1.0), xp.where(w, x, 2.0)) if bool(w.any()) else (one, one)
-        log_mass, score = (
+        of_left = below(xp.where(v, a, 2.0), xp.where(v, x, 1.0)) if bool(v.any()) else (one,) * 3
+        of_right = above(xp.where(w, a, 1.0), xp.where(w, x, 2.0)) if bool(w.any()) else (one,) * 3
+        log_mass, score, curvature = (
             xp.where(u, p, xp.where(v, q, r)) for p, q, r in zip(of_series, of_left, of_right, strict=True)
         )
-        return log_mass, score, short | left
+        return log_mass, score, curvature, short | left
 
-    def score(a: Any, x: Any, wanted: bool) -> Any:
+    def derivative(a: Any, x: Any, wanted: bool, order: int) -> Any:
         a, x = _doubles(xp, a, x)
         good = (a > 0) & (x > 0) & (x < xp.inf) & (a < xp.inf)
         a, t = xp.where(good, a, 1.0), xp.where(good, x, 1.0)
-        _, found, is_below = tail(a, t)
+        _, score, curvature, is_below = tail(a, t)
         p, q = special.gammainc(a, t), special.gammaincc(a, t)
         mine, other = (p, q) if wanted else (q, p)
-        out = xp.where(is_below == wanted, found, -(other / mine) * found)
-        outside = xp.where(
-            x == 0, -xp.inf if wanted else 0.0, xp.where(x == xp.inf, 0.0 if wanted else xp.inf, xp.nan)
-        )
+        ratio = other / mine
+        # The two functions add up to 1, and so their derivatives to 0.
+        if order == 1:
+            out, far = xp.where(is_below == wanted, score, -ratio * score), xp.inf
+        else:
+            rest = -ratio * (curvature + score * score) - (ratio * score) ** 2
+            out, far = xp.where(is_below == wanted, curvature, rest), xp.nan
+        at_zero, at_infinity = (-far, 0.0) if wanted else (0.0, far)
+        outside = xp.where(x == 0, at_zero, xp.where(x == xp.inf, at_infinity, xp.nan))
         return xp.where(good, out, outside)
 
     def logarithm(a: Any, x: Any, wanted: bool) -> Any:
@@ -135,7 +142,7 @@ def gamma_tails(xp: Any, special: Any) -> dict[str, Callable[..., Any]]:
         far = good & (mine < 1e-280)
         if bool(far.any()):
             b, y = xp.where(far, a, 2.0), xp.where(far, t, 1.0)
-            log_mass, _, _ = tail(b, y)
+            log_mass, *_ = tail(b, y)
             out = xp.where(far, b * xp.log(y) - y - special.gammaln(b) + log_mass, out)
         outside = xp.where(
             x == 0, -xp.inf if wanted else 0.0, xp.where(x == xp.inf, 0.0 if wanted else -xp.inf, xp.nan)
@@ -143,8 +150,10 @@ def gamma_tails(xp: Any, special: Any) -> dict[str, Callable[..., Any]]:
         return xp.where(good, out, outside)
 
     return {
-        "gamma_score_below": lambda a, x: score(a, x, True),
-        "gamma_score_above": lambda a, x: score(a, x, False),
+        "gamma_score_below": lambda a, x: derivative(a, x, True, 1),
+        "gamma_score_above": lambda a, x: derivative(a, x, False, 1),
+        "gamma_curvature_below": lambda a, x: derivative(a, x, True, 2),
+        "gamma_curvature_above": lambda a, x: derivative(a, x, False, 2),
         "log_gammainc": lambda a, x: logarithm(a, x, True),
         "log_gammaincc": lambda a, x: logarithm(a, x, False),
     }

@@ -219,20 +219,20 @@ betaln = special(
 # x^p exp(-x - c) and x^p (1 - x)^q exp(-c): densities, with c the logarithm of their normaliser.
 gamma_kernel = special(
     "gamma_kernel",
-    None,
+    lambda t, z, _p, x, _c: t * xlogy(z, x),
     lambda t, z, p, x, c: t * (p * gamma_kernel(_lowered(p), x, c) - z),
-    None,
+    lambda t, z, _p, _x, _c: -t * z,
     dtype=lambda p, x, _c: floating(p, x),
     domain=((0.5, 2.0), (0.3, 3.0), (0.0, 1.0)),
 )
 beta_kernel = special(
     "beta_kernel",
-    None,
-    None,
+    lambda t, z, _p, _q, x, _c: t * xlogy(z, x),
+    lambda t, z, _p, _q, x, _c: t * xlog1py(z, -x),
     lambda t, _z, p, q, x, c: (
         t * (p * beta_kernel(_lowered(p), q, x, c) - q * beta_kernel(p, _lowered(q), x, c))
     ),
-    None,
+    lambda t, z, _p, _q, _x, _c: -t * z,
     dtype=lambda p, q, x, _c: floating(p, q, x),
     domain=((0.5, 2.0), (0.5, 2.0), (0.2, 0.8), (0.0, 1.0)),
 )

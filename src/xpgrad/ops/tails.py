@@ -1,7 +1,8 @@
 """Incomplete gamma and beta functions, Student's distribution, and derivatives in their shapes.
 
 A *score* is the derivative of the logarithm of a distribution function in a shape, from `backends.tails`. By it
-a derivative keeps its relative accuracy in either tail. A second derivative in the shapes is not known.
+a derivative keeps its relative accuracy in either tail. A *curvature* is the second derivative, of gamma alone.
+A second derivative in the shapes of beta and a third one in that of gamma are not known.
 
 Sources: DLMF is the NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov.
 """
@@ -19,6 +20,7 @@ from xpgrad.ops.special import (
     gamma_kernel,
     gammaln,
     normal_density,
+    polygamma,
     special,
     xlog1py,
     xlogy,
@@ -95,16 +97,46 @@ log_gammaincc = special(
     lambda t, z, a, x: -t * exp(_log_gamma_density(a, x) - z),
     domain=_of_gamma,
 )
+
+
+def _hazard_below(a: Any, x: Any) -> Any:
+    return exp(_log_gamma_density(a, x) - log_gammainc(a, x))
+
+
+def _hazard_above(a: Any, x: Any) -> Any:
+    return -exp(_log_gamma_density(a, x) - log_gammaincc(a, x))
+
+
 gamma_score_below = special(
     "gamma_score_below",
-    None,
-    lambda t, z, a, x: t * (exp(_log_gamma_density(a, x) - log_gammainc(a, x)) * _excess(a, 0, log(x), z)),
+    lambda t, _z, a, x: t * gamma_curvature_below(a, x),
+    lambda t, z, a, x: t * (_hazard_below(a, x) * _excess(a, 0, log(x), z)),
     domain=_of_gamma,
 )
 gamma_score_above = special(
     "gamma_score_above",
+    lambda t, _z, a, x: t * gamma_curvature_above(a, x),
+    lambda t, z, a, x: t * (_hazard_above(a, x) * _excess(a, 0, log(x), z)),
+    domain=_of_gamma,
+)
+
+
+def _bend(a: Any, x: Any, curvature: Any, score: Any) -> Any:
+    """The second derivative in ``a`` of a hazard, over the hazard."""
+    excess = _excess(a, 0, log(x), score)
+    return excess * excess - polygamma(1, a) - curvature
+
+
+gamma_curvature_below = special(
+    "gamma_curvature_below",
     None,
-    lambda t, z, a, x: -t * (exp(_log_gamma_density(a, x) - log_gammaincc(a, x)) * _excess(a, 0, log(x), z)),
+    lambda t, z, a, x: t * (_hazard_below(a, x) * _bend(a, x, z, gamma_score_below(a, x))),
+    domain=_of_gamma,
+)
+gamma_curvature_above = special(
+    "gamma_curvature_above",
+    None,
+    lambda t, z, a, x: t * (_hazard_above(a, x) * _bend(a, x, z, gamma_score_above(a, x))),
     domain=_of_gamma,
 )
 gammaincinv = special(
