@@ -282,6 +282,14 @@ def test_explain_says_what_the_model_is_and_what_it_was_trained_on(fitted, capsy
     assert any(f"    {kind} " in said for kind in frame.kind.unique())
 
 
+def test_explain_says_what_is_wrong_with_a_fit(tmp_path, capsys):
+    frame = numbers()[FEATURES].assign(y=lambda f: np.where(f.a > 0, "up", "down"))
+    assert run("train", write(frame, tmp_path / "t.csv"), "--target", "y", "--out", tmp_path / "m") == 1
+    capsys.readouterr()
+    assert run("explain", tmp_path / "m") == 0
+    assert "fit         the classes are separable" in capsys.readouterr().out
+
+
 def test_explain_gives_a_program_what_training_wrote(tmp_path, capsys):
     path = write(mixed().drop(columns=["late", "count"]), tmp_path / "t.csv")
     words = ("--target", "cost", "--out", tmp_path / "m", "--json", tmp_path / "r.json")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cli.tabular import numbers, run, write
+from cli.tabular import numbers, refused, run, write
 
 FEATURES = ["a", "b", "c"]
 
@@ -77,6 +77,14 @@ def test_an_interrupt_after_the_model_is_saved_says_so(tmp_path, capsys, monkeyp
     assert run("train", path, *words) == 130
     assert f"the model was saved as {tmp_path / 'm'}, and nothing after it" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path)) == ["m", "t.csv"]
+
+
+@pytest.mark.parametrize(("module", "option"), [("safetensors", "--out"), ("matplotlib", "--report")])
+def test_what_an_option_needs_is_asked_for_before_the_data_are_read(module, option, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    err = refused(capsys, "train", "nowhere.csv", "--target", "y", option, "x")
+    assert f"{option} needs the package {module}" in err
+    assert "pip install" in err
 
 
 # ── progress ─────────────────────────────────────────────────────────────────────────────────

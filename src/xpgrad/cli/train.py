@@ -102,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     device = resolve(args.device)
     if args.report is not None:
         require("matplotlib", "--report")
+    if args.out is not None:
+        require("safetensors", "--out", remedy='pip install "xpgrad[learn]"')
     for path, option in ((args.out, "--out"), (args.report, "--report"), (args.json, "--json")):
         if path is not None and str(path) != "-":
             check_writable(Path(path), option)

@@ -137,7 +137,7 @@ def of_file(name: str, record: Record) -> str:
         ("predicts", f"{data['target']}: {target(data['target_of_training'])}"),
         ("trained on", f"{data['train_rows']:,} of {data['rows']:,} rows of {data['source']}"),
         ("finished", f"{record['finished']}, by xpgrad {record['version']}"),
-        ("fit", "converged" if record["fit"]["converged"] else "; ".join(record["fit"]["remarks"])),
+        ("fit", "; ".join(record["fit"]["remarks"]) or "converged"),
         *(("note", note) for note in data["notes"]),
     ]
     wide = max(len(label) for label, _ in facts)
