@@ -27,6 +27,7 @@ _MUTATORS = frozenset(
     sort reverse rotate fill put itemset resize partition set setattr delattr __setattr__ __delattr__
     __setitem__ __delitem__ shuffle setflags byteswap next cache_clear reset""".split()
 )
+_WATCHED = _MUTATORS | refusals.SUSPECTS
 _END = frozenset(
     ("RETURN_VALUE", "RETURN_CONST", "YIELD_VALUE", "RETURN_GENERATOR", "INSTRUMENTED_RETURN_VALUE")
 )
@@ -55,6 +56,7 @@ class Recorder:
     def __init__(self, walk: Walk) -> None:
         self._walk, self.guards = walk, walk.guards
         self._home: dict[int, tuple[str, types.CodeType]] = {}
+        self._silent: set[int] = set()  # of the codes in ``_home`` whose frames are nothing to the walk
         self._made: set[int] = set()
         self._unseen: Any = None
         self.mutates = False
@@ -65,8 +67,9 @@ class Recorder:
         _here.recorder = self
         active += 1
         self._chained = self._before if self._outer is None and callable(self._before) else None
-        self._quiet, quiet.here.hook = quiet.here.hook, None if callable(self._before) else self._event
-        sys.setprofile(self._event)
+        hook = self._event if self._chained is not None else self._without_silent()
+        self._quiet, quiet.here.hook = quiet.here.hook, None if callable(self._before) else hook
+        sys.setprofile(hook)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -89,6 +92,19 @@ class Recorder:
         )
 
     # ── events ───────────────────────────────────────────────────────────────────────────────
+    def _without_silent(self) -> Any:
+        """`_event`, asked only for what it may do something about: most events are of our own code."""
+        silent, event_of = self._silent, self._event
+
+        def hook(frame: types.FrameType, event: Any, arg: Any) -> None:
+            if event == "call" or event == "return":
+                if id(frame.f_code) not in silent:
+                    event_of(frame, event, arg)
+            elif event == "c_call" and arg.__name__ in _WATCHED:
+                event_of(frame, event, arg)
+
+        return hook
+
     def _event(self, frame: types.FrameType, event: Any, arg: Any) -> None:
         if self._chained is not None:
             self._chained(frame, event, arg)
@@ -124,6 +140,8 @@ class Recorder:
                 (homes.UNSEEN if _is_collectors(code) else homes.home_of_file(code.co_filename)),
                 code,
             )
+            if known[0] is homes.QUIET:
+                self._silent.add(id(code))
             if known[0] in _FOLLOWED:
                 self._made |= {id(x) for x in code.co_consts if isinstance(x, types.CodeType)}
         return known[0]
