@@ -146,6 +146,50 @@ def test_keys_of_a_dict_in_another_order_or_of_other_names_are_another_call():
     assert sorted(compiled({"a": a})) == ["a"]
 
 
+def test_a_longer_array_with_the_same_strides_is_another_call():
+    compiled = xg.compile(lambda x: np.sum(x))
+    warm(compiled, np.ones(3))
+    assert compiled(np.ones(5)) == 5.0
+
+
+def closes_over(numpy, scale):
+    def f(x):
+        return numpy.sum(x) * scale
+
+    def put(new):
+        nonlocal scale
+        scale = new
+
+    return f, put
+
+
+def test_cells_and_attributes_are_watched_natively():
+    f, put = closes_over(np, 2.0)
+    compiled, x = xg.compile(f), np.arange(4.0)
+    assert warm(compiled, x) == 12.0
+    assert type(compiled._enter) is type(len)  # no Python in between
+    before = sys.getrefcount(np.sum)
+    for _ in range(100):
+        compiled(x)
+    assert abs(sys.getrefcount(np.sum) - before) < 10
+    put(3.0)
+    assert compiled(x) == 18.0
+    put(2.0)
+    assert compiled(x) == 12.0
+
+
+def test_globals_that_are_made_or_removed_are_watched_natively():
+    names = {"np": np}
+    exec("def f(x): return np.sum(x) + len(x.shape) * abs(-1.0)", names)
+    compiled, x = xg.compile(names["f"]), np.arange(4.0)
+    assert warm(compiled, x) == 7.0
+    assert type(compiled._enter) is type(len)
+    names["abs"] = lambda _: 10.0  # hides the one that was read
+    assert compiled(x) == 16.0
+    del names["abs"]
+    assert compiled(x) == 7.0
+
+
 def test_a_keyword_argument_is_another_call():
     compiled = xg.compile(loss)
     args = data()

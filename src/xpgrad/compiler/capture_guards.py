@@ -29,12 +29,12 @@ class CaptureGuards:
     ``arguments`` are those that are no arrays: functions, objects. ``weak``: the guards keep nothing alive.
     """
 
-    __slots__ = ("_drawn", "_guards", "_name", "_recorder", "_walk", "attributes", "same")
+    __slots__ = ("_drawn", "_guards", "_name", "_recorder", "_walk", "places", "same")
 
     def __init__(self, f: Any, arguments: Sequence[Any] = (), weak: bool = False) -> None:
         self._name = getattr(f, "__name__", "the function")
         self._guards = Guards(weak)
-        self.same, self.attributes = self._guards.same, self._guards.attributes
+        self.same, self.places = self._guards.same, self._guards.places
         self._walk: Walk | None = Walk(self._guards, self._name)
         self._recorder: recording.Recorder | None = recording.Recorder(self._walk)
         self._drawn = _random_state()

@@ -148,13 +148,22 @@ class Guards:
             return False
         return True
 
-    def attributes(self) -> list[tuple[Any, str, Any]] | None:
-        """The guards, if each is that an attribute is the same object, which holds now; None if others are."""
-        if self._entries or self._methods or self._kinds or self._others:
+    def places(self) -> list[tuple[bool, Any, str, Any]] | None:
+        """The guards, if each is that an entry of a dict or an attribute is the same object, which holds now.
+
+        For each: whether it is an entry, the dict or the object, the key or the name, and the value, which may
+        be `MISSING` for an entry. None if there are others.
+        """
+        if self._methods or self._kinds or self._others:
             return None
-        found = [*self._attributes, *((cell, "cell_contents", x) for cell, x in self._cells)]
-        if any(getattr(owner, name, MISSING) is not x for owner, name, x in found):
+        found = [(False, *place) for place in (*self._attributes, *_contents(self._cells))]
+        if any(getattr(owner, name, MISSING) is not x for _, owner, name, x in found):
             return None
+        for get, key, value in self._entries:
+            mapping = getattr(get, "__self__", None)
+            if type(mapping) is not dict or type(key) is not str or mapping.get(key, MISSING) is not value:
+                return None
+            found.append((True, mapping, key, value))
         return found
 
     def count(self) -> int:
@@ -211,6 +220,11 @@ class Guards:
         self._cells += more._cells
         self._kinds += more._kinds
         self._others += more._others
+
+
+def _contents(cells: list[tuple[Any, Any]]) -> list[tuple[Any, str, Any]]:
+    """Guards of cells, as those of attributes."""
+    return [(cell, "cell_contents", value) for cell, value in cells]
 
 
 def _still(other: Any) -> bool:

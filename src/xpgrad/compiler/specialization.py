@@ -14,6 +14,7 @@ import numpy as np
 from xpgrad.backends import reference
 from xpgrad.backends.outputs import unshared
 from xpgrad.compiler.capture_guards import CaptureGuards
+from xpgrad.compiler.guards import MISSING
 from xpgrad.compiler.prior import Prior
 from xpgrad.compiler.requirements import Requirements
 from xpgrad.core import Graph
@@ -104,8 +105,8 @@ class Specialization:
         outputs = [OutputNumber(k) for k in range(len(self.graph.outputs))]
         result, rebuild, same = self.rebuild(outputs), self.rebuild, self.captures.same
         known = _is_plain(result)
-        guards = self.captures.attributes()
-        enter = make(args, result if known else tuple(outputs), guards or ())
+        guards = self.captures.places()
+        enter = make(args, result if known else tuple(outputs), guards or (), MISSING)
         if enter is None or (known and guards is not None):
             return enter
 

@@ -45,7 +45,8 @@ _POINTER = ctypes.c_void_p
 _NUMBERS: dict[type, int] = {float: DOUBLE, np.float64: DOUBLE, np.float32: FLOAT}
 _SAME = frozenset((bool, int, str, type(None)))
 
-Guard = tuple[Any, str, Any]
+Guard = tuple[bool, Any, str, Any]
+"""Whether it is an entry of a dict; the dict or object; the key or attribute; the value."""
 
 
 class _MethodDef(ctypes.Structure):
@@ -61,7 +62,9 @@ class _NotHere(Exception):
     """The call has no such entry."""
 
 
-def entry(call: SingleCall, args: tuple[Any, ...], result: Any, guards: Sequence[Guard], ready: Any) -> Any:
+def entry(
+    call: SingleCall, args: tuple[Any, ...], result: Any, guards: Sequence[Guard], missing: Any, ready: Any
+) -> Any:
     """A function of the tuple ``args`` that runs ``call``; None where there is none.
 
     Parameters
@@ -72,15 +75,17 @@ def entry(call: SingleCall, args: tuple[Any, ...], result: Any, guards: Sequence
         same form.
     result : tree of int
         The result, in tuples and lists; an int is an output of the graph.
-    guards : sequence of (object, name, object)
-        Attributes that must be the same objects.
+    guards : sequence of Guard
+        Attributes, and entries of dicts, that must be the same objects.
+    missing : object
+        The value of an entry that must not be there.
     ready : callable
         It compiles and loads a module.
     """
     if call.work or not is_supported():
         return None
     try:
-        return _Entry(call, args, result, guards, ready).function()
+        return _Entry(call, args, result, guards, missing, ready).function()
     except _NotHere:
         return None
 
@@ -89,9 +94,16 @@ class _Entry:
     """The tables of one native function."""
 
     def __init__(
-        self, call: SingleCall, args: tuple[Any, ...], result: Any, guards: Sequence[Guard], ready: Any
+        self,
+        call: SingleCall,
+        args: tuple[Any, ...],
+        result: Any,
+        guards: Sequence[Guard],
+        missing: Any,
+        ready: Any,
     ) -> None:
         graph = call.plan.graph
+        self._missing = missing
         self._held: list[Any] = [call, guards]  # what an address is of lives as long
         self._records: list[list[int]] = []
         self._leaves: list[tuple[int, Any]] = []  # records of arrays and numbers, in the order of the inputs
@@ -130,9 +142,7 @@ class _Entry:
         loaded, _ = ready(entry_text.text(), ("enter",))
         words = {
             "busy": 0,
-            "guards": self._table(
-                [[self._of(o), self._of(sys.intern(n)), self._of(x)] for o, n, x in guards], GUARD
-            ),
+            "guards": self._table([self._guard(*guard) for guard in guards], GUARD),
             "guard_count": len(guards),
             "records": self._table(self._records, RECORD),
             "record_count": len(self._records),
@@ -159,6 +169,7 @@ class _Entry:
             "call": _python("PyObject_Call"),
             "as_double": _python("PyFloat_AsDouble"),
             "next": _python("PyDict_Next"),
+            "get_entry": _python("PyDict_GetItem"),
         }
         self._leaves = []  # no argument is kept alive
         self._header = np.array([words[name] for name in HEADER], np.int64)
@@ -173,6 +184,10 @@ class _Entry:
         """The address of an object that is kept alive."""
         self._held.append(x)
         return id(x)
+
+    def _guard(self, of_dict: bool, owner: Any, name: str, value: Any) -> list[int]:
+        found = 0 if value is self._missing else self._of(value)
+        return [int(of_dict), self._of(owner), self._of(name if of_dict else sys.intern(name)), found]
 
     def _table(self, rows: Sequence[Sequence[int]], fields: Sequence[str]) -> int:
         table = np.array(rows, np.int64).reshape(-1, len(fields))

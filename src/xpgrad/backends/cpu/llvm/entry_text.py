@@ -5,7 +5,7 @@ Out: LLVM IR of ``enter(self, args, n)``, a fast call of CPython's: ``args[0]`` 
      an int64 array, the header.
 Holds: sizes, types and addresses are in the tables, so one text serves every program.
 
-    for each guard:     if the attribute is another object: return None
+    for each guard:     if the attribute or entry is another object: return None
     for each argument:  if its type, shape, dtype or strides are others: return None
                         keep its address, or copy its number
     for each output:    make an array
@@ -21,7 +21,7 @@ HEADER = (
     *("busy", "guards", "guard_count", "records", "record_count", "objects", "addresses"),
     *("outputs", "output_count", "patches", "patch_count", "main", "table", "end", "flags", "flag_count"),
     *("pieces", "piece_count", "release", "acquire", "none", "get_attribute", "decref", "incref", "clear"),
-    *("call", "as_double", "next"),
+    *("call", "as_double", "next", "get_entry"),
 )
 """The words of the header."""
 
@@ -37,7 +37,9 @@ RECORD = ("kind", "parent", "index", "type", "a", "b", "c", "position")
     SAME             a: the very object
 """
 
-GUARD = ("owner", "name", "value")
+GUARD = ("of_dict", "owner", "name", "value")
+"""The words of a guard: an entry of a dict, or else an attribute. The value of no entry is 0."""
+
 OUTPUT = ("late", "function", "arguments")
 PATCH = ("slot", "source", "offset")
 PIECE = ("make", "set", "number")
@@ -76,16 +78,25 @@ guard:
   br i1 %g.more, label %guard.look, label %try
 guard.look:
   %g.at = getelementptr [{len(GUARD)} x i64], ptr %h.guards, i64 %g
-{_words("g", "%g.at", GUARD, "ptr ptr ptr")}
-  %g.now = call ptr %h.get_attribute(ptr %g.owner, ptr %g.name)
-  %g.none = icmp eq ptr %g.now, null
-  br i1 %g.none, label %raised, label %guard.found
+{_words("g", "%g.at", GUARD, "i64 ptr ptr ptr")}
+  %g.entry = icmp ne i64 %g.of_dict, 0
+  br i1 %g.entry, label %guard.entry, label %guard.attribute
+guard.entry:
+  %g.there = call ptr %h.get_entry(ptr %g.owner, ptr %g.name)
+  br label %guard.found
+guard.attribute:
+  %g.got = call ptr %h.get_attribute(ptr %g.owner, ptr %g.name)
+  %g.none = icmp eq ptr %g.got, null
+  br i1 %g.none, label %raised, label %guard.held
+guard.held:
+  call void %h.decref(ptr %g.got)
+  br label %guard.found
 guard.found:
-  call void %h.decref(ptr %g.now)
-  %g.next = add i64 %g, 1
+  %g.now = phi ptr [ %g.there, %guard.entry ], [ %g.got, %guard.held ]
   %g.same = icmp eq ptr %g.now, %g.value
   br i1 %g.same, label %guard.same, label %other
 guard.same:
+  %g.next = add i64 %g, 1
   br label %guard
 
 try:

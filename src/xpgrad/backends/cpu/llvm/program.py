@@ -20,7 +20,7 @@ from xpgrad.backends.cpu.interpret import Loop
 from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.arguments import bits
 from xpgrad.backends.cpu.llvm.buffer_pool import BufferPool, Workspaces, address
-from xpgrad.backends.cpu.llvm.entry import entry
+from xpgrad.backends.cpu.llvm.entry import Guard, entry
 from xpgrad.backends.cpu.llvm.kernel import TOTAL, WORK, Kernel
 from xpgrad.backends.cpu.llvm.repeat import LoopOfBodies
 from xpgrad.backends.cpu.llvm.single_call import WORK_TYPE, SingleCall, chunks_of
@@ -316,11 +316,11 @@ class LLVMProgram(Program):
         self._pool.give(env, outputs)
         return [x[()] if x.ndim == 0 else x for x in map(np.asarray, outputs)]
 
-    def entry(self, args: tuple[Any, ...], result: Any, guards: Sequence[tuple[Any, str, Any]]) -> Any:
+    def entry(self, args: tuple[Any, ...], result: Any, guards: Sequence[Guard], missing: Any) -> Any:
         """A native function of the tuple ``args`` (`entry.entry`); None where there is none."""
         if self.single_call is None or self._repeated:
             return None
-        return entry(self.single_call, args, result, guards, ready)
+        return entry(self.single_call, args, result, guards, missing, ready)
 
     def _outside(self, inputs: Sequence[Any]) -> list[Any]:
         """Node by node: the node whose index is outside its axis, or that refuses its operand, raises."""
