@@ -349,6 +349,13 @@ def test_transposed_gradients():
     np.testing.assert_allclose(dW, 2 * X @ R.T / R.size, rtol=1e-10, atol=1e-14)
 
 
+def test_many_outputs_take_the_usual_way(monkeypatch):
+    compiled, x = xg.compile(lambda x: [x * k for k in range(5)]), np.arange(3.0)
+    monkeypatch.setattr(entry, "MOST", 4)
+    assert not is_native(compiled, x)
+    np.testing.assert_array_equal(compiled(x), [x * k for k in range(5)])
+
+
 def test_shared_steps_are_not_taken():
     compiled = xg.compile(xg.value_and_grad(loss), threads=2)
     args = data(200, 20_000)

@@ -45,6 +45,9 @@ _POINTER = ctypes.c_void_p
 _NUMBERS: dict[type, int] = {float: DOUBLE, np.float64: DOUBLE, np.float32: FLOAT}
 _SAME = frozenset((bool, int, str, type(None)))
 
+MOST = 1 << 10
+"""The most outputs: they lie on the stack of the native function."""
+
 Guard = tuple[bool, Any, str, Any]
 """Whether it is an entry of a dict; the dict or object; the key or attribute; the value."""
 
@@ -82,7 +85,7 @@ def entry(
     ready : callable
         It compiles and loads a module.
     """
-    if call.work or not is_supported():
+    if call.work or len(call.outputs) > MOST or not is_supported():
         return None
     try:
         return _Entry(call, args, result, guards, missing, ready).function()
