@@ -77,7 +77,7 @@ def test_a_quadratic_in_n_dimensions_takes_few_steps():
 def test_the_two_loops_give_the_bfgs_matrix():
     rng = np.random.default_rng(3)
     pairs = [(s, 2 * s + 0.1 * rng.normal(size=5)) for s in rng.normal(size=(3, 5))]
-    memory = quasi_newton._Memory(2)
+    memory = quasi_newton.Memory(2)
     for s, y in pairs:
         memory.learn(s, y, s @ y, s @ s, y @ y)
     s, y = pairs[-1]
@@ -90,7 +90,7 @@ def test_the_two_loops_give_the_bfgs_matrix():
 
 
 def test_a_pair_without_positive_curvature_is_not_kept():
-    memory = quasi_newton._Memory(5)
+    memory = quasi_newton.Memory(5)
     s = np.array([1.0, 0.0])
     for y in (np.array([-1.0, 0.0]), np.array([0.0, 1.0])):
         memory.learn(s, y, s @ y, s @ s, y @ y)

@@ -18,10 +18,12 @@ from xpgrad.backends import choose
 from xpgrad.devices import common_device, resolve, to_device, using
 from xpgrad.devices.door import array_of, named_leaf
 from xpgrad.optim.batches import Batches, check_not_empty
+from xpgrad.optim.bounded import Box, projected_quasi_newton
 from xpgrad.optim.checkpoints import kept_in
 from xpgrad.optim.descent import full_batch, minibatches, with_step
 from xpgrad.optim.evaluation import Loss, Objective
 from xpgrad.optim.first_order import Rule, Schedule, adam_rule, adamw_rule, momentum_rule, sgd_rule
+from xpgrad.optim.held_out import HeldOut
 from xpgrad.optim.newton import newton_steps
 from xpgrad.optim.newton_cg import trust_region_steps
 from xpgrad.optim.progress import progress_bar
@@ -61,6 +63,9 @@ def minimize(
     progress: bool | None = None,
     compile: bool | None = None,
     checkpoint: str | PathLike[str] | None = None,
+    bounds: tuple[Any, Any] | None = None,
+    validation: tuple[Any, ...] | None = None,
+    patience: int = 10,
 ) -> Fit:
     """Find the parameters for which a loss is least.
 
@@ -121,6 +126,15 @@ def minimize(
         (Ctrl-C, an exception). Where the file exists, the fit goes on from it, with the same bits as one that
         was never broken off, ``params`` being looked at for their structure alone; so does a fit that has
         ended, with a larger ``max_iter`` or a smaller ``tol``. The loss must be the same; nothing checks it.
+    bounds : pair, optional
+        The least and the largest values of real parameters, for "lbfgs": each None, a number, or a tree like
+        ``params`` of None, numbers, and arrays that broadcast to the parameter. A start outside is moved to its
+        bound; the loss is never asked outside. The gradient norm is then that of what no bound holds.
+    validation : tuple of trees, optional
+        Held-out data for the loss, in the place of ``data``. The loss on them is computed after each iteration,
+        and the fit stops early where it has had no new minimum for ``patience`` iterations. However it ends,
+        ``params`` are those where the loss on the held-out data was least.
+    patience : int
 
     Returns
     -------
@@ -136,7 +150,8 @@ def minimize(
     DTypeError
         A parameter is an integer or boolean.
     ShapeError
-        The loss is no scalar; the arrays of ``data`` differ in their number of samples.
+        The loss is no scalar; the arrays of ``data`` differ in their number of samples; bounds are no tree like
+        the parameters.
     DataError
         No parameters, no samples, or fewer than ``batch_size``. What the loss demands of its data does not
         hold: asked once, of all of them, before the first step (line by line, in each step). The checkpoint is
@@ -159,9 +174,12 @@ def minimize(
     2.0
     """
     max_iter = _checked(method, data, max_iter, tol, batch_size, learning_rate, compile)
+    if bounds is not None and method != "lbfgs":
+        raise ValueError(message(f'minimize: "{method}" takes no bounds', remedy='use method="lbfgs"'))
     tol = _TOL if tol is None else tol
     if not flatten(params)[0]:
         raise DataError(message("minimize: there are no parameters", {"params": params}))
+    box = None if bounds is None else Box(bounds, params)
     params, data, place, streams = _placed(params, tuple(data), device, batch_size is None)
     check_not_empty(data, sample_axis)
     batches, rule = None, None
@@ -179,13 +197,25 @@ def minimize(
         same_data=batches is None and place == "cpu",
         together=with_step(rule) if rule is not None and together else None,
     )
-    options = {"method": method, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    held_out = None
+    if validation is not None:
+        held = to_device(_admitted(tuple(validation), "validation"), place)
+        held_out = HeldOut(loss, held, _count("patience", patience), compile, params)
+    options: dict[str, Any] = {
+        "method": method,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    options |= {"bounds": bounds, "patience": patience}
     with (
         using(place),
-        kept_in(checkpoint, params, data, options, place) as kept,
+        kept_in(checkpoint, params, (*data, *(validation or ())), options, place) as kept,
         progress_bar(method, max_iter, progress) as show,
     ):
-        run = Run(objective, params, callback, show, kept)
+        run = Run(objective, params, callback, show, kept, held_out)
+        if box is not None:
+            return projected_quasi_newton(objective, params, run, box=box, max_iter=max_iter, tol=tol)
         if rule is None:
             return _FULL_BATCH[method](objective, params, run, max_iter=max_iter, tol=tol)
         if batches is None:
@@ -220,6 +250,12 @@ def _admitted(tree: Any, name: str) -> Any:
     )
 
 
+def _count(name: str, count: Any) -> int:
+    if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
+        raise ValueError(message(f"minimize: {name} must be a positive integer, got {count!r}"))
+    return int(count)
+
+
 def _checked(
     method: str,
     data: Any,
@@ -244,8 +280,8 @@ def _checked(
     if compile is not None and not isinstance(compile, bool):
         raise ValueError(message(f"minimize: compile must be True, False or None, got {compile!r}"))
     for name, count in {"max_iter": max_iter, "batch_size": batch_size}.items():
-        if count is not None and (isinstance(count, bool) or not hasattr(count, "__index__") or count < 1):
-            raise ValueError(message(f"minimize: {name} must be a positive integer, got {count!r}"))
+        if count is not None:
+            _count(name, count)
     if tol is not None and not (tol >= 0 and isfinite(tol)):
         raise ValueError(message(f"minimize: tol must be finite and not negative, got {tol!r}"))
     if method in _FULL_BATCH and batch_size is not None:

@@ -100,7 +100,7 @@ def sgd_rule(learning_rate: float | Schedule) -> Rule:
 
     def move(rates: Sequence[float], gradient: Any, moments: Any, params: Any) -> Any:
         (a,) = rates
-        return tree_map(lambda p, g: _like(p, p - a * _conjugate(g)), params, gradient), ()
+        return tree_map(lambda p, g: like(p, p - a * _conjugate(g)), params, gradient), ()
 
     return Rule("sgd", lambda params: (), lambda step: (rate(step),), move)
 
@@ -135,7 +135,7 @@ def momentum_rule(learning_rate: float | Schedule, decay: float = 0.9, nesterov:
             along = tree_map(lambda v, g: _conjugate(g) + decay * v, v, gradient)
         else:
             along = v
-        return tree_map(lambda p, d: _like(p, p - a * d), params, along), (v,)
+        return tree_map(lambda p, d: like(p, p - a * d), params, along), (v,)
 
     return Rule("momentum", lambda params: (tree_map(_zeros, params),), lambda step: (rate(step),), move)
 
@@ -214,7 +214,7 @@ def adam_rule(
 
         def moved(p: Any, m: Any, v: Any) -> Any:
             d = m * unbias / (np.sqrt(v * unbias_square) + eps)
-            return _like(p, p - a * (d + weight_decay * p if weight_decay else d))
+            return like(p, p - a * (d + weight_decay * p if weight_decay else d))
 
         return tree_map(moved, params, mean, square), (mean, square)
 
@@ -261,7 +261,7 @@ def _squared(g: Any) -> Any:
     return g.real * g.real + g.imag * g.imag if aval_of(g).dtype.kind == "c" else g * g
 
 
-def _like(leaf: Any, value: Any) -> Any:
+def like(leaf: Any, value: Any) -> Any:
     """``value`` as what ``leaf`` is: a scalar of its type, or an array of its dtype."""
     if _is_scalar(leaf):
         number = value.item() if hasattr(value, "item") else value

@@ -24,8 +24,8 @@ from xpgrad.optim.records import Callback, Evaluated, Fit, Run
 
 # In units of the rounding of the loss: a smaller decrease is none, and a smaller predicted decrease cannot be
 # distinguished from one, because the sum over the samples in the loss has errors of its own.
-_NO_DECREASE = 4
-_PATIENCE = 5
+NO_DECREASE = 4
+PATIENCE = 5
 NO_PROMISE = 100
 
 # A stall at rounding level is convergence only where the gradient is this small beside that of the start.
@@ -90,7 +90,7 @@ class _Pair(NamedTuple):
     rho: float
 
 
-class _Memory:
+class Memory:
     """The inverse Hessian, as the last pairs tell it."""
 
     def __init__(self, size: int) -> None:
@@ -116,6 +116,18 @@ class _Memory:
         for pair, alpha in zip(self._pairs, reversed(alphas), strict=True):
             q = q + pair.s * (alpha - pair.rho * (pair.y @ q))
         return q
+
+    def times_within(self, g: Any, free: Any) -> Any:
+        """As `times`, among the entries that are ``free``, with the curvature along these; 0 elsewhere."""
+        pairs = [(pair.s * free, pair.y * free) for pair in self._pairs]
+        q = g * free
+        if not pairs:
+            return q
+        products = fetch(*[s @ y for s, y in pairs], *[s @ s for s, _ in pairs], *[y @ y for _, y in pairs])
+        n, cut = len(pairs), Memory(len(pairs))
+        for (s, y), sy, ss, yy in zip(pairs, products[:n], products[n : 2 * n], products[2 * n :], strict=True):
+            cut.learn(s, y, sy, ss, yy)
+        return cut.times(q)
 
     def state(self, x: Any) -> Any:
         """The pairs and the scale, as a tree that is always the same; ``x`` is like a step."""
@@ -154,14 +166,14 @@ def quasi_newton(
     flat = Flat(params, namespace((params, gradient)))
     eps = rounding(flat.dtype, aval_of(value).dtype)
     x, g = flat.vector(params), flat.gradient_vector(gradient)
-    inverse = _Memory(memory)
-    recent = deque([number], maxlen=_PATIENCE + 1)
+    inverse = Memory(memory)
+    recent = deque([number], maxlen=PATIENCE + 1)
     k, norm_at_start = 0, norm
     resumed = run.resumed((k, x, g, number, norm, norm_at_start, inverse.state(x), np.array(recent)))
     if resumed is not None:
         k, x, g, number, norm, norm_at_start, pairs, last = resumed
         inverse.begin_at(pairs)
-        recent = deque(map(float, last), maxlen=_PATIENCE + 1)
+        recent = deque(map(float, last), maxlen=PATIENCE + 1)
     else:
         run.note(0, number, norm, lambda: params)
         if not (isfinite(number) and isfinite(norm)):
@@ -193,8 +205,8 @@ def quasi_newton(
         stop = run.note(k, number, norm, lambda: flat.tree(x))  # noqa: B023 - called at once
         recent.append(number)
         decrease = recent[0] - number
-        if norm > tol and len(recent) > _PATIENCE and decrease <= _NO_DECREASE * eps * abs(number):
-            text = f"in {_PATIENCE} iterations the loss fell by {decrease:.3g}, within its rounding"
+        if norm > tol and len(recent) > PATIENCE and decrease <= NO_DECREASE * eps * abs(number):
+            text = f"in {PATIENCE} iterations the loss fell by {decrease:.3g}, within its rounding"
             return run.stalled(flat.tree(x), number, norm, STALLED_GRADIENT * norm_at_start, text)
         if norm > tol and stop:
             return run.called_back(flat.tree(x), number, k)
@@ -204,7 +216,7 @@ def quasi_newton(
     return run.within_tol(flat.tree(x), number, norm, tol)
 
 
-def _direction(inverse: _Memory, g: Any, number: float, x: Any) -> tuple[Any, Trial]:
+def _direction(inverse: Memory, g: Any, number: float, x: Any) -> tuple[Any, Trial]:
     """The direction, and the start of the line; minus the gradient if rounding spoils the direction."""
     d = -inverse.times(g)
     (slope,) = fetch(g @ d)

@@ -8,7 +8,7 @@ Holds: parameters given to the user are copies, so that writing to them changes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from xpgrad._trees import flatten, paths, tree_map
 from xpgrad.core import aval_of
 from xpgrad.devices import namespace
 from xpgrad.optim.checkpoints import Checkpoint
+from xpgrad.optim.held_out import HeldOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Record:
         Since the start of the fit.
     evaluations : int
         The number of evaluations of value and gradient together, since the start.
+    validation : float or None
+        The loss on the held-out data of `minimize`, at the parameters after the iteration.
     """
 
     iteration: int
@@ -43,6 +46,7 @@ class Record:
     gradient_norm: float
     seconds: float
     evaluations: int
+    validation: float | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ class Fit:
     Attributes
     ----------
     params : tree
-        The parameters found: structure, dtypes and device of those given, never the same arrays.
+        The parameters found: structure, dtypes and device of those given, never the same arrays. With held-out
+        data, those after the iteration where their loss was least.
     value : float
         The loss there; with minibatches the mean over the batches of the last pass. It is NaN or
         infinite only where no finite loss was found.
@@ -73,7 +78,8 @@ class Fit:
         One for each iteration; the first is the start, except with minibatches.
     converged : bool
         Whether the gradient is within ``tol``, or ("lbfgs" and Newton's methods) the loss stalls at
-        its rounding with a gradient of at most a hundredth of that of the start.
+        its rounding with a gradient of at most a hundredth of that of the start. With held-out data: and
+        they are where the loss on these was least.
     message : str
         Which criterion was met, or why the method stopped without; and why the loss was not
         compiled, if it could not be.
@@ -124,6 +130,8 @@ class Run:
         Called with each Record, for a progress bar.
     checkpoint : Checkpoint or None
         Where the state of the method is kept.
+    held_out : HeldOut or None
+        Which says when to stop, and which parameters to return.
     """
 
     def __init__(
@@ -133,23 +141,28 @@ class Run:
         callback: Callback | None = None,
         show: Show | None = None,
         checkpoint: Checkpoint | None = None,
+        held_out: HeldOut | None = None,
     ) -> None:
         self._objective = objective
         self._start = start
         self._callback = callback
         self._show = show
         self._checkpoint = checkpoint
+        self._held_out = held_out
         self._begun = perf_counter()
         self._history: list[Record] = []
         self.remark = ""  # of the method, for the end of the message
 
     def resumed(self, like: Any) -> Any:
         """The state of a method where its fit was broken off, a tree like ``like``; None at a start."""
-        found = None if self._checkpoint is None else self._checkpoint.restored(like)
+        best = () if self._held_out is None else self._held_out.best
+        found = None if self._checkpoint is None else self._checkpoint.restored((like, best))
         if found is None:
             return None
-        state, noted = found
-        self._history = [Record(*facts) for facts in noted["history"]]
+        (state, best), noted = found
+        if self._held_out is not None:
+            self._held_out.best = best
+        self._history = [Record(**facts) for facts in noted["history"]]
         self.remark = noted["remark"]
         self._objective.evaluations = noted["evaluations"]
         self._begun = perf_counter() - noted["seconds"]
@@ -165,27 +178,37 @@ class Run:
             "evaluations": self._objective.evaluations,
             "seconds": perf_counter() - self._begun,
         }
+        best = () if self._held_out is None else self._held_out.best
         self._checkpoint.keep(
-            state(), lambda: facts | {"history": [astuple(record) for record in self._history[:count]]}
+            (state(), best), lambda: facts | {"history": [asdict(record) for record in self._history[:count]]}
         )
 
     def note(self, iteration: int, value: float, norm: float, params: Callable[[], Any]) -> bool:
         """Remember an iteration; whether the callback asks to stop here."""
         seconds = perf_counter() - self._begun
         facts = (iteration, value, norm, seconds, self._objective.evaluations)
-        record = Record(*facts)
+        held = None if self._held_out is None else self._held_out.note(iteration, params())
+        record = Record(*facts, validation=held)
         self._history.append(record)
         if self._show is not None:
             self._show(record)
+        impatient = self._held_out is not None and not self._held_out.is_patient
         if self._callback is None or iteration == 0:
-            return False
-        answer = self._callback(Info(*facts, copied(params())))
-        return isinstance(answer, (bool, np.bool_)) and bool(answer)
+            return impatient
+        answer = self._callback(Info(*facts, copied(params()), validation=held))
+        return impatient or (isinstance(answer, (bool, np.bool_)) and bool(answer))
 
     def fit(self, params: Any, value: float, converged: bool, message: str) -> Fit:
         """The Fit that ends here."""
         n_iter = self._history[-1].iteration if self._history else 0
         message += self.remark + self._objective.remark
+        if self._held_out is not None:
+            least, at, params = self._held_out.best
+            value = next((record.value for record in self._history if record.iteration == at), value)
+            converged = converged and at == n_iter
+            message += (
+                f"; the parameters are those after iteration {at}, of the least validation loss {least:.6g}"
+            )
         return Fit(copied(params), value, tuple(self._history), converged, message, n_iter)
 
     # The message for each kind of end, the same for every method.
@@ -212,6 +235,10 @@ class Run:
         return self.fit(params, value, False, text)
 
     def called_back(self, params: Any, value: float, iteration: int) -> Fit:
+        if self._held_out is not None and not self._held_out.is_patient:
+            waited = iteration - self._held_out.best[1]
+            text = f"stopped early: the validation loss has not fallen for {waited} iterations"
+            return self.fit(params, value, False, text)
         return self.fit(params, value, False, f"stopped by the callback at iteration {iteration}")
 
     def bad_start(self, params: Any, value: float, norm: float) -> Fit:
