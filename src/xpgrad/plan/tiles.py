@@ -20,8 +20,9 @@ CHUNKS = 64
 """The most chunks of a region: enough for the threads of a large machine to share them evenly."""
 
 
-_GROUP_BYTES = 16 << 20
-"""Bytes of a group at most: it is smaller where a sample has so many."""
+_GROUP_BYTES = 1 << 20
+"""Bytes of a group at most, so that its tile is read twice from the second-level cache: it is smaller where a sample
+has many."""
 
 
 _SHARES, _LINES = 8, 64
