@@ -34,6 +34,38 @@ def test_the_hessian_and_its_products_are_scipys():
     assert close(xg.hvp(rosenbrock)(x, v), rosen_hess(x) @ v, EXACT)
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_a_loss_of_one_entry_is_a_scalar_loss(compiled):
+    made = xg.compile if compiled else lambda f: f
+    X, y, w = draw(20, 3), draw(21)[:20, None], draw(3, 1)
+
+    def cost(w):
+        r = X @ w - y
+        return r.T @ r / 2  # (1, 1), as many courses write it
+
+    slope, bend = X.T @ (X @ w - y), X.T @ X
+    value, g = made(xg.value_and_grad(cost))(w)
+    assert value.shape == (1, 1)
+    assert close(value, cost(w), EXACT)
+    assert close(g, slope, EXACT)
+    assert close(made(xg.grad(lambda w: cost(w).ravel()))(w), slope, EXACT)
+    assert close(made(xg.hessian(cost))(w).reshape(3, 3), bend, EXACT)
+    assert close(made(xg.hvp(cost))(w, w), bend @ w, EXACT)
+
+
+def test_the_value_of_a_loss_of_one_entry_is_an_array_of_its_own():
+    x = np.array([3.0, 4.0])
+    value, _ = xg.value_and_grad(lambda x: x[:1])(x)
+    x[0] = 7.0
+    assert value == [3.0]
+
+
+@pytest.mark.parametrize("loss", [lambda x: x, lambda x: x[:0]])
+def test_a_loss_of_no_entry_or_several_is_refused(loss):
+    with pytest.raises(xg.ShapeError, match="must return a scalar"):
+        xg.grad(loss)(np.ones(2))
+
+
 def test_derivatives_nest_to_any_order():
     f = np.sin
     for k in range(1, 6):

@@ -210,3 +210,19 @@ def test_the_result_reads_well():
     assert fit.history[0].seconds <= fit.history[-1].seconds
     with pytest.raises(AttributeError):
         fit.value = 1.0
+
+
+@pytest.mark.parametrize("method", ["gd", "adam", "lbfgs", "newton", "newton_cg"])
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_loss_of_one_entry_has_a_record_of_floats(method, compile):
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(30, 2)), rng.normal(size=(30, 1))
+
+    def cost(w, X, y):
+        r = X @ w - y
+        return r.T @ r / len(X)
+
+    fit = minimize(cost, np.zeros((2, 1)), (X, y), method=method, compile=compile, tol=1e-8, max_iter=3000)
+    assert np.allclose(fit.params, np.linalg.lstsq(X, y)[0], atol=1e-6)
+    assert type(fit.value) is float
+    assert {type(record.value) for record in fit.history} == {float}

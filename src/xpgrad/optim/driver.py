@@ -72,8 +72,8 @@ def minimize(
     Parameters
     ----------
     loss : callable
-        ``loss(params, *data)``, a real scalar, in plain NumPy. With minibatches it must be a mean
-        over the samples, not a sum.
+        ``loss(params, *data)``, a real scalar or an array of one entry, in plain NumPy. With minibatches it
+        must be a mean over the samples, not a sum.
     params : tree of float or complex arrays and scalars
         Where to start. On a GPU, a 0-d array costs less than a Python float, which lives on the
         host and is sent there at each step.

@@ -212,11 +212,11 @@ def peaks(tree: Any) -> list[Any]:
 
 
 def fetch(*scalars: Any) -> list[float]:
-    """Bring scalars to the host, in one transfer however many they are."""
+    """Bring scalars, or arrays of one entry, to the host, in one transfer however many they are."""
     if all(isinstance(x, _ON_HOST) for x in scalars):
-        return [float(x) for x in scalars]
+        return [float(x) if type(x) is not np.ndarray else float(x.item()) for x in scalars]
     xp = namespace(next(x for x in scalars if device_of(x) != "cpu"))
-    together = xp.stack([xp.asarray(x, dtype=np.float64) for x in scalars])
+    together = xp.stack([xp.asarray(x, dtype=np.float64).reshape(()) for x in scalars])
     return [float(x) for x in asnumpy(together)]
 
 

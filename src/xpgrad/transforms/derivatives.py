@@ -30,7 +30,8 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
     Parameters
     ----------
     f : callable
-        Returns a real scalar, or ``(scalar, aux)`` with ``has_aux``.
+        Returns a real scalar, or ``(scalar, aux)`` with ``has_aux``. An array of one entry, of any number of
+        axes, serves as a scalar.
     argnums : int or sequence of int
         Which positional arguments to differentiate; trees of float or complex arrays.
     has_aux : bool
@@ -39,7 +40,8 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
     Returns
     -------
     callable
-        With the arguments of ``f``; gives ``(value, gradient)``, or ``((value, aux), gradient)``.
+        With the arguments of ``f``; gives ``(value, gradient)``, or ``((value, aux), gradient)``. The value
+        has the shape that ``f`` gave it.
         The gradient has the structure, shapes and dtypes of the argument (a tuple of them where
         ``argnums`` is a sequence); in a Python number, whose dtype gives way to an array's, the dtype
         that it was computed in. For a complex ``z = x + iy`` it is ``dL/dx - i dL/dy``.
@@ -49,7 +51,7 @@ def value_and_grad(f: Fun, argnums: Argnums = 0, has_aux: bool = False) -> Fun:
     DTypeError
         An argument to differentiate has integers or booleans; ``f`` is complex.
     ShapeError
-        ``f`` returns no scalar.
+        ``f`` returns no single number.
 
     Notes
     -----
@@ -237,15 +239,17 @@ def _call(trace: Trace, f: Fun, args: Sequence[Any], kwargs: dict[str, Any] | No
 
 # ── results ──────────────────────────────────────────────────────────────────────────────
 def _scalar(tape: Tape, out: Any) -> tuple[Any, Any]:
-    """The value of the function's result and its node; the result must be a real scalar."""
+    """The value of the function's result and its node; the result must be a single real number."""
     if type(out) is Traced:
         value = leave(tape, out)
-        if out.shape == () and out.dtype.kind != "c":
+        one = out.shape == () or out.size == 1
+        if one and out.dtype.kind != "c":
+            value = copied(value) if out.shape else value  # it may look into the parameters
             return value, out._node if out._trace is tape else None
     else:
         value = out
-        is_scalar = isinstance(out, SCALAR_TYPES) or getattr(out, "shape", None) == ()
-        if is_scalar and aval_of(out).dtype.kind != "c":
+        one = isinstance(out, SCALAR_TYPES) or (hasattr(out, "shape") and aval_of(out).size == 1)
+        if one and aval_of(out).dtype.kind != "c":
             return out, None
     if isinstance(out, (tuple, list, dict)) or out is None:
         raise ShapeError(
@@ -254,7 +258,7 @@ def _scalar(tape: Tape, out: Any) -> tuple[Any, Any]:
                 remedy="return (value, aux) with has_aux=True" if isinstance(out, tuple) else None,
             )
         )
-    if getattr(out, "shape", None) == () or isinstance(out, complex):
+    if one:
         raise DTypeError(
             message(
                 "grad: the function must return a real scalar",
