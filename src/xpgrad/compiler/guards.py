@@ -152,12 +152,12 @@ class Guards:
         """The guards, if each is that an entry of a dict or an attribute is the same object, which holds now.
 
         For each: whether it is an entry, the dict or the object, the key or the name, and the value, which may
-        be `MISSING` for an entry. None if there are others.
+        be `MISSING` for an entry. None if there are others, such as an attribute that is not there.
         """
         if self._methods or self._kinds or self._others:
             return None
         found = [(False, *place) for place in (*self._attributes, *_contents(self._cells))]
-        if any(getattr(owner, name, MISSING) is not x for _, owner, name, x in found):
+        if any(x is MISSING or getattr(owner, name, MISSING) is not x for _, owner, name, x in found):
             return None
         for get, key, value in self._entries:
             mapping = getattr(get, "__self__", None)

@@ -22,7 +22,7 @@ import numpy as np
 from xpgrad.backends.cpu.llvm import entry_text
 from xpgrad.backends.cpu.llvm.array_layout import HEAD, is_known
 from xpgrad.backends.cpu.llvm.buffer_pool import address
-from xpgrad.backends.cpu.llvm.entry_text import (
+from xpgrad.backends.cpu.llvm.entry_tables import (
     ARRAY,
     DICT,
     DOUBLE,
@@ -46,7 +46,7 @@ _NUMBERS: dict[type, int] = {float: DOUBLE, np.float64: DOUBLE, np.float32: FLOA
 _SAME = frozenset((bool, int, str, type(None)))
 
 MOST = 1 << 10
-"""The most outputs: they lie on the stack of the native function."""
+"""The most outputs, and the most pieces of a result: they lie on the stack of the native function."""
 
 Guard = tuple[bool, Any, str, Any]
 """Whether it is an entry of a dict; the dict or object; the key or attribute; the value."""
@@ -109,6 +109,7 @@ class _Entry:
         self._missing = missing
         self._held: list[Any] = [call, guards]  # what an address is of lives as long
         self._records: list[list[int]] = []
+        self._loose: set[int] = set()  # records within lists and dicts, where others may come during a call
         self._leaves: list[tuple[int, Any]] = []  # records of arrays and numbers, in the order of the inputs
         self._record(args, -1, 0)
         if len(self._leaves) != len(graph.inputs):
@@ -141,15 +142,21 @@ class _Entry:
             outputs.append([1, self._of(place.copy if place.ndim else place.__getitem__), self._of(given)])
         pieces: list[list[int]] = []
         _pieces(result, pieces)
+        if len(pieces) > MOST:
+            raise _NotHere
         size = len(self._records) + len(outputs)
         loaded, _ = ready(entry_text.text(), ("enter",))
+        objects = np.zeros(size, np.int64)
+        self._held.append(objects)
+        loose = [k for k, x in self._leaves if type(x) is np.ndarray and k in self._loose]
+        held = [[address(objects) + 8 * k] for k in loose]
         words = {
             "busy": 0,
             "guards": self._table([self._guard(*guard) for guard in guards], GUARD),
             "guard_count": len(guards),
             "records": self._table(self._records, RECORD),
             "record_count": len(self._records),
-            "objects": self._table([[0]] * size, "x"),
+            "objects": address(objects),
             "addresses": self._table([[0]] * size, "x"),
             "outputs": self._table(outputs, OUTPUT),
             "output_count": len(outputs),
@@ -173,11 +180,14 @@ class _Entry:
             "as_double": _python("PyFloat_AsDouble"),
             "next": _python("PyDict_Next"),
             "get_entry": _python("PyDict_GetItem"),
+            "matches": _python("PyErr_ExceptionMatches"),
+            "exception": id(Exception),
+            "held": self._table(held, "x"),
+            "held_count": len(held),
         }
         self._leaves = []  # no argument is kept alive
         self._header = np.array([words[name] for name in HEADER], np.int64)
-        self._held.append(loaded)
-        self._method = _MethodDef(b"enter", loaded["enter"], _FASTCALL, None)
+        self._method = _method(loaded["enter"])
 
     def function(self) -> Any:
         """The function, which keeps this object alive."""
@@ -202,6 +212,8 @@ class _Entry:
         kind, k = type(x), len(self._records)
         row = [SAME, parent, index, self._of(kind), 0, 0, 0, 0]
         self._records.append(row)
+        if kind is list or kind is dict or parent in self._loose:
+            self._loose.add(k)
         if kind is tuple or kind is list:
             name = "Tuple" if kind is tuple else "List"
             row[0], row[4:7] = SEQUENCE, [_python(f"Py{name}_Size"), len(x), _python(f"Py{name}_GetItem")]
@@ -230,6 +242,12 @@ class _Entry:
             row[4] = self._of(x)
         else:
             raise _NotHere
+
+
+@cache
+def _method(function: int) -> _MethodDef:
+    """The definition of a method, which is never freed: a function that dies with a cycle reads it last."""
+    return _MethodDef(b"enter", function, _FASTCALL, None)
 
 
 @cache

@@ -1,6 +1,6 @@
 """The native function through which a call enters a program: its text.
 
-In:  the tables that `entry` writes.
+In:  the tables that `entry` writes (`entry_tables`).
 Out: LLVM IR of ``enter(self, args, n)``, a fast call of CPython's: ``args[0]`` has the arguments, ``self`` is
      an int64 array, the header.
 Holds: sizes, types and addresses are in the tables, so one text serves every program.
@@ -8,54 +8,47 @@ Holds: sizes, types and addresses are in the tables, so one text serves every pr
     for each guard:     if the attribute or entry is another object: return None
     for each argument:  if its type, shape, dtype or strides are others: return None
                         keep its address, or copy its number
+    for each array in a list or dict: hold it, as other threads may put another there while the program runs
     for each output:    make an array
     put the addresses into the table of the program, and run it
     return the outputs in tuples and lists
 
-It reads the fields of arrays (`array_layout`), of an object only once its type is known.
+It reads the fields of arrays (`array_layout`), of an object only once its type is known. An error while it
+looks is left to the usual way; what is no Exception (KeyboardInterrupt) is raised.
 """
 
 from xpgrad.backends.cpu.llvm.array_layout import ALIGNED, AXES, DATA, DTYPE, FLAGS, HEAD, SHAPE, STRIDES
-
-HEADER = (
-    *("busy", "guards", "guard_count", "records", "record_count", "objects", "addresses"),
-    *("outputs", "output_count", "patches", "patch_count", "main", "table", "end", "flags", "flag_count"),
-    *("pieces", "piece_count", "release", "acquire", "none", "get_attribute", "decref", "incref", "clear"),
-    *("call", "as_double", "next", "get_entry"),
+from xpgrad.backends.cpu.llvm.entry_tables import (
+    ARRAY,
+    DICT,
+    DOUBLE,
+    FLOAT,
+    GUARD,
+    HEADER,
+    HEADER_KINDS,
+    OUTPUT,
+    PATCH,
+    PIECE,
+    RECORD,
+    SAME,
+    SEQUENCE,
+    words,
 )
-"""The words of the header."""
-
-SEQUENCE, DICT, ARRAY, DOUBLE, FLOAT, SAME = range(6)
-"""The kinds of a record, one for each argument and each container of arguments."""
-
-RECORD = ("kind", "parent", "index", "type", "a", "b", "c", "position")
-"""The words of a record. ``index`` is a place in a tuple or list, or the key in a dict.
-
-    SEQUENCE, DICT   a: the function for its length, b: the length, c: the function for an item
-    ARRAY            a: dtype, b: number of axes, c: the address of shape and strides
-    DOUBLE, FLOAT    a: where its number goes
-    SAME             a: the very object
-"""
-
-GUARD = ("of_dict", "owner", "name", "value")
-"""The words of a guard: an entry of a dict, or else an attribute. The value of no entry is 0."""
-
-OUTPUT = ("late", "function", "arguments")
-PATCH = ("slot", "source", "offset")
-PIECE = ("make", "set", "number")
 
 
-def _words(name: str, base: str, fields: tuple[str, ...], kinds: str) -> str:
-    """Loads of the words of a record at ``base``, as ``%name.field``."""
-    lines = []
-    for k, (field, kind) in enumerate(zip(fields, kinds.split(), strict=True)):
-        lines.append(f"  %{name}.{field}.at = getelementptr i64, ptr {base}, i64 {k}")
-        lines.append(f"  %{name}.{field} = load {kind}, ptr %{name}.{field}.at, align 8")
-    return "\n".join(lines)
-
-
-_NUMBERS = frozenset(("busy", "end", "release", *[name for name in HEADER if name.endswith("_count")]))
-_HEADER_KINDS = " ".join("i64" if name in _NUMBERS else "ptr" for name in HEADER)
+def _references(name: str, before: str, function: str, then: str) -> str:
+    """A loop that takes or drops a reference to each array that is held while the program runs."""
+    return f"""{name}:
+  %{name}.k = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.one ]
+  %{name}.more = icmp slt i64 %{name}.k, %h.held_count
+  br i1 %{name}.more, label %{name}.one, label %{then}
+{name}.one:
+  %{name}.at = getelementptr ptr, ptr %h.held, i64 %{name}.k
+  %{name}.where = load ptr, ptr %{name}.at, align 8
+  %{name}.x = load ptr, ptr %{name}.where, align 8
+  call void %h.{function}(ptr %{name}.x)
+  %{name}.next = add i64 %{name}.k, 1
+  br label %{name}"""
 
 
 def text() -> str:
@@ -65,7 +58,7 @@ define ptr @enter(ptr %self, ptr %args, i64 %n) {{
 start:
   %h.at = getelementptr i8, ptr %self, i64 {DATA}
   %h = load ptr, ptr %h.at, align 8
-{_words("h", "%h", HEADER, _HEADER_KINDS)}
+{words("h", "%h", HEADER, HEADER_KINDS)}
   %outs = alloca ptr, i64 %h.output_count
   %stack = alloca ptr, i64 %h.piece_count
   %key = alloca ptr
@@ -78,7 +71,7 @@ guard:
   br i1 %g.more, label %guard.look, label %try
 guard.look:
   %g.at = getelementptr [{len(GUARD)} x i64], ptr %h.guards, i64 %g
-{_words("g", "%g.at", GUARD, "i64 ptr ptr ptr")}
+{words("g", "%g.at", GUARD, "i64 ptr ptr ptr")}
   %g.entry = icmp ne i64 %g.of_dict, 0
   br i1 %g.entry, label %guard.entry, label %guard.attribute
 guard.entry:
@@ -110,7 +103,7 @@ record:
   br i1 %k.more, label %record.look, label %take
 record.look:
   %r.at = getelementptr [{len(RECORD)} x i64], ptr %h.records, i64 %k
-{_words("r", "%r.at", RECORD, "i64 i64 i64 ptr ptr i64 ptr i64")}
+{words("r", "%r.at", RECORD, "i64 i64 i64 ptr ptr i64 ptr i64")}
   %is.root = icmp slt i64 %r.parent, 0
   br i1 %is.root, label %root, label %child
 root:
@@ -118,7 +111,7 @@ root:
   br label %check
 child:
   %p.at = getelementptr [{len(RECORD)} x i64], ptr %h.records, i64 %r.parent
-{_words("p", "%p.at", RECORD, "i64 i64 i64 ptr ptr i64 ptr i64")}
+{words("p", "%p.at", RECORD, "i64 i64 i64 ptr ptr i64 ptr i64")}
   %p.object.at = getelementptr ptr, ptr %h.objects, i64 %r.parent
   %p.object = load ptr, ptr %p.object.at, align 8
   %of.dict = icmp eq i64 %p.kind, {DICT}
@@ -224,14 +217,15 @@ record.done:
 
 take:
   store i64 1, ptr %h, align 8
-  br label %output
+  br label %hold
+{_references("hold", "take", "incref", "output")}
 output:
-  %o = phi i64 [ 0, %take ], [ %o.next, %output.done ]
+  %o = phi i64 [ 0, %hold ], [ %o.next, %output.done ]
   %o.more = icmp slt i64 %o, %h.output_count
   br i1 %o.more, label %output.look, label %patch
 output.look:
   %o.at = getelementptr [{len(OUTPUT)} x i64], ptr %h.outputs, i64 %o
-{_words("o", "%o.at", OUTPUT, "i64 ptr ptr")}
+{words("o", "%o.at", OUTPUT, "i64 ptr ptr")}
   %out.at = getelementptr ptr, ptr %outs, i64 %o
   store ptr null, ptr %out.at, align 8
   %o.late.now = icmp ne i64 %o.late, 0
@@ -258,7 +252,7 @@ patch:
   br i1 %t.more, label %patch.put, label %run
 patch.put:
   %t.at = getelementptr [{len(PATCH)} x i64], ptr %h.patches, i64 %t
-{_words("t", "%t.at", PATCH, "ptr i64 i64")}
+{words("t", "%t.at", PATCH, "ptr i64 i64")}
   %t.address.at = getelementptr i64, ptr %h.addresses, i64 %t.source
   %t.address = load i64, ptr %t.address.at, align 8
   %t.moved = add i64 %t.address, %t.offset
@@ -299,10 +293,10 @@ flag.done:
 late:
   %l = phi i64 [ 0, %flag.done ], [ %l.next, %late.done ]
   %l.more = icmp slt i64 %l, %h.output_count
-  br i1 %l.more, label %late.look, label %free
+  br i1 %l.more, label %late.look, label %let
 late.look:
   %l.at = getelementptr [{len(OUTPUT)} x i64], ptr %h.outputs, i64 %l
-{_words("l", "%l.at", OUTPUT, "i64 ptr ptr")}
+{words("l", "%l.at", OUTPUT, "i64 ptr ptr")}
   %l.late.now = icmp ne i64 %l.late, 0
   br i1 %l.late.now, label %late.make, label %late.done
 late.make:
@@ -315,6 +309,7 @@ late.done:
   %l.next = add i64 %l, 1
   br label %late
 
+{_references("let", "late", "decref", "free")}
 free:
   store i64 0, ptr %h, align 8
   br label %piece
@@ -325,7 +320,7 @@ piece:
   br i1 %q.more, label %piece.look, label %done
 piece.look:
   %q.at = getelementptr [{len(PIECE)} x i64], ptr %h.pieces, i64 %q
-{_words("q", "%q.at", PIECE, "i64 ptr i64")}
+{words("q", "%q.at", PIECE, "i64 ptr i64")}
   %is.leaf = icmp eq i64 %q.make, 0
   br i1 %is.leaf, label %leaf, label %gather
 leaf:
@@ -368,7 +363,7 @@ first:
 drop:
   %z = phi i64 [ 0, %first ], [ %z.next, %drop.next ]
   %z.more = icmp slt i64 %z, %made.count
-  br i1 %z.more, label %drop.look, label %dropped
+  br i1 %z.more, label %drop.look, label %unhold
 drop.look:
   %z.at = getelementptr ptr, ptr %outs, i64 %z
   %z.x = load ptr, ptr %z.at, align 8
@@ -380,6 +375,7 @@ drop.one:
 drop.next:
   %z.next = add i64 %z, 1
   br label %drop
+{_references("unhold", "drop", "decref", "dropped")}
 dropped:
   store i64 0, ptr %h, align 8
   %failing = icmp eq ptr %answer, null
@@ -387,6 +383,10 @@ dropped:
 failed:
   ret ptr null
 raised:
+  %matches = call i32 %h.matches(ptr %h.exception)
+  %is.error = icmp ne i32 %matches, 0
+  br i1 %is.error, label %cleared, label %failed
+cleared:
   call void %h.clear()
   br label %other
 other:
