@@ -26,6 +26,7 @@ PUBLIC = [
     "grad",
     "hessian",
     "hvp",
+    "implicit",
     "jacobian",
     "jvp",
     "learn",

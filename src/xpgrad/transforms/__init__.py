@@ -1,10 +1,11 @@
-"""The transforms: `grad`, `value_and_grad`, `vjp`, `jvp`, `jacobian`, `hessian`, `vmap`, `scan`.
+"""The transforms: `grad`, `value_and_grad`, `vjp`, `jvp`, `jacobian`, `hessian`, `vmap`, `scan`, `implicit`.
 
 All nest, and all take any Python control flow on what is not batched. Arguments and results are trees: tuples,
 lists, dicts, namedtuples, dataclasses of arrays and scalars.
 """
 
 from xpgrad.transforms.derivatives import checkpoint, grad, jvp, stop_gradient, value_and_grad, vjp
+from xpgrad.transforms.implicit import implicit
 from xpgrad.transforms.loops import scan
 from xpgrad.transforms.mapping import vmap
 from xpgrad.transforms.matrices import hessian, hvp, jacobian, linearize
@@ -14,6 +15,7 @@ __all__ = [
     "grad",
     "hessian",
     "hvp",
+    "implicit",
     "jacobian",
     "jvp",
     "linearize",
