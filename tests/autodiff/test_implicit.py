@@ -1,4 +1,4 @@
-"""Implicit derivatives against closed forms and finite differences, through solvers that no trace can follow."""
+"""Implicit derivatives against closed forms and finite differences, of solvers that no trace can follow."""
 
 import numpy as np
 import pytest

@@ -33,8 +33,8 @@ def implicit(solution: Fun, condition: Fun) -> Fun:
     ----------
     solution : callable
         ``solution(params) -> x``: any solver, its own libraries and control flow included. It is called with
-        arrays of numbers, which it must not write to, and is not differentiated. ``params`` is a tree of arrays,
-        ``x`` a tree of float arrays, n entries in all.
+        arrays of numbers, which it must not write to, and is not differentiated. ``params`` is a tree of
+        arrays, ``x`` a tree of float arrays, n entries in all.
     condition : callable
         ``condition(x, params)``: a tree of float arrays with n entries in all, which are zero at the solution.
         It can be differentiated as far as the result is to be.
@@ -147,7 +147,7 @@ def _each(f: Fun, batch: Batch, leaves: Sequence[Any], structure: Any) -> Any:
 
 
 def _checked(x: Any, params: Any, condition: Fun) -> Any:
-    """``x``, if the condition has one equation for each of its entries and depends on nothing but ``params``."""
+    """``x``, if the condition has an equation for each of its entries and depends on ``params`` alone."""
     leaves = flatten(x)[0]
     for leaf, path in zip(leaves, paths(x), strict=True):
         if aval_of(leaf).dtype.kind != "f":
