@@ -37,7 +37,7 @@ from xpgrad.transforms import (
 )
 
 if _TYPE_CHECKING:
-    from xpgrad import learn, losses, nn, optim, special, stats, testing
+    from xpgrad import learn, losses, nn, optim, optimize, special, stats, testing
     from xpgrad.compiler import compile
     from xpgrad.optim import Fit, minimize
     from xpgrad.testing import check_grads
@@ -52,6 +52,7 @@ _LATER = {
     "minimize": "optim",
     "nn": None,
     "optim": None,
+    "optimize": None,
     "special": None,
     "stats": None,
     "testing": None,
@@ -91,6 +92,7 @@ __all__ = [
     "namespace",
     "nn",
     "optim",
+    "optimize",
     "scan",
     "special",
     "stats",

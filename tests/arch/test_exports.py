@@ -36,6 +36,7 @@ PUBLIC = [
     "namespace",
     "nn",
     "optim",
+    "optimize",
     "scan",
     "special",
     "stats",

@@ -20,7 +20,7 @@ BEGIN, END = "<!-- the tree: python -m tests.arch.tree --write -->\n", "<!-- end
 ORDER = [
     "_version", "_errors", "_files", "_trees", "core", "devices", "ops", "trace", "autodiff", "passes", "plan",
     "codegen", "backends", "compiler", "transforms", "testing", "special", "stats", "nn", "losses", "optim",
-    "learn", "scale", "cli",
+    "optimize", "learn", "scale", "cli",
 ]  # fmt: skip
 
 

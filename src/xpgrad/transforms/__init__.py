@@ -1,4 +1,4 @@
-"""The transforms: `grad`, `vjp`, `jvp`, `jacobian`, `hessian`, `vmap`, `scan`, `implicit` and others.
+"""The transforms: `grad`, `vjp`, `jvp`, `jacobian`, `vmap`, `scan`, `implicit` and others.
 
 All nest, and all take any Python control flow on what is not batched. Arguments and results are trees: tuples,
 lists, dicts, namedtuples, dataclasses of arrays and scalars.
