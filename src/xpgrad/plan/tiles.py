@@ -21,8 +21,8 @@ CHUNKS = 64
 
 
 _GROUP_BYTES = 1 << 20
-"""Bytes of a group at most, so that its tile is read twice from the second-level cache: it is smaller where a sample
-has many."""
+"""Bytes of a group at most, so that its tile is read twice from the second-level cache: it is smaller where a
+sample has many."""
 
 
 _SHARES, _LINES = 8, 64
