@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -49,20 +48,32 @@ def test_a_full_disk_behind_standard_output_is_one_line_and_status_2(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGINT to send")
 def test_ctrl_c_says_that_nothing_was_saved_and_ends_with_status_130(tmp_path):
-    path = write(numbers(4000)[[*FEATURES, "y"]], tmp_path / "t.csv")
-    words = [sys.executable, "-m", "xpgrad", "train", str(path), "--target", "y", "--model", "mlp"]
-    words += ["--max-iter", "100000", "--hidden", "300,300", "--penalty", "10", "--out", str(tmp_path / "m")]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    words = [sys.executable, "-m", "xpgrad", "train", "-", "--target", "y", "--out", str(tmp_path / "m")]
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen(words, text=True, **pipes) as process:
         for line in process.stderr:
             if line.startswith("reading the data"):
                 break
-        time.sleep(2)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        process.send_signal(signal.SIGINT)  # it waits for a table that nobody writes
+        process.wait(timeout=60)
+        err = process.stderr.read()
     assert process.returncode == 130
     assert "xpgrad: interrupted; nothing was saved" in err
     assert "Traceback" not in err
-    assert sorted(os.listdir(tmp_path)) == ["t.csv"]
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_interrupt_in_the_fit_says_that_nothing_was_saved(tmp_path, capsys, monkeypatch):
+    from xpgrad.learn import MLPRegressor
+
+    def interrupted(self, X, y, sample_weight=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MLPRegressor, "fit", interrupted)
+    path = write(numbers()[["a", "y"]], tmp_path / "t.csv")
+    assert run("train", path, "--target", "y", "--model", "mlp", "--out", tmp_path / "m") == 130
+    assert "xpgrad: interrupted; nothing was saved" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["t.csv"]
 
 
 def test_an_interrupt_after_the_model_is_saved_says_so(tmp_path, capsys, monkeypatch):

@@ -106,9 +106,9 @@ checkpoints.EVERY = 0.0
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(20, 2000)), rng.normal(size=2000)
 path = sys.argv[1] if sys.argv[1] else None
-slow = (lambda info: time.sleep(0.01)) if path else None
+slow = (lambda info: time.sleep(0.02)) if path else None
 fit = xg.minimize(lambda w, X, y: np.mean(np.log(np.cosh(w @ X - y))), np.zeros(20), (X, y), method="adam",
-                  batch_size=100, max_iter=60, tol=0, checkpoint=path, callback=slow)
+                  batch_size=100, max_iter=300, tol=0, checkpoint=path, callback=slow)
 print(fit.params.tobytes().hex(), fit.value)
 """
 
