@@ -37,7 +37,7 @@ from xpgrad.transforms import (
 )
 
 if _TYPE_CHECKING:
-    from xpgrad import learn, losses, nn, optim, optimize, special, stats, testing
+    from xpgrad import learn, linalg, losses, nn, optim, optimize, special, stats, testing
     from xpgrad.compiler import compile
     from xpgrad.optim import Fit, minimize
     from xpgrad.testing import check_grads
@@ -48,6 +48,7 @@ _LATER = {
     "check_grads": "testing",
     "compile": "compiler",
     "learn": None,
+    "linalg": None,
     "losses": None,
     "minimize": "optim",
     "nn": None,
@@ -86,6 +87,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "learn",
+    "linalg",
     "linearize",
     "losses",
     "minimize",

@@ -30,6 +30,7 @@ PUBLIC = [
     "jacobian",
     "jvp",
     "learn",
+    "linalg",
     "linearize",
     "losses",
     "minimize",

@@ -1,0 +1,21 @@
+"""Linear algebra by SciPy's names: triangular systems, functions of matrices, structured matrices.
+
+Everything is made of ops, so that it has derivatives of every order in both modes, on either device, compiled
+and in `vmap`. Matrices are the last two axes; those before are stacks of them. Integers become float64.
+"""
+
+from xpgrad.linalg._functions import expm, logm, sqrtm
+from xpgrad.linalg._structured import block_diag, toeplitz
+from xpgrad.linalg._systems import cho_factor, cho_solve, solve_sylvester, solve_triangular
+
+__all__ = [
+    "block_diag",
+    "cho_factor",
+    "cho_solve",
+    "expm",
+    "logm",
+    "solve_sylvester",
+    "solve_triangular",
+    "sqrtm",
+    "toeplitz",
+]
