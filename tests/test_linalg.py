@@ -6,7 +6,7 @@ import scipy.linalg as sl
 
 import xpgrad as xg
 from xpgrad import DataError, ShapeError
-from xpgrad.testing import check_grads, close, tolerance
+from xpgrad.testing import check_grads, tolerance
 
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
 RNG = np.random.default_rng(0)

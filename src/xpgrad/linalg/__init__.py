@@ -1,4 +1,4 @@
-"""Linear algebra by SciPy's names: triangular systems, functions of matrices, structured matrices.
+"""Linear algebra by SciPy's names: triangular systems, functions of matrices, structure.
 
 Everything is made of ops, so that it has derivatives of every order in both modes, on either device, compiled
 and in `vmap`. Matrices are the last two axes; those before are stacks of them. Integers become float64.
