@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xpgrad import DTypeError, asnumpy, device_of, grad
-from xpgrad.optim import adam, adamw, momentum, sgd
+from xpgrad.optim import adam, adamw, clipped, minimize, momentum, sgd
 from xpgrad.testing.tolerances import close, tolerance
 
 EXACT = tolerance(np.float64).value
@@ -172,3 +172,48 @@ def test_an_option_out_of_range_is_refused_by_name(make, text):
 def test_integer_parameters_are_refused_with_their_place(optimizer):
     with pytest.raises(DTypeError, match=r"must be float or complex\n  params\['k'\] int64\[2\]"):
         optimizer.init({"a": 1.0, "k": np.arange(2)})
+
+
+def test_a_long_gradient_is_scaled_to_the_norm_over_all_parameters():
+    p, g = {"a": np.zeros(2), "b": 0.0, "c": np.zeros(1, np.complex128)}, {"a": np.array([3.0, 0]), "b": 4.0}
+    g["c"] = np.array([12j])
+    moved = run(clipped(sgd(1.0), 6.5), p, [g])  # the norm is 13
+    assert close(moved["a"], [-1.5, 0], EXACT)
+    assert close(moved["b"], -2.0, EXACT)
+    assert close(moved["c"], [6j], EXACT)  # against the conjugate
+    same = run(clipped(sgd(1.0), 13.5), p, [g])
+    assert same["a"].tolist() == [-3.0, 0.0]
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_the_norm_of_huge_and_tiny_gradients_neither_overflows_nor_vanishes(size):
+    g = np.array([3.0, 4.0]) * size
+    assert close(run(clipped(sgd(1.0), size), np.zeros(2), [g]) / size, [-0.6, -0.8], EXACT)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "options", [{}, {"batch_size": 5}, {"compile": False}, {"batch_size": 5, "compile": False}]
+)
+def test_minimize_clips_as_the_optimizer_does(dtype, options):
+    rng = np.random.default_rng(0)
+    X, start = rng.normal(size=(3, 5)).astype(dtype), (np.zeros(3, dtype), 0.0)
+
+    def loss(p, X):
+        return np.mean((10 * (p[0] @ X) + p[1] - 1) ** 2) + 5 * p[1]
+
+    fit = minimize(loss, start, (X,), method="momentum", clip_norm=0.5, max_iter=4, tol=0, **options)
+    params, optimizer = start, clipped(momentum(0.01), 0.5)
+    state = optimizer.init(params)
+    for _ in range(4):
+        params, state = optimizer.update(grad(loss)(params, X), state, params)
+    assert fit.params[0].dtype == dtype
+    assert close(fit.params[0], params[0], tolerance(dtype).value)
+    assert close(fit.params[1], params[1], tolerance(dtype).value)
+
+
+def test_a_norm_out_of_range_or_without_use_is_refused():
+    with pytest.raises(ValueError, match="clip_norm must be positive and finite, got 0"):
+        clipped(sgd(1.0), 0)
+    with pytest.raises(ValueError, match="no clip_norm"):
+        minimize(lambda w: w**2, 1.0, method="lbfgs", clip_norm=1.0)

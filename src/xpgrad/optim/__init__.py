@@ -1,7 +1,7 @@
 """Fit parameters by gradient: `minimize`, and the methods that it is made of."""
 
 from xpgrad.optim.driver import minimize
-from xpgrad.optim.first_order import Optimizer, adam, adamw, momentum, sgd
+from xpgrad.optim.first_order import Optimizer, adam, adamw, clipped, momentum, sgd
 from xpgrad.optim.newton import newton
 from xpgrad.optim.newton_cg import newton_cg
 from xpgrad.optim.quasi_newton import lbfgs
@@ -14,6 +14,7 @@ __all__ = [
     "Record",
     "adam",
     "adamw",
+    "clipped",
     "lbfgs",
     "minimize",
     "momentum",

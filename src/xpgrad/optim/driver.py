@@ -22,7 +22,15 @@ from xpgrad.optim.bounded import Box, projected_quasi_newton
 from xpgrad.optim.checkpoints import kept_in
 from xpgrad.optim.descent import full_batch, minibatches, with_step
 from xpgrad.optim.evaluation import Loss, Objective
-from xpgrad.optim.first_order import Rule, Schedule, adam_rule, adamw_rule, momentum_rule, sgd_rule
+from xpgrad.optim.first_order import (
+    Rule,
+    Schedule,
+    adam_rule,
+    adamw_rule,
+    clipped_rule,
+    momentum_rule,
+    sgd_rule,
+)
 from xpgrad.optim.held_out import HeldOut
 from xpgrad.optim.newton import newton_steps
 from xpgrad.optim.newton_cg import trust_region_steps
@@ -58,6 +66,7 @@ def minimize(
     batch_size: int | None = None,
     sample_axis: int = -1,
     learning_rate: float | Schedule | None = None,
+    clip_norm: float | None = None,
     seed: int = 0,
     callback: Callback | None = None,
     progress: bool | None = None,
@@ -108,6 +117,9 @@ def minimize(
     learning_rate : float or callable, optional
         The rate of the first-order methods, or a schedule that maps the steps done to the next rate.
         By default 0.1 for "gd", 0.01 for "momentum", 0.001 for "adam" and "adamw".
+    clip_norm : float, optional
+        For the first-order methods: a gradient whose Euclidean norm over all parameters is larger is scaled to
+        it before its step.
     seed : int
         The seed of the order of the samples; the same seed gives the same bits.
     callback : callable, optional
@@ -174,6 +186,8 @@ def minimize(
     2.0
     """
     max_iter = _checked(method, data, max_iter, tol, batch_size, learning_rate, compile)
+    if clip_norm is not None and method in _FULL_BATCH:
+        raise ValueError(message(f'minimize: "{method}" chooses its steps by the whole gradient: no clip_norm'))
     if bounds is not None and method != "lbfgs":
         raise ValueError(message(f'minimize: "{method}" takes no bounds', remedy='use method="lbfgs"'))
     tol = _TOL if tol is None else tol
@@ -188,6 +202,8 @@ def minimize(
     if method in _FIRST_ORDER:
         make, default = _FIRST_ORDER[method]
         rule = make(default if learning_rate is None else learning_rate)
+        if clip_norm is not None:
+            rule = clipped_rule(rule, clip_norm)
     together = batches is not None and place == "cpu"
     objective = Objective(
         loss,
@@ -207,7 +223,7 @@ def minimize(
         "learning_rate": learning_rate,
         "seed": seed,
     }
-    options |= {"bounds": bounds, "patience": patience}
+    options |= {"bounds": bounds, "patience": patience, "clip_norm": clip_norm}
     with (
         using(place),
         kept_in(checkpoint, params, (*data, *(validation or ())), options, place) as kept,

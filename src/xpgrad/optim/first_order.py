@@ -224,6 +224,52 @@ def adam_rule(
     return Rule(name, begin, rates, move)
 
 
+def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
+    """An optimiser that meets no gradient longer than ``norm``.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    norm : float
+        Where the Euclidean norm of the gradient over all parameters is larger, the gradient is scaled to it.
+
+    Raises
+    ------
+    ValueError
+        The norm is not positive and finite.
+
+    Notes
+    -----
+    Pascanu, Mikolov and Bengio (2013), algorithm 1.
+    """
+    shortened = _shortening(norm)
+    return Optimizer(
+        optimizer.init, lambda gradient, state, params: optimizer.update(shortened(gradient), state, params)
+    )
+
+
+def clipped_rule(rule: Rule, norm: float) -> Rule:
+    """`clipped` of a Rule."""
+    shortened = _shortening(norm)
+    return rule._replace(
+        move=lambda rates, gradient, moments, params: rule.move(rates, shortened(gradient), moments, params)
+    )
+
+
+def _shortening(norm: float) -> Callable[[Any], Any]:
+    if not (norm > 0 and isfinite(norm)):
+        raise ValueError(message(f"clip_norm must be positive and finite, got {norm!r}"))
+
+    def shortened(gradient: Any) -> Any:
+        peak = np.max(np.stack([np.max(np.abs(g)) if np.size(g) else 0.0 for g in flatten(gradient)[0]]))
+        unit = np.where(peak > 0, peak, 1.0)  # so that no square overflows or vanishes
+        squares = [np.sum(_squared(g / unit)) for g in flatten(gradient)[0]]
+        share = norm / np.maximum(unit * np.sqrt(sum(squares)), norm)
+        return tree_map(lambda g: like(g, share * g), gradient)
+
+    return shortened
+
+
 def _optimizer(
     rule: Rule, state_of: Callable[..., Any], parts_of: Callable[[Any], tuple[Any, ...]]
 ) -> Optimizer:
