@@ -294,6 +294,18 @@ OPTIONAL: dict[str, list[Any]] = {
     "a_min": [0.2, 0, None, INF, NAN],
     "a_max": [0.9, 1, None, -INF, NAN, -3.0],
     "ind": [1, 2, np.int64(2), 0],
+    "N": [0, 1, 3, np.int64(2)],
+    "increasing": [True],
+    "full": [True],
+    "cov": [True, "unscaled"],
+    "w": [Like(lambda a: positive(np.size(a)))],
+    "m": [0, 1, 2, np.int64(1), -1],
+    "bins": [3, np.int64(2), [-1.0, 0.2, 1.0], np.array([-9.0, 9.0]), 0],
+    "range": [(-1.0, 1.0), (0.0, 0.0), (1.0, -1.0)],
+    "density": [True, False],
+    "invert": [True],
+    "assume_unique": [True],
+    "writeable": [False],
     "optimize": [True, "greedy", "optimal"],
     "order": ["C", "F", "A", "K"],
     "casting": ["unsafe", "same_kind", "no"],
@@ -876,6 +888,108 @@ OPERANDS[np.percentile] = [
     (x, np.multiply(q, 100) if not isinstance(q, bool) else q) for x, q in OPERANDS[np.quantile]
 ]
 EDGE_OPERANDS[np.percentile] = [(x, np.multiply(q, 100)) for x, q in EDGE_OPERANDS[np.quantile]]
+OPERANDS[np.nanquantile], EDGE_OPERANDS[np.nanquantile] = OPERANDS[np.quantile], EDGE_OPERANDS[np.quantile]
+OPERANDS[np.nanpercentile], EDGE_OPERANDS[np.nanpercentile] = (
+    OPERANDS[np.percentile],
+    EDGE_OPERANDS[np.percentile],
+)
+_CODES = np.array([0, 2, 1, 0])
+OPERANDS[np.vander] = _singles([smooth(4), [1.0, 2.0], smooth(1), np.array([1, 2, 3]), smooth(3, 4), 1.5])
+OPERANDS[np.polyfit] = [
+    (np.arange(6.0), smooth(6), 2),
+    (smooth(6), smooth(6, seed=5), 1),
+    (smooth(6), smooth(6, 2), np.int64(1)),
+    ([1.0, 2.0, 4.0, 5.0], smooth(4), 0),
+    (smooth(3, dtype=np.float32), smooth(3, seed=5, dtype=np.float32), 1),
+    (smooth(4), smooth(3), 1),
+    (smooth(4), smooth(4), -1),
+]
+for _f in (np.polyder, np.polyint):
+    OPERANDS[_f] = _singles([smooth(4), [1.0, 2.0, 3.0], smooth(1), smooth(4, dtype=np.float32)])
+for _f in (np.polyadd, np.polysub):
+    OPERANDS[_f] = [
+        (smooth(4), smooth(2)),
+        (smooth(2), [1.0, 2.0, 3.0]),
+        (smooth(3), 1.5),
+        (smooth(3), smooth(3)),
+    ]
+OPERANDS[np.poly] = _singles([smooth(3), [1.0, 2.0], smooth(1)])
+OPERANDS[np.lib.stride_tricks.sliding_window_view] = [
+    (smooth(5), 3),
+    (smooth(3, 4), (2, 2)),
+    (smooth(5), np.int64(5)),
+    (smooth(5), 6),
+    (smooth(5), -1),
+    (smooth(3, 4), 2),
+    ([1.0, 2.0, 3.0], 2),
+]
+OPERANDS[np.piecewise] = [
+    (smooth(5), [smooth(5) < 0.1], [np.sin, 2.0]),
+    (smooth(5), [smooth(5) < 0.1, smooth(5) > 0.7], [np.square, np.cos]),
+    (smooth(2, 3), [smooth(2, 3) < 0.1, smooth(2, 3) > 0.7], [np.square, np.cos, -1.5]),
+    (np.asarray(0.3), [True], [np.sin]),
+    (smooth(3), [smooth(3) < 0.1], []),
+    (smooth(3, dtype=np.float32), [smooth(3) < 0.1], [np.sin, np.cos]),
+    (smooth(3), smooth(3) < 0.1, [np.sin, np.cos]),
+]
+OPERANDS[np.choose] = [
+    (_CODES, [smooth(4), smooth(4, seed=5), 2.5]),
+    (np.array([[1], [0]]), [smooth(3), smooth(3, seed=5)]),
+    (1, [smooth(3), smooth(3, seed=5)]),
+    (_CODES, smooth(3, 4)),
+    (np.array([0, 3]), [smooth(2), smooth(2)]),
+    (np.array([0, -1]), [smooth(2), smooth(2)]),
+]
+OPERANDS[np.resize] = [
+    (x, n)
+    for x in (smooth(3), smooth(2, 3), 1.5, np.zeros(0), [1.0, 2.0])
+    for n in (5, (2, 4), np.int64(2), (), 0, (2, 0), -1)
+]
+OPERANDS[np.place] = [
+    (_X, _X > 0, [1.5, 2.5]),
+    (smooth(4), smooth(4) > 9, smooth(2)),
+    (smooth(4), smooth(4) < 9, 2.5),
+]
+OPERANDS[np.put] = [
+    (_X, [0, 5], smooth(2)),
+    (smooth(4), -1, 2.5),
+    (smooth(4), np.array([1, 2, 3]), smooth(2)),
+    (smooth(4), [7], 1.5),
+    (smooth(4), [1, 1], [1.5, 2.5]),
+]
+OPERANDS[np.apply_along_axis] = [
+    (np.cumsum, k, x) for k in (0, -1, np.int64(1), 5) for x in (smooth(2, 3), smooth(2, 3, 4), smooth(4))
+]
+OPERANDS[np.apply_over_axes] = [
+    (np.sum, x, k)
+    for k in (0, (0, 1), [-1], np.int64(1), 5)
+    for x in (smooth(2, 3), smooth(2, 3, 4), smooth(4))
+]
+OPERANDS[np.histogram] = OPERANDS[np.histogram_bin_edges] = _singles(
+    [
+        smooth(5),
+        smooth(2, 3),
+        [1.0, 2.0, 4.0],
+        smooth(4, dtype=np.float32),
+        np.array([3, 1, 2]),
+        np.zeros(0),
+        1.5,
+    ]
+)
+OPERANDS[np.histogram2d] = [(smooth(5), smooth(5, seed=5))]
+OPERANDS[np.histogramdd] = [(smooth(5, 2),), (smooth(5, 3),)]
+OPERANDS[np.digitize] = [
+    (x, b)
+    for x in (smooth(4), smooth(2, 3), 0.5, [0.1, 2.0])
+    for b in (GRID, GRID[::-1], [0.0, 1.0], np.array([1.0, 0.0, 2.0]), np.zeros(0), 1.0)
+]
+OPERANDS[np.isin] = _pairs()[::3]
+OPERANDS[np.lexsort] = [((smooth(4), smooth(4, seed=5)),), (smooth(3, 4),), ([np.array([1, 0, 1]), smooth(3)],)]
+OPERANDS[np.union1d] = OPERANDS[np.setdiff1d] = [
+    (smooth(4), smooth(3)),
+    (smooth(4), [1.0]),
+    (smooth(2, 2), smooth(4)),
+]
 OPERANDS[np.tensordot] = [(p, q, n) for p, q in _pairs()[::2] for n in (0, 1, 2, 5)] + [
     (smooth(2, 3), smooth(3, 2), axes)
     for axes in (
@@ -951,7 +1065,7 @@ OPERANDS[np.putmask] = [
     (smooth(4), [True, False, True, True], smooth(4, seed=8)),
     (_X, _X > 0, _X * 2),
 ]
-WRITES = {np.put_along_axis, np.fill_diagonal, np.copyto, np.putmask}
+WRITES = {np.put_along_axis, np.fill_diagonal, np.copyto, np.putmask, np.place, np.put}
 OPERANDS[np.fft.irfft] = OPERANDS[np.fft.hfft] = _singles(
     [smooth(4) + 1j * smooth(4, seed=8), smooth(4), smooth(2, 3), smooth(1), 1.5]
 )
@@ -1113,8 +1227,8 @@ _ORDERS = {np.reshape, np.ravel}
 _ELSEWHERE = {
     np.where: {"x", "y"},
     np.clip: {"a_min", "a_max"},
-    np.quantile: {"weights"},
-    np.percentile: {"weights"},
+    **dict.fromkeys((np.quantile, np.percentile, np.nanquantile, np.nanpercentile), {"weights"}),
+    np.histogram_bin_edges: {"weights"},  # which change nothing
     np.take_along_axis: {"axis"},
 }
 
@@ -1177,8 +1291,13 @@ BITS = [
 for _f in (operator.and_, operator.or_, operator.xor):
     OPERANDS[_f] = [*BITS, *_pairs()[::4]]
 
-# They give text, or refuse whatever they are given.
-NOT_CALLED = {np.array_repr, np.array_str, np.array2string, np.save, np.savez, np.savez_compressed, np.savetxt}
+# They give text or facts on shapes and memory, or write files: `tests/trace/test_passing.py`.
+NOT_CALLED = {
+    *(np.array_repr, np.array_str, np.array2string, np.save, np.savez, np.savez_compressed, np.savetxt),
+    *(np.result_type, np.can_cast, np.common_type, np.min_scalar_type, np.einsum_path, np.shares_memory),
+    *(np.diag_indices_from, np.tril_indices_from, np.triu_indices_from, np.may_share_memory, np.array_equiv),
+    *(np.spacing, np.iscomplex, np.trim_zeros),
+}
 
 
 def functions() -> list[Any]:

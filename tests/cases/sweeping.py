@@ -246,12 +246,7 @@ def _near(x: Any, y: Any, eps: float, scale: float, signs: bool) -> bool:
 # ── what is checked ──────────────────────────────────────────────────────────────────────────
 # What is refused by name, with the parameter that asks for it.
 REFUSED = {
-    ("pad", "mode"),
-    ("pad", "reflect_type"),
     ("ravel", "order"),
-    ("unique", "axis"),
-    ("quantile", "weights"),
-    ("percentile", "weights"),
     ("reshape", "order"),
     ("ndarray.ravel", "order"),
 }

@@ -408,9 +408,6 @@ PICKLING = {
     "x.dump()": lambda x: x.dump("x.pickle"),
     "x.tobytes()": lambda x: x.tobytes(),
     "x.tofile()": lambda x: x.tofile("x.bin"),
-    "np.save": lambda x: np.save(io.BytesIO(), x),
-    "np.savez": lambda x: np.savez(io.BytesIO(), x),
-    "np.savetxt": lambda x: np.savetxt(io.StringIO(), x),
 }
 
 

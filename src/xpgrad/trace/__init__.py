@@ -1,6 +1,13 @@
 """From the user's NumPy lines to ops: the traced array, NumPy's protocols, the name tables."""
 
-from xpgrad.trace import copying, elements, operators, protocols, subscripts  # noqa: F401 - they give Traced its methods
+from xpgrad.trace import (  # noqa: F401 - they give Traced its methods
+    copying,
+    elements,
+    flat,
+    operators,
+    protocols,
+    subscripts,
+)
 from xpgrad.trace.debugging import debug
 from xpgrad.trace.symbolic import Symbols, graph_of
 from xpgrad.trace.tape import Tape

@@ -7,14 +7,9 @@ Holds: what belongs to the trace itself (tape, level) is never copied, by any of
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-import numpy as np
-
 from xpgrad._errors import TraceError
-from xpgrad._trees import flatten
-from xpgrad.trace.functions import TABLE
 from xpgrad.trace.traced import Traced, leaves_trace
 from xpgrad.trace.views import duplicate
 
@@ -37,11 +32,6 @@ def _leaves_by(x: Any, what: str) -> TraceError:
     )
 
 
-def _refuse_saving(name: str, file: Any, *args: Any, **kwargs: Any) -> Any:
-    traced = next(x for x in flatten((args, kwargs))[0] if type(x) is Traced)
-    raise _leaves_by(traced, f"np.{name}")
-
-
 # Every way into pickle asks one of these.
 _PICKLING = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs_ex__")
 # NumPy's methods that write out what an array holds.
@@ -55,8 +45,6 @@ def install() -> None:
     methods |= {name: _refuse(f"{name}()") for name in _WRITING}
     for name, method in methods.items():
         setattr(Traced, name, method)
-    for function in (np.save, np.savez, np.savez_compressed, np.savetxt):
-        TABLE[function] = partial(_refuse_saving, function.__name__)
 
 
 install()

@@ -21,11 +21,21 @@ import numpy as np
 
 from xpgrad._errors import DTypeError, TraceError, message
 from xpgrad._trees import flatten, register_objects, unflatten
+from xpgrad.devices import asnumpy
 from xpgrad.devices.door import SCALARS
 from xpgrad.ops.shape import broadcast_to, inverse_axes, reshape, transpose
 from xpgrad.trace.callers import check_start
 from xpgrad.trace.functions import TABLE
-from xpgrad.trace.traced import STACK, Traced, leaves_trace, made, refuse_choice, refuse_complex
+from xpgrad.trace.traced import (
+    STACK,
+    Traced,
+    leaves_trace,
+    looked_at,
+    made,
+    refuse_choice,
+    refuse_complex,
+    strip,
+)
 from xpgrad.trace.views import fresh, is_scalar
 
 _OBJECT = np.dtype(object)
@@ -71,6 +81,8 @@ def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
     """
     if _indexes(frame, x.dtype.kind):
         raise TraceError(message("a plain array cannot have a traced index", {"index": x}, remedy=_INDEXED))
+    if looked_at(frame) and type(strip(x)) is not Traced:
+        return asnumpy(strip(x))
     asked_by = frame.f_globals.get("__name__", "")
     for library, remedy in _LIBRARIES.items():
         if f"{asked_by}.".startswith(f"{library}.") and frame.f_code.co_name not in _BY_OBJECTS:

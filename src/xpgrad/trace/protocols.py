@@ -15,7 +15,7 @@ from xpgrad.ops.indexing import apart, getitem, scatter_add
 from xpgrad.ops.shape import astype, broadcast_to
 from xpgrad.ops.shape import copy as copied
 from xpgrad.trace.elements import operand
-from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE
+from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE, folding
 from xpgrad.trace.functions._table import array, cast, given, known, promoting, spreads, whole
 from xpgrad.trace.functions.reductions import one_axis
 from xpgrad.trace.operators import written
@@ -47,7 +47,7 @@ def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
                 message(
                     f"{ufunc.__name__}: out= is a plain array, which cannot hold a traced value",
                     {"out": out[0]},
-                    remedy="assign to a new name: y = x + ...",
+                    remedy="assign to a new name: y = x + ...; or out=np.zeros_like(x) of a traced x",
                 )
             )
     if method == "at":
@@ -134,6 +134,11 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
             start = kwargs.pop("initial", None) if name in _TRUTH else None
             found = ours(*inputs, **{k: v for k, v in kwargs.items() if given(v) or k == "axis"})
             return found if start is None else TABLE[ufunc](found, bool(start))
+    if ufunc in TABLE and ufunc.nin == 2 and ufunc.nout == 1:
+        if method == "reduce" and name in folding.REDUCE:
+            return folding.REDUCE[name](*inputs, **kwargs)
+        if method in ("reduce", "accumulate", "reduceat") and ufunc is not np.power:  # NumPy's own is wrong
+            return getattr(folding, method)(ufunc, *inputs, **kwargs)
     raise TraceError(message(f"{name}.{method}: not known for traced arrays", {"operand": inputs[0]}))
 
 
@@ -194,7 +199,20 @@ def _array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) ->
     ours = TABLE.get(func)
     if ours is None:
         return _no_rule(f"{func.__module__}.{func.__name__}", [a for a in args if type(a) is Traced])
-    return ours(*map(operand, args), **{name: operand(x) for name, x in kwargs.items()})
+    return _into(func.__name__, ours, args, kwargs)
+
+
+def _into(name: str, ours: Any, args: Any, kwargs: Any) -> Any:
+    """What ``ours`` gives, in the traced array ``out`` if there is one."""
+    out = kwargs.get("out")
+    if type(out) is Traced:
+        kwargs = {k: v for k, v in kwargs.items() if k != "out"}
+    found = ours(*map(operand, args), **{k: operand(v) for k, v in kwargs.items()})
+    return (
+        written(out, as_array(found) if type(found) is Traced else found, name)
+        if type(out) is Traced
+        else found
+    )
 
 
 class Namespace:
@@ -247,7 +265,7 @@ def install() -> None:
         **METHODS,
     }
     for name, method in methods.items():
-        setattr(Traced, name, _method(method) if name in METHODS else method)
+        setattr(Traced, name, _method(name, method) if name in METHODS else method)
     for name in ("nbytes", "itemsize", "flags", "strides"):
         setattr(Traced, name, property(partial(_of_the_array, name=name)))
     PROPERTIES["device"] = lambda self: (
@@ -265,8 +283,10 @@ def _of_the_array(self: Any, *, name: str) -> Any:
     return getattr(known(self, name), name)
 
 
-def _method(function: Any) -> Any:
+def _method(name: str, function: Any) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if "out" in kwargs:
+            return _into(name, function, (self, *args), kwargs)
         return function(self, *map(operand, args), **{name: operand(x) for name, x in kwargs.items()})
 
     return method

@@ -6,15 +6,21 @@ reduction, ``order``) are refused by name where they would change the result.
 """
 
 from xpgrad.trace.functions import (  # noqa: F401 - each fills TABLE
+    binning,
+    choosing,
     contractions,
     creation,
     elementwise,
     fft,
+    folding,
     grids,
     indexing,
     linalg,
     norms,
     ordering,
+    padding,
+    passing,
+    polynomials,
     quantiles,
     rearranging,
     reductions,

@@ -134,7 +134,9 @@ def refuse(name: str, **given: Any) -> None:
     """Raise for keywords whose effect a traced array cannot have."""
     for keyword, value in given.items():
         if value is not None and value is not np._NoValue:
-            remedy = "write y[...] = result" if keyword == "out" else f"leave {keyword} out"
+            remedy = (
+                "write y[...] = result, or out=np.zeros_like(x)" if keyword == "out" else f"leave {keyword} out"
+            )
             raise TraceError(message(f"{name}: {keyword}= is not possible on a traced array", remedy=remedy))
 
 

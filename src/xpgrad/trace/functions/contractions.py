@@ -15,7 +15,7 @@ from xpgrad.ops import contraction as con
 from xpgrad.ops import reductions as red
 from xpgrad.ops.shape import reshape
 from xpgrad.trace.functions._table import array, axis_of, cast, implements, ndim, promoting, refuse, shape
-from xpgrad.trace.functions.rearranging import pad
+from xpgrad.trace.functions.padding import pad
 from xpgrad.trace.functions.shapes import moveaxis, stack, transpose
 from xpgrad.trace.views import derived
 

@@ -1,4 +1,4 @@
-"""Calculus on grids: differences, derivatives, integrals, interpolation, polynomials."""
+"""Calculus on grids: differences, derivatives, integrals, interpolation."""
 
 from __future__ import annotations
 
@@ -242,12 +242,3 @@ def _between(x: Any, k: Any, knot: Any, xp: Any, fp: Any) -> Any:
     edge = ew.where(x == gathered(xp, knot), gathered(fp, knot), edge)
     rise = ew.where(ok, y1 - y0, 0) * (ew.where(ok, x - x0, 0) / ew.where(ok, x1 - x0, 1))
     return ew.where(ok, y0 + rise, stop_gradient(edge))
-
-
-@implements(np.polyval)
-def polyval(p: Any, x: Any) -> Any:
-    p, x = array(p), array(x)
-    y: Any = full_like(x, value=0)
-    for k in range(shape(p)[0]):
-        y = y * x + p[k]
-    return y

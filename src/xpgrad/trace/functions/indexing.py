@@ -45,7 +45,12 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
 @implements(np.compress)
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     refuse("compress", out=out)
-    return take(a, np.flatnonzero(condition), axis)
+    return take(a, np.flatnonzero(known(array(condition), "compress")), axis)
+
+
+@implements(method="compress")
+def compress_method(a: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    return compress(condition, a, axis, out)
 
 
 @implements(np.extract)
@@ -202,9 +207,8 @@ def partition_in_place(a: Any, kth: Any, axis: int = -1, kind: str = "introselec
 def unique(ar: Any, *args: Any, **kwargs: Any) -> Any:
     """The values keep their derivative; a repeated one takes that of its first occurrence."""
     plain = known(ar, "unique")
-    if kwargs.get("axis") is not None or len(args) > 3:
-        refuse("unique", axis=kwargs.get("axis", True))
-    _, first = np.unique(plain, return_index=True)
+    axis = args[3] if len(args) > 3 else kwargs.get("axis")
+    _, first = np.unique(plain, return_index=True, axis=axis)
     outs = np.unique(plain, *args, **kwargs)
-    values = reshape(ar, shape=(-1,))[first]
+    values = reshape(ar, shape=(-1,))[first] if axis is None else take(ar, first, axis)
     return (values, *outs[1:]) if isinstance(outs, tuple) else values

@@ -50,7 +50,7 @@ def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order
     return take_along_axis(a, argpartition(a, kth, axis, kind), axis)
 
 
-@implements(np.argpartition)
+@implements(np.argpartition, method="argpartition")
 def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
     refuse("argpartition", order=order)
     if kind != "introselect":

@@ -1,4 +1,4 @@
-"""Flipping, rolling, repeating, padding, diagonals and triangles."""
+"""Flipping, rolling, repeating, diagonals and triangles."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ from xpgrad.trace.functions._table import (
     shape,
     shape_of,
 )
-from xpgrad.trace.functions._table import array as as_array
 from xpgrad.trace.functions.shapes import broadcast_arrays, swapaxes, transpose
-from xpgrad.trace.traced import Traced
 from xpgrad.trace.views import derived, fresh
 
 
@@ -145,63 +143,7 @@ def kron(a: Any, b: Any) -> Any:
     return fresh(sh.reshape(left * right, shape=tuple(i * j for i, j in zip(p, q, strict=True))))
 
 
-# ── padding and triangles ────────────────────────────────────────────────────────────────────
-@implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """Constant padding adds a fill; every other mode repeats entries, found by padding their numbers."""
-    array = as_array(array)
-    n = ndim(array)
-    widths = _per_axis(pad_width, array)
-    if widths.dtype.kind not in "iu":
-        raise TypeError("pad: pad_width must be of integers")
-    pairs = tuple((int(a), int(b)) for a, b in np.broadcast_to(widths, (n, 2)))
-    if (widths < 0).any():
-        raise ShapeError(message("pad: widths must not be negative", {"operand": array}))
-    _known_to_numpy(mode, kwargs)
-    if not n:
-        return sh.copy(array, order="K")
-    if mode == "constant":
-        values = kwargs.get("constant_values", 0)
-        out = sh.pad(array, widths=pairs)
-        if type(values) is not Traced and not np.any(values):
-            return out
-        inside = np.pad(np.ones(shape(array), bool), pairs)
-        return cast(ew.where(beside(array, inside), out, _edges(array, values, pairs)), aval_of(array).dtype)
-    if mode not in ("edge", "wrap", "reflect", "symmetric") or kwargs.get("reflect_type", "even") != "even":
-        refuse("pad", mode=mode, **kwargs)
-    padded = array
-    for k, (lo, hi) in enumerate(pairs):
-        if lo or hi:
-            padded = take_at(padded, np.pad(np.arange(shape(array)[k]), (lo, hi), mode=mode), k)
-    return sh.copy(array, order="K") if padded is array else padded
-
-
-def _known_to_numpy(mode: Any, keywords: dict[str, Any]) -> None:
-    """NumPy's own refusal of a mode, or of a keyword beside it."""
-    asked = {k: v if k in ("reflect_type", "stat_length") else 0 for k, v in keywords.items()}
-    np.pad(np.zeros(1, int), 0, mode=mode, **asked)
-
-
-def _edges(array: Any, values: Any, widths: Any) -> Any:
-    """The constants that surround the array, each at its side: those of later axes win at the corners."""
-    if type(values) is Traced:
-        if ndim(values):
-            refuse("pad", constant_values=values)
-        return values
-    fill = np.pad(np.zeros(shape(array), aval_of(array).dtype), widths, constant_values=values)
-    return beside(array, fill)
-
-
-def _per_axis(pad_width: Any, array: Any) -> Any:
-    """For each axis the entries to add before and after it; a dictionary has them for some axes."""
-    if not isinstance(pad_width, dict):
-        return np.asarray(pad_width)
-    widths = np.zeros((ndim(array), 2), int)
-    for axis, width in pad_width.items():
-        widths[axis_of("pad", array, axis)] = width
-    return widths
-
-
+# ── triangles and diagonals ──────────────────────────────────────────────────────────────────
 def _triangle(m: Any, k: int, keep: Any) -> Any:
     m = array(m)
     if ndim(m) == 0:

@@ -293,6 +293,16 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any
     return _scan(red.cumprod, a, axis, dtype, out)
 
 
+@implements(np.nancumsum)
+def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    return cumsum(without_nan(a, 0), axis, dtype, out)
+
+
+@implements(np.nancumprod)
+def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    return cumprod(without_nan(a, 1), axis, dtype, out)
+
+
 def one_axis(name: str, a: Any, axis: tuple[Any, ...]) -> Any:
     """The axis in a tuple of one, which NumPy's scans take too."""
     if len(axis) != 1:

@@ -132,18 +132,8 @@ def average(
     if weights is None:
         out = mean_of(a, axis, keepdims=keepdims)
         return (out, scalar_of(full_like(out, value=red.count(a, axis)))) if returned else out
-    w = array(weights)
+    w = weights_over("average", a, weights, axis)
     axes = red.axes_of("average", a, axis)
-    if shape(w) != shape(a):
-        if axis is None:
-            raise DTypeError(
-                message("average: weights of another shape need an axis", {"operand": a, "weights": w})
-            )
-        if shape(w) != tuple(shape(a)[k] for k in axis):
-            raise ShapeError(message("average: the weights do not fit the axes", {"operand": a, "weights": w}))
-        w = transpose(w, np.argsort(axis).tolist())
-        w = reshape(w, shape=tuple(n if k in axes else 1 for k, n in enumerate(shape(a))))
-        w = broadcast_to(w, shape=shape(a))
     of = np.result_type(aval_of(a).dtype, aval_of(w).dtype)
     of = of if of.kind in "fc" else np.result_type(of, np.float64)
     a, w = cast(a, of), cast(w, of)
@@ -151,6 +141,22 @@ def average(
     _not_zero("average", total)
     out = red.sum(a * w, axis=axes, keepdims=bool(keepdims) if given(keepdims) else False) / total
     return (out, total) if returned else out
+
+
+def weights_over(name: str, a: Any, weights: Any, axis: tuple[int, ...] | None) -> Any:
+    """The weights of the entries of ``a``, given for each or for those along ``axis``, spread over all."""
+    w = array(weights)
+    if shape(w) == shape(a):
+        return w
+    if axis is None:
+        raise DTypeError(
+            message(f"{name}: weights of another shape need an axis", {"operand": a, "weights": w})
+        )
+    if shape(w) != tuple(shape(a)[k] for k in axis):
+        raise ShapeError(message(f"{name}: the weights do not fit the axes", {"operand": a, "weights": w}))
+    w = transpose(w, np.argsort(axis).tolist())
+    w = reshape(w, shape=tuple(n if k in axis else 1 for k, n in enumerate(shape(a))))
+    return broadcast_to(w, shape=shape(a))
 
 
 def _not_zero(name: str, total: Any) -> None:
