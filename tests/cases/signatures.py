@@ -318,7 +318,17 @@ OPTIONAL: dict[str, list[Any]] = {
 }
 # What some functions take by a name that means another thing elsewhere.
 _AT_HALF = [Like(lambda a: positive(*np.shape(a)))]
+_OF_PAIRS = {
+    "bins": [3, (2, 3), ([-1.0, 0.2, 1.0], [-1.0, 1.0]), np.array([-1.0, 0.1, 0.5, 1.0])],
+    "range": [((-1.0, 1.0), (0.0, 1.0)), (None, (-1.0, 1.0))],
+    "weights": [Like(lambda a: positive(len(a))), Like(lambda a: np.ones(len(a)))],
+}
 OPTIONAL_OF: dict[Any, dict[str, list[Any]]] = {
+    np.isin: {"kind": [None, "sort", "stable"]},
+    np.digitize: {"right": [True, False]},
+    np.polyfit: {"rcond": [1e-9, None]},
+    np.histogram2d: _OF_PAIRS,
+    np.histogramdd: _OF_PAIRS,
     np.linalg.tensorsolve: {"axes": [None, (0,), (1, 0), (np.int64(1),)]},
     np.linalg.vector_norm: {"axis": [k for k in AXES if type(k) is not float]},
 }
@@ -988,7 +998,7 @@ OPERANDS[np.lexsort] = [((smooth(4), smooth(4, seed=5)),), (smooth(3, 4),), ([np
 OPERANDS[np.union1d] = OPERANDS[np.setdiff1d] = [
     (smooth(4), smooth(3)),
     (smooth(4), [1.0]),
-    (smooth(2, 2), smooth(4)),
+    (smooth(2, 2), smooth(4, seed=5)),
 ]
 OPERANDS[np.tensordot] = [(p, q, n) for p, q in _pairs()[::2] for n in (0, 1, 2, 5)] + [
     (smooth(2, 3), smooth(3, 2), axes)
@@ -1227,7 +1237,7 @@ _ORDERS = {np.reshape, np.ravel}
 _ELSEWHERE = {
     np.where: {"x", "y"},
     np.clip: {"a_min", "a_max"},
-    **dict.fromkeys((np.quantile, np.percentile, np.nanquantile, np.nanpercentile), {"weights"}),
+    **{f: {"weights"} for f in (np.quantile, np.percentile, np.nanquantile, np.nanpercentile)},
     np.histogram_bin_edges: {"weights"},  # which change nothing
     np.take_along_axis: {"axis"},
 }

@@ -252,13 +252,16 @@ REFUSED = {
 }
 # Zeros come out with another sign: NumPy's depends on the order of its comparisons, or on the CPU's vectors, or
 # the entries are added to zeros, or to something else.
-SIGNLESS = set("diag diagflat nanmax nanmin quantile percentile median unwrap sort unique".split())
+SIGNLESS = set(
+    "diag diagflat nanmax nanmin quantile percentile median nanquantile nanpercentile nanmedian unwrap sort "
+    "unique".split()
+)
 # What NumPy leaves in an order of its own, or unwritten.
 UNDEFINED = {"partition", "argpartition", "ndarray.partition", "empty_like"}
 # What these do depends on the numbers, which are not known while tracing.
 BY_NUMBERS = set(
     "allclose array_equal nonzero flatnonzero argwhere unique real_if_close linalg.eig linalg.eigvals "
-    "ndarray.nonzero".split()
+    "union1d setdiff1d ndarray.nonzero".split()
 )
 # Their derivative is that on Hermitian matrices.
 HERMITIAN = {"linalg.cholesky", "linalg.eigh", "linalg.eigvalsh"}

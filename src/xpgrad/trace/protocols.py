@@ -137,7 +137,7 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
     if ufunc in TABLE and ufunc.nin == 2 and ufunc.nout == 1:
         if method == "reduce" and name in folding.REDUCE:
             return folding.REDUCE[name](*inputs, **kwargs)
-        if method in ("reduce", "accumulate", "reduceat") and ufunc is not np.power:  # NumPy's own is wrong
+        if method in ("reduce", "accumulate", "reduceat") and ufunc not in _NOT_FOLDED:
             return getattr(folding, method)(ufunc, *inputs, **kwargs)
     raise TraceError(message(f"{name}.{method}: not known for traced arrays", {"operand": inputs[0]}))
 
@@ -157,6 +157,8 @@ def _loop(ufunc: Any, operands: Any, dtype: Any, casting: str) -> list[Any]:
 
 # SciPy names one function by several ufuncs, and some as private ones.
 _SCIPY_NAMES = {"psi": "digamma", "_zeta": "zeta", "_lgamma": "gammaln", "_log_ndtr": "log_ndtr"}
+# NumPy's vectorised loops of these reduce to another number than their definition says.
+_NOT_FOLDED = (np.power, np.float_power, np.arctan2)
 _TRUTH = ("logical_and", "logical_or")
 _REDUCTIONS: dict[tuple[str, str], Any] = {
     ("add", "reduce"): TABLE[np.sum],

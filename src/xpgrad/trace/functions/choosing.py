@@ -23,10 +23,12 @@ from xpgrad.trace.functions._table import (
     known,
     ndim,
     refuse,
+    scalar_of,
     shape,
     shape_of,
     whole,
 )
+from xpgrad.trace.functions.ordering import gathered
 from xpgrad.trace.functions.rearranging import take_at
 from xpgrad.trace.functions.shapes import as_arrays, moveaxis, stack
 from xpgrad.trace.traced import Traced, strip
@@ -38,7 +40,8 @@ def modf(x: Any) -> tuple[Any, Any]:
     x = array(x)
     x = x if aval_of(x).dtype.kind == "f" else cast(whole(x), np.modf(np.ones((), aval_of(x).dtype))[0].dtype)
     with np.errstate(invalid="ignore"):
-        return ew.where(ew.isinf(x), ew.copysign(0.0, x), ew.fmod(x, 1.0)), ew.trunc(x)
+        fraction = ew.where(ew.isinf(x), ew.copysign(0.0, x), ew.fmod(x, 1.0))
+    return scalar_of(fraction), scalar_of(ew.trunc(x))
 
 
 @implements(windows_of)
@@ -178,9 +181,18 @@ def resize(a: Any, new_shape: Any) -> Any:
 
 @implements(np.place)
 def place(arr: Any, mask: Any, vals: Any) -> None:
-    at = np.flatnonzero(known(mask, "place"))
-    if at.size:
-        put(arr, at, vals)
+    """The values go in turn to the places of the mask, and start again when they run out."""
+    mask, vals = sh.reshape(array(mask), shape=(-1,)), sh.reshape(whole(vals), shape=(-1,))
+    if aval_of(mask).size != aval_of(arr).size:
+        raise ShapeError(message("place: the mask does not fit the array", {"array": arr, "mask": mask}))
+    mask = mask if aval_of(mask).dtype.kind == "b" else ew.not_equal(mask, 0)
+    if not shape(vals)[0]:
+        if bool(np.any(known(mask, "place"))):
+            raise ValueError("place: there are no values to put in place")
+        return
+    turn = np.maximum(np.cumsum(mask) - 1, 0) % shape(vals)[0]
+    new = ew.where(mask, cast(gathered(vals, turn), aval_of(arr).dtype), sh.reshape(arr, shape=(-1,)))
+    arr[...] = sh.reshape(new, shape=shape(arr))
 
 
 @implements(np.put, method="put")
@@ -190,6 +202,8 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
         remedy = "write to a traced array: np.zeros_like(x)"
         raise TraceError(message("put: a plain array cannot hold a traced value", remedy=remedy))
     target: Any = a
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"put: mode must be raise, wrap or clip, not {mode!r}")
     at, n = np.asarray(known(ind, "put")).reshape(-1), aval_of(a).size
     if mode == "wrap":
         at = at % n

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import OutOfBoundsError, message
+from xpgrad._errors import DTypeError, OutOfBoundsError, message
 from xpgrad._trees import tree_map
 from xpgrad.core import aval_of
 from xpgrad.devices import asnumpy
@@ -17,6 +17,7 @@ from xpgrad.trace.functions._table import TABLE, array, axis_of, implements, kno
 from xpgrad.trace.functions.ordering import argsort, take_along_axis
 from xpgrad.trace.functions.shapes import as_arrays, concatenate
 from xpgrad.trace.traced import Traced, strip
+from xpgrad.trace.views import as_array as traced_array
 
 
 def _by_shape(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,14 +42,14 @@ _BY_SHAPE: tuple[Callable[..., Any], ...] = (
 TABLE.update({function: _by_shape(function) for function in _BY_SHAPE})
 
 
-def _by_numbers(function: Callable[..., Any], on_host: bool = False) -> Callable[..., Any]:
-    """The function, which asks for numbers; ``on_host`` where it writes them out."""
+def _by_numbers(function: Callable[..., Any], writes: bool = False) -> Callable[..., Any]:
+    """The function, which asks for numbers; on the host where it writes them."""
     name = function.__name__
 
     def of(x: Any) -> Any:
         if type(x) is not Traced:
             return x
-        return asnumpy(known(x, name)) if on_host else known(x, name)
+        return asnumpy(known(x, name)) if writes else known(x, name)
 
     return lambda *args, **kwargs: function(*tree_map(of, args), **tree_map(of, kwargs))
 
@@ -61,16 +62,19 @@ _BY_NUMBERS: tuple[Callable[..., Any], ...] = (
 )
 _WRITING: tuple[Callable[..., Any], ...] = (np.save, np.savez, np.savez_compressed, np.savetxt)
 TABLE.update({function: _by_numbers(function) for function in _BY_NUMBERS})
-TABLE.update({function: _by_numbers(function, on_host=True) for function in _WRITING})
+TABLE.update({function: _by_numbers(function, writes=True) for function in _WRITING})
 
 
 @implements(np.isin)
 def isin(
     element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
 ) -> Any:
+    if kind not in (None, "sort", "table"):
+        raise ValueError(f"isin: kind must be sort, table or None, not {kind!r}")
     element, among = array(element), np.reshape(array(test_elements), (-1,))
-    found = red.any(ew.equal(element[..., None] if ndim(element) else element, among), axis=-1)
-    return ~found if invert else found
+    found = red.any(ew.equal(np.reshape(element, (*shape(element), 1)), among), axis=-1)
+    found = ~found if invert else found
+    return traced_array(found) if type(found) is Traced else np.asarray(found) if on_host(found) else found
 
 
 @implements(np.lexsort)
@@ -98,7 +102,7 @@ def nanargmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = np._
 
 def _without_nan(name: str, a: Any, axis: Any, worst: float) -> Any:
     a = array(a)
-    if aval_of(a).dtype.kind != "f":
+    if aval_of(a).dtype.kind not in "fc":
         return a
     nan = ew.isnan(a)
     nothing = strip(red.all(nan, axis=axis))
@@ -109,12 +113,19 @@ def _without_nan(name: str, a: Any, axis: Any, worst: float) -> Any:
 
 @implements(np.isposinf)
 def isposinf(x: Any, out: Any = None) -> Any:
-    return ew.equal(x, np.inf)
+    return ew.equal(_ordered("isposinf", x), np.inf)
 
 
 @implements(np.isneginf)
 def isneginf(x: Any, out: Any = None) -> Any:
-    return ew.equal(x, -np.inf)
+    return ew.equal(_ordered("isneginf", x), -np.inf)
+
+
+def _ordered(name: str, x: Any) -> Any:
+    x = array(x)
+    if aval_of(x).dtype.kind == "c":
+        raise DTypeError(message(f"{name}: complex numbers have no sign", {"operand": x}))
+    return x
 
 
 @implements(np.iscomplex)

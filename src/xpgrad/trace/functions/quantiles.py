@@ -273,8 +273,8 @@ def _nanquantile(
         return _quantile(plain.__name__, of, a, q, axis, out, method, keepdims, weights)
     if type(q) is Traced:
         raise TraceError(message(f"{name}: q cannot be traced", {"q": q}, remedy="xg.stop_gradient(q)"))
-    axis = axis if axis is None else axes_each_once(name, a, axis)
     dtype = _dtype(numpys, a, q, method, weights)
+    axis = axis if axis is None else axes_each_once(name, a, axis)
     n = red.count(a, axis)
     if n == 0:
         return mean(a, axis, keepdims=keepdims)  # NaN, with a warning, as NumPy's is
