@@ -251,7 +251,7 @@ PADS = {
     "maximum": {"stat_length": ((2, 1), (3, 2))},
     "mean": {"stat_length": 2},
     "median": {},
-    "minimum": {"stat_length": ((None, None),) * 2},
+    "minimum": {"stat_length": ((2,), (3,))},
     "reflect": {"reflect_type": "odd"},
     "symmetric": {"reflect_type": "odd"},
 }

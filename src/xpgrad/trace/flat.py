@@ -1,4 +1,4 @@
-"""What looks into an array's memory: ``x.flat``, ``x.base``; and Python's rounding of a traced scalar."""
+"""The attributes ``x.flat`` and ``x.base``, and Python's rounding of a traced scalar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing by number, by condition or by place: windows, pieces, choices, and calls for each line."""
+"""Choosing by number, condition or place: windows, pieces, choices, and calls for each line."""
 
 from __future__ import annotations
 

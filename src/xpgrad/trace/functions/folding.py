@@ -1,4 +1,4 @@
-"""Ufuncs along an axis: ``reduce``, ``accumulate`` and ``reduceat`` of every ufunc of two operands."""
+"""Ufuncs along an axis: ``reduce``, ``accumulate`` and ``reduceat`` of those of two operands."""
 
 from __future__ import annotations
 

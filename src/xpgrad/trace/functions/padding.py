@@ -139,7 +139,7 @@ def _statistics(x: Any, axis: int, pair: Pair, mode: str, lengths: Any) -> list[
     n, head = shape(x)[axis], (slice(None),) * axis
     sides = []
     for i, (width, length) in enumerate(zip(pair, lengths, strict=True)):
-        m = n if length is None else min(int(length), n)
+        m = min(int(length), n)
         chunk = x[(*head, slice(None, m) if i == 0 else slice(n - m, None))]
         stat = _STATISTICS[mode](chunk, axis, keepdims=True)
         stat = ew.rint(stat) if aval_of(x).dtype.kind in "iu" and mode in ("mean", "median") else stat

@@ -1,4 +1,4 @@
-"""Functions whose results have no derivative: they get the numbers of a traced array, or its shape."""
+"""Functions whose results have no derivative: they get the numbers of an array, or its shape."""
 
 from __future__ import annotations
 
