@@ -37,7 +37,7 @@ from xpgrad.transforms import (
 )
 
 if _TYPE_CHECKING:
-    from xpgrad import learn, linalg, losses, nn, optim, optimize, special, stats, testing
+    from xpgrad import integrate, learn, linalg, losses, nn, optim, optimize, special, stats, testing
     from xpgrad.compiler import compile
     from xpgrad.optim import Fit, minimize
     from xpgrad.testing import check_grads
@@ -47,6 +47,7 @@ _LATER = {
     "Fit": "optim",
     "check_grads": "testing",
     "compile": "compiler",
+    "integrate": None,
     "learn": None,
     "linalg": None,
     "losses": None,
@@ -84,6 +85,7 @@ __all__ = [
     "hessian",
     "hvp",
     "implicit",
+    "integrate",
     "jacobian",
     "jvp",
     "learn",

@@ -27,6 +27,7 @@ PUBLIC = [
     "hessian",
     "hvp",
     "implicit",
+    "integrate",
     "jacobian",
     "jvp",
     "learn",

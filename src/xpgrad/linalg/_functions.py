@@ -172,8 +172,8 @@ def logm(a: Any) -> Any:
 
     Notes
     -----
-    Square roots until the matrix is near 1, then the rule of Gauss and Legendre with 16 nodes for the integral of
-    ``Y / (1 + t Y)``, which is a Padé approximant. Where the numbers are not known there are 6 roots, and NaN
+    Square roots until the matrix is near 1, then the rule of Gauss and Legendre with 16 nodes for the integral
+    of ``Y / (1 + t Y)``, a Padé approximant. Where the numbers are not known there are 6 roots, and NaN
     if that is not enough. Higham, *Functions of Matrices* (2008), algorithm 11.9 and eq. 11.18.
     """
     a = square("logm", a)
