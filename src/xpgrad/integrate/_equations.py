@@ -21,7 +21,7 @@ from xpgrad.transforms import scan, stop_gradient
 
 Fun = Callable[..., Any]
 
-# Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, table 5.2: nodes, stages, order 5, its error.
+# Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, table 5.2: nodes, stages, order 5, error.
 _C = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0)
 _A: tuple[tuple[float, ...], ...] = (
     (),
@@ -89,8 +89,8 @@ def odeint(
 
     Notes
     -----
-    Order 5(4): Dormand, Prince, A family of embedded Runge-Kutta formulae, J. Comp. Appl. Math. 6 (1980). Memory
-    for a gradient grows with the number of steps. SciPy's `odeint` is LSODA, which is of another order.
+    Order 5(4): Dormand, Prince, A family of embedded Runge-Kutta formulae, J. Comp. Appl. Math. 6 (1980). The
+    memory for a gradient grows with the number of steps. SciPy's `odeint` is LSODA, which is of another order.
     """
     args = args if type(args) is tuple else (args,)
     given = (lambda t, y: func(t, y, *args)) if tfirst else (lambda t, y: func(y, t, *args))
@@ -175,12 +175,14 @@ def _solved(
         if all_:
             t = t[0] + (t[1] - t[0]) * np.linspace(0.0, 1.0, steps + 1)
             steps = 1
-        return t, _with_first(y, scan(lambda y, ends: _interval(f, y, *ends, steps), y, (t[:-1], t[1:]))[1])
+        pairs = (t[:-1], t[1:])
+        return t, _with_first(y, scan(lambda y, p: _interval(f, y, p[0], p[1], steps), y, pairs)[1])
     control = _Control(name, f, rtol, atol)
     times, found = [t[0]], [y]
     for i in range(t.shape[0] - 1):
         begin, length = t[i], t[i + 1] - t[i]
-        for low, share, y in control.steps(begin, length, y):
+        for low, share, new in control.steps(begin, length, y):
+            y = new
             if all_ and low + share < 1:
                 times.append(begin + (low + share) * length)
                 found.append(y)
@@ -257,11 +259,8 @@ class _Control:
                     at = f"{self._name}: the steps become too small at t = {start + low * whole:.6g}"
                     raise NumericsError(message(at, remedy="the equation is stiff there, or has a pole"))
                 continue
-            self._h = (
-                max(self._h, share * abs(whole) * min(factor, _MOST))
-                if factor > 1
-                else share * abs(whole) * max(factor, _LEAST)
-            )
+            proposed = share * abs(whole) * min(max(factor, _LEAST), _MOST)
+            self._h = max(self._h, proposed) if factor > 1 else proposed
             y = _step(self._f, begin + low * length, y, share * length)[0]
             yield low, share, y
             low = 1.0 if share == 1 - low else low + share
@@ -294,7 +293,7 @@ class _Control:
                 size = np.maximum(size, abs(other))
             total = total + np.sum(abs(x / (self._atol + self._rtol * size)) ** 2)
             n += int(np.prod(np.shape(x)))
-        return (self._number(total) / max(n, 1)) ** 0.5
+        return float((self._number(total) / max(n, 1)) ** 0.5)
 
     def _first(self, t: float, whole: float, y: Any) -> float:
         """The length of the first step: Hairer, Norsett, Wanner, section II.4."""
