@@ -134,10 +134,10 @@ def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
             start = kwargs.pop("initial", None) if name in _TRUTH else None
             found = ours(*inputs, **{k: v for k, v in kwargs.items() if given(v) or k == "axis"})
             return found if start is None else TABLE[ufunc](found, bool(start))
-    if ufunc in TABLE and ufunc.nin == 2 and ufunc.nout == 1:
+    if name in _FOLDED:
         if method == "reduce" and name in folding.REDUCE:
             return folding.REDUCE[name](*inputs, **kwargs)
-        if method in ("reduce", "accumulate", "reduceat") and ufunc not in _NOT_FOLDED:
+        if method in ("reduce", "accumulate", "reduceat"):
             return getattr(folding, method)(ufunc, *inputs, **kwargs)
     raise TraceError(message(f"{name}.{method}: not known for traced arrays", {"operand": inputs[0]}))
 
@@ -157,8 +157,10 @@ def _loop(ufunc: Any, operands: Any, dtype: Any, casting: str) -> list[Any]:
 
 # SciPy names one function by several ufuncs, and some as private ones.
 _SCIPY_NAMES = {"psi": "digamma", "_zeta": "zeta", "_lgamma": "gammaln", "_log_ndtr": "log_ndtr"}
-# NumPy's vectorised loops of these reduce to another number than their definition says.
-_NOT_FOLDED = (np.power, np.float_power, np.arctan2)
+# Not `power` and `arctan2`: NumPy's vectorised loops reduce to another number than their definition says.
+_FOLDED = frozenset(
+    "add subtract multiply divide maximum minimum fmax fmin logaddexp logaddexp2 hypot fmod".split()
+)
 _TRUTH = ("logical_and", "logical_or")
 _REDUCTIONS: dict[tuple[str, str], Any] = {
     ("add", "reduce"): TABLE[np.sum],

@@ -39,7 +39,7 @@ def _logaddexp(a: Any, axis: Any = 0, keepdims: Any = False, **kwargs: Any) -> A
     _bare("logaddexp.reduce", kwargs)
     a = array(a)
     a = a if aval_of(a).dtype.kind == "f" else cast(a, np.dtype(float))
-    axes = axis if axis is None else axis_of("logaddexp.reduce", a, axis)
+    axes = axis if axis is None or isinstance(axis, tuple) else axis_of("logaddexp.reduce", a, axis)
     return logsumexp(a, axis=axes, keepdims=bool(keepdims))
 
 
