@@ -37,7 +37,7 @@ from xpgrad.transforms import (
 )
 
 if _TYPE_CHECKING:
-    from xpgrad import integrate, learn, linalg, losses, nn, optim, optimize, special, stats, testing
+    from xpgrad import integrate, learn, linalg, losses, nn, optim, optimize, signal, special, stats, testing
     from xpgrad.compiler import compile
     from xpgrad.optim import Fit, minimize
     from xpgrad.testing import check_grads
@@ -55,6 +55,7 @@ _LATER = {
     "nn": None,
     "optim": None,
     "optimize": None,
+    "signal": None,
     "special": None,
     "stats": None,
     "testing": None,
@@ -98,6 +99,7 @@ __all__ = [
     "optim",
     "optimize",
     "scan",
+    "signal",
     "special",
     "stats",
     "stop_gradient",

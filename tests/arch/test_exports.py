@@ -40,6 +40,7 @@ PUBLIC = [
     "optim",
     "optimize",
     "scan",
+    "signal",
     "special",
     "stats",
     "stop_gradient",
