@@ -19,8 +19,8 @@ BEGIN, END = "<!-- the tree: python -m tests.arch.tree --write -->\n", "<!-- end
 # The stages. Each may import those before it, and itself.
 ORDER = [
     "_version", "_errors", "_files", "_trees", "core", "devices", "ops", "trace", "autodiff", "passes", "plan",
-    "codegen", "backends", "compiler", "transforms", "testing", "special", "stats", "linalg", "integrate", "signal",
-    "nn", "losses", "optim", "optimize", "learn", "scale", "cli",
+    "codegen", "backends", "compiler", "transforms", "testing", "special", "stats", "linalg", "integrate",
+    "signal", "nn", "losses", "optim", "optimize", "learn", "scale", "cli",
 ]  # fmt: skip
 
 
