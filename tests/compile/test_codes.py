@@ -221,3 +221,20 @@ def test_explain_says_that_one_loop_reads_and_adds_by_codes(generator):
     text = generator.explain(xg.value_and_grad(loss), np.ones(5), np.arange(m) % 5, np.zeros(m))
     assert "reads input 1 int64[300000] once" in text
     assert "sums scatter_add float64[5]" in text
+
+
+@pytest.mark.parametrize("m", [M, 70_000])
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int8, np.uint16])
+def test_counts_are_integers(compiler, dtype, m):
+    """Integers are added as NumPy adds them, and wrap as its do."""
+    codes = np.random.default_rng(0).integers(0, 5, m)
+    add = (codes + 1).astype(dtype)
+
+    def counts(codes, add):
+        table = np.zeros_like(add, shape=(5,))
+        np.add.at(table, codes, add)
+        return table
+
+    found = compiler.compile(counts)(codes, add)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, counts(codes, add))

@@ -140,8 +140,9 @@ done:
         ctype, dtype = ctype_in_memory(part.buffer), part.buffer.dtype
         mine, other = loaded(w, dtype, held, i), loaded(w, dtype, others[0], i)
         if lost is None:
-            if part.monoid == "sum" and ctype == "double":  # in order; `combined` may add in any
-                found = Scalar(w.op(f"fadd double {mine.name}, {other.name}"), ctype)
+            if part.monoid == "sum" and ctype != "float":  # in order; `combined` may add in any
+                add = "fadd" if ctype == "double" else "add"
+                found = Scalar(w.op(f"{add} {mine.ctype} {mine.name}, {other.name}"), mine.ctype)
             else:
                 found = combined(w, part.node, mine, other)
             kept(w, Scalar(converted(w, found, mine.ctype), mine.ctype), held, i)

@@ -393,4 +393,5 @@ class _Loop:
         )
         at = w.plus(self._along(target), moved)
         held = w.load(ctype, self._outer(target), at)
-        w.store(ctype, w.op(f"fadd {ctype} {held}, {converted(w, x, ctype)}"), self._outer(target), at)
+        add = "fadd" if ctype in ("float", "double") else "add"
+        w.store(ctype, w.op(f"{add} {ctype} {held}, {converted(w, x, ctype)}"), self._outer(target), at)
