@@ -117,6 +117,38 @@ def test_gradients_are_those_of_the_python_loop(f, compiler):
     agrees(compiler.compile(step)(X, W, XS), step(X, W, XS))
 
 
+def a_counter_in_formulas(x, w, k):
+    return np.sin(x) * (k / 7) + x / (k + 1) + w[0] * k**2 * 1e-2
+
+
+def a_counter_that_chooses(x, w, k):
+    return np.where(k < 8.5 + w[0, 0], 0.5 * np.sin(x) + w[1], x)
+
+
+def a_counter_beside_a_product_of_stacks(x, w, k):
+    y = np.stack([x, x + w[1]])[..., None] * w
+    return np.where(k < np.array([4.5, 9.0])[:, None, None], y @ y, k * y)[0, 1]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [5, 14])
+@pytest.mark.parametrize(
+    "body", [a_counter_in_formulas, a_counter_that_chooses, a_counter_beside_a_product_of_stacks]
+)
+def test_the_counter_of_a_loop_is_a_number(body, n, dtype, compiler):
+    """Native, or one iteration after the other from Python; first values, then gradients."""
+    x, w = X.astype(dtype), W.astype(dtype)
+
+    def f(x, w):
+        for k in range(n):
+            x = body(x, w, k)
+        return np.sum(x)
+
+    for step in (f, xg.value_and_grad(f, argnums=(0, 1))):
+        for a, b in zip(flatten(compiler.compile(step)(x, w))[0], flatten(step(x, w))[0], strict=True):
+            assert_agrees(a, b, dtype)
+
+
 @loops
 def test_the_loop_is_one_node_before_it_is_differentiated(f):
     text = xg.compile(xg.grad(f, argnums=(0, 1, 2))).explain(X, W, XS)

@@ -16,6 +16,8 @@ import numpy as np
 
 from xpgrad.core import Value
 
+_FLOAT = np.dtype(float)
+
 
 class KernelArgs:
     """The arguments of a kernel: 64-bit integers, the bits of doubles, and addresses."""
@@ -54,7 +56,7 @@ class KernelArgs:
 
 def bits(x: Any) -> int:
     """The content of a scalar's slot: an integer, or the bits of a double."""
-    if isinstance(x, (bool, int, np.bool_, np.integer)):
+    if isinstance(x, (bool, int)) or getattr(x, "dtype", _FLOAT).kind in "biu":
         return int(x)
     return int(np.float64(x).view(np.int64))
 
