@@ -59,14 +59,13 @@ def _round(self: Any, ndigits: Any = None) -> Any:
     return round(known(self, "round()")) if ndigits is None else rounded(self, ndigits)
 
 
-def _whole(name: str) -> Any:
-    return lambda self: getattr(float(known(self, name)), name)()
-
-
 def install() -> None:
-    """Give `Traced` these attributes."""
+    """Give `Traced` these attributes.
+
+    Not ``__floor__`` and its kin, by which `np.floor` would make integers of lists, where it gives floats.
+    """
     methods: dict[str, Any] = {"flat": property(Flat, _write_flat), "base": property(_base)}
-    methods |= {"__round__": _round, **{name: _whole(name) for name in ("__floor__", "__ceil__", "__trunc__")}}
+    methods |= {"__round__": _round}
     for name, method in methods.items():
         setattr(Traced, name, method)
 
