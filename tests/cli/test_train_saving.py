@@ -48,7 +48,10 @@ def test_a_full_disk_behind_standard_output_is_one_line_and_status_2(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGINT to send")
 def test_ctrl_c_says_that_nothing_was_saved_and_ends_with_status_130(tmp_path):
-    words = [sys.executable, "-m", "xpgrad", "train", "-", "--target", "y", "--out", str(tmp_path / "m")]
+    # A shell's jobs in the background, and what they start, ignore SIGINT until they say otherwise.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from xpgrad.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", code, "train", "-", "--target", "y", "--out", str(tmp_path / "m")]
     pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     with subprocess.Popen(words, text=True, **pipes) as process:
         for line in process.stderr:
