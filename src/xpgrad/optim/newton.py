@@ -160,14 +160,10 @@ def newton_steps(objective: Objective, params: Any, run: Run, *, max_iter: int, 
     value, g, hessian = of.whole(x)
     number, norm = fetch_value_and_norm(value, g)
     eps = rounding(x.dtype, aval_of(value).dtype)
-    k, norm_at_start = 0, norm
-    resumed = run.resumed((k, x, g, hessian, number, norm, norm_at_start))
-    if resumed is not None:
-        k, x, g, hessian, number, norm, norm_at_start = resumed
-    else:
-        run.note(0, number, norm, lambda: params)
-        if not (isfinite(number) and isfinite(norm)):
-            return run.bad_start(params, number, norm)
+    state = (0, x, g, hessian, number, norm, norm)
+    k, x, g, hessian, number, norm, norm_at_start = run.begin(state, number, norm, params)
+    if not (isfinite(number) and isfinite(norm)):
+        return run.bad_start(params, number, norm)
 
     while norm > tol:
         if k == max_iter:

@@ -72,14 +72,10 @@ def trust_region_steps(objective: Objective, params: Any, run: Run, *, max_iter:
     eps = rounding(x.dtype, aval_of(value).dtype)
     (length,) = fetch(x @ x)
     radius = max(1.0, sqrt(length))
-    k, norm_at_start = 0, norm
-    resumed = run.resumed((k, x, g, radius, number, norm, norm_at_start))
-    if resumed is not None:
-        k, x, g, radius, number, norm, norm_at_start = resumed
-    else:
-        run.note(0, number, norm, lambda: params)
-        if not (isfinite(number) and isfinite(norm)):
-            return run.bad_start(params, number, norm)
+    state = (0, x, g, radius, number, norm, norm)
+    k, x, g, radius, number, norm, norm_at_start = run.begin(state, number, norm, params)
+    if not (isfinite(number) and isfinite(norm)):
+        return run.bad_start(params, number, norm)
 
     while norm > tol:
         if k == max_iter:

@@ -167,17 +167,12 @@ def quasi_newton(
     eps = rounding(flat.dtype, aval_of(value).dtype)
     x, g = flat.vector(params), flat.gradient_vector(gradient)
     inverse = Memory(memory)
-    recent = deque([number], maxlen=PATIENCE + 1)
-    k, norm_at_start = 0, norm
-    resumed = run.resumed((k, x, g, number, norm, norm_at_start, inverse.state(x), np.array(recent)))
-    if resumed is not None:
-        k, x, g, number, norm, norm_at_start, pairs, last = resumed
-        inverse.begin_at(pairs)
-        recent = deque(map(float, last), maxlen=PATIENCE + 1)
-    else:
-        run.note(0, number, norm, lambda: params)
-        if not (isfinite(number) and isfinite(norm)):
-            return run.bad_start(params, number, norm)
+    state = (0, x, g, number, norm, norm, inverse.state(x), np.array([number]))
+    k, x, g, number, norm, norm_at_start, pairs, last = run.begin(state, number, norm, params)
+    if not (isfinite(number) and isfinite(norm)):
+        return run.bad_start(params, number, norm)
+    inverse.begin_at(pairs)
+    recent = deque(map(float, last), maxlen=PATIENCE + 1)
 
     while norm > tol:
         if k == max_iter:

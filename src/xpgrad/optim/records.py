@@ -168,6 +168,14 @@ class Run:
         self._begun = perf_counter() - noted["seconds"]
         return state
 
+    def begin(self, start: Any, number: float, norm: float, params: Any) -> Any:
+        """The state of a method where its fit was broken off; or ``start``, whose loss and norm are noted."""
+        state = self.resumed(start)
+        if state is not None:
+            return state
+        self.note(0, number, norm, lambda: params)
+        return start
+
     def keep(self, state: Callable[[], Any]) -> None:
         """Offer the state of the method, after an iteration, to the checkpoint."""
         if self._checkpoint is None:
