@@ -26,7 +26,7 @@ from xpgrad.optim import linear, minimize
 _NEWTON, _NEWTON_BESIDE = 3000, 200
 
 # Columns times pairs of outputs up to which Newton's few Hessians cost less than the gradients of L-BFGS, also
-# where that needs hundreds: at 5,000 x 60 with 10 outputs, which are 3,300, a fit takes 20 times as long.
+# where that needs hundreds. The Hessian of 60 columns and 10 outputs has 3,300 products over the samples.
 _PAIRS = 500
 
 
