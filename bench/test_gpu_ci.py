@@ -92,12 +92,12 @@ def test_what_a_tool_sees_is_there_and_is_not_too_much(script, tool, most):
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", *arguments]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
     assert 30 < int(re.search(r"^(\d+)/\d+ tests collected", said, re.M)[1]) < most
-    assert "-float32-33]" in said
-    assert "float64-33" not in said
+    assert "-33-float32]" in said
+    assert "-33-float64]" not in said
     if tool == "racecheck":
         text = (ROOT / ".ci" / "gpu").read_text()
         for name in re.search(r"^few=\((.*)\)$", text, re.M)[1].split():
-            assert f"[gpu-{name}-float32-33]" in said
+            assert f"[gpu-{name}-33-float32]" in said
         assert "test_card.py" in said
 
 
