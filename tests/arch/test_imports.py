@@ -15,7 +15,7 @@ SRC = Path(xpgrad.__file__).parent
 OPTIONAL = {
     "cupy": {"backends.gpu.cuda.device", "backends.gpu.cuda.nvrtc", "devices"},
     "cupyx": {"backends.gpu", "devices"},
-    "scipy": {"backends.cpu.scipy", "learn.inference", "optimize"},
+    "scipy": {"backends.cpu.scipy", "devices.sparse", "learn.inference", "optimize"},
     "optree": {"_trees"},
     "pandas": {"cli"},
     "matplotlib": {"cli"},

@@ -5,7 +5,6 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from scipy import sparse
 from sklearn import linear_model
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -176,11 +175,6 @@ def test_two_columns_of_one_name_are_refused():
     twice = pd.concat([FRAME, FRAME[["size"]]], axis=1)
     with pytest.raises(xg.DataError, match="several columns have one name: 'size'"):
         learn.Ridge().fit(twice, Y)
-
-
-def test_sparse_data_are_refused_with_what_to_do():
-    with pytest.raises(xg.DTypeError, match=r"(?s)sparse X is not supported.*categorical_features="):
-        learn.LogisticRegression().fit(sparse.csr_array(np.eye(4)), [0, 1, 0, 1])
 
 
 def test_a_table_of_categories_alone():

@@ -101,3 +101,48 @@ def test_a_loss_that_becomes_infinite_is_an_error():
     X = np.array([[1e200], [-1e200], [1.0]])
     with pytest.raises(ValueError, match="scale the data"), np.errstate(all="ignore"):
         learn.MLPRegressor((3,), solver="sgd", random_state=0).fit(X, [1.0, 2.0, 3.0])
+
+
+def test_several_targets_are_scikit_learns_network(digits):
+    X, test, *_ = digits
+    Y = X[:, 20:23] + X[:, 30:33] ** 2
+    theirs = neural_network.MLPRegressor(hidden_layer_sizes=(8,), activation="tanh", random_state=0)
+    theirs.partial_fit(X, Y)
+    ours = learn.MLPRegressor((8,), "tanh", random_state=0, max_iter=40, learning_rate_init=0.01, tol=1e-9)
+    with pytest.warns(ConvergenceWarning):
+        ours.fit(X, Y)
+    assert ours.score(X, Y) > 0.9
+    assert ours.predict(test).shape == (len(test), 3)
+    with pytest.raises(ValueError, match="y has 2 targets, and had 3"):
+        ours.partial_fit(X, Y[:, :2])
+    ours.coefs_, ours.intercepts_ = theirs.coefs_, theirs.intercepts_
+    np.testing.assert_allclose(ours.predict(test), theirs.predict(test), rtol=1e-10)
+
+
+RATES = {
+    "constant": ({"learning_rate": "constant", "warmup_iter": 3}, [1 / 3, 2 / 3, 1, 1, 1, 1]),
+    "cosine": ({"learning_rate": "cosine"}, [(1 + np.cos(np.pi * k / 6)) / 2 for k in range(6)]),
+    "invscaling": (
+        {"learning_rate": "invscaling", "power_t": 0.3},
+        [1 / (50 * k + 1) ** 0.3 for k in range(6)],
+    ),
+    "function": ({"learning_rate": lambda step: 0.1 * (step + 1)}, [1, 2, 3, 4, 5, 6]),
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_the_rate_is_that_of_the_schedule(digits, name):
+    """With the identity and one batch, a pass is a step of gradient descent."""
+    given, rates = RATES[name]
+    X, y = digits[0][:50, 20:22], digits[0][:50, 30]
+    model = learn.MLPRegressor((), "identity", solver="sgd", momentum=0.0, nesterovs_momentum=False, **given)
+    model.set_params(alpha=0.0, batch_size=50, learning_rate_init=0.1, random_state=0, max_iter=6, tol=0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    bound = np.sqrt(6 / 3)
+    random = np.random.RandomState(0)
+    w, b = random.uniform(-bound, bound, (2, 1))[:, 0], random.uniform(-bound, bound, 1)[0]
+    for rate in rates:
+        residual = X @ w + b - y
+        w, b = w - 0.1 * rate * X.T @ residual / 50, b - 0.1 * rate * residual.mean()
+    np.testing.assert_allclose([*model.coefs_[0][:, 0], model.intercepts_[0][0]], [*w, b], rtol=1e-10)

@@ -43,6 +43,9 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         Columns to read as categories, besides those whose type says so.
     handle_unknown : {"error", "ignore"}
         What `predict` does with a category that the fit has not seen; ignored, its coefficient is 0.
+    checkpoint : path, optional
+        As in `xg.minimize`: a file from which a fit that was broken off goes on. It is of one fit: data of
+        another one, as in a cross-validation, are refused.
     device : str
         ``"cpu"``, ``"gpu"``, ``"gpu:1"``, or ``"auto"``: where ``X`` is.
     dtype : {"float32", "float64"}, optional
@@ -110,6 +113,7 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         warm_start: bool = False,
         categorical_features: Any = None,
         handle_unknown: str = "error",
+        checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
@@ -125,6 +129,7 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         self.warm_start = warm_start
         self.categorical_features = categorical_features
         self.handle_unknown = handle_unknown
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
 
@@ -244,8 +249,3 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         if not known.all():
             raise ValueError(f"y has classes that are not among {self.classes_!r}: {np.unique(y[~known])!r}")
         return (y == self.classes_[1]).astype(np.float64)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.array_api_support = True
-        return tags

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpgrad._errors import DataError, DTypeError, message
+from xpgrad.devices import to_device
+from xpgrad.devices.sparse import csr_on, is_sparse
 
 _SHOWN = 5  # names or values in an error
 _TABLES = {"pandas": ("DataFrame",), "polars": ("DataFrame",), "pyarrow": ("Table", "RecordBatch")}
@@ -26,12 +28,24 @@ class Design(NamedTuple):
     Attributes
     ----------
     numbers : float[n, p]
+        Or sparse, in compressed rows; there are then no codes.
     codes : tuple of int32[n]
         One array for each categorical column: the position of its level in `Layout.levels`.
     """
 
     numbers: Any
     codes: tuple[Any, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The number of samples."""
+        return int(self.numbers.shape[0])
+
+    def on(self, device: str) -> Design:
+        """The same data on a device."""
+        if is_sparse(self.numbers):
+            return Design(csr_on(self.numbers, device))
+        return to_device(self, device)  # type: ignore[no-any-return]
 
 
 @dataclass
@@ -57,6 +71,11 @@ class Layout:
         return tuple(map(len, self.levels.values()))
 
     @property
+    def n_coefficients(self) -> int:
+        """One for each column of numbers, and one for each level."""
+        return self.n_columns - len(self.levels) + sum(self.sizes)
+
+    @property
     def numbers(self) -> list[int]:
         """The positions of the other columns."""
         return [i for i in range(self.n_columns) if i not in self.levels]
@@ -74,6 +93,8 @@ class Layout:
 
     def positions(self) -> tuple[np.ndarray[Any, Any], list[slice]]:
         """Where the coefficients of the numbers, and those of each categorical column, stand among all."""
+        if not self.levels:
+            return np.arange(self.n_columns), []
         numbers, tables, at = [], [], 0
         for i in range(self.n_columns):
             if i in self.levels:

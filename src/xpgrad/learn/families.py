@@ -94,6 +94,8 @@ normal = Family(
     distribution="normal",
 )
 
+normals = normal._replace(unit=lambda eta, y: 0.5 * np.mean((y - eta) ** 2, axis=1))
+
 poisson = Family(
     unit=lambda eta, y: np.exp(eta) - y * eta,
     mean=np.exp,

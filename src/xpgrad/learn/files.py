@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ def _checksum(written: str, arrays: dict[str, Any]) -> str:
 
 def _stored(x: Any, name: str, arrays: dict[str, Any], model: str) -> Any:
     """A value as JSON; arrays of numbers go to ``arrays``."""
-    x = host(x)
+    x = fspath(x) if isinstance(x, PathLike) else host(x)
     if isinstance(x, np.generic):
         x = x.item()
     if isinstance(x, _SCALARS):

@@ -91,7 +91,7 @@ class PoissonRegressor(GeneralizedLinearRegressor):
         For the largest entry of the gradient of the mean loss; with "lbfgs", the columns being standardised.
     warm_start : bool
         Begin where the last fit ended.
-    categorical_features, handle_unknown, device, dtype
+    categorical_features, handle_unknown, checkpoint, device, dtype
         As in `LogisticRegression`.
 
     Attributes
@@ -123,6 +123,7 @@ class PoissonRegressor(GeneralizedLinearRegressor):
         warm_start: bool = False,
         categorical_features: Any = None,
         handle_unknown: str = "error",
+        checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
@@ -134,6 +135,7 @@ class PoissonRegressor(GeneralizedLinearRegressor):
         self.warm_start = warm_start
         self.categorical_features = categorical_features
         self.handle_unknown = handle_unknown
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
 
@@ -146,7 +148,9 @@ class GammaRegressor(PoissonRegressor):
 
     Parameters
     ----------
-    alpha, fit_intercept, solver, max_iter, tol, warm_start, categorical_features, handle_unknown, device, dtype
+    alpha, fit_intercept, solver, max_iter, tol, warm_start
+        As in `PoissonRegressor`.
+    categorical_features, handle_unknown, checkpoint, device, dtype
         As in `PoissonRegressor`.
 
     Attributes
@@ -182,7 +186,7 @@ class TweedieRegressor(GeneralizedLinearRegressor):
     fit_intercept : bool
     link : {"auto", "identity", "log"}
         "auto" is "identity" up to a power of 0, and "log" above.
-    solver, max_iter, tol, warm_start, categorical_features, handle_unknown, device, dtype
+    solver, max_iter, tol, warm_start, categorical_features, handle_unknown, checkpoint, device, dtype
         As in `PoissonRegressor`.
 
     Attributes
@@ -221,6 +225,7 @@ class TweedieRegressor(GeneralizedLinearRegressor):
         warm_start: bool = False,
         categorical_features: Any = None,
         handle_unknown: str = "error",
+        checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
@@ -234,6 +239,7 @@ class TweedieRegressor(GeneralizedLinearRegressor):
         self.warm_start = warm_start
         self.categorical_features = categorical_features
         self.handle_unknown = handle_unknown
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
 
@@ -261,7 +267,9 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
         The strength of the penalty on the squares of the coefficients.
     dispersion : float or None
         The variance is ``mean + dispersion mean²``. None: it is fitted along, by maximum likelihood.
-    fit_intercept, solver, max_iter, tol, warm_start, categorical_features, handle_unknown, device, dtype
+    fit_intercept, solver, max_iter, tol, warm_start
+        As in `PoissonRegressor`.
+    categorical_features, handle_unknown, checkpoint, device, dtype
         As in `PoissonRegressor`.
 
     Attributes
@@ -295,6 +303,7 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
         warm_start: bool = False,
         categorical_features: Any = None,
         handle_unknown: str = "error",
+        checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
@@ -307,6 +316,7 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
         self.warm_start = warm_start
         self.categorical_features = categorical_features
         self.handle_unknown = handle_unknown
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
 
@@ -328,7 +338,7 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
         if self.dispersion is not None:
             self.dispersion_ = float(self.dispersion)
             return super()._fit_predictor(arrival, design, y, family, **options)
-        plain = {**options, "shape": ()}
+        plain = {**options, "shape": (), "stage": ".poisson"}
         poisson = super()._fit_predictor(arrival, design, y, families.poisson, **plain)
         eta = predictor(poisson.intercept, poisson.numbers, poisson.tables, design)
         eta = eta if options["offset"] is None else eta + options["offset"]

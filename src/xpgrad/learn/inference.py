@@ -204,7 +204,9 @@ def _assembled(
 
 def _predictor(design: linear.Design, coef: Any) -> Any:
     eta = coef[0] if design.intercept else 0.0
-    if design.numbers is not None:
+    if design.is_sparse:
+        eta = eta + design.numbers.times(coef[design.of_numbers])
+    elif design.numbers is not None:
         eta = eta + design.numbers @ coef[design.of_numbers]
     for at, codes in zip(design.of_levels, design.codes, strict=True):
         eta = eta + coef[at][codes]
@@ -291,7 +293,9 @@ def _by_group(design: linear.Design, slope: Any, group: Any, count: int) -> Any:
     out = np.zeros((count, design.columns))
     if design.intercept:
         out[:, 0] = np.bincount(group, slope, count)
-    if design.numbers is not None:
+    if design.is_sparse:
+        out[:, design.of_numbers] = design.numbers.by_code(slope, group, count)
+    elif design.numbers is not None:
         for k in range(design.numbers.shape[1]):
             out[:, design.of_numbers.start + k] = np.bincount(group, slope * design.numbers[:, k], count)
     for at, codes in zip(design.of_levels, design.codes, strict=True):
@@ -305,7 +309,11 @@ def _quadratic(design: linear.Design, A: Any) -> Any:
     """``x' A x`` of each sample, for a symmetric ``A``."""
     X, numbers = design.numbers, design.of_numbers
     out = np.full(design.size, A[0, 0] if design.intercept else 0.0)
-    if X is not None:
+    if design.is_sparse:
+        out += X.quadratic(A[numbers, numbers])
+        if design.intercept:
+            out += 2 * X.times(A[0, numbers])
+    elif X is not None:
         out += np.einsum("ij,ij->i", X @ A[numbers, numbers], X)
         if design.intercept:
             out += 2 * (X @ A[0, numbers])

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import warnings
 from numbers import Real
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import DataError, message
+from xpgrad._errors import DataError, DTypeError, message
 from xpgrad.devices import namespace, to_device
+from xpgrad.devices.sparse import is_sparse
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn.columns import Design, Layout, is_table, learn_layout, read
 from xpgrad.learn.families import Family
@@ -27,6 +29,7 @@ from xpgrad.optim import linear
 COMMON = {
     "categorical_features": ["array-like", None],
     "handle_unknown": [sk.StrOptions({"error", "ignore"})],
+    "checkpoint": [str, PathLike, None],
     "device": [str],
     "dtype": [sk.StrOptions({"float32", "float64"}), None],
 }
@@ -43,24 +46,49 @@ class LinearEstimator(Saved, sk.BaseEstimator):
 
     columns_: Layout
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        tags.input_tags.sparse = True
+        return tags
+
     # ── reading ──────────────────────────────────────────────────────────────────────────────
     def _read(self, X: Any, y: Any = None, *, fit: bool, numeric_y: bool = True) -> tuple[Arrival, Design, Any]:
         """``X`` and, at fit, ``y``, both checked; the arrival of ``X`` says where results go."""
         name = type(self).__name__
-        arrival = arrived(X, name)
+        arrival = arrived(X, name, sparse=True)
         X, y = arrival.X, host(y)
         if fit and y is None:
             raise ValueError(f"{name} requires y to be passed, but the target y is None")
         dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
         plain = not is_table(X) and (self.categorical_features is None if fit else not self.columns_.levels)
+        if is_sparse(X) and not plain:
+            raise DTypeError(
+                message(
+                    f"{name}: sparse X has columns of numbers alone, and this model has categorical columns",
+                    {"X": X},
+                    remedy="give a table, or an array, in which a category is one column of codes",
+                )
+            )
         if plain and fit:
             X, y = sk.validate_data(
-                self, X, y, dtype=dtype, order=None, y_numeric=numeric_y, multi_output=False
+                self,
+                X,
+                y,
+                accept_sparse="csr",
+                dtype=dtype,
+                order=None,
+                y_numeric=numeric_y,
+                multi_output=False,
             )
             self.columns_ = Layout(_names_seen(self), X.shape[1])
             return arrival, Design(X), y
         if plain:
-            return arrival, Design(sk.validate_data(self, X, dtype=dtype, reset=False)), None
+            return (
+                arrival,
+                Design(sk.validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)),
+                None,
+            )
         if not is_table(X):
             X = sk.check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
         if fit:
@@ -91,8 +119,8 @@ class LinearEstimator(Saved, sk.BaseEstimator):
     def _per_sample(self, x: Any, design: Design, what: str) -> Any:
         """An offset or the like as float[n]."""
         x = sk.column_or_1d(host(x), dtype=design.numbers.dtype, input_name=what)
-        if len(x) != len(design.numbers):
-            raise ValueError(f"{what} has {len(x)} entries for {len(design.numbers)} samples")
+        if len(x) != design.size:
+            raise ValueError(f"{what} has {len(x)} entries for {design.size} samples")
         if not np.isfinite(x).all():
             raise ValueError(f"{what} contains NaN or infinity")
         return x
@@ -134,11 +162,12 @@ class LinearEstimator(Saved, sk.BaseEstimator):
         shape: tuple[float, ...] = (),
         start: Solution | None = None,
         quiet: bool = False,
+        stage: str = "",
     ) -> Solution:
         """Fit, and set ``coef_``, ``intercept_``, ``n_iter_`` and ``device_``; the solution as it came.
 
         ``center`` is what the intercept begins with, unless there is a ``start`` or the last fit is gone on
-        with.
+        with. ``stage`` names one of several fits, of which each has a checkpoint of its own.
         """
         dtype = design.numbers.dtype
         self.device_ = chosen_device(self.device, arrival.device)
@@ -150,7 +179,7 @@ class LinearEstimator(Saved, sk.BaseEstimator):
                 if center is None or not self.fit_intercept
                 else np.full(many, center, dtype)
             )
-            start = self._split(np.zeros((*many, len(self.columns_.coefficient_names())), dtype), b)
+            start = self._split(np.zeros((*many, self.columns_.n_coefficients), dtype), b)
         start = start._replace(shape=tuple(np.asarray(s, dtype=dtype) for s in shape))
         problem = Problem(
             family=family,
@@ -164,6 +193,7 @@ class LinearEstimator(Saved, sk.BaseEstimator):
             l2=l2,
             l1=l1,
             start=start,
+            checkpoint=None if self.checkpoint is None else f"{fspath(self.checkpoint)}{stage}",
         )
         found = solve(
             problem, method=self.solver, tol=self.tol, max_iter=self.max_iter or 1000, device=self.device_
@@ -189,7 +219,7 @@ class LinearEstimator(Saved, sk.BaseEstimator):
             return None
         coef, intercept = host(self.coef_), host(self.intercept_)
         many = (outputs,) if outputs > 1 else ()
-        if np.size(coef) != (outputs or 1) * len(self.columns_.coefficient_names()):
+        if np.size(coef) != (outputs or 1) * self.columns_.n_coefficients:
             return None
         coef = np.reshape(coef, (*many, -1))
         return self._split(coef, np.reshape(np.asarray(intercept, dtype=coef.dtype), many))
@@ -204,7 +234,7 @@ class LinearEstimator(Saved, sk.BaseEstimator):
         """The coefficients in the order of the columns, (P,) or (k, P), and the intercept."""
         at, tables = self.columns_.positions()
         many = np.shape(found.numbers)[1:]
-        across = np.zeros((len(self.columns_.coefficient_names()), *many), dtype=found.numbers.dtype)
+        across = np.zeros((self.columns_.n_coefficients, *many), dtype=found.numbers.dtype)
         across[at] = found.numbers
         for where, table in zip(tables, found.tables, strict=True):
             across[where] = table
@@ -262,7 +292,7 @@ class LinearEstimator(Saved, sk.BaseEstimator):
         sk.check_consistent_length(design.numbers, y)
         weights, offset = self._weights(sample_weight, design), self._offset(offset, exposure, design)
         wide = [None if x is None else np.asarray(x, dtype=np.float64) for x in (weights, offset)]
-        X = np.asarray(design.numbers, dtype=np.float64) if design.numbers.shape[1] else None
+        X = design.numbers.astype(np.float64, copy=False) if design.numbers.shape[1] else None
         columns = linear.Design(X, design.codes, self.columns_.sizes, intercept=self.fit_intercept)
         coef, intercept = np.ravel(host(self.coef_)), np.ravel(host(self.intercept_))
         at, tables = self.columns_.positions()
@@ -302,13 +332,13 @@ class LinearEstimator(Saved, sk.BaseEstimator):
         at = self._split(coef, intercept)
         tables = tuple(np.concatenate([t, np.zeros_like(t[:1])]) for t in at.tables)
         device = chosen_device(self.device, arrival.device)
-        parts = to_device((at.intercept, at.numbers, tables, design), device)
-        eta = predictor(*parts)
+        intercept, slopes, tables = to_device((at.intercept, at.numbers, tables), device)
+        eta = predictor(intercept, slopes, tables, design.on(device))
         offset = self._offset(offset, exposure, design)
         if offset is not None:
             eta = eta + to_device(offset, device)
         if np.ndim(eta) == (coef.ndim - 1):  # there are no columns at all but the intercept
-            eta = eta + namespace(eta).zeros((len(design.numbers), *eta.shape))
+            eta = eta + namespace(eta).zeros((design.size, *eta.shape))
         return arrival, eta
 
     @property
@@ -326,7 +356,7 @@ def _names_seen(estimator: Any) -> list[str] | None:
 
 def _sized(design: Design) -> Any:
     """An array with the samples of a design, for checks that count them."""
-    return design.numbers if design.numbers.shape[1] else np.empty((len(design.numbers), 1))
+    return design.numbers if design.numbers.shape[1] else np.empty((design.size, 1))
 
 
 def refuse_targets(y: Any, family: Family, name: str) -> None:

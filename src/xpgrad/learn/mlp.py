@@ -27,7 +27,13 @@ class MLPClassifier(sk.ClassifierMixin, Network):
         The strength of the penalty on the squares of the weights, ``alpha / (2 n)``.
     batch_size : int or "auto"
         "auto" is 200, or all samples if there are fewer.
+    learning_rate : {"constant", "cosine", "invscaling"} or callable
+        "cosine" falls to 0 in ``max_iter`` passes; "invscaling" is ``learning_rate_init / (samples seen + 1) **
+        power_t``, by passes; a callable maps the steps done to the rate of the next. Unused by "lbfgs".
     learning_rate_init : float
+    warmup_iter : int
+        Passes in which the rate first rises, linearly.
+    power_t : float
     max_iter : int
         Passes over the data; with "lbfgs", steps.
     random_state : int, RandomState or None
@@ -44,6 +50,9 @@ class MLPClassifier(sk.ClassifierMixin, Network):
         The share of those samples.
     n_iter_no_change : int
         Passes without improvement after which the fit ends.
+    checkpoint : path, optional
+        As in `LogisticRegression`; of `fit`, not of `partial_fit`. With ``early_stopping`` give a
+        ``random_state``, which chooses the samples held out.
     device : str
         ``"cpu"``, ``"gpu"``, ``"gpu:1"``, or ``"auto"``: where ``X`` is.
     dtype : {"float32", "float64"}, optional
@@ -104,14 +113,15 @@ class MLPClassifier(sk.ClassifierMixin, Network):
 
 
 class MLPRegressor(sk.RegressorMixin, Network):
-    """A network of dense layers with the squared loss, ``(y - z)² / 2``.
+    """A network of dense layers with the squared loss, ``(y - z)² / 2``, or its mean over several targets.
 
     Parameters
     ----------
-    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate_init, max_iter, random_state, tol
+    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, warmup_iter
         As in `MLPClassifier`.
-    warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, n_iter_no_change, device,
-    dtype
+    power_t, max_iter, random_state, tol, warm_start, momentum, nesterovs_momentum, early_stopping
+        As in `MLPClassifier`.
+    validation_fraction, n_iter_no_change, checkpoint, device, dtype
         As in `MLPClassifier`.
 
     Attributes
@@ -120,11 +130,17 @@ class MLPRegressor(sk.RegressorMixin, Network):
         As in `MLPClassifier`.
     """
 
+    _many = False  # targets
+
     def _family(self) -> Family:
-        return families.normal
+        return families.normals if self._many else families.normal
 
     def _targets(self, y: Any, dtype: Any) -> tuple[Any, int]:
-        return np.asarray(y, dtype=dtype), 1
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = sk.column_or_1d(y, warn=True)
+        y = np.asarray(y, dtype=dtype)
+        self._many = y.ndim == 2
+        return y, y.shape[1] if self._many else 1
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Go on for one pass over the samples in the rows of ``X``."""
@@ -132,6 +148,11 @@ class MLPRegressor(sk.RegressorMixin, Network):
         return fitted
 
     def predict(self, X: Any) -> Any:
-        """The expected target of each sample, float[n]."""
+        """The expected target of each sample, float[n], or targets, float[n, k]."""
         arrival, eta = self._eta(X)
         return arrival.follow(asnumpy(eta))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

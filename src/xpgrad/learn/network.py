@@ -7,22 +7,29 @@ from collections.abc import Callable
 from itertools import pairwise
 from math import sqrt
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from xpgrad import special
-from xpgrad._trees import flatten, tree_map
+from xpgrad._trees import flatten
 from xpgrad.devices import asnumpy, to_device, using
+from xpgrad.devices.sparse import csr_on, is_sparse
 from xpgrad.learn import _sklearn as sk
+from xpgrad.learn.columns import Design
 from xpgrad.learn.families import Family
 from xpgrad.learn.files import Saved
 from xpgrad.learn.linear import at_least
+from xpgrad.learn.passes import Progress, fit_in_passes
 from xpgrad.learn.places import Arrival, arrived, chosen_device, host
-from xpgrad.learn.watch import callback, note
-from xpgrad.optim import Optimizer, adam, minimize, momentum
+from xpgrad.learn.watch import callback
+from xpgrad.optim import Optimizer, adam, cosine, minimize, momentum, warmup
 from xpgrad.optim.batches import Batches
-from xpgrad.optim.evaluation import Objective, fetch
+from xpgrad.optim.checkpoints import kept_in
+from xpgrad.optim.evaluation import Objective
+from xpgrad.optim.linear.products import ThroughProducts, minimize_through_products
+from xpgrad.optim.schedules import inverse_scaling
 
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "identity": lambda x: x,
@@ -40,12 +47,15 @@ def forward(layers: Any, X: Any, activation: str) -> Any:
     layers : sequence of (float[inputs, outputs], float[outputs])
     X : float[n, inputs]
     """
-    active = _ACTIVATIONS[activation]
-    *hidden, (W, b) = layers
-    for weights, bias in hidden:
-        X = active(X @ weights + bias)
-    out = X @ W + b
-    return out[:, 0] if W.shape[1] == 1 else out
+    return onward(layers, X @ layers[0][0], activation)
+
+
+def onward(layers: Any, product: Any, activation: str) -> Any:
+    """`forward` from the product of ``X`` with the weights of the first layer."""
+    out = product + layers[0][1]
+    for W, b in layers[1:]:
+        out = _ACTIVATIONS[activation](out) @ W + b
+    return out[:, 0] if out.shape[1] == 1 else out
 
 
 class Network(Saved, sk.BaseEstimator):
@@ -55,6 +65,9 @@ class Network(Saved, sk.BaseEstimator):
         "hidden_layer_sizes": ["array-like", at_least(1, Integral)],
         "activation": [sk.StrOptions(set(_ACTIVATIONS))],
         "solver": [sk.StrOptions({"lbfgs", "sgd", "adam"})],
+        "learning_rate": [sk.StrOptions({"constant", "cosine", "invscaling"}), callable],
+        "warmup_iter": [at_least(0, Integral)],
+        "power_t": [at_least(0)],
         "alpha": [at_least(0)],
         "batch_size": [sk.StrOptions({"auto"}), at_least(1, Integral)],
         "learning_rate_init": [at_least(0, Real, "neither")],
@@ -67,6 +80,7 @@ class Network(Saved, sk.BaseEstimator):
         "early_stopping": ["boolean"],
         "validation_fraction": [sk.Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [at_least(1, Integral)],
+        "checkpoint": [str, PathLike, None],
         "device": [str],
         "dtype": [sk.StrOptions({"float32", "float64"}), None],
     }
@@ -82,7 +96,10 @@ class Network(Saved, sk.BaseEstimator):
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: Any = "auto",
+        learning_rate: Any = "constant",
         learning_rate_init: float = 0.001,
+        warmup_iter: int = 0,
+        power_t: float = 0.5,
         max_iter: int = 200,
         random_state: Any = None,
         tol: float = 1e-4,
@@ -92,6 +109,7 @@ class Network(Saved, sk.BaseEstimator):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
+        checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
@@ -100,7 +118,10 @@ class Network(Saved, sk.BaseEstimator):
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
+        self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.warmup_iter = warmup_iter
+        self.power_t = power_t
         self.max_iter = max_iter
         self.random_state = random_state
         self.tol = tol
@@ -110,6 +131,7 @@ class Network(Saved, sk.BaseEstimator):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
 
@@ -164,11 +186,18 @@ class Network(Saved, sk.BaseEstimator):
         return self
 
     def _read(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Arrival, Any, Any, Any]:
-        arrival = arrived(X, type(self).__name__)
+        arrival = arrived(X, type(self).__name__, sparse=True)
         dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
         numeric = isinstance(self, sk.RegressorMixin)
         X, y = sk.validate_data(
-            self, arrival.X, host(y), dtype=dtype, y_numeric=numeric, multi_output=False, reset=reset
+            self,
+            arrival.X,
+            host(y),
+            accept_sparse="csr",
+            dtype=dtype,
+            y_numeric=numeric,
+            multi_output=numeric,
+            reset=reset,
         )
         if not numeric:
             sk.check_classification_targets(y)
@@ -186,6 +215,8 @@ class Network(Saved, sk.BaseEstimator):
         # The penalty is of the mean over the samples that the weights stand for.
         self._total = float(len(y) if weights is None else weights.sum())
         if not fresh:
+            if outputs != self.n_outputs_:
+                raise ValueError(f"y has {outputs} targets, and had {self.n_outputs_} at the first fit")
             return data, tuple(zip(self.coefs_, self.intercepts_, strict=True))
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
         if sizes.size and (sizes <= 0).any():
@@ -204,11 +235,12 @@ class Network(Saved, sk.BaseEstimator):
         return W, self._random.uniform(-bound, bound, outputs).astype(dtype)
 
     def _loss(self) -> Any:
+        """The loss of layers and of the product of ``X`` with the weights of the first."""
         unit, activation = self._family().unit, self.activation
         strength = 0.5 * float(self.alpha) / self._total
 
-        def loss(layers: Any, data: Any) -> Any:
-            each = unit(forward(layers, data["X"], activation), data["y"])
+        def loss(layers: Any, product: Any, data: Any) -> Any:
+            each = unit(onward(layers, product, activation), data["y"])
             value = np.mean(data["w"] * each if "w" in data else each)
             for W, _ in layers:
                 value = value + strength * np.sum(W * W)
@@ -217,68 +249,100 @@ class Network(Saved, sk.BaseEstimator):
         return loss
 
     def _by_lbfgs(self, layers: Any, data: Any) -> None:
-        fit = minimize(
-            self._loss(),
-            layers,
-            (data,),
-            method="lbfgs",
-            device=self.device_,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            sample_axis=0,
-            callback=callback(self.max_iter),
-            progress=False,
-        )
+        loss, X = self._loss(), data["X"]
+        options: dict[str, Any] = {"tol": self.tol, "max_iter": self.max_iter, "checkpoint": self.checkpoint}
+        options["callback"] = callback(self.max_iter)
+        if is_sparse(X):
+            rest = {k: x for k, x in data.items() if k != "X"}
+            X = csr_on(X, self.device_)
+            fit = minimize_through_products(loss, layers, X, (rest,), slopes=_first_weights, **options)
+        else:
+            fit = minimize(
+                lambda layers, data: loss(layers, data["X"] @ layers[0][0], data),
+                layers,
+                (data,),
+                method="lbfgs",
+                device=self.device_,
+                sample_axis=0,
+                progress=False,
+                **options,
+            )
         self.n_iter_, self.loss_ = max(fit.n_iter, 1), fit.value
         self._keep(fit.params)
         if not fit.converged:
             self._warn(fit.message)
 
     def _by_batches(self, layers: Any, data: Any, passes: int | None = None) -> None:
-        """Passes over the data until the loss, or the score on held-out samples, no longer improves."""
+        """Passes over the data until the loss, or that of held-out samples, no longer improves."""
         held = None
         if self.early_stopping and passes is None:
             data, held = self._split(data)
         n = len(data["y"])
         size = min(200, n) if self.batch_size == "auto" else min(int(self.batch_size), n)
+        optimizer = self._optimizer(n, -(-n // size))
+        path = self.checkpoint if passes is None else None
         with using(self.device_):
-            layers, data = to_device((layers, data), self.device_)
-            batches = Batches((data,), size, 0, int(self._random.randint(2**31 - 1)))
-            objective = Objective(self._loss(), (data,), method=type(self).__name__)
-            optimizer = self._optimizer()
+            X, rest = csr_on(data["X"], self.device_) if is_sparse(data["X"]) else None, data
+            if X is not None:
+                rest = {**data, "X": np.arange(n)}
+            layers, rest = to_device((layers, rest), self.device_)
+            batches = Batches((rest,), size, 0, int(self._random.randint(2**31 - 1)))
             state = optimizer.init(layers) if self._state is None else to_device(self._state, self.device_)
-            best, kept, waited = np.inf, layers, 0
-            for _ in range(passes or self.max_iter):
-                total: Any = 0.0
-                for batch, share in batches.epoch():
-                    value, gradient = objective(layers, batch)
-                    layers, state = optimizer.update(gradient, state, layers)
-                    total = total + share * value
-                (self.loss_,) = fetch(total)
-                self.loss_curve_.append(self.loss_)
-                self.n_iter_ += 1
-                note(self.n_iter_, self.loss_, passes or self.max_iter)
-                if not np.isfinite(self.loss_):
-                    raise ValueError(
-                        f"{type(self).__name__}: the loss is {self.loss_} after {self.n_iter_} passes; scale "
-                        "the data or lower learning_rate_init"
-                    )
-                watched = self.loss_ if held is None else self._error(layers, held)
-                waited = 0 if watched < best - self.tol else waited + 1
-                if watched < best:
-                    best, kept = watched, layers
-                if waited > self.n_iter_no_change:
-                    break
-            else:
-                if passes is None:
-                    self._warn(f"the loss was still improving after max_iter={self.max_iter} passes")
-        self._state = asnumpy(state)
-        self._keep(layers if held is None else kept)
+            progress = Progress(layers, state, self.n_iter_, self.loss_curve_)
+            told = rest if X is None else (rest, X.data, X.indices)
+            with kept_in(path, layers, told, self._facts(size), self.device_) as kept:
+                progress, cut = fit_in_passes(
+                    self._objective(X, rest),
+                    progress,
+                    batches,
+                    optimizer,
+                    passes=passes or self.max_iter,
+                    tol=self.tol,
+                    patience=self.n_iter_no_change,
+                    watched=None if held is None else lambda layers: self._error(layers, held),
+                    checkpoint=kept,
+                )
+        self.n_iter_, self.loss_curve_ = progress.done, progress.losses
+        self.loss_ = self.loss_curve_[-1]
+        if not np.isfinite(self.loss_):
+            raise ValueError(
+                f"{type(self).__name__}: the loss is {self.loss_} after {self.n_iter_} passes; scale "
+                "the data or lower learning_rate_init"
+            )
+        if cut and passes is None:
+            self._warn(f"the loss was still improving after max_iter={self.max_iter} passes")
+        self._state = asnumpy(progress.state)
+        self._keep(progress.params if held is None else progress.kept)
 
-    def _optimizer(self) -> Optimizer:
+    def _objective(self, X: Any, data: Any) -> Any:
+        """Value and gradient of a batch; of sparse ``X`` the batch has the rows."""
+        loss, name = self._loss(), type(self).__name__
+        if X is None:
+            dense = lambda layers, data: loss(layers, data["X"] @ layers[0][0], data)  # noqa: E731
+            return Objective(dense, (data,), method=name)
+        through = ThroughProducts(loss, X, (data,), _first_weights)
+        return lambda layers, batch: through(layers, X[batch[0]["X"]], batch)
+
+    def _facts(self, size: int) -> dict[str, Any]:
+        """What must be the same for a fit to go on from a checkpoint."""
+        names = ("solver", "alpha", "activation", "learning_rate", "learning_rate_init", "warmup_iter")
+        facts = {"batch_size": size, **{name: getattr(self, name) for name in (*names, "momentum")}}
+        return facts | {"max_iter": self.max_iter} if self.learning_rate == "cosine" else facts
+
+    def _optimizer(self, samples: int, per_pass: int) -> Optimizer:
+        rate: Any = float(self.learning_rate_init)
+        rise = self.warmup_iter * per_pass
+        if callable(self.learning_rate):
+            rate = self.learning_rate
+        elif self.learning_rate == "cosine":
+            rate = cosine(rate, max(self.max_iter * per_pass - rise, 1))
+        elif self.learning_rate == "invscaling":
+            rate = inverse_scaling(rate, self.power_t, per_pass, samples)
+        if rise:
+            rate = warmup(rate, rise)
         if self.solver == "adam":
-            return adam(float(self.learning_rate_init))
-        return momentum(float(self.learning_rate_init), float(self.momentum), self.nesterovs_momentum)
+            return adam(rate)
+        return momentum(rate, float(self.momentum), self.nesterovs_momentum)
 
     def _split(self, data: Any) -> tuple[Any, Any]:
         """The samples to fit, and those held out."""
@@ -287,11 +351,14 @@ class Network(Saved, sk.BaseEstimator):
         out = int(np.ceil(self.validation_fraction * n))
         if out < 2 or out >= n:
             raise ValueError(f"validation_fraction={self.validation_fraction} holds out {out} of {n} samples")
-        return tree_map(lambda x: x[order[out:]], data), tree_map(lambda x: x[order[:out]], data)
+        chosen = (order[out:], order[:out])
+        kept, held = ({name: x[rows] for name, x in data.items()} for rows in chosen)
+        return kept, held
 
     def _error(self, layers: Any, held: Any) -> float:
         """The mean loss of held-out samples, without the penalty."""
-        eta = asnumpy(forward(layers, to_device(held["X"], self.device_), self.activation))
+        X = Design(held["X"]).on(self.device_).numbers
+        eta = asnumpy(forward(layers, X, self.activation))
         return float(np.average(asnumpy(self._family().losses(eta, held["y"])), weights=held.get("w")))
 
     def _keep(self, layers: Any) -> None:
@@ -311,9 +378,19 @@ class Network(Saved, sk.BaseEstimator):
     # ── predicting ───────────────────────────────────────────────────────────────────────────
     def _eta(self, X: Any) -> tuple[Arrival, Any]:
         sk.check_is_fitted(self)
-        arrival = arrived(X, type(self).__name__)
+        arrival = arrived(X, type(self).__name__, sparse=True)
         dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
-        X = sk.validate_data(self, arrival.X, dtype=dtype, reset=False)
+        X = sk.validate_data(self, arrival.X, accept_sparse="csr", dtype=dtype, reset=False)
         layers = tuple(zip(self.coefs_, self.intercepts_, strict=True))
-        layers, X = to_device((layers, X), chosen_device(self.device, arrival.device))
-        return arrival, forward(layers, X, self.activation)
+        device = chosen_device(self.device, arrival.device)
+        layers, design = to_device(layers, device), Design(X).on(device)
+        return arrival, forward(layers, design.numbers, self.activation)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _first_weights(layers: Any) -> Any:
+    return layers[0][0]

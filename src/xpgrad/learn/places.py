@@ -17,12 +17,13 @@ import numpy as np
 from xpgrad._errors import DTypeError, message
 from xpgrad.devices import asnumpy, cupy, device_of, resolve
 from xpgrad.devices.door import is_cupy
+from xpgrad.devices.sparse import csr_on, is_sparse, sparse_device
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn.columns import is_table
 
 
 class Arrival(NamedTuple):
-    """``X`` as a NumPy array, a table or a list; and what brings results to where it was.
+    """``X`` as a NumPy array, SciPy's CSR, a table or a list; and what brings results to where it was.
 
     Attributes
     ----------
@@ -38,23 +39,26 @@ class Arrival(NamedTuple):
     device: str
 
 
-def arrived(X: Any, name: str) -> Arrival:
-    """Take ``X`` in.
+def arrived(X: Any, name: str, *, sparse: bool = False) -> Arrival:
+    """Take ``X`` in; sparse it becomes compressed rows (CSR), if ``sparse`` is for the estimator.
 
     Raises
     ------
     DTypeError
-        ``X`` is sparse.
+        ``X`` is sparse, and not for the estimator.
     """
-    if hasattr(X, "tocsr") and hasattr(X, "toarray"):
-        raise DTypeError(
-            message(
-                f"{name}: sparse X is not supported, and is not made dense without being asked to",
-                {"X": X},
-                remedy="of one-hot columns, give the categories as one column of codes with "
-                "categorical_features=; otherwise X.toarray()",
+    if is_sparse(X):
+        if not sparse:
+            raise DTypeError(
+                message(
+                    f"{name}: sparse X is not supported, and is not made dense without being asked to",
+                    {"X": X},
+                    remedy="X.toarray()",
+                )
             )
-        )
+        rows = X.tocsr()
+        place = sparse_device(rows)
+        return Arrival(csr_on(rows, "cpu"), _same if place == "cpu" else cupy().asarray, place)
     if is_table(X):
         return Arrival(X, _same, "cpu")
     if is_cupy(X):

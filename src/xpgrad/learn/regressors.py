@@ -91,11 +91,6 @@ class Regressor(sk.RegressorMixin, LinearEstimator):
         arrival, eta = self._eta(X, "predict", offset)
         return arrival.follow(asnumpy(self._family().mean(eta)))
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.array_api_support = True
-        return tags
-
 
 def _center(y: Any, weights: Any, offset: Any, family: Family) -> float:
     """The linear predictor of the mean target, and a finite number if that has none."""
@@ -118,7 +113,7 @@ class LinearRegression(Regressor):
     solver : {"auto", "newton", "lbfgs"}
     max_iter : int, optional
         By default 1000.
-    categorical_features, handle_unknown, device, dtype
+    categorical_features, handle_unknown, checkpoint, device, dtype
         As in `LogisticRegression`.
 
     Attributes
@@ -146,6 +141,7 @@ class LinearRegression(Regressor):
         max_iter: int | None = None,
         categorical_features: Any = None,
         handle_unknown: str = "error",
+        checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
@@ -155,6 +151,7 @@ class LinearRegression(Regressor):
         self.max_iter = max_iter
         self.categorical_features = categorical_features
         self.handle_unknown = handle_unknown
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
 
@@ -172,7 +169,7 @@ class Ridge(Regressor):
     ----------
     alpha : float
         The strength of the penalty.
-    fit_intercept, tol, solver, max_iter, categorical_features, handle_unknown, device, dtype
+    fit_intercept, tol, solver, max_iter, categorical_features, handle_unknown, checkpoint, device, dtype
         As in `LinearRegression`.
 
     Attributes
@@ -197,6 +194,7 @@ class Ridge(Regressor):
         max_iter: int | None = None,
         categorical_features: Any = None,
         handle_unknown: str = "error",
+        checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
@@ -207,6 +205,7 @@ class Ridge(Regressor):
         self.max_iter = max_iter
         self.categorical_features = categorical_features
         self.handle_unknown = handle_unknown
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
 
@@ -229,7 +228,7 @@ class QuantileRegressor(Regressor):
     smoothing : float
         The width of the rounded corner, in standard deviations of the target. The loss of a sample exceeds the
         pinball loss by 0.7 of that at most.
-    fit_intercept, solver, max_iter, tol, categorical_features, handle_unknown, device, dtype
+    fit_intercept, solver, max_iter, tol, categorical_features, handle_unknown, checkpoint, device, dtype
         As in `LinearRegression`.
 
     Attributes
@@ -263,6 +262,7 @@ class QuantileRegressor(Regressor):
         tol: float = 1e-6,
         categorical_features: Any = None,
         handle_unknown: str = "error",
+        checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
@@ -275,6 +275,7 @@ class QuantileRegressor(Regressor):
         self.tol = tol
         self.categorical_features = categorical_features
         self.handle_unknown = handle_unknown
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
 
@@ -296,7 +297,11 @@ class QuantileRegressor(Regressor):
             at = families.smooth_quantile(float(self.quantile), width * spread)
             last = width <= self.smoothing
             found = super()._fit_predictor(
-                arrival, design, y, at, **{**options, "start": found, "quiet": not last}
+                arrival,
+                design,
+                y,
+                at,
+                **{**options, "start": found, "quiet": not last, "stage": "" if last else f".{width:g}"},
             )
             steps += self.n_iter_
             if last:
@@ -316,7 +321,7 @@ class HuberRegressor(Regressor):
     alpha : float
         The strength of the penalty on the squares of the coefficients.
     warm_start : bool
-    fit_intercept, tol, solver, categorical_features, handle_unknown, device, dtype
+    fit_intercept, tol, solver, categorical_features, handle_unknown, checkpoint, device, dtype
         As in `LinearRegression`.
 
     Attributes
@@ -348,6 +353,7 @@ class HuberRegressor(Regressor):
         solver: str = "auto",
         categorical_features: Any = None,
         handle_unknown: str = "error",
+        checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
@@ -360,6 +366,7 @@ class HuberRegressor(Regressor):
         self.solver = solver
         self.categorical_features = categorical_features
         self.handle_unknown = handle_unknown
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
 

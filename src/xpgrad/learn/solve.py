@@ -17,10 +17,12 @@ import numpy as np
 
 from xpgrad._errors import DataError, message
 from xpgrad.devices import asnumpy, to_device, using
+from xpgrad.devices.sparse import is_sparse
 from xpgrad.learn.columns import Design
 from xpgrad.learn.families import Family
 from xpgrad.learn.watch import callback
 from xpgrad.optim import linear, minimize
+from xpgrad.optim.linear.sparse import SparseNumbers
 
 # Coefficients up to which the Hessian is a matrix: of a linear predictor alone, and with scalars beside it.
 _NEWTON, _NEWTON_BESIDE = 3000, 200
@@ -49,6 +51,8 @@ class Problem:
     l2, l1 : float
     start : Solution
         Where to begin.
+    checkpoint : path or None
+        A file of this fit alone, as in `xpgrad.minimize`.
     """
 
     family: Family
@@ -62,6 +66,7 @@ class Problem:
     l2: float
     l1: float
     start: Solution
+    checkpoint: Any = None
 
 
 class Solution(NamedTuple):
@@ -118,26 +123,39 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
         An l1 penalty with "lbfgs".
     """
     alone = not problem.start.shape
+    sparse = is_sparse(problem.design.numbers)
     if method == "auto":
         coefficients = (problem.design.numbers.shape[1] + sum(problem.sizes)) * problem.outputs
-        columns = problem.design.numbers.shape[1] + len(problem.sizes)
-        pairs = columns * problem.outputs * (problem.outputs + 1) // 2
+        pairs = _columns(problem.design) * problem.outputs * (problem.outputs + 1) / 2
         small = coefficients <= (_NEWTON if alone else _NEWTON_BESIDE) and pairs <= _PAIRS
-        method = "newton" if small or problem.l1 else "lbfgs"
+        method = "newton" if (small and (alone or not sparse)) or problem.l1 else "lbfgs"
     if problem.l1 and method == "lbfgs":
         raise DataError(
             message("an l1 penalty has corners, which L-BFGS cannot pass", remedy='solver="newton"')
         )
     if method == "newton" and alone:
         return _by_newton(problem, tol, max_iter, device)
+    if method == "newton" and sparse:
+        raise DataError(
+            message(
+                "Newton's method does not fit a scale or dispersion along with the coefficients of sparse X",
+                remedy='solver="lbfgs"',
+            )
+        )
     return _by_minimize(problem, method, tol, max_iter, device)
+
+
+def _columns(design: Design) -> float:
+    """The numbers in a row that are not 0, as far as the form of the data shows it."""
+    X = design.numbers
+    return float(X.nnz / max(X.shape[0], 1) if is_sparse(X) else X.shape[1] + len(design.codes))
 
 
 def _by_newton(problem: Problem, tol: float, max_iter: int, device: str) -> Solution:
     """Newton's method on the quadratic that each step assembles from the columns."""
-    n, (X, codes) = len(problem.y), problem.design
-    dtype = X.dtype
-    X, codes, y, weights, offset = to_device((X, codes, problem.y, problem.weights, problem.offset), device)
+    n, dtype = len(problem.y), problem.design.numbers.dtype
+    X, codes = problem.design.on(device)
+    y, weights, offset = to_device((problem.y, problem.weights, problem.offset), device)
     with using(device):
         design = linear.Design(X if X.shape[1] else None, codes, problem.sizes, intercept=problem.intercept)
         objective = linear.LinearObjective(
@@ -159,7 +177,13 @@ def _by_newton(problem: Problem, tol: float, max_iter: int, device: str) -> Solu
         coef[fixed] = 0
         fixed = fixed if problem.outputs == 1 else fixed[:, None]
         fit = linear.newton_linear(
-            objective, coef, fixed=fixed, max_iter=max_iter, tol=tol, callback=callback(max_iter)
+            objective,
+            coef,
+            fixed=fixed,
+            max_iter=max_iter,
+            tol=tol,
+            callback=callback(max_iter),
+            checkpoint=problem.checkpoint,
         )
     found = fit.params.astype(dtype)
     return Solution(
@@ -178,31 +202,42 @@ def _by_minimize(problem: Problem, method: str, tol: float, max_iter: int, devic
     family, l2, intercept = problem.family, problem.l2, problem.intercept
 
     def loss(params: Any, data: Any) -> Any:
-        b, w, tables = units.of_the_data(params["b"], params["w"], params["t"])
         design = Design(data["numbers"], tuple(data["codes"]))
-        eta = predictor(b if intercept else 0.0 * b, w, tables, design)
+        b, w, tables = units.of_the_data(params["b"], params["w"], params["t"])
+        return objective(params, predictor(b if intercept else 0.0 * b, w, tables, design), data)
+
+    def through_product(params: Any, product: Any, data: Any) -> Any:
+        b, _, _ = units.of_the_data(params["b"], params["w"], params["t"])
+        return objective(params, product + (b if intercept else 0.0 * b), data)
+
+    def objective(params: Any, eta: Any, data: Any) -> Any:
+        _, w, tables = units.of_the_data(params["b"], params["w"], params["t"])
         if "offset" in data:
             eta = eta + data["offset"]
         each = family.losses(eta, data["y"], *params["shape"])
         value = np.mean(data["weights"] * each if "weights" in data else each)
         if l2:
             for x in (w, *tables):
-                value = value + 0.5 * l2 * np.sum(x * x)
+                value = value + 0.5 * data["l2"] * np.sum(x * x)
         return value
 
     start = units.standardised(problem.start)
-    fit = minimize(
-        loss,
-        start,
-        (_data(problem),),
-        method=method,
-        device=device,
-        tol=tol,
-        max_iter=max_iter,
-        sample_axis=0,
-        callback=callback(max_iter),
-        progress=False,
-    )
+    common: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "callback": callback(max_iter)}
+    common["checkpoint"] = problem.checkpoint
+    if is_sparse(problem.design.numbers):
+        fit = linear.minimize_through_products(
+            through_product,
+            start,
+            problem.design.on(device).numbers,
+            (_data(problem),),
+            slopes=lambda params: units.of_the_data(params["b"], params["w"], params["t"])[1],
+            **common,
+        )
+    else:
+        data = _data(problem) | {"numbers": problem.design.numbers, "codes": problem.design.codes}
+        fit = minimize(
+            loss, start, (data,), method=method, device=device, sample_axis=0, progress=False, **common
+        )
     found = asnumpy(fit.params)
     b, w, tables = units.of_the_data(found["b"], found["w"], found["t"])
     return Solution(
@@ -211,7 +246,7 @@ def _by_minimize(problem: Problem, method: str, tol: float, max_iter: int, devic
 
 
 def _data(problem: Problem) -> dict[str, Any]:
-    data = {"numbers": problem.design.numbers, "codes": problem.design.codes, "y": problem.y}
+    data = {"y": problem.y, "l2": problem.l2}
     if problem.weights is not None:
         data["weights"] = problem.weights / np.mean(problem.weights)
     if problem.offset is not None:
@@ -230,9 +265,9 @@ class _Units:
         X, w = problem.design.numbers, problem.weights
         self._many = problem.outputs > 1
         dtype = X.dtype
-        share = np.full(len(X), 1 / len(X)) if w is None else np.asarray(w, dtype=np.float64) / np.sum(w)
-        mean = share @ X if X.shape[1] else np.zeros(0)
-        spread = share @ np.square(X - mean) if X.shape[1] else np.zeros(0)
+        n = problem.design.size
+        share = np.full(n, 1 / n) if w is None else np.asarray(w, dtype=np.float64) / np.sum(w)
+        mean, spread = _moments(X, share)
         second = spread if problem.intercept else spread + mean**2
         scale = np.sqrt(second + problem.l2)
         scale = np.where(scale > 0, scale, 1.0)
@@ -241,7 +276,7 @@ class _Units:
         self._tables = []
         for k, (size, codes) in enumerate(zip(problem.sizes, problem.design.codes, strict=True)):
             counts = np.bincount(codes, weights=share, minlength=size)
-            inverse = 1 / np.sqrt(np.maximum(counts, 1 / len(X)) + problem.l2)
+            inverse = 1 / np.sqrt(np.maximum(counts, 1 / n) + problem.l2)
             if not problem.l2 and (problem.intercept or k):
                 inverse[0] = 0.0
             self._tables.append(self._wide(inverse, dtype))
@@ -264,3 +299,15 @@ class _Units:
             np.where(s > 0, t, 0) / np.where(s > 0, s, 1) for t, s in zip(at.tables, self._tables, strict=True)
         ]
         return {"b": b, "w": at.numbers * self._scale, "t": tuple(tables), "shape": at.shape}
+
+
+def _moments(X: Any, share: Any) -> tuple[Any, Any]:
+    """Mean and variance of each column, float64[p], with shares of the samples that sum to 1."""
+    if is_sparse(X):
+        columns = SparseNumbers(X)
+        mean = columns.transposed(share)
+        return mean, np.maximum(columns.squares(share) - mean**2, 0)
+    if not X.shape[1]:
+        return np.zeros(0), np.zeros(0)
+    mean = share @ X
+    return mean, share @ np.square(X - mean)

@@ -6,6 +6,7 @@ from xpgrad.optim.newton import newton
 from xpgrad.optim.newton_cg import newton_cg
 from xpgrad.optim.quasi_newton import lbfgs
 from xpgrad.optim.records import Fit, Info, Record
+from xpgrad.optim.schedules import cosine, warmup
 
 __all__ = [
     "Fit",
@@ -15,10 +16,12 @@ __all__ = [
     "adam",
     "adamw",
     "clipped",
+    "cosine",
     "lbfgs",
     "minimize",
     "momentum",
     "newton",
     "newton_cg",
     "sgd",
+    "warmup",
 ]

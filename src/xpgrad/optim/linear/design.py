@@ -19,6 +19,8 @@ import numpy as np
 
 from xpgrad._errors import DTypeError, OutOfBoundsError, ShapeError, message
 from xpgrad.devices import common_device, to_device
+from xpgrad.devices.sparse import is_sparse
+from xpgrad.optim.linear.sparse import SparseNumbers
 
 Group = tuple[int, ...]
 
@@ -32,7 +34,8 @@ class Design:
 
     Parameters
     ----------
-    numbers : float[n, q], optional
+    numbers : float[n, q] or sparse float[n, q], optional
+        Sparse ones in compressed rows, as `xpgrad.devices.sparse.csr_on` gives them; they stay so.
     codes : sequence of int[n]
         A code in ``range(levels[k])`` for each sample, of each category ``k``.
     levels : sequence of int, optional
@@ -46,6 +49,8 @@ class Design:
         The number ``n`` of samples.
     columns : int
         The number ``p`` of coefficients.
+    is_sparse : bool
+        Whether ``numbers`` are `SparseNumbers`.
     dtype : dtype
         Of the predictor: that of ``numbers``, float64 without.
     groups : tuple of tuple of int
@@ -71,10 +76,11 @@ class Design:
         *,
         intercept: bool = True,
     ) -> None:
-        self.numbers = numbers
+        self.is_sparse = is_sparse(numbers)
+        self.numbers: Any = SparseNumbers(numbers) if self.is_sparse else numbers
         self.codes = tuple(codes)
         self.intercept = intercept
-        self.size = _checked(numbers, self.codes, levels)
+        self.size = _checked(self.numbers, self.codes, levels)
         self.levels = _levels(self.codes, levels)
         self.dtype = np.dtype(np.float64) if numbers is None else numbers.dtype
         q = 0 if numbers is None else numbers.shape[1]
@@ -86,7 +92,8 @@ class Design:
         self.of_levels = [slice(int(a), int(b)) for a, b in pairwise(bounds[1:])]
         self.groups = merged(self.levels, _GATHERED)
         self.pairs = covering(self.levels, _SCATTERED) if len(self.levels) > 1 else ()
-        self.device = common_device((numbers, self.codes), name="design", operation="Design")
+        held = numbers.data if self.is_sparse else numbers
+        self.device = common_device((held, self.codes), name="design", operation="Design")
         self._joint: dict[Group, Any] = {}
 
     def joint(self, group: Group) -> Any:

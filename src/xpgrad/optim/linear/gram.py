@@ -40,11 +40,12 @@ def weighted_gram(design: Design, d: Any) -> Any:
     float64[p, p]
         Symmetric, on the host.
     """
-    x, q = design.numbers, 0 if design.numbers is None else design.numbers.shape[1]
-    fused = 0 < q <= _IN_LOOP
+    q = 0 if design.numbers is None else design.numbers.shape[1]
+    x = None if design.is_sparse else design.numbers
+    fused = x is not None and 0 < q <= _IN_LOOP
     single = tuple((k,) for k in range(len(design.levels)))
     pairs = design.pairs or single
-    wide = merged(design.levels, _WIDE // q) if q else ()
+    wide = merged(design.levels, _WIDE // q) if x is not None and q else ()
     total, moments, square, tables, blocks = asnumpy(
         sums()(
             d,
@@ -56,7 +57,11 @@ def weighted_gram(design: Design, d: Any) -> Any:
             [design.joint(group) for group in wide],
         )
     )
-    if q and not fused:
+    if design.is_sparse:
+        moments, square = design.numbers.gram(d)
+        wide = single
+        blocks = [design.numbers.by_code(d, design.codes[k], design.levels[k]) for (k,) in single]
+    elif q and not fused:
         moments, square = by_blocks(x, d)
     out = np.zeros((design.columns, design.columns))
     if design.intercept:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpgrad.optim.checkpoints import kept_in
 from xpgrad.optim.line_search import C1
 from xpgrad.optim.linear.objective import LinearObjective, Point
 from xpgrad.optim.linear.proximal import proximal_step, subgradient
@@ -46,6 +47,7 @@ def newton_linear(
     max_iter: int = 100,
     tol: float = 1e-6,
     callback: Callback | None = None,
+    checkpoint: Any = None,
 ) -> Fit:
     """Minimise a LinearObjective.
 
@@ -62,6 +64,8 @@ def newton_linear(
         subgradient of least magnitude.
     callback : callable, optional
         Called with an `Info` after each iteration; returns True to stop.
+    checkpoint : path, optional
+        As in `minimize`.
 
     Returns
     -------
@@ -74,24 +78,36 @@ def newton_linear(
         coef = np.where(free, objective.start(), 0.0)
     else:
         coef = np.array(start, np.float64).reshape(objective.shape)
-    run = Run(objective, coef, callback)
-    model = _Model(objective, free.reshape(-1), tol)
+    options = {"method": "newton", "scale": objective.scale}
+    with kept_in(checkpoint, coef, objective.told(), options, objective.design.device) as kept:
+        run = Run(objective, coef, callback, checkpoint=kept)
+        model = _Model(objective, free.reshape(-1), tol)
+        return _descend(objective, model, coef, run, start is None, max_iter=max_iter, tol=tol)
+
+
+def _descend(
+    objective: LinearObjective, model: _Model, coef: Any, run: Run, anew: bool, *, max_iter: int, tol: float
+) -> Fit:
+    """The iterations, from ``coef`` or from the checkpoint; ``anew`` where nobody gave the start."""
     point = objective.at(coef)
     value = point.value + objective.absolute(coef)
     norm = model.norm(point)
-    run.note(0, value, norm, lambda: coef)
+    eps = float(np.finfo(objective.design.dtype).eps)
+    state = (0, coef, norm, 1.0, model.state)
+    k, coef, norm_at_start, rate, kept_model = run.begin(state, value, norm, coef)
+    if k:
+        point = objective.again(coef)
+        value, norm = point.value + objective.absolute(coef), model.norm(point)
+        model.begin_at(kept_model)
     if not (isfinite(value) and isfinite(norm)):
         return run.bad_start(coef, value, norm)
-    norm_at_start, rate = norm, 1.0
-    eps = float(np.finfo(objective.design.dtype).eps)
 
-    k = 0
     while norm > tol:
         if k == max_iter:
             return run.out_of_iterations(point.coef, value, norm, max_iter)
         if norm * (_KEPT_LOSS * rate) ** _KEPT_STEPS > tol:
             model.renew(point)
-            if k == 0 and start is None:
+            if k == 0 and anew:
                 point = model.least_norm(point)
         along = model.step(point)
         run.remark = model.remark
@@ -114,6 +130,7 @@ def newton_linear(
         model.is_fresh = False
         k += 1
         stop = run.note(k, value, norm, lambda: point.coef)  # noqa: B023 - called at once
+        run.keep(lambda: (k, point.coef, norm_at_start, rate, model.state))  # noqa: B023 - called at once
         if norm > tol and stop:
             return run.called_back(point.coef, value, k)
     return run.within_tol(point.coef, value, norm, tol)
@@ -150,11 +167,25 @@ class _Model:
         self._free = free
         self._tol = tol
         self._has_l1 = bool(objective.l1.any())
-        self._hessian: Any = None
+        self._hessian: Any = np.empty((0, 0))
         self._factored: Factored | None = None
         self._null: Any = None
+        self._null_before: Any = None  # as it was when the Hessian was factorised
         self.is_fresh = False
         self.remark = ""
+
+    @property
+    def state(self) -> tuple[Any, Any]:
+        """What a fit goes on with: the Hessian, and the directions without curvature that were known before."""
+        known = self._null_before
+        return self._hessian, np.empty((0, 0)) if known is None else known
+
+    def begin_at(self, state: tuple[Any, Any]) -> None:
+        """Be what the model was that had this `state`."""
+        self._hessian, known = state
+        self._null = known if known.size else None
+        if self._hessian.size and not self._has_l1:
+            self._factorise()
 
     def norm(self, point: Point) -> float:
         """The largest entry of the gradient, or of the least subgradient."""
@@ -173,6 +204,7 @@ class _Model:
 
     def _factorise(self) -> None:
         n, hessian = len(self._hessian), self._hessian
+        self._null_before = self._null
         eps = float(np.finfo(self.objective.design.dtype).eps)
         largest = float(np.max(hessian.diagonal(), initial=0.0))
         if self._null is not None and np.max(abs(hessian @ self._null)) <= n * eps * largest:

@@ -120,13 +120,30 @@ class LinearObjective:
         self.evaluations += 1
         parts = to_device(self.design.parts(coef), self.design.device)
         program = terms(self._unit)
+        numbers = self.design.numbers
+        if self.design.is_sparse:
+            parts, numbers = (parts[0], numbers.times(parts[1]), parts[2]), None
         value, gradient, curvature = program(
-            parts, self.design.numbers, self._codes, self.weights, self.offset, self.data, curved
+            parts, numbers, self._codes, self.weights, self.offset, self.data, curved
         )
+        if self.design.is_sparse:
+            gradient = (gradient[0], self.design.numbers.transposed(gradient[1]), gradient[2])
         value, gradient = asnumpy((value, gradient))
         with np.errstate(all="ignore"):  # a step too far may overflow
             value = self.scale * float(value) + float((self.l2 * coef**2).sum()) / 2
             return Point(coef, value, self.scale * self.design.joined(*gradient) + self.l2 * coef, curvature)
+
+    def again(self, coef: Any) -> Point:
+        """`at`, where a fit was broken off; the evaluation has been counted."""
+        self.evaluations -= 1
+        return self.at(coef)
+
+    def told(self) -> tuple[Any, ...]:
+        """The arrays that tell this objective from another."""
+        numbers = self.design.numbers
+        if self.design.is_sparse:
+            numbers = (numbers.matrix.data, numbers.matrix.indices, numbers.matrix.indptr)
+        return numbers, self.design.codes, self.data, self.weights, self.offset, self.l2, self.l1
 
     def start(self) -> Any:
         """Where a fit may start: the intercept that fits some of the samples alone, the rest 0.

@@ -90,11 +90,14 @@ class Terms:
 
 
 def predictor(parts: Any, numbers: Any, codes: Any, offset: Any) -> Any:
-    """The linear predictor of each sample, of shape (n,) or (n, K)."""
+    """The linear predictor of each sample, of shape (n,) or (n, K).
+
+    Slopes without numbers are their product already, which a sparse matrix was multiplied to.
+    """
     intercept, slopes, tables = parts
     eta: Any = 0 if offset is None else offset
     if slopes is not None:
-        eta = numbers @ slopes + eta
+        eta = (slopes if numbers is None else numbers @ slopes) + eta
     for table, code in zip(tables, codes, strict=True):
         eta = table[code] + eta
     return eta if intercept is None else eta + intercept
