@@ -37,7 +37,20 @@ from xpgrad.transforms import (
 )
 
 if _TYPE_CHECKING:
-    from xpgrad import integrate, learn, linalg, losses, nn, optim, optimize, signal, special, stats, testing
+    from xpgrad import (
+        data,
+        integrate,
+        learn,
+        linalg,
+        losses,
+        nn,
+        optim,
+        optimize,
+        signal,
+        special,
+        stats,
+        testing,
+    )
     from xpgrad.compiler import compile
     from xpgrad.optim import Fit, minimize
     from xpgrad.testing import check_grads
@@ -47,6 +60,7 @@ _LATER = {
     "Fit": "optim",
     "check_grads": "testing",
     "compile": "compiler",
+    "data": None,
     "integrate": None,
     "learn": None,
     "linalg": None,
@@ -79,6 +93,7 @@ __all__ = [
     "checkpoint",
     "compile",
     "custom_vjp",
+    "data",
     "debug",
     "device_of",
     "devices",

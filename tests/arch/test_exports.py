@@ -20,6 +20,7 @@ PUBLIC = [
     "checkpoint",
     "compile",
     "custom_vjp",
+    "data",
     "debug",
     "device_of",
     "devices",

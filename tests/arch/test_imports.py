@@ -24,6 +24,10 @@ OPTIONAL = {
     "sklearn": {"learn"},
     "safetensors": {"learn.files"},
     "dask": {"scale"},
+    "distributed": {"scale"},
+    "pyarrow": {"data"},
+    "fsspec": {"data"},
+    "zarr": {"data"},
 }  # fmt: skip
 FILES = sorted(p for p in SRC.rglob("*.py") if p != SRC / "__init__.py")
 

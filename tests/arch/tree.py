@@ -18,9 +18,9 @@ PAGE = ROOT / "docs" / "layout.md"
 BEGIN, END = "<!-- the tree: python -m tests.arch.tree --write -->\n", "<!-- end of the tree -->\n"
 # The stages. Each may import those before it, and itself.
 ORDER = [
-    "_version", "_errors", "_files", "_trees", "core", "devices", "ops", "trace", "autodiff", "passes", "plan",
-    "codegen", "backends", "compiler", "transforms", "testing", "special", "stats", "linalg", "integrate",
-    "signal", "nn", "losses", "optim", "optimize", "learn", "scale", "cli",
+    "_version", "_errors", "_files", "_trees", "core", "devices", "data", "ops", "trace", "autodiff", "passes",
+    "plan", "codegen", "backends", "scale", "compiler", "transforms", "testing", "special", "stats", "linalg",
+    "integrate", "signal", "nn", "losses", "optim", "optimize", "learn", "cli",
 ]  # fmt: skip
 
 

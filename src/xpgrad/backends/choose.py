@@ -16,17 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import at_line
+from xpgrad._errors import DependencyError, ShapeError, at_line, message
 from xpgrad.backends import reference
 from xpgrad.backends.cpu.interpret import Interpreter
 from xpgrad.backends.cpu.pool import thread_count
 from xpgrad.backends.describe import NOTHING, UNWRITTEN, describe_step, explain
 from xpgrad.backends.interface import Runnable
-from xpgrad.backends.layouts import InMemory, in_memory
+from xpgrad.backends.layouts import InMemory, in_memory, placed
 from xpgrad.backends.outputs import unshared
 from xpgrad.backends.reference import run_node
+from xpgrad.backends.streaming import Streaming
 from xpgrad.core import SCALAR_TYPES, Const, Graph, Value
 from xpgrad.devices import device_of, free_memory
+from xpgrad.devices.door import is_source
 from xpgrad.plan import Plan, Target, make_plan
 
 __all__ = ["build", "explain", "generator", "thread_count", "use"]
@@ -37,6 +39,9 @@ _device: ContextVar[Any] = ContextVar("device", default=None)
 
 CHUNK = 1 << 18
 """Bytes of a chunk: its sums are combined in little time beside those that it takes to read so much."""
+
+READ_WHOLE = 1 << 20
+"""Bytes of all sources of a program together, up to which they are read whole: less than one piece takes."""
 
 _SURELY_FITS = 256 << 20  # bytes; the device is asked about its free memory only above it
 
@@ -125,11 +130,20 @@ def stays_on_host(x: Any, place: str) -> bool:
     return isinstance(x, np.memmap) or (x.nbytes > _SURELY_FITS and x.nbytes > free_memory(place) // 2)
 
 
-def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = False) -> Runnable:
+def build(
+    graph: Graph,
+    arrays: Sequence[Any],
+    threads: int,
+    streams: bool = False,
+    streaming: Streaming | None = None,
+) -> Runnable:
     """A program for ``graph``, planned for the layouts of ``arrays``.
 
-    ``streams``: arrays on the host, beside arrays on a GPU, are copied to it tile by tile.
+    ``streams``: arrays on the host, beside arrays on a GPU, are copied to it tile by tile. ``streaming``: how
+    sources among the arrays are read.
     """
+    if any(map(is_source, arrays)):
+        return _streamed(graph, arrays, threads, streaming or Streaming())
     # NumPy's scalars combine with arrays on any device.
     constants = [x for x in _constants(graph) if not isinstance(x, SCALAR_TYPES)]
     given = [*[x for x in arrays if not isinstance(x, SCALAR_TYPES)], *constants]
@@ -153,6 +167,35 @@ def build(graph: Graph, arrays: Sequence[Any], threads: int, streams: bool = Fal
     from xpgrad.backends.cpu.llvm.program import LLVMProgram
 
     return LLVMProgram(plan, memory.held, threads, partial(_of_body, threads))
+
+
+def _streamed(graph: Graph, arrays: Sequence[Any], threads: int, streaming: Streaming) -> Runnable:
+    """A program that reads sources piece by piece; one that reads them whole where they are small."""
+    name, reason = generator()
+    if name != "llvm":
+        remedy = 'pip install "xpgrad[cpu]", or source.read() to compute in memory'
+        raise DependencyError(message(f"sources are read by compiled kernels: {reason}", remedy=remedy))
+    from xpgrad.backends.cpu.llvm import streamed
+    from xpgrad.backends.cpu.llvm.program import LLVMProgram
+
+    sources: dict[Value, Any] = {v: x for v, x in zip(graph.inputs, arrays, strict=True) if is_source(x)}
+    if len({x.samples for x in sources.values()}) > 1:
+        got = {x.name: f"{x.samples} samples" for x in sources.values()}
+        raise ShapeError(message("the sources differ in their number of samples", got))
+
+    def laid_out(capacity: int) -> InMemory:
+        layouts = [
+            placed(x.shape, x.dtype, x.strides(capacity)) if is_source(x) else np.asarray(x) for x in arrays
+        ]
+        return in_memory(graph, layouts)
+
+    used = [x for v, x in sources.items() if any(v in n.operands for n in graph.nodes)] or [*sources.values()]
+    memory = laid_out(used[0].samples)
+    plan = _planned(graph, memory, _target_of_llvm())
+    if sum(x.nbytes for x in used) <= READ_WHOLE:
+        return streamed.ReadWhole(LLVMProgram(plan, memory.held, threads, partial(_of_body, threads)))
+    capacity = streamed.capacity_of(plan, used)
+    return streamed.StreamedProgram(plan, laid_out(capacity), sources, capacity, threads, streaming)
 
 
 def _of_body(threads: int, graph: Graph, repeated: bool) -> Any:

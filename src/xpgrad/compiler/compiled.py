@@ -19,6 +19,7 @@ from typing import Any
 from xpgrad._errors import DeviceError, TraceError, describe, message
 from xpgrad._trees import flatten, unflatten
 from xpgrad.backends import choose
+from xpgrad.backends.streaming import Streaming
 from xpgrad.compiler import recording
 from xpgrad.compiler.capture_guards import CaptureGuards, used_within
 from xpgrad.compiler.methods import CompiledMethod, Method, alive_of
@@ -29,7 +30,7 @@ from xpgrad.compiler.signature import is_traced, known_key, signature_of
 from xpgrad.compiler.specialization import Specialization
 from xpgrad.core import Const, Graph
 from xpgrad.devices import device_of, resolve, to_device
-from xpgrad.devices.door import is_data
+from xpgrad.devices.door import is_data, is_source
 from xpgrad.passes import run_passes
 from xpgrad.passes.hoist import hoisted
 from xpgrad.passes.requirements import separated
@@ -60,11 +61,14 @@ class Compiled:
         f: Fun,
         device: str | None,
         threads: int | None,
+        memory_limit: Any = None,
         *,
         of_params: bool = False,
         same_data: bool = False,
+        streaming: Streaming | None = None,
     ) -> None:
-        self._f, self._device, self._asked = f, device, threads
+        self._f, self._device, self._options = f, device, (device, threads, memory_limit)
+        self._streaming = Streaming(memory_limit) if streaming is None else streaming
         self._of_params, self._same_data = of_params, same_data
         self._threads = choose.thread_count(threads)
         self._lock = threading.RLock()
@@ -85,7 +89,7 @@ class Compiled:
         if known is None:
             held, key = self._of_instances, id(instance)
             alive = alive_of(instance, lambda _: held.pop(key, None) and None)
-            known = held[key] = (alive, Compiled(Method(self._f, alive), self._device, self._asked))
+            known = held[key] = (alive, Compiled(Method(self._f, alive), *self._options))
         return CompiledMethod(self, instance, known[1])
 
     def __watched__(self) -> list[Any]:
@@ -98,13 +102,13 @@ class Compiled:
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
         """Itself, as a copy of a Python function; for a method, the method of the copied object."""
         f = copied(self._f, memo)
-        return self if f is self._f else Compiled(f, self._device, self._asked)
+        return self if f is self._f else Compiled(f, *self._options)
 
     def __reduce__(self) -> Any:
         """The name, as Python functions are pickled; otherwise the function and its options."""
         if found_by_name(self):
             return self.__qualname__
-        return _again, (picklable(self._f), self._device, self._asked)
+        return _again, (picklable(self._f), *self._options)
 
     @property
     def traces(self) -> tuple[str, ...]:
@@ -251,19 +255,20 @@ class Compiled:
         streams = self._device is not None
         trace = Specialization(optimised, rebuild, rewrites, reports, captures)
         rest, given = optimised, arrays
-        split = hoisted(optimised, fixed_from) if self._same_data and fixed_from is not None else None
+        samples = min((x.samples for x in arrays if is_source(x)), default=None)
+        split = hoisted(optimised, fixed_from, samples) if self._same_data and fixed_from is not None else None
         if split is not None:
             assert fixed_from is not None
             if settled.outputs:  # before anything is computed of data that may be refused
-                Requirements(settled, self._threads, streams).check(arrays)
-            trace.prior = Prior(split.prior, arrays, fixed_from, self._threads)
+                Requirements(settled, self._threads, streams, self._streaming).check(arrays)
+            trace.prior = Prior(split.prior, arrays, fixed_from, self._threads, self._streaming)
             rest, given = split.rest, [*arrays, *trace.prior.of(arrays)]
             self._compilations += trace.prior.compiled
-        trace.program = choose.build(rest, given, self._threads, streams=streams)
+        trace.program = choose.build(rest, given, self._threads, streams, self._streaming)
         if each_call.outputs:
-            trace.demanded = Requirements(each_call, self._threads, streams)
+            trace.demanded = Requirements(each_call, self._threads, streams, self._streaming)
         if settled.outputs:
-            trace.settled = Requirements(settled, self._threads, streams)
+            trace.settled = Requirements(settled, self._threads, streams, self._streaming)
         self._compilations += trace.program.compiled
         why = "what it reads from outside has changed: " if changed else ""
         got = [describe(x) if t else repr(x) for x, t in zip(leaves, traced, strict=True)]
@@ -283,7 +288,9 @@ class Compiled:
         return trace
 
 
-def compile(f: Fun | None = None, *, device: str | None = None, threads: int | None = None) -> Any:
+def compile(
+    f: Fun | None = None, *, device: str | None = None, threads: int | None = None, memory_limit: Any = None
+) -> Any:
     """Compile a function of arrays to one pass over the samples.
 
     Parameters
@@ -299,6 +306,9 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
     threads : int, optional
         The number of CPU threads to use; by default all that the process may use. The result has the same
         bits with any number.
+    memory_limit : int or str, optional
+        Bytes, or ``"800MB"``, for the sources among the arguments (`xpgrad.data`): what is read ahead, and what
+        stays in memory from one call to the next. By default a quarter of what is free at the first call.
 
     Returns
     -------
@@ -329,23 +339,25 @@ def compile(f: Fun | None = None, *, device: str | None = None, threads: int | N
     an error would have to wait for the device.
     """
     if f is None:
-        return lambda g: compile(g, device=device, threads=threads)
+        return lambda g: compile(g, device=device, threads=threads, memory_limit=memory_limit)
     if not callable(f):
         raise TraceError(message(f"compile: {describe(f)} is no function"))
-    return Compiled(f, device, threads)
+    return Compiled(f, device, threads, memory_limit)
 
 
-def compile_step(f: Fun, device: str | None, *, same_data: bool = False) -> Compiled:
+def compile_step(
+    f: Fun, device: str | None, *, same_data: bool = False, streaming: Streaming | None = None
+) -> Compiled:
     """`compile` of ``f(params, *data)``; `Compiled.check` checks the demands of ``f`` on the data alone.
 
     ``same_data``: the data are the same arrays in most calls, with the same entries. What depends on them alone
     is then computed once, where that saves reading them (`passes.hoist`).
     """
-    return Compiled(f, device, None, of_params=True, same_data=same_data)
+    return Compiled(f, device, None, of_params=True, same_data=same_data, streaming=streaming)
 
 
-def _again(f: Fun, device: str | None, threads: int | None) -> Compiled:
-    return Compiled(f, device, threads)
+def _again(f: Fun, device: str | None, threads: int | None, memory_limit: Any = None) -> Compiled:
+    return Compiled(f, device, threads, memory_limit)
 
 
 def _count_of_first(structure: Any, traced: Sequence[bool]) -> int:

@@ -13,6 +13,7 @@ from operator import is_
 from typing import Any
 
 from xpgrad.backends import choose
+from xpgrad.backends.streaming import Streaming
 from xpgrad.core import Graph, Node
 
 
@@ -28,6 +29,8 @@ class Prior:
     fixed_from : int
         The number of inputs that change from call to call, which are the first.
     threads : int
+    streaming : Streaming, optional
+        How sources among the arrays are read.
 
     Attributes
     ----------
@@ -35,9 +38,16 @@ class Prior:
         The number of kernels that were compiled for it.
     """
 
-    def __init__(self, graph: Graph, arrays: Sequence[Any], fixed_from: int, threads: int) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        arrays: Sequence[Any],
+        fixed_from: int,
+        threads: int,
+        streaming: Streaming | None = None,
+    ) -> None:
         self.graph, self._fixed_from = graph, fixed_from
-        self.program = choose.build(graph, arrays, threads)
+        self.program = choose.build(graph, arrays, threads, streaming=streaming)
         self.compiled: int = self.program.compiled
         self._latest: tuple[Sequence[Any], list[Any]] | None = None
 

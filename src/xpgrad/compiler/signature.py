@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.devices.door import is_array
+from xpgrad.devices.door import is_array, is_source
 
 
 def known_key(args: Any) -> tuple[Any, list[Any]]:
@@ -58,7 +58,7 @@ _PLAIN = frozenset((bool, int, str, type(None)))
 
 
 def is_traced(x: Any) -> bool:
-    return is_array(x) or isinstance(x, (float, complex))
+    return is_array(x) or isinstance(x, (float, complex)) or is_source(x)
 
 
 def signature_of(x: Any) -> Any:
@@ -68,6 +68,8 @@ def signature_of(x: Any) -> Any:
         return type(x)
     if is_array(x):
         return tuple(x.shape), np.dtype(x.dtype), getattr(x, "strides", None), type(x), _number(x)
+    if is_source(x):
+        return "source", x.shape, x.dtype, x.axis, x.layout
     return type(x), x, id(x) if isinstance(type(x).__eq__, FunctionType) else 0
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpgrad._errors import TraceError, message
 from xpgrad.backends import reference
 from xpgrad.backends.outputs import unshared
 from xpgrad.compiler.capture_guards import CaptureGuards
@@ -18,6 +19,7 @@ from xpgrad.compiler.guards import MISSING
 from xpgrad.compiler.prior import Prior
 from xpgrad.compiler.requirements import Requirements
 from xpgrad.core import Graph
+from xpgrad.devices.door import is_source
 from xpgrad.passes import PassReport
 
 Rebuild = Callable[[Sequence[Any]], Any]
@@ -120,6 +122,11 @@ class Specialization:
 
     def run_checked(self, arrays: Sequence[Any]) -> Any:
         """As `run`, node by node, under ``xg.debug(nans=True)``."""
+        source = next(filter(is_source, arrays), None)
+        if source is not None:
+            remedy = "give it some of the samples: source.read(0, 10_000)"
+            what = "debug: ops run one by one on arrays in memory, and an argument is a source"
+            raise TraceError(message(what, {"source": source}, remedy=remedy))
         with np.errstate(all="ignore"):
             if self.demanded is not None:  # first: data that are refused may make NaN
                 self.demanded.check(arrays)

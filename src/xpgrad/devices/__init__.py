@@ -26,7 +26,7 @@ import numpy as np
 
 from xpgrad import _trees
 from xpgrad._errors import DeviceError, DTypeError, TraceError, describe, message
-from xpgrad.devices.door import array_of, is_cupy, is_traced
+from xpgrad.devices.door import array_of, is_cupy, is_source, is_traced
 from xpgrad.devices.missing import Gpu, GpuStatus, described, extra, no_cuda, no_cupy, no_gpu
 from xpgrad.devices.reports import cuda_errors, is_refused_capture, note_start
 
@@ -256,6 +256,11 @@ def _move(x: Any, target: str, where: _Where) -> Any:
     x = array_of(x, where)
     if isinstance(x, _NUMBERS):
         return x
+    if is_source(x):
+        if target == "cpu":
+            return x
+        remedy = f'source.read() puts it into memory, from where xg.to_device(..., "{target}") takes it'
+        raise DeviceError(message(f"{where()} is a source, which the CPU reads", {"got": x}, remedy=remedy))
     if is_traced(x):
         if x.xpgrad_device == target:
             return x

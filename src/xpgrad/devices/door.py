@@ -77,6 +77,11 @@ def is_array(x: Any) -> bool:
     return isinstance(x, (np.ndarray, np.generic)) or is_dispatched(type(x)) or is_cupy(x)
 
 
+def is_source(x: Any) -> bool:
+    """Whether ``x`` is a source of samples (`xpgrad.data`), which is read by parts."""
+    return getattr(type(x), "xpgrad_source", False) is True
+
+
 def is_data(x: Any) -> bool:
     """Whether ``x`` holds numbers for an array to be made of; strings, functions and other objects do not."""
     kind: Any = type(x)
@@ -126,6 +131,8 @@ def admitted(x: Any, where: Where, *of: Any) -> Any:
         return x
     if isinstance(x, Number):
         raise _refused(x, "is no int, float or complex", "float(x)", where, of)
+    if is_source(x):
+        return x
     if isinstance(x, Iterator):
         raise _refused(x, "can be read only once", "list(x), or what next(x) gives", where, of)
     return _converted(x, where, of) if _holds_data(kind) else x

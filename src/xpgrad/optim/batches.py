@@ -17,6 +17,7 @@ import numpy as np
 from xpgrad._errors import DataError, ShapeError, message
 from xpgrad._trees import flatten, paths, unflatten
 from xpgrad.devices import device_of, namespace, to_device
+from xpgrad.devices.door import is_source
 
 COPIED = 1 << 30
 """The most bytes of an array of which a fit keeps a copy with samples in rows."""
@@ -31,8 +32,9 @@ def check_not_empty(data: tuple[Any, ...], sample_axis: int) -> None:
         An array has length 0 along the sample axis, or all of them are empty.
     """
     arrays = _arrays(data)
+    axes = {name: x.axis if is_source(x) else sample_axis for name, x in arrays.items()}
     without = {
-        name: x for name, x in arrays.items() if -x.ndim <= sample_axis < x.ndim and x.shape[sample_axis] == 0
+        name: x for name, x in arrays.items() if -x.ndim <= axes[name] < x.ndim and x.shape[axes[name]] == 0
     }
     if arrays and not without and all(0 in x.shape for x in arrays.values()):
         without = arrays
@@ -79,7 +81,7 @@ class Batches:
                 )
             )
 
-        self._takers = [_taker(x, sample_axis) for x in self._leaves]
+        self._takers = [taker(x, sample_axis) for x in self._leaves]
         self._is_flat = len(data) == len(self._leaves) and all(map(is_, data, self._leaves))
 
     def epoch(self) -> Iterator[tuple[tuple[Any, ...], float]]:
@@ -123,9 +125,9 @@ class Batches:
         return batch
 
 
-def _taker(x: Any, axis: int) -> Callable[[Any], Any]:
+def taker(x: Any, axis: int | None) -> Callable[[Any], Any]:
     """The function that gathers the chosen samples of a leaf of the data."""
-    if not _is_array(x):
+    if axis is None or not _is_array(x):
         return lambda chosen: x
     rows = _rows(x, axis)
     if rows is None:

@@ -25,6 +25,7 @@ from xpgrad._errors import DataError, message
 from xpgrad._trees import flatten, paths, unflatten
 from xpgrad.core import aval_of
 from xpgrad.devices import asnumpy, device_of, to_device
+from xpgrad.devices.door import is_source
 
 FORMAT = 1  # a reader refuses what is newer
 EVERY = 30.0
@@ -132,7 +133,9 @@ def facts_of(data: Any, params: Any, options: dict[str, Any]) -> dict[str, Any]:
         for path, x in zip(paths(tree), flatten(tree)[0], strict=True):
             aval = aval_of(x)
             described[f"{name}{path}"] = f"{aval.dtype}{list(aval.shape)}"
-            if name == "data":
+            if is_source(x):
+                described[f"{name}{path}"] += f", digest {x.digest}"
+            elif name == "data":
                 described[f"{name}{path}"] += f", checksum {_checksum(x):08x}"
     return described
 

@@ -15,8 +15,9 @@ from typing import Any
 from xpgrad._errors import DataError, message
 from xpgrad._trees import flatten, unflatten
 from xpgrad.backends import choose
+from xpgrad.backends.streaming import Streaming
 from xpgrad.devices import common_device, resolve, to_device, using
-from xpgrad.devices.door import array_of, named_leaf
+from xpgrad.devices.door import array_of, is_source, named_leaf
 from xpgrad.optim.batches import Batches, check_not_empty
 from xpgrad.optim.bounded import Box, projected_quasi_newton
 from xpgrad.optim.checkpoints import kept_in
@@ -37,6 +38,7 @@ from xpgrad.optim.newton_cg import trust_region_steps
 from xpgrad.optim.progress import progress_bar
 from xpgrad.optim.quasi_newton import quasi_newton
 from xpgrad.optim.records import Callback, Fit, Run
+from xpgrad.optim.source_batches import SourceBatches
 
 # The optimiser of each first-order method, and its default learning rate.
 _FIRST_ORDER: dict[str, tuple[Callable[[float | Schedule], Rule], float]] = {
@@ -75,6 +77,7 @@ def minimize(
     bounds: tuple[Any, Any] | None = None,
     validation: tuple[Any, ...] | None = None,
     patience: int = 10,
+    memory_limit: int | str | None = None,
 ) -> Fit:
     """Find the parameters for which a loss is least.
 
@@ -88,7 +91,9 @@ def minimize(
         host and is sent there at each step.
     data : tuple of trees
         What the loss takes after the parameters; ``(X,)`` for a single array. They must not be written to
-        while the fit runs: sums and products of the data alone are computed once.
+        while the fit runs: sums and products of the data alone are computed once. Sources (`xpgrad.data`) stand
+        for arrays that do not fit into memory: each step reads them by parts, and has the bits of a fit in
+        memory.
     method : {"gd", "momentum", "adam", "adamw", "lbfgs", "newton", "newton_cg"}
         The last three use all the data in each step, choose its length, and are for smooth losses: "lbfgs" for
         up to some millions of parameters; "newton" for up to some hundreds, in few iterations, each with the
@@ -110,7 +115,8 @@ def minimize(
     batch_size : int, optional
         Samples for each step, drawn without replacement, in an order that is new in each pass; the
         last batch of a pass has what is left. By default all. On the CPU, arrays of up to 1 GiB with samples
-        in columns are copied once, with samples in rows.
+        in columns are copied once, with samples in rows. Of sources the blocks are shuffled, and then the
+        samples of as many blocks together as have 65,536 samples and 8 batches.
     sample_axis : int
         The axis that counts the samples in every array of ``data``, for ``batch_size``: -1 for
         samples in columns (and for one-dimensional arrays), 0 for samples in rows.
@@ -147,6 +153,9 @@ def minimize(
         and the fit stops early where it has had no new minimum for ``patience`` iterations. However it ends,
         ``params`` are those where the loss on the held-out data was least.
     patience : int
+    memory_limit : int or str, optional
+        Bytes, or ``"800MB"``, for the sources among the data (`xpgrad.data`): what is read ahead, and what
+        stays in memory between two passes. By default a quarter of what is free.
 
     Returns
     -------
@@ -197,8 +206,13 @@ def minimize(
     params, data, place, streams = _placed(params, tuple(data), device, batch_size is None)
     check_not_empty(data, sample_axis)
     batches, rule = None, None
+    reads, streaming = any(map(is_source, flatten(data)[0])), Streaming(memory_limit)
+    if compile is False and batch_size is None and reads:
+        remedy = "leave compile=False out"
+        raise ValueError(message("minimize: sources are read by compiled functions", remedy=remedy))
     if batch_size is not None:
-        batches = Batches(data, batch_size, sample_axis, seed)
+        cut = (data, batch_size, sample_axis, seed)
+        batches = SourceBatches(*cut, streaming.kept.limit) if reads else Batches(*cut)
     if method in _FIRST_ORDER:
         make, default = _FIRST_ORDER[method]
         rule = make(default if learning_rate is None else learning_rate)
@@ -211,12 +225,13 @@ def minimize(
         compile=compile,
         streams_to=place if streams else None,
         same_data=batches is None and place == "cpu",
+        streaming=streaming,
         together=with_step(rule) if rule is not None and together else None,
     )
     held_out = None
     if validation is not None:
         held = to_device(_admitted(tuple(validation), "validation"), place)
-        held_out = HeldOut(loss, held, _count("patience", patience), compile, params)
+        held_out = HeldOut(loss, held, _count("patience", patience), compile, params, streaming)
     options: dict[str, Any] = {
         "method": method,
         "batch_size": batch_size,

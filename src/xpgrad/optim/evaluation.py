@@ -18,8 +18,10 @@ import numpy as np
 
 from xpgrad._errors import DataError, TraceError
 from xpgrad._trees import flatten
+from xpgrad.backends.streaming import Streaming
 from xpgrad.compiler import compile_step
 from xpgrad.devices import asnumpy, device_of, namespace, to_device
+from xpgrad.devices.door import is_source
 from xpgrad.transforms import value_and_grad
 
 Loss = Callable[..., Any]
@@ -44,6 +46,8 @@ class Step:
         The GPU to which data that lies on the host are copied tile by tile; None: all is where it is to be.
     same_data : bool
         The data are the same in all steps; what depends on them alone is computed once.
+    streaming : Streaming, optional
+        How sources among the data are read.
 
     Attributes
     ----------
@@ -58,6 +62,7 @@ class Step:
         method: str,
         streams_to: str | None,
         same_data: bool = False,
+        streaming: Streaming | None = None,
     ) -> None:
         self.remark = ""
         self._method = method
@@ -66,7 +71,7 @@ class Step:
         self._streams_to = streams_to
         self._compiled = None
         if compile is not False:
-            self._compiled = compile_step(self._eager, streams_to, same_data=same_data)
+            self._compiled = compile_step(self._eager, streams_to, same_data=same_data, streaming=streaming)
 
     def __call__(self, *args: Any) -> Any:
         if self._compiled is None:
@@ -74,7 +79,7 @@ class Step:
         try:
             return self._compiled(*args)
         except TraceError as error:
-            if self._must:
+            if self._must or any(map(is_source, flatten(args[1:])[0])):
                 raise
             said = str(error)
         out = self._line_by_line(args)  # raises what is wrong with the loss itself
@@ -127,7 +132,7 @@ class Objective:
     ----------
     loss : callable
     data : tuple
-    compile, method, streams_to, same_data
+    compile, method, streams_to, same_data, streaming
         As in `Step`.
     together : callable, optional
         It makes the function of a `Step` of that of value and gradient, so that both are compiled together.
@@ -149,12 +154,13 @@ class Objective:
         method: str = "minimize",
         streams_to: str | None = None,
         same_data: bool = False,
+        streaming: Streaming | None = None,
         together: Callable[[Loss], Loss] | None = None,
     ) -> None:
         function = value_and_grad(loss) if together is None else together(value_and_grad(loss))
         self._loss = loss
-        self._options = (compile, method, streams_to)
-        self._step = Step(function, *self._options, same_data)
+        self._options, self._streaming = (compile, method, streams_to), streaming
+        self._step = Step(function, *self._options, same_data, streaming)
         self._others: list[Step] = []
         self.data = tuple(data)
         self.evaluations = 0
@@ -169,7 +175,7 @@ class Objective:
         compile, method, streams_to = self._options
         if any(step.remark for step in (self._step, *self._others)):
             compile = False
-        step = Step(of_loss(self._loss), compile, method, streams_to)
+        step = Step(of_loss(self._loss), compile, method, streams_to, streaming=self._streaming)
         self._others.append(step)
         return step
 

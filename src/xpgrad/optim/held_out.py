@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from xpgrad._trees import tree_map
+from xpgrad.backends.streaming import Streaming
 from xpgrad.optim.evaluation import Loss, Step, fetch
 
 
@@ -28,6 +29,8 @@ class HeldOut:
         As in `minimize`.
     start : tree
         The parameters given.
+    streaming : Streaming, optional
+        How sources among the data are read.
 
     Attributes
     ----------
@@ -36,9 +39,15 @@ class HeldOut:
     """
 
     def __init__(
-        self, loss: Loss, data: tuple[Any, ...], patience: int, compile: bool | None, start: Any
+        self,
+        loss: Loss,
+        data: tuple[Any, ...],
+        patience: int,
+        compile: bool | None,
+        start: Any,
+        streaming: Streaming | None = None,
     ) -> None:
-        self._value = Step(loss, compile, "minimize", None)
+        self._value = Step(loss, compile, "minimize", None, streaming=streaming)
         self._data, self._patience = data, patience
         self.best: tuple[float, int, Any] = (float("inf"), 0, start)
         self.is_patient = True

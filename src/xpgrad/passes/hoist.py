@@ -49,8 +49,10 @@ class Hoisted(NamedTuple):
     rest: Graph
 
 
-def hoisted(graph: Graph, fixed_from: int) -> Hoisted | None:
+def hoisted(graph: Graph, fixed_from: int, below: int | None = None) -> Hoisted | None:
     """The two parts of ``graph``; None where nothing is worth a part of its own.
+
+    ``below``: only values of fewer entries are stored, such as those that are none for each sample.
 
     An output of the whole that depends on the data alone stays in the rest, for each call gives it anew.
     """
@@ -63,7 +65,8 @@ def hoisted(graph: Graph, fixed_from: int) -> Hoisted | None:
         if not operands or not all(u in data or u in alone for u in operands):
             continue
         behind = frozenset[Value]().union(*(frozenset((u,)) if u in data else alone[u] for u in operands))
-        if node in several or node.weak or not _is_kept(node, behind, kept):
+        large = below is not None and node.size >= below
+        if large or node in several or node.weak or not _is_kept(node, behind, kept):
             alone[node] = behind
         else:
             kept.add(node)

@@ -5,7 +5,8 @@ Out: a Kernel.
 Holds: ``@run(args, begin, end, partials, workspace)`` computes entries ``begin`` to ``end`` of the tile axis,
 tile by tile, and adds to ``partials``, which belong to the chunk; ``workspace`` belongs to the thread.
 ``@work`` takes chunks until there are none: the threads that share them call it once each. ``@total`` combines
-the partials of the chunks, in order.
+the partials of the chunks, in order. A kernel that `resumes` is called for the parts of a chunk: its ``@run``
+goes on from the partials that it finds, and ``@clear`` sets them to their initial values.
 
     define void @run(ptr %args, i64 %begin, i64 %end, ptr %partials, ptr %workspace)
         for each tile:                      ; an Untiled step has one
@@ -32,7 +33,7 @@ from xpgrad.codegen.kernel_ir import Buffer, c_strides, identity
 from xpgrad.plan import Plan
 from xpgrad.plan.plan import Step
 
-RUN, WORK, TOTAL = "run", "work", "total"
+RUN, WORK, TOTAL, CLEAR = "run", "work", "total", "clear"
 
 TOGETHER = 512
 """The most calls in one function, counted with their pointers: LLVM's time grows with the square."""
@@ -42,6 +43,8 @@ _WRITE = {"loop": write_loop, "slices": write_loop, "scatter": write_loop, "matm
 
 class Kernel(KernelBuilder):
     """A step as a kernel.
+
+    ``resumes``: chunks are computed part by part; the entries are ``@run``, ``@clear`` and ``@total``.
 
     Attributes
     ----------
@@ -54,9 +57,9 @@ class Kernel(KernelBuilder):
         A node has no loops or no instructions here.
     """
 
-    def __init__(self, step: Step, plan: Plan, layouts: Layouts, name: str = "") -> None:
+    def __init__(self, step: Step, plan: Plan, layouts: Layouts, name: str = "", resumes: bool = False) -> None:
         super().__init__(step, plan, layouts)
-        self.name = name
+        self.name, self.resumes = name, resumes
         self._parts = 0
         self.functions = self._write()
 
@@ -70,8 +73,10 @@ class Kernel(KernelBuilder):
         run = Writer(
             RUN + self.name,
             ["ptr %args", "i64 %begin", "i64 %end", "ptr %partials", "ptr %workspace"],
+            public=self.resumes,
         )
-        self._clear_partials(run)
+        if not self.resumes:
+            self._clear_partials(run)
         written = [f for piece in pieces for f in piece.functions]
         written += self._calls(run, [c for piece in pieces for c in piece.before], "0", "0")
         calls = [c for piece in pieces for c in piece.calls]
@@ -82,7 +87,14 @@ class Kernel(KernelBuilder):
             with run.loop("%end", "%begin", tile) as t:
                 n = run.least(tile, run.minus("%end", t))
                 written += self._calls(run, calls, t, n)
-        return "\n".join([*(f.text() for f in written), run.text(), self._work(), self._total()])
+        takes = self._clear() if self.resumes else self._work()
+        return "\n".join([*(f.text() for f in written), run.text(), takes, self._total()])
+
+    def _clear(self) -> str:
+        """``@clear``: it sets the partials of a chunk to their initial values."""
+        w = Writer(CLEAR + self.name, ["ptr %args", "ptr %partials"], public=True)
+        self._clear_partials(w)
+        return w.text()
 
     def _work(self) -> str:
         """``@work``: it takes the next chunk from ``counter`` until there are none."""

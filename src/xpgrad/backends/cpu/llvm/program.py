@@ -45,7 +45,7 @@ from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.tiles import looked_into, work
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
-_TOTAL_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _POINTER)
+TOTAL_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _POINTER)
 
 ALONE = 3 << 19
 """The most `work` of a region that one thread does alone, which takes a few times as long as to post it."""
@@ -78,6 +78,8 @@ class Outside(Exception):
 class KernelStep:
     """A step that a kernel runs."""
 
+    resumes = False
+
     def __init__(
         self,
         step: Region | Untiled,
@@ -88,7 +90,7 @@ class KernelStep:
         threads: int,
         pool: BufferPool,
     ) -> None:
-        self.kernel = Kernel(step, plan, layouts)
+        self.kernel = Kernel(step, plan, layouts, resumes=self.resumes)
         self.reads = self.kernel.ir.reads()
         self._threads, self._pool = threads, pool
         self.step = step
@@ -128,7 +130,7 @@ class KernelStep:
     def prepare(self) -> None:
         """Compile the kernel, or find it in the store."""
         self._loaded, self.fresh = ready(self.kernel.text, (WORK, TOTAL))
-        self._work, self._total = WORK_TYPE(self._loaded[WORK]), _TOTAL_TYPE(self._loaded[TOTAL])
+        self._work, self._total = WORK_TYPE(self._loaded[WORK]), TOTAL_TYPE(self._loaded[TOTAL])
 
     def run(self, env: Env) -> None:
         """Put the values of the step into ``env``."""
