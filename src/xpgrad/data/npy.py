@@ -1,4 +1,4 @@
-"""Sources of `.npy` files: ranges of samples are read straight into memory, without a map of the file.
+"""Sources of `.npy` files: samples are read straight into memory, without a map of the file.
 
 A mapped file that another process cuts short ends this one with SIGBUS. A reading that comes short is an error
 with a name.

@@ -1,4 +1,4 @@
-"""Reading ahead: pieces of sources are read by threads while earlier ones are computed, in bounded memory.
+"""Reading ahead in bounded memory: threads read pieces while earlier ones are computed.
 
 In:  sources with as many samples, and the pieces of a pass in the order in which they will be wanted.
 Out: for each piece the memory with its samples, one for each source.

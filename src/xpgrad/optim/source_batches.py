@@ -1,4 +1,4 @@
-"""Shuffled minibatches of sources: the blocks are shuffled, and then the samples of a few blocks together.
+"""Shuffled minibatches of sources: first the blocks are shuffled, then the samples of a few.
 
 In:  data of which some are sources, and a batch size.
 Out: batches in memory, of which each epoch has every sample once.

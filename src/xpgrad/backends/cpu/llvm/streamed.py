@@ -1,4 +1,4 @@
-"""A program over sources: the chunks of each region are computed piece by piece, while the next are read.
+"""A program over sources: its regions run piece by piece, while the next pieces are read.
 
 In:  a Plan made for the whole arrays, sources for some of its inputs, and arrays for the others.
 Out: the outputs, with the bits that the same arrays in memory would give.
@@ -35,6 +35,7 @@ from xpgrad.data.reading import PIECE, Pass, Piece
 from xpgrad.data.source import Source
 from xpgrad.plan import Plan, Region, Untiled
 from xpgrad.plan.codes import adds_by_code, reads_by_code
+from xpgrad.plan.relations import is_blas_sized
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _RUN_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER)
@@ -254,6 +255,8 @@ class StreamedProgram(Program):
             reads = [n for n in step.nodes if not of_sources.isdisjoint(n.operands)]
             if not reads:
                 return KernelStep(step, plan, layouts, views, fixed, threads, pool)
+            if isinstance(step, Untiled) and all(map(is_blas_sized, step.nodes)):
+                raise _no_kernel(reads[0], step.reason, first)
             if isinstance(step, Untiled):
                 chosen = [u for u in reads[0].operands[1:] if isinstance(u, Node) and u.ndim]
                 by_index = reads[0].op.name == "getitem" and chosen  # what made it, such as a sort
@@ -263,11 +266,8 @@ class StreamedProgram(Program):
             return StreamedStep(step, plan, layouts, views, fixed, threads, pool, streams, capacity)
 
         def region(step: Region, why: str) -> Any:
-            remedy = "give both operands one dtype, take minibatches, or read it into memory: source.read()"
-            line = next((n.at for n in step.nodes if n.op.name in why and n.at), "")
-            raise TraceError(
-                message(f"{why}, and sources are read by kernels", {"source": first}, at=line, remedy=remedy)
-            )
+            node = next((n for n in step.nodes if why.startswith(n.op.name)), step.nodes[0])
+            raise _no_kernel(node, why, first)
 
         def library(node: Node, reason: str) -> LibraryStep:
             if not of_sources.isdisjoint(node.operands) or node.op.name == "loop":
@@ -360,6 +360,12 @@ class ReadWhole:
     def describe(self, source: bool) -> list[str]:
         """The lines of `explain` about each step."""
         return ["the sources are small and are read whole, once", *self._program.describe(source)]
+
+
+def _no_kernel(node: Node, why: str, source: Source) -> TraceError:
+    what = f"{node.op.name} of a source is computed by no kernel: {why}"
+    remedy = "take minibatches, give both operands one dtype, or read it into memory: source.read()"
+    return TraceError(message(what, {"value": node.aval, "source": source}, at=node.at or "", remedy=remedy))
 
 
 def _sample_stride(source: Source, capacity: int) -> int:
