@@ -170,7 +170,7 @@ def test_an_escaped_array_is_refused_by_name():
 
 
 def test_a_function_without_a_derivative_is_refused_by_name():
-    for f in (lambda x: np.roots(x), lambda x: np.frexp(x), lambda x: np.nextafter(x, 1.0)):
+    for f in (lambda x: np.roots(x), lambda x: np.frexp(x)):
         with pytest.raises(xg.NotDifferentiableError, match="no derivative is known") as caught:
             value(f)
         assert "custom_vjp" in str(caught.value)

@@ -91,6 +91,7 @@ _SAME_NAME = [
     "nan_to_num",
     "sinc",
     "ldexp",
+    "nextafter",
     "floor",
     "ceil",
     "trunc",

@@ -256,6 +256,7 @@ sinc = elementwise(
 )
 # At 0 the output is the second operand.
 heaviside = elementwise("heaviside", zero, lambda t, _z, x, _h: where(x == 0, t, 0), holomorphic=False)
+nextafter = elementwise("nextafter", lambda t, _z, _x, _y: t, zero, holomorphic=False)
 ldexp = elementwise("ldexp", lambda t, _z, _x, y: ldexp(t, y), None, holomorphic=False)
 
 # ── no derivative, or none but zero ──────────────────────────────────────────────────────────

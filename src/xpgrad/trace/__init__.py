@@ -4,6 +4,8 @@ from xpgrad.trace import (  # noqa: F401 - they give Traced its methods
     copying,
     elements,
     flat,
+    leaving,
+    namespace,
     operators,
     protocols,
     subscripts,

@@ -20,7 +20,8 @@ _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 # NumPy's words where a function takes no objects.
 _NO_OBJECTS = re.compile(
     r"object is unsupported|not supported for the input types|has no callable|[Nn]o loop matching|dtype\('O'\)"
-    r"|must be of integer|Cannot cast|doesn't define|object arrays|does not have an identity"
+    r"|must be of integer|Cannot cast|doesn't define|object arrays|object cannot be cast"
+    r"|does not have an identity"
 )
 
 
@@ -42,6 +43,16 @@ def call_settled(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, A
     except (TypeError, IndexError, AttributeError, ValueError, NotImplementedError, SystemError) as error:
         if made.refused is not None and error is not made.refused:
             raise made.refused from error
+        if isinstance(error, SystemError) and (ours := _ours_behind(error)) is not None:
+            raise ours from error
+        if str(error).startswith("Multiple namespaces for array inputs"):
+            raise TraceError(
+                message(
+                    "a library of the array API is given traced arrays and others",
+                    at=_line_of(error),
+                    remedy="make the others traced too, by xp.asarray(y) with xp = x.__array_namespace__()",
+                )
+            ) from error
         if isinstance(error, XpgradError) or made.count == before or not _of_objects(error):
             raise
         file, line = made.at
@@ -57,6 +68,14 @@ def call_settled(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, A
         _depth.n -= 1
         if outermost:
             made.count, made.refused = 0, None
+
+
+def _ours_behind(error: BaseException) -> XpgradError | None:
+    """The error of ours after which a function in C went on, until Python noticed."""
+    before: BaseException | None = error
+    while before is not None and not isinstance(before, XpgradError):
+        before = before.__cause__ or before.__context__
+    return before
 
 
 class _Depth(local):

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from xpgrad._errors import TraceError
-from xpgrad.trace.traced import Traced, leaves_trace
+from xpgrad.trace.leaving import leaves_trace
+from xpgrad.trace.traced import Traced
 from xpgrad.trace.views import duplicate
 
 

@@ -26,11 +26,10 @@ from xpgrad.devices.door import SCALARS
 from xpgrad.ops.shape import broadcast_to, inverse_axes, reshape, transpose
 from xpgrad.trace.callers import check_start
 from xpgrad.trace.functions import TABLE
+from xpgrad.trace.leaving import constant_under, leaves_trace, looked_at
 from xpgrad.trace.traced import (
     STACK,
     Traced,
-    leaves_trace,
-    looked_at,
     made,
     refuse_choice,
     refuse_complex,
@@ -52,8 +51,10 @@ _LIBRARIES = {
     "numpy._core._methods": "write np.mean(np.stack([x0, x1])) for np.mean([x0, x1]); np.var, np.std likewise",
     "pandas": "write s.to_numpy(dtype=float) for a Series or DataFrame s",
     "scipy.sparse": "write S.toarray() for a sparse S, or state the product with xg.custom_vjp",
-    "scipy": "xg.special has SciPy's special functions",
-    "sklearn": "write the formula in NumPy; xg.learn has scikit-learn's estimators",
+    "scipy": "xg.special, xg.stats, xg.linalg and xg.signal have SciPy's functions; many of SciPy's own work "
+    "where SCIPY_ARRAY_API=1 is set before SciPy is imported",
+    "sklearn": "write the formula in NumPy; xg.learn has scikit-learn's estimators; some functions work where "
+    "SCIPY_ARRAY_API=1 is set before SciPy is imported, by sklearn.set_config(array_api_dispatch=True)",
 }
 _BY_OBJECTS = ("norm", "multi_dot")  # functions of np.linalg that compute with objects
 _INDEXED = "np.take_along_axis(a, i, axis) takes one; or pass the array too as an argument of what is compiled"
@@ -83,6 +84,12 @@ def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
         raise TraceError(message("a plain array cannot have a traced index", {"index": x}, remedy=_INDEXED))
     if looked_at(frame) and type(strip(x)) is not Traced:
         return asnumpy(strip(x))
+    if frame.f_code.co_name == "as_strided" and _of_numpy(frame):
+        what = "as_strided reads memory beside that of the array it is given, and a traced array has none"
+        remedy = "x[i[:, None] + j] with integers i and j; sliding_window_view(x, n); xg.linalg.toeplitz(x)"
+        raise TraceError(message(what, {"array": x}, remedy=remedy))
+    if (known := constant_under(x)) is not None:
+        return np.array(asnumpy(known), dtype=dtype)
     asked_by = frame.f_globals.get("__name__", "")
     for library, remedy in _LIBRARIES.items():
         if f"{asked_by}.".startswith(f"{library}.") and frame.f_code.co_name not in _BY_OBJECTS:
@@ -120,6 +127,10 @@ def to_objects(x: Any, frame: Any, dtype: Any = None, copy: Any = None) -> Any:
             entry = cells[i] = flat[i]
             entry._origin = (flat, i)
     return cells.reshape(x.shape)
+
+
+def _of_numpy(frame: Any) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("numpy.")
 
 
 def _indexes(frame: Any, kind: str) -> bool:

@@ -1,4 +1,4 @@
-"""NumPy's protocols on traced arrays: ufuncs, functions, methods and the array namespace."""
+"""NumPy's protocols on traced arrays: ufuncs, functions, and methods."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, NotDifferentiableError, ShapeError, TraceError, message
-from xpgrad.core import OPS, Op, aval_of
-from xpgrad.devices import namespace
+from xpgrad.core import Op, aval_of
 from xpgrad.ops.elementwise import where as choose
 from xpgrad.ops.indexing import apart, getitem, scatter_add
 from xpgrad.ops.shape import astype, broadcast_to
-from xpgrad.ops.shape import copy as copied
 from xpgrad.trace.elements import operand
 from xpgrad.trace.functions import METHODS, PROPERTIES, TABLE, folding
 from xpgrad.trace.functions._table import array, cast, given, known, promoting, spreads, whole
 from xpgrad.trace.functions.reductions import one_axis
+from xpgrad.trace.functions.scipy_special import special_function
 from xpgrad.trace.operators import written
 from xpgrad.trace.symbolic import OPERATORS
-from xpgrad.trace.traced import Traced, aval_under, record, strip
+from xpgrad.trace.traced import Traced, aval_under, record
 from xpgrad.trace.views import as_array
 
 _NOTHING: dict[str, Any] = {}
@@ -94,12 +93,14 @@ def _in_numpy(inputs: Any) -> Any:
 def _ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
     name = ufunc.__name__
     if method == "__call__":
-        ours = TABLE.get(ufunc) or OPS.get(_SCIPY_NAMES.get(name, name))
+        ours = TABLE.get(ufunc) or special_function(name)
         if ours is None:
             return _no_rule(name, inputs)
         dtype, casting = kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
         for keyword in ("order", "subok"):  # which change no value
             kwargs.pop(keyword, None)
+        if kwargs and ufunc.signature is not None:
+            return ours(*[array(x) for x in inputs], **kwargs)
         if kwargs:
             raise TraceError(message(f"{name}: {next(iter(kwargs))}= is not possible on a traced array"))
         operands = list(_in_numpy([array(x) for x in inputs]))
@@ -155,8 +156,6 @@ def _loop(ufunc: Any, operands: Any, dtype: Any, casting: str) -> list[Any]:
     return [cast(x if hasattr(x, "shape") else np.asarray(x), d) for x, d in zip(operands, found, strict=True)]
 
 
-# SciPy names one function by several ufuncs, and some as private ones.
-_SCIPY_NAMES = {"psi": "digamma", "_zeta": "zeta", "_lgamma": "gammaln", "_log_ndtr": "log_ndtr"}
 # Not `power` and `arctan2`: NumPy's vectorised loops reduce to another number than their definition says.
 _FOLDED = frozenset(
     "add subtract multiply divide maximum minimum fmax fmin logaddexp logaddexp2 hypot fmod".split()
@@ -219,42 +218,6 @@ def _into(name: str, ours: Any, args: Any, kwargs: Any) -> Any:
     )
 
 
-class Namespace:
-    """The array namespace of traced arrays: NumPy's (or CuPy's) names, ours where we have one."""
-
-    def __init__(self, module: Any) -> None:
-        self._module = module
-
-    def __getattr__(self, name: str) -> Any:
-        ours = TABLE.get(getattr(np, name, None)) if hasattr(np, name) else None
-        return ours if ours is not None else getattr(self._module, name)
-
-    def asarray(self, x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Any:
-        """A traced array as it is, unless a copy is asked for; anything else by the array module."""
-        if type(x) is not Traced:
-            x = array(x)
-            if type(x) is not Traced:
-                return self._module.asarray(x, dtype=dtype)
-        out = x if dtype is None else TABLE["astype"](x, dtype, copy=False)
-        return copied(out, order="K") if copy and out is x else as_array(out)
-
-    def array(self, x: Any, /, *, dtype: Any = None, copy: Any = True) -> Any:
-        """As `asarray`, and a copy: a list of traced parts is stacked."""
-        return self.asarray(x, dtype=dtype, copy=copy)
-
-    def full(self, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
-        if type(fill_value) is Traced:
-            return TABLE[np.full_like](fill_value, fill_value, dtype=dtype, shape=shape)
-        return self._module.full(shape, fill_value, dtype=dtype)
-
-    def astype(self, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-        return TABLE["astype"](x, dtype, copy=copy) if type(x) is Traced else x.astype(dtype, copy=copy)
-
-
-def _array_namespace(self: Any, *, api_version: Any = None) -> Any:
-    return Namespace(namespace(self.xpgrad_device))
-
-
 TABLE["astype"] = METHODS["astype"]
 if hasattr(np, "astype"):  # NumPy 2.1
     TABLE[np.astype] = lambda x, dtype, /, *, copy=True, device=None: METHODS["astype"](x, dtype, copy=copy)
@@ -265,22 +228,14 @@ def install() -> None:
     methods = {
         "__array_ufunc__": _array_ufunc,
         "__array_function__": _array_function,
-        "__array_namespace__": _array_namespace,
         **METHODS,
     }
     for name, method in methods.items():
         setattr(Traced, name, _method(name, method) if name in METHODS else method)
     for name in ("nbytes", "itemsize", "flags", "strides"):
         setattr(Traced, name, property(partial(_of_the_array, name=name)))
-    PROPERTIES["device"] = lambda self: (
-        getattr(strip(self), "device", "cpu") if self._below is not None else "cpu"
-    )
     for name, getter in PROPERTIES.items():
         setattr(Traced, name, property(getter))
-
-
-def _device(self: Any) -> Any:
-    return "cpu" if self._below is None else getattr(strip(self), "device", "cpu")
 
 
 def _of_the_array(self: Any, *, name: str) -> Any:

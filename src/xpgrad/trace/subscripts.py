@@ -14,6 +14,7 @@ from xpgrad.ops.indexing import apart, getitem, index_update, without_masks
 from xpgrad.ops.shape import astype, reshape
 from xpgrad.trace import debugging
 from xpgrad.trace.functions._table import array
+from xpgrad.trace.leaving import constant_under
 from xpgrad.trace.tape import Record, Tape
 from xpgrad.trace.traced import Traced, record
 from xpgrad.trace.views import View, check_array
@@ -51,10 +52,25 @@ def read(x: Any, index: Any) -> Any:
 
 
 def _read(x: Any, index: Any) -> Any:
-    spec, arrays = apart(index)
+    spec, arrays = _apart(index)
+    if _is_truth(spec, arrays):  # which adds an axis, of length 1 or 0
+        return read(read(x, None), slice(0, int(arrays[0])))
     if arrays and not any(type(a) is Traced for a in arrays):
         spec, arrays = without_masks(x.shape, spec, arrays)
     return record(getitem, (x, *arrays), {"index": spec})
+
+
+def _apart(index: Any) -> tuple[Any, list[Any]]:
+    """As `apart`, with the numbers of traced indices where they are known."""
+    spec, arrays = apart(index)
+    return spec, [a if type(a) is not Traced or (k := constant_under(a)) is None else k for a in arrays]
+
+
+def _is_truth(spec: Any, arrays: list[Any]) -> bool:
+    """Whether the index is one truth value, which is known."""
+    if len(arrays) != 1 or len(spec) != 1 or type(arrays[0]) is Traced:
+        return False
+    return arrays[0].dtype.kind == "b" and not arrays[0].shape
 
 
 def write(x: Any, index: Any, value: Any) -> None:
@@ -62,12 +78,17 @@ def write(x: Any, index: Any, value: Any) -> None:
     if type(value) is Traced and value._view is not None and value._view.is_of(x, index):
         return  # A[i] += v has written through the view A[i] already.
     check_array(x, "setitem")
-    spec, arrays = apart(index)
+    spec, arrays = _apart(index)
     value = array(value)
     if aval_of(value).dtype.kind == "c" and x.dtype.kind != "c":
         raise DTypeError(
             message("setitem: a complex value does not fit a real array", {"array": x, "value": value})
         )
+    if _is_truth(spec, arrays):
+        if not arrays[0]:
+            return
+        value = reshape(value, shape=value.shape[1:]) if len(getattr(value, "shape", ())) > x.ndim else value
+        spec, arrays = (...,), []
     mask = arrays[0] if len(arrays) == 1 and len(spec) == 1 else None
     if mask is not None and mask.dtype.kind == "b" and not getattr(value, "shape", ()):
         x.become(_masked(x, mask, value))

@@ -118,6 +118,10 @@ class Symbols(Trace):
         self.graph.nodes.append(node)
         return Traced(self, node, None)
 
+    def constant_array(self, x: Any) -> Traced:
+        """``x`` as a constant of the graph, whose numbers are known."""
+        return Traced(self, Const(x), None)
+
     def gives_scalar(self, node: Any) -> bool:
         return symbol_is_scalar(node, self.scalars)
 

@@ -26,7 +26,6 @@ from xpgrad.core import (
     register_dispatcher,
 )
 from xpgrad.devices.door import SCALARS, admitted, is_numeric
-from xpgrad.trace.callers import check_truth
 from xpgrad.trace.quiet import here
 from xpgrad.trace.views import View, as_array, attach
 
@@ -62,12 +61,13 @@ def refuse_choice(check: Callable[[Any], None], frame: Any) -> None:
 class Trace:
     """One level of tracing. Subclasses say what `record` keeps of an op."""
 
-    __slots__ = ("closed", "level")
+    __slots__ = ("__weakref__", "closed", "level", "portable")
     numbers = "whose numbers are not known while tracing"  # of an array without any
 
     def __init__(self) -> None:
         self.level = next(_levels)
         self.closed = False
+        self.portable = False  # whether one of its arrays was asked for its namespace, see `trace.namespace`
 
     def record(self, op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
         """Carry ``op`` out on the level below and keep what this level needs of it."""
@@ -85,6 +85,10 @@ class Trace:
                     remedy="return it from the function, or keep xg.stop_gradient(x) instead",
                 )
             )
+
+    def constant_array(self, x: Any) -> Traced:
+        """The plain array ``x`` as an array of this trace, which no input reaches."""
+        return Traced(self, None, x)
 
     def operand(self, op: Op, x: Any) -> Any:
         """``x`` brought up to date, on the level below if it belongs to this one."""
@@ -129,9 +133,18 @@ def record(op: Op, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
         finally:
             here.hook = hook
             sys.setprofile(hook)
+    if trace.portable and type(out) is not Traced:
+        out = lifted(trace, out)
     if made.count and type(out) is Traced and not out.shape and out.dtype.kind == "c":
         check_complex(op, out, operands)
     return out
+
+
+def lifted(trace: Trace, out: Any) -> Any:
+    """``out``, truth values and integers that have no derivative, as arrays of ``trace``."""
+    if type(out) is tuple:
+        return tuple([x if type(x) is Traced else lifted(trace, x) for x in out])
+    return trace.constant_array(out) if hasattr(out, "dtype") else out
 
 
 def check_complex(op: Op, out: Any, operands: Sequence[Any]) -> None:
@@ -332,64 +345,6 @@ class Traced:
         if self._view is not None:
             self.refresh()
         return Traced(self._trace, self._node, self._below)
-
-    # ── what leaves the trace ────────────────────────────────────────────────────────────────
-    def __bool__(self) -> bool:
-        if self._below is None:
-            raise _needs_value(self, "bool()", "np.where(condition, x, y) chooses without Python's if")
-        if made.count:
-            refuse_choice(check_truth, sys._getframe(1))
-        return bool(strip(self))
-
-    def __float__(self) -> float:
-        if looked_at(sys._getframe(1)) and type(strip(self)) is not Traced:
-            return float(strip(self))
-        raise leaves_trace(
-            self,
-            "float()",
-            "float(xg.stop_gradient(x)) if it is only looked at; np.sin for math.sin; to store it, an "
-            'array made by np.zeros_like(x, shape=...); f"{x:.3f}" for "%.3f" % x'
-            + (f"; {STACK}" if made.count else ""),
-            "leave float() out: an array without axes serves as a number; np.sin for math.sin",
-        )
-
-    def __int__(self) -> int:
-        raise leaves_trace(self, "int()", "int(xg.stop_gradient(x))", _INT)
-
-    def __complex__(self) -> complex:
-        raise leaves_trace(self, "complex()", "complex(xg.stop_gradient(x))", "x.astype(complex)")
-
-    def __index__(self) -> int:
-        raise leaves_trace(self, "an index", "int(xg.stop_gradient(x))", _INT)
-
-    def item(self, *_: Any) -> Any:
-        raise leaves_trace(
-            self, "item()", "xg.stop_gradient(x).item()", "x[0] or x.reshape(()) is an array of one entry"
-        )
-
-    def tolist(self) -> Any:
-        raise leaves_trace(
-            self, "tolist()", "xg.stop_gradient(x).tolist()", "return x, and make the list outside"
-        )
-
-
-_INT = "pass it as a Python int, each value of which is traced by itself; arrays of ints index as they are"
-
-
-def looked_at(frame: Any) -> bool:
-    """Whether one of NumPy's tests asks: it compares numbers and gives back none."""
-    return f"{frame.f_globals.get('__name__', '')}.".startswith("numpy.testing.")
-
-
-def leaves_trace(x: Any, what: str, remedy: str, without_numbers: str) -> TraceError:
-    """The error for what would make plain numbers of ``x``; the remedy depends on whether it has any."""
-    if type(strip(x)) is Traced:
-        return _needs_value(strip(x), what, without_numbers)
-    return TraceError(message(f"{what} of a traced array would lose its derivative", remedy=remedy))
-
-
-def _needs_value(x: Traced, what: str, remedy: str) -> TraceError:
-    return TraceError(message(f"{what} of an array {x._trace.numbers}", remedy=remedy))
 
 
 def _implementation(op: Op) -> Callable[..., Any]:

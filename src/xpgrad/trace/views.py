@@ -204,8 +204,8 @@ def as_array(x: Any) -> Any:
 
 
 def check_array(x: Any, what: str) -> None:
-    """Refuse to write to a scalar, which is immutable in Python and in NumPy."""
-    if is_scalar(x):
+    """Refuse to write to a scalar, which is immutable in Python and in NumPy; portable code has none."""
+    if is_scalar(x) and not getattr(x, "_trace", x).portable:
         raise TraceError(
             message(
                 f"{what}: a scalar cannot be written to, only an array",
@@ -255,6 +255,8 @@ def symbol_is_scalar(value: Any, scalars: Any) -> bool:
             return False
     if value.weak:
         return True
+    if isinstance(value, Const):
+        return isinstance(value.data, SCALAR_TYPES)
     if isinstance(value, Input):
         return value in scalars
     return is_scalar_output(value.op, value.params, lambda: False)

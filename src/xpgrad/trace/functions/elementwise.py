@@ -47,7 +47,9 @@ def sign(x: Any) -> Any:
     along = ew.where(
         ew.isinf(re), ew.where(ew.isinf(im), complex(np.nan, np.nan), ew.sign(re)), 1j * ew.sign(im)
     )
-    return scalar_of(ew.where(far, cast(along, x.dtype), ew.where(nothing, 0, inside / abs(inside))))
+    return scalar_of(
+        cast(ew.where(far, cast(along, x.dtype), ew.where(nothing, 0, inside / abs(inside))), x.dtype)
+    )
 
 
 @implements(np.divmod)

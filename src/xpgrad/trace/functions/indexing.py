@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -212,3 +212,48 @@ def unique(ar: Any, *args: Any, **kwargs: Any) -> Any:
     outs = np.unique(plain, *args, **kwargs)
     values = reshape(ar, shape=(-1,))[first] if axis is None else take(ar, first, axis)
     return (values, *outs[1:]) if isinstance(outs, tuple) else values
+
+
+class UniqueAll(NamedTuple):
+    """What the standard's ``unique_all`` gives."""
+
+    values: Any
+    indices: Any
+    inverse_indices: Any
+    counts: Any
+
+
+class UniqueCounts(NamedTuple):
+    """What the standard's ``unique_counts`` gives."""
+
+    values: Any
+    counts: Any
+
+
+class UniqueInverse(NamedTuple):
+    """What the standard's ``unique_inverse`` gives."""
+
+    values: Any
+    inverse_indices: Any
+
+
+@implements(getattr(np, "unique_all", None))
+def unique_all(x: Any, /) -> UniqueAll:
+    values, indices, inverse, counts = unique(x, True, True, True, equal_nan=False)
+    return UniqueAll(values, indices, inverse.reshape(aval_of(x).shape), counts)
+
+
+@implements(getattr(np, "unique_counts", None))
+def unique_counts(x: Any, /) -> UniqueCounts:
+    return UniqueCounts(*unique(x, return_counts=True, equal_nan=False))
+
+
+@implements(getattr(np, "unique_inverse", None))
+def unique_inverse(x: Any, /) -> UniqueInverse:
+    values, inverse = unique(x, return_inverse=True, equal_nan=False)
+    return UniqueInverse(values, inverse.reshape(aval_of(x).shape))
+
+
+@implements(getattr(np, "unique_values", None))
+def unique_values(x: Any, /) -> Any:
+    return unique(x, equal_nan=False)
