@@ -29,6 +29,7 @@ def data():
         "bernoulli": (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(float),
         "poisson": rng.poisson(np.exp(eta)).astype(float),
         "gamma": rng.gamma(2.0, np.exp(eta) / 2),
+        "multinomial": (np.c_[0 * eta, eta, -X[:, 0]] + rng.gumbel(size=(n, 3))).argmax(axis=1),
     }
 
 
@@ -67,6 +68,21 @@ def main():
                 "deviance": model.ssr if name == "normal" else model.deviance,
                 "scale": model.scale,
             }
+    for covariance in ("nonrobust", "HC0", "cluster"):
+        options = {"cov_type": covariance}
+        if covariance == "cluster":
+            options["cov_kwds"] = {"groups": d["groups"]}
+        model = sm.MNLogit(d["multinomial"], exog).fit(**options, method="newton", tol=1e-12, disp=0)
+        out[f"multinomial {covariance}"] = {
+            "params": model.params.T.ravel().tolist(),
+            "bse": model.bse.T.ravel().tolist(),
+            "pvalues": model.pvalues.T.ravel().tolist(),
+            "conf_int": model.conf_int().reshape(-1, 2).tolist(),
+            "llf": model.llf,
+            "aic": model.aic,
+            "deviance": -2 * model.llf,
+            "scale": 1.0,
+        }
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
 

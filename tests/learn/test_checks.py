@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import xpgrad as xg
 from conftest import need_gpu
 from xpgrad import learn
 
@@ -22,8 +23,26 @@ def line(params, X):
     return X @ params["w"] + params["b"]
 
 
+def cross_entropy(params, X, y):
+    z = line(params, X)
+    if z.ndim == 1:
+        return np.logaddexp(0, z) - y * z
+    return xg.losses.cross_entropy(z, y, axis=1, reduction="none")
+
+
+def zeros_by_class(X, y):
+    k = int(np.max(y)) + 1
+    return {"w": np.zeros((X.shape[1], k)[: k - 1]), "b": np.zeros((k,)[: k - 2])}
+
+
+def probabilities(params, X):
+    z = line(params, X)
+    return xg.special.expit(z) if z.ndim == 1 else xg.special.softmax(z, axis=1)
+
+
 ESTIMATORS = [
     learn.Model(squared, zeros, line),
+    learn.Model(cross_entropy, zeros_by_class, probabilities, task="classification"),
     learn.MLPClassifier(max_iter=100),
     learn.MLPRegressor(max_iter=100),
     learn.LogisticRegression(),

@@ -16,7 +16,9 @@ MODELS = {
     "bernoulli": learn.LogisticRegression(penalty=None, tol=1e-10),
     "poisson": learn.PoissonRegressor(alpha=0, tol=1e-10),
     "gamma": learn.GammaRegressor(alpha=0, tol=1e-10),
+    "multinomial": learn.LogisticRegression(penalty=None, tol=1e-10, max_iter=500),
 }
+NAMES = ["intercept", "a", "b", "kind[1]", "kind[2]"]
 
 
 def table():
@@ -34,7 +36,9 @@ def test_standard_errors_are_those_of_statsmodels(case):
     found = model.inference(
         X, d[family], covariance=covariance, groups=d["groups"] if covariance == "cluster" else None
     )
-    assert found.names == ["intercept", "a", "b", "kind[1]", "kind[2]"]
+    assert found.names == (
+        [f"{k}: {name}" for k in (1, 2) for name in NAMES] if family == "multinomial" else NAMES
+    )
     np.testing.assert_allclose(found.params, expected["params"], rtol=1e-6)
     np.testing.assert_allclose(found.bse, expected["bse"], rtol=1e-6)
     np.testing.assert_allclose(found.bse, np.sqrt(np.diag(found.cov_params())), rtol=1e-12)
@@ -71,7 +75,7 @@ def test_the_summary_has_a_row_for_each_coefficient():
     for name in found.names:
         assert any(line.startswith(name + " ") for line in text.splitlines())
     assert f"{found.params[1]:.6g}" in text
-    assert found._repr_html_().count("<tr>") == 9 + 1 + len(found.names)
+    assert found._repr_html_().count("<tr>") == 10 + 1 + len(found.names)
 
 
 def test_collinear_columns_are_named():
@@ -80,6 +84,22 @@ def test_collinear_columns_are_named():
     model = learn.LinearRegression().fit(X, d["normal"])
     with pytest.raises(xg.DataError, match="cannot be told apart: a, again"):
         model.inference(X, d["normal"])
+
+
+def test_weights_count_samples_of_several_classes():
+    X, d = table()
+    w = 1 + np.arange(len(X)) % 3
+    again = np.repeat(np.arange(len(X)), w)
+    weighted = MODELS["multinomial"].fit(X, d["multinomial"], sample_weight=w)
+    for covariance in ("nonrobust", "HC1"):
+        found = weighted.inference(X, d["multinomial"], w, covariance=covariance)
+        expected = weighted.inference(X.iloc[again], d["multinomial"][again], covariance=covariance)
+        np.testing.assert_allclose(found.bse, expected.bse, rtol=1e-8)
+        assert found.bic == pytest.approx(expected.bic)
+    with pytest.raises(ValueError, match="for more than two classes, got 'HC3'"):
+        weighted.inference(X, d["multinomial"], covariance="HC3")
+    with pytest.raises(ValueError, match="inference is of one target"):
+        learn.LinearRegression().fit(X, np.c_[w, w]).inference(X, np.c_[w, w])
 
 
 def test_a_penalised_fit_has_no_inference():

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import scale
 
 from xpgrad import learn
+from xpgrad.optim.linear import objective, weighted_gram
 
 RTOL = 1e-6
 
@@ -278,3 +279,49 @@ def test_zero_and_one_rows(rows):
             learn.Ridge().fit(X, y)
     else:
         assert learn.Ridge().fit(X, y).predict(X) == pytest.approx([1.0])
+
+
+@pytest.mark.parametrize(
+    ("model", "solver"), [("LinearRegression", "newton"), ("Ridge", "newton"), ("Ridge", "lbfgs")]
+)
+def test_several_targets_are_fitted_as_scikit_learn_does(diabetes, model, solver):
+    X, y = diabetes
+    X, Y = X * 20, np.c_[y, np.sqrt(y), X[:, 0] * y]
+    w = 0.5 + np.arange(len(y)) % 3
+    ours, theirs = getattr(learn, model)(tol=1e-10, solver=solver), getattr(linear_model, model)()
+    assert_same(ours, theirs, X, Y, sample_weight=w)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-5)
+    one = ours.fit(X, Y[:, :1])
+    assert one.predict(X).shape == (len(y), 1)
+    assert one.coef_.shape == (1, X.shape[1])
+
+
+def test_several_targets_share_one_hessian(diabetes, monkeypatch):
+    X, y = diabetes
+    seen = []
+    monkeypatch.setattr(objective, "weighted_gram", lambda *given: seen.append(given) or weighted_gram(*given))
+    learn.Ridge().fit(X, np.c_[y, y**0.5, -y])
+    assert len(seen) == 1
+
+
+def test_an_offset_for_each_class_is_added_to_its_predictor():
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:300] / 16, y[:300] % 3
+    offset = np.sin(np.arange(900.0)).reshape(300, 3)
+    ours = learn.LogisticRegression(tol=1e-9, max_iter=500).fit(X, y, offset=offset)
+    plain = learn.LogisticRegression(tol=1e-9, max_iter=500).fit(X, y)
+    assert np.abs(ours.coef_ - plain.coef_).max() > 0.01
+    np.testing.assert_allclose(
+        ours.decision_function(X, offset=offset), X @ ours.coef_.T + ours.intercept_ + offset, atol=1e-12
+    )
+    # The gradient of the penalised likelihood is 0 there.
+    eta = X @ ours.coef_.T + ours.intercept_ + offset
+    p = np.exp(eta - eta.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    residual = p - np.eye(3)[y]
+    np.testing.assert_allclose(residual.T @ X + ours.coef_, 0, atol=1e-5)
+    # One for all classes changes nothing.
+    same = learn.LogisticRegression(tol=1e-9, max_iter=500).fit(X, y, offset=offset[:, 0])
+    np.testing.assert_allclose(same.coef_, plain.coef_, atol=1e-6)
+    with pytest.raises(ValueError, match=r"offset has shape \(300, 2\); it must be"):
+        ours.fit(X, y, offset=offset[:, :2])

@@ -1,8 +1,9 @@
 """An estimator of a loss of the user's own."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.linear_model import QuantileRegressor, Ridge
 from sklearn.model_selection import cross_val_score
 
@@ -110,3 +111,74 @@ def test_a_smooth_median_regression_beside_scikit_learns(data):
         return np.mean(np.abs(y - predictor.predict(X))) / 2
 
     assert objective(model) == pytest.approx(objective(exact), rel=1e-4)
+
+
+def cross_entropy(params, X, y):
+    z = X.numbers @ params["w"] + params["t"][X.codes[0]]
+    return xg.losses.cross_entropy(z, y, axis=1, reduction="none")
+
+
+def begin_classes(X, y):
+    k = int(y.max()) + 1
+    levels = int(X.codes[0].max()) + 1
+    return {"w": np.zeros((X.numbers.shape[1], k)), "t": np.zeros((levels, k))}
+
+
+def probabilities(params, X):
+    return xg.special.softmax(X.numbers @ params["w"] + params["t"][X.codes[0]], axis=1)
+
+
+def ridge(params):
+    return 0.5 / 400 * (np.sum(params["w"] ** 2) + np.sum(params["t"] ** 2))
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"kind": pd.Categorical(rng.choice(list("abc"), 400)), "size": rng.normal(size=400)})
+    eta = 2 * frame["size"].to_numpy() + (frame["kind"] == "b").to_numpy()
+    return frame, np.array(["low", "middle", "high"])[np.digitize(eta + rng.logistic(size=400), [-1, 1])]
+
+
+def test_a_classification_of_a_table_is_logistic_regression(table):
+    """Without an intercept, which the levels stand for."""
+    frame, y = table
+    w = 0.5 + np.arange(400) % 3
+    w *= 400 / w.sum()
+    model = learn.Model(
+        cross_entropy, begin_classes, probabilities, task="classification", penalty=ridge, tol=1e-9
+    )
+    model.fit(frame, y, sample_weight=w)
+    same = learn.LogisticRegression(fit_intercept=False, tol=1e-10, max_iter=500)
+    same.fit(frame, y, sample_weight=w)
+    assert list(model.classes_) == ["high", "low", "middle"]
+    np.testing.assert_allclose(model.predict_proba(frame), same.predict_proba(frame), atol=1e-6)
+    assert (model.predict(frame) == same.predict(frame)).all()
+    assert model.score(frame, y) == same.score(frame, y) > 0.6
+    assert is_classifier(model)
+    # The order of the columns does not matter, an unseen category does.
+    np.testing.assert_array_equal(model.predict_proba(frame[["size", "kind"]]), model.predict_proba(frame))
+    with pytest.raises(xg.DataError, match=r"(?s)'kind' has categories that were not seen at fit: 'd'"):
+        model.predict(frame.assign(kind=pd.Categorical(["d"] * 400)))
+
+
+def test_a_regression_has_no_probabilities(data):
+    X, y = data
+    model = learn.Model(squared, begin, line).fit(X, y)
+    assert not hasattr(model, "predict_proba")
+    assert not is_classifier(model)
+    assert model.score(X, y) == pytest.approx(
+        1 - ((y - model.predict(X)) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+    )
+
+
+def test_probabilities_of_another_shape_are_refused(table):
+    frame, y = table
+    X = frame[["size"]].to_numpy()
+    model = learn.Model(
+        lambda w, X, y: (X @ w - y) ** 2, np.zeros(1), lambda w, X: X @ w, task="classification"
+    ).fit(X, y)
+    with pytest.raises(xg.ShapeError, match=r"probability of each of 3 classes, \(n, 3\)"):
+        model.predict(X)
+    with pytest.raises(ValueError, match="only one class: 'low'"):
+        model.fit(X, np.full(400, "low"))

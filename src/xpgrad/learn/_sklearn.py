@@ -5,9 +5,10 @@ from xpgrad._errors import DependencyError, message
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
-    from sklearn.utils import check_array, compute_class_weight
+    from sklearn.utils import ClassifierTags, RegressorTags, check_array, compute_class_weight
     from sklearn.utils._array_api import check_same_namespace, get_namespace_and_device, move_to
     from sklearn.utils._param_validation import Interval, Options, StrOptions
+    from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import (
         _check_sample_weight,
@@ -33,12 +34,15 @@ check_y = _check_y
 __all__ = [
     "BaseEstimator",
     "ClassifierMixin",
+    "ClassifierTags",
     "ConvergenceWarning",
     "DataConversionWarning",
     "Interval",
     "Options",
     "RegressorMixin",
+    "RegressorTags",
     "StrOptions",
+    "available_if",
     "check_array",
     "check_classification_targets",
     "check_consistent_length",

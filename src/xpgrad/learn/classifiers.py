@@ -47,7 +47,8 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         As in `xg.minimize`: a file from which a fit that was broken off goes on. It is of one fit: data of
         another one, as in a cross-validation, are refused.
     device : str
-        ``"cpu"``, ``"gpu"``, ``"gpu:1"``, or ``"auto"``: where ``X`` is.
+        ``"cpu"``, ``"gpu"``, ``"gpu:1"``, or ``"auto"``: where the fit is expected to end first, by measured
+        rates, with the copy of ``X``; a prediction is where its ``X`` is.
     dtype : {"float32", "float64"}, optional
         By default float32 stays float32, and all else is float64.
 
@@ -58,8 +59,8 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
     intercept_ : float[1] or float[k]
     coef_names : list of str
     n_iter_ : int
-    device_ : str
-        Where it was fitted.
+    device_, device_reason_ : str
+        Where it was fitted, and why there.
 
     Raises
     ------
@@ -153,7 +154,8 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         k = len(self.classes_)
         if k < 2:
             raise ValueError(
-                f"LogisticRegression needs at least 2 classes, and y has only one class: {self.classes_[0]!r}"
+                "LogisticRegression needs at least 2 classes, and y has only one class: "
+                f"{self.classes_.tolist()[0]!r}"
             )
         weights = self._class_weights(y, codes, weights, design.numbers.dtype)
         family = families.logistic if k == 2 else families.softmax
@@ -167,7 +169,7 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
             target,
             family,
             weights=weights,
-            offset=self._offset(offset, None, design),
+            offset=self._offset(offset, None, design, 1 if k == 2 else k),
             outputs=1 if k == 2 else k,
             l2=strength * (1 - share),
             l1=strength * share,
@@ -236,9 +238,7 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
 
     # ── inference ────────────────────────────────────────────────────────────────────────────
     def _scored(self) -> Any:
-        if len(self.classes_) > 2:
-            raise ValueError("LogisticRegression: there is no inference for more than two classes")
-        return families.logistic
+        return families.logistic if len(self.classes_) == 2 else families.softmax
 
     def _is_penalised(self) -> bool:
         return self.penalty is not None and bool(np.isfinite(self.C))
@@ -248,4 +248,6 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         known = np.isin(y, self.classes_)
         if not known.all():
             raise ValueError(f"y has classes that are not among {self.classes_!r}: {np.unique(y[~known])!r}")
+        if len(self.classes_) > 2:
+            return np.searchsorted(self.classes_, y).astype(np.int32)
         return (y == self.classes_[1]).astype(np.float64)

@@ -41,6 +41,13 @@ class Design(NamedTuple):
         """The number of samples."""
         return int(self.numbers.shape[0])
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data."""
+        X = self.numbers
+        own = sum(x.nbytes for x in (X.data, X.indices, X.indptr)) if is_sparse(X) else X.nbytes
+        return int(own + sum(codes.nbytes for codes in self.codes))
+
     def on(self, device: str) -> Design:
         """The same data on a device."""
         if is_sparse(self.numbers):

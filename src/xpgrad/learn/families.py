@@ -40,6 +40,8 @@ class Family(NamedTuple):
         Whether that bound is excluded.
     known : tuple of float
         The last arguments of the loss; one program serves all their values.
+    quadratic : bool
+        Whether the loss is quadratic in ``eta``, with the same second derivative for every ``eta`` and ``y``.
     distribution : str
         The distribution whose negative log-likelihood the loss is, up to constants; empty if there is none.
     """
@@ -52,6 +54,7 @@ class Family(NamedTuple):
     open: bool = False
     known: tuple[float, ...] = ()
     distribution: str = ""
+    quadratic: bool = False
 
     def losses(self, eta: Any, y: Any, *shape: Any) -> Any:
         """The loss of each sample, of numbers as they are."""
@@ -92,6 +95,7 @@ normal = Family(
     link=_identity,
     saturated=_zero,
     distribution="normal",
+    quadratic=True,
 )
 
 normals = normal._replace(unit=lambda eta, y: 0.5 * np.mean((y - eta) ** 2, axis=1))

@@ -96,7 +96,7 @@ class PoissonRegressor(GeneralizedLinearRegressor):
 
     Attributes
     ----------
-    coef_, intercept_, coef_names, n_iter_, device_
+    coef_, intercept_, coef_names, n_iter_, device_, device_reason_
         As in `LinearRegression`.
 
     Raises
@@ -155,7 +155,7 @@ class GammaRegressor(PoissonRegressor):
 
     Attributes
     ----------
-    coef_, intercept_, coef_names, n_iter_, device_
+    coef_, intercept_, coef_names, n_iter_, device_, device_reason_
         As in `LinearRegression`.
 
     Raises
@@ -191,7 +191,7 @@ class TweedieRegressor(GeneralizedLinearRegressor):
 
     Attributes
     ----------
-    coef_, intercept_, coef_names, n_iter_, device_
+    coef_, intercept_, coef_names, n_iter_, device_, device_reason_
         As in `LinearRegression`.
 
     Raises
@@ -275,7 +275,7 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
     Attributes
     ----------
     dispersion_ : float
-    coef_, intercept_, coef_names, n_iter_, device_
+    coef_, intercept_, coef_names, n_iter_, device_, device_reason_
         As in `LinearRegression`.
 
     Raises

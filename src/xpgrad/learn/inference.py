@@ -44,7 +44,9 @@ class Sample:
     names : list of str
         Of all coefficients.
     y, weights, offset : float64[n]; the last two may be None
-    distribution : {"normal", "bernoulli", "poisson", "gamma", "tweedie", "negative binomial"}
+    distribution : {"normal", "bernoulli", "poisson", "gamma", "tweedie", "negative binomial", ""}
+    fitted_on : str
+        The device, and why it was chosen.
     least : float64[n]
         The least loss of each sample.
     """
@@ -60,6 +62,7 @@ class Sample:
     weights: Any
     offset: Any
     distribution: str
+    fitted_on: str
     least: Any
 
 
@@ -72,6 +75,8 @@ class Inference:
     model : str
     covariance : str
         How the covariance was computed.
+    fitted_on : str
+        The device of the fit, and why it was chosen.
     names : list of str
         The intercept first, if there is one; reference levels are left out.
     params, bse, statistic, pvalues : float64[p]
@@ -89,6 +94,7 @@ class Inference:
 
     model: str
     covariance: str
+    fitted_on: str
     names: list[str]
     params: Any
     bse: Any
@@ -150,41 +156,60 @@ def infer(sample: Sample, covariance: str, groups: Any) -> Inference:
     if n <= p:
         raise DataError(message(f"{sample.model}: {n:g} samples are too few for {p} coefficients"))
     df = n - p
-    eta = _predictor(design, sample.coef) + (0 if sample.offset is None else sample.offset)
+    eta = predictor_of(design, sample.coef) + (0 if sample.offset is None else sample.offset)
     mu = sample.mean(eta)
     slope, bend = _derivatives(sample.unit, eta, y, w)
     _, expected = _derivatives(sample.unit, eta, mu, w)
     names = [name for name, keep in zip(sample.names, free, strict=True) if keep]
     scale = _scale(sample, mu, expected, eta, df)
     robust = covariance != "nonrobust"
-    inverse = _inverse(linear.weighted_gram(design, bend if robust else expected), free, names, sample.model)
+    inverse = inverse_of(linear.weighted_gram(design, bend if robust else expected), free, names, sample.model)
     if robust:
         meat = _meat(sample, covariance, groups, slope, expected, free, names, n, df)
         cov = inverse @ meat @ inverse
     else:
         cov = inverse * scale
-    return _assembled(sample, covariance, names, cov, scale, n, df, free)
+    excess = sample.unit(eta, y) - sample.least
+    return assembled(
+        sample,
+        covariance,
+        names,
+        sample.coef[free],
+        cov,
+        scale=scale,
+        n=n,
+        df=df,
+        deviance=2 * float(np.sum(excess if w is None else w * excess)),
+        log_likelihood=_log_likelihood(sample, scale, n, df),
+    )
 
 
-def _assembled(
-    sample: Sample, covariance: str, names: list[str], cov: Any, scale: float, n: float, df: float, free: Any
+def assembled(
+    sample: Sample,
+    covariance: str,
+    names: list[str],
+    params: Any,
+    cov: Any,
+    *,
+    scale: float,
+    n: float,
+    df: float,
+    deviance: float,
+    log_likelihood: float,
 ) -> Inference:
+    """The tests of coefficients with a covariance."""
     from scipy import stats
 
-    w = sample.weights
-    eta = _predictor(sample.design, sample.coef) + (0 if sample.offset is None else sample.offset)
-    excess = sample.unit(eta, sample.y) - sample.least
-    params = sample.coef[free]
     bse = np.sqrt(np.diag(cov))
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = params / bse
     student = sample.distribution == "normal"
     tail = stats.t.sf(abs(statistic), df) if student else stats.norm.sf(abs(statistic))
-    ll = _log_likelihood(sample, scale, n, df)
     p = len(params)
     return Inference(
         model=sample.model,
         covariance=covariance,
+        fitted_on=sample.fitted_on,
         names=names,
         params=params,
         bse=bse,
@@ -193,16 +218,17 @@ def _assembled(
         n=n,
         df_resid=df,
         scale=scale,
-        deviance=2 * float(np.sum(excess if w is None else w * excess)),
-        log_likelihood=ll,
-        aic=2 * p - 2 * ll,
-        bic=p * np.log(n) - 2 * ll,
+        deviance=deviance,
+        log_likelihood=log_likelihood,
+        aic=2 * p - 2 * log_likelihood,
+        bic=p * np.log(n) - 2 * log_likelihood,
         _cov=cov,
         _student=student,
     )
 
 
-def _predictor(design: linear.Design, coef: Any) -> Any:
+def predictor_of(design: linear.Design, coef: Any) -> Any:
+    """The linear predictor without an offset: float64[n], or float64[n, k] of coefficients (p, k)."""
     eta = coef[0] if design.intercept else 0.0
     if design.is_sparse:
         eta = eta + design.numbers.times(coef[design.of_numbers])
@@ -234,8 +260,8 @@ def _scale(sample: Sample, mu: Any, expected: Any, eta: Any, df: float) -> float
     return float(np.sum((sample.y - mu) ** 2 * expected / rate**2) / df)
 
 
-def _inverse(hessian: Any, free: Any, names: list[str], model: str) -> Any:
-    """The inverse, or an error that names the columns that depend on each other."""
+def inverse_of(hessian: Any, free: Any, names: list[str], model: str) -> Any:
+    """The inverse among the free coefficients, or an error that names columns that depend on each other."""
     hessian = hessian[np.ix_(free, free)]
     size = np.sqrt(np.maximum(np.diag(hessian), 0))
     size = np.where(size > 0, size, 1.0)
@@ -267,19 +293,14 @@ def _meat(
     """The sum of the outer products of the gradients of the samples, or of the groups."""
     design, w = sample.design, sample.weights
     if covariance == "cluster":
-        found, group = np.unique(np.asarray(groups), return_inverse=True)
-        count = len(found)
-        if len(group) != len(slope):
-            raise ValueError(f"groups has {len(group)} entries for {len(slope)} samples")
-        if count < 2:
-            raise DataError(message(f"{sample.model}: all samples are in one group"))
-        sums = _by_group(design, slope, group, count)[:, free]
+        group, count = cluster_groups(groups, len(slope), sample.model)
+        sums = by_group(design, slope, group, count)[:, free]
         return sums.T @ sums * (count / (count - 1) * (n - 1) / df)
     square = slope**2 if w is None else np.divide(slope**2, w, out=np.zeros_like(slope), where=w > 0)
     if covariance in ("HC2", "HC3"):
         inverse = np.zeros((design.columns, design.columns))
         gram = linear.weighted_gram(design, expected)
-        inverse[np.ix_(free, free)] = _inverse(gram, free, names, sample.model)
+        inverse[np.ix_(free, free)] = inverse_of(gram, free, names, sample.model)
         share = np.ones_like(expected) if w is None else w
         share = np.divide(expected, share, out=np.zeros_like(expected), where=share > 0)
         leverage = share * _quadratic(design, inverse)
@@ -288,7 +309,17 @@ def _meat(
     return meat * (n / df) if covariance == "HC1" else meat
 
 
-def _by_group(design: linear.Design, slope: Any, group: Any, count: int) -> Any:
+def cluster_groups(groups: Any, n: int, model: str) -> tuple[Any, int]:
+    """The number of the group of each sample, int[n], and how many there are."""
+    found, group = np.unique(np.asarray(groups), return_inverse=True)
+    if len(group) != n:
+        raise ValueError(f"groups has {len(group)} entries for {n} samples")
+    if len(found) < 2:
+        raise DataError(message(f"{model}: all samples are in one group"))
+    return group, len(found)
+
+
+def by_group(design: linear.Design, slope: Any, group: Any, count: int) -> Any:
     """The gradients of the samples, summed by group: float64[count, p]."""
     out = np.zeros((count, design.columns))
     if design.intercept:
@@ -333,7 +364,7 @@ def _log_likelihood(sample: Sample, scale: float, n: float, df: float) -> float:
     from scipy.special import gammaln
 
     y, w = sample.y, sample.weights
-    eta = _predictor(sample.design, sample.coef) + (0 if sample.offset is None else sample.offset)
+    eta = predictor_of(sample.design, sample.coef) + (0 if sample.offset is None else sample.offset)
     each = sample.unit(eta, y)
     if sample.distribution == "normal":
         variance = scale * df / n

@@ -13,16 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import DataError, DTypeError, message
+from xpgrad._errors import DataError, message
 from xpgrad.devices import namespace, to_device
-from xpgrad.devices.sparse import is_sparse
 from xpgrad.learn import _sklearn as sk
-from xpgrad.learn.columns import Design, Layout, is_table, learn_layout, read
+from xpgrad.learn.columns import Design, is_table
 from xpgrad.learn.families import Family
 from xpgrad.learn.files import Saved
 from xpgrad.learn.inference import Inference, Sample, infer
-from xpgrad.learn.places import Arrival, arrived, chosen_device, host
+from xpgrad.learn.multinomial import infer_classes
+from xpgrad.learn.places import Arrival, chosen_device, host
+from xpgrad.learn.reading import Reading
 from xpgrad.learn.solve import Problem, Solution, predictor, solve
+from xpgrad.learn.where import choose_device
 from xpgrad.optim import linear
 
 # The constraints of parameters that every estimator has.
@@ -33,6 +35,8 @@ COMMON = {
     "device": [str],
     "dtype": [sk.StrOptions({"float32", "float64"}), None],
 }
+# Passes over the data that a fit of each solver is expected to take, for the choice of a device.
+_PASSES = {"newton": 15, "lbfgs": 60}
 SOLVERS = sk.StrOptions({"auto", "lbfgs", "newton"})
 
 
@@ -41,10 +45,10 @@ def at_least(low: float, kind: type = Real, closed: str = "left") -> Any:
     return sk.Interval(kind, low, None, closed=closed)
 
 
-class LinearEstimator(Saved, sk.BaseEstimator):
+class LinearEstimator(Reading, Saved, sk.BaseEstimator):
     """A linear predictor fitted by the loss of a family."""
 
-    columns_: Layout
+    _takes_sparse = True
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -52,89 +56,8 @@ class LinearEstimator(Saved, sk.BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    # ── reading ──────────────────────────────────────────────────────────────────────────────
-    def _read(self, X: Any, y: Any = None, *, fit: bool, numeric_y: bool = True) -> tuple[Arrival, Design, Any]:
-        """``X`` and, at fit, ``y``, both checked; the arrival of ``X`` says where results go."""
-        name = type(self).__name__
-        arrival = arrived(X, name, sparse=True)
-        X, y = arrival.X, host(y)
-        if fit and y is None:
-            raise ValueError(f"{name} requires y to be passed, but the target y is None")
-        dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
-        plain = not is_table(X) and (self.categorical_features is None if fit else not self.columns_.levels)
-        if is_sparse(X) and not plain:
-            raise DTypeError(
-                message(
-                    f"{name}: sparse X has columns of numbers alone, and this model has categorical columns",
-                    {"X": X},
-                    remedy="give a table, or an array, in which a category is one column of codes",
-                )
-            )
-        if plain and fit:
-            X, y = sk.validate_data(
-                self,
-                X,
-                y,
-                accept_sparse="csr",
-                dtype=dtype,
-                order=None,
-                y_numeric=numeric_y,
-                multi_output=False,
-            )
-            self.columns_ = Layout(_names_seen(self), X.shape[1])
-            return arrival, Design(X), y
-        if plain:
-            return (
-                arrival,
-                Design(sk.validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)),
-                None,
-            )
-        if not is_table(X):
-            X = sk.check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
-        if fit:
-            layout = learn_layout(X, self.categorical_features, name)
-            y = sk.check_y(y, y_numeric=numeric_y, estimator=self)
-            sk.check_consistent_length(X, y)
-            self.columns_, self.n_features_in_ = layout, layout.n_columns
-            self._remember_names(layout)
-        elif not is_table(X) and X.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but {name} is expecting {self.n_features_in_} features as input"
-            )
-        wide = None if self.dtype is None else np.dtype(self.dtype)
-        unknown = "error" if fit else self.handle_unknown
-        numbers, codes = read(X, self.columns_, name, wide, unknown)
-        if numbers.shape[1] or not codes:
-            numbers = sk.check_array(numbers, dtype=[np.float64, np.float32], input_name="X", estimator=self)
-        elif not len(numbers):
-            raise DataError(message(f"{name}: Found array with 0 sample(s) while a minimum of 1 is required."))
-        return arrival, Design(numbers, codes), y
-
-    def _remember_names(self, layout: Layout) -> None:
-        if layout.names is not None:
-            self.feature_names_in_ = np.array(layout.names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-
-    def _per_sample(self, x: Any, design: Design, what: str) -> Any:
-        """An offset or the like as float[n]."""
-        x = sk.column_or_1d(host(x), dtype=design.numbers.dtype, input_name=what)
-        if len(x) != design.size:
-            raise ValueError(f"{what} has {len(x)} entries for {design.size} samples")
-        if not np.isfinite(x).all():
-            raise ValueError(f"{what} contains NaN or infinity")
-        return x
-
-    def _weights(self, sample_weight: Any, design: Design) -> Any:
-        if sample_weight is None:
-            return None
-        dtype = design.numbers.dtype
-        return sk.check_sample_weight(
-            host(sample_weight), _sized(design), dtype=dtype, ensure_non_negative=True
-        )
-
-    def _offset(self, offset: Any, exposure: Any, design: Design) -> Any:
-        """The offset, with the logarithm of the exposure."""
+    def _offset(self, offset: Any, exposure: Any, design: Design, outputs: int = 1) -> Any:
+        """The offset, with the logarithm of the exposure: float[n], or float[n, k] of several outputs."""
         if exposure is not None:
             exposure = self._per_sample(exposure, design, "exposure")
             if not (exposure > 0).all():
@@ -142,6 +65,8 @@ class LinearEstimator(Saved, sk.BaseEstimator):
             exposure = np.log(exposure)
         if offset is None:
             return exposure
+        if outputs > 1:
+            return self._per_output(offset, design, outputs)
         offset = self._per_sample(offset, design, "offset")
         return offset if exposure is None else offset + exposure
 
@@ -170,15 +95,13 @@ class LinearEstimator(Saved, sk.BaseEstimator):
         with. ``stage`` names one of several fits, of which each has a checkpoint of its own.
         """
         dtype = design.numbers.dtype
-        self.device_ = chosen_device(self.device, arrival.device)
-        many = (outputs,) if outputs > 1 else ()
+        passes = _PASSES["newton" if self.solver == "auto" else self.solver]
+        self.device_, self.device_reason_ = choose_device(self.device, arrival.device, design.nbytes, passes)
+        many = np.shape(y)[1:] or ((outputs,) if outputs > 1 else ())
         start = self._warm(outputs) if start is None else start
         if start is None:
-            b = (
-                np.zeros(many, dtype)
-                if center is None or not self.fit_intercept
-                else np.full(many, center, dtype)
-            )
+            center = center if center is not None and self.fit_intercept else 0.0
+            b = np.full(many, center, dtype)
             start = self._split(np.zeros((*many, self.columns_.n_coefficients), dtype), b)
         start = start._replace(shape=tuple(np.asarray(s, dtype=dtype) for s in shape))
         problem = Problem(
@@ -275,29 +198,38 @@ class LinearEstimator(Saved, sk.BaseEstimator):
         groups : array[n]
             The group of each sample, for "cluster".
 
+        Notes
+        -----
+        Of more than two classes the coefficients are those of each class less those of the first, class by
+        class; "HC2" and "HC3" are not defined.
+
         Raises
         ------
         ValueError
-            A model with a penalty, of more than two classes, or without a likelihood.
+            A model with a penalty, of several targets, or without a likelihood.
         DataError
             Collinear columns, by name; no more samples than coefficients.
         """
         sk.check_is_fitted(self)
         name = type(self).__name__
         family = self._scored()
+        if self._takes_targets and np.ndim(self.coef_) == 2:
+            raise ValueError(f"{name}: inference is of one target; fit each by itself, as y of shape (n,)")
         if self._is_penalised():
             raise ValueError(f"{name}: a penalty biases the coefficients; inference needs a fit without one")
         _, design, _ = self._read(X, fit=False)
         y = self._numbers_of(y)
         sk.check_consistent_length(design.numbers, y)
-        weights, offset = self._weights(sample_weight, design), self._offset(offset, exposure, design)
+        coef, intercept = np.atleast_2d(host(self.coef_)), np.atleast_1d(host(self.intercept_))
+        weights = self._weights(sample_weight, design)
+        offset = self._offset(offset, exposure, design, len(coef))
         wide = [None if x is None else np.asarray(x, dtype=np.float64) for x in (weights, offset)]
         X = design.numbers.astype(np.float64, copy=False) if design.numbers.shape[1] else None
         columns = linear.Design(X, design.codes, self.columns_.sizes, intercept=self.fit_intercept)
-        coef, intercept = np.ravel(host(self.coef_)), np.ravel(host(self.intercept_))
         at, tables = self.columns_.positions()
-        parts = [intercept] if self.fit_intercept else []
-        parts += [coef[at], *(coef[t] for t in tables)]
+        parts = [intercept[None]] if self.fit_intercept else []
+        parts += [coef.T[at], *(coef.T[t] for t in tables)]
+        coef = np.concatenate(parts).astype(np.float64)
         names = self.columns_.coefficient_names()
         ordered = [names[i] for i in at] + [label for t in tables for label in names[t]]
         fixed = np.zeros(columns.columns, dtype=bool)
@@ -307,15 +239,18 @@ class LinearEstimator(Saved, sk.BaseEstimator):
             unit=family.losses,
             mean=family.mean,
             design=columns,
-            coef=np.concatenate(parts).astype(np.float64),
+            coef=coef[:, 0] if coef.shape[1] == 1 else coef,
             fixed=fixed,
             names=(["intercept"] if self.fit_intercept else []) + ordered,
             y=y,
             weights=wide[0],
             offset=wide[1],
             distribution=family.distribution,
+            fitted_on=f"{self.device_} ({getattr(self, 'device_reason_', 'not noted in the file')})",
             least=family.least(y),
         )
+        if coef.shape[1] > 1:
+            return infer_classes(sample, self.classes_.tolist(), covariance, groups)
         return infer(sample, covariance, groups)
 
     # ── predicting ───────────────────────────────────────────────────────────────────────────
@@ -334,7 +269,7 @@ class LinearEstimator(Saved, sk.BaseEstimator):
         device = chosen_device(self.device, arrival.device)
         intercept, slopes, tables = to_device((at.intercept, at.numbers, tables), device)
         eta = predictor(intercept, slopes, tables, design.on(device))
-        offset = self._offset(offset, exposure, design)
+        offset = self._offset(offset, exposure, design, len(coef) if coef.ndim == 2 else 1)
         if offset is not None:
             eta = eta + to_device(offset, device)
         if np.ndim(eta) == (coef.ndim - 1):  # there are no columns at all but the intercept
@@ -347,16 +282,6 @@ class LinearEstimator(Saved, sk.BaseEstimator):
         sk.check_is_fitted(self)
         names: list[str] = self.columns_.coefficient_names()
         return names
-
-
-def _names_seen(estimator: Any) -> list[str] | None:
-    names = getattr(estimator, "feature_names_in_", None)
-    return None if names is None else list(names)
-
-
-def _sized(design: Design) -> Any:
-    """An array with the samples of a design, for checks that count them."""
-    return design.numbers if design.numbers.shape[1] else np.empty((design.size, 1))
 
 
 def refuse_targets(y: Any, family: Family, name: str) -> None:

@@ -54,7 +54,8 @@ class MLPClassifier(sk.ClassifierMixin, Network):
         As in `LogisticRegression`; of `fit`, not of `partial_fit`. With ``early_stopping`` give a
         ``random_state``, which chooses the samples held out.
     device : str
-        ``"cpu"``, ``"gpu"``, ``"gpu:1"``, or ``"auto"``: where ``X`` is.
+        ``"cpu"``, ``"gpu"``, ``"gpu:1"``, or ``"auto"``: where the fit is expected to end first, by measured
+        rates, with the copy of ``X``; a prediction is where its ``X`` is.
     dtype : {"float32", "float64"}, optional
         By default float32 stays float32, and all else is float64.
 
@@ -67,7 +68,7 @@ class MLPClassifier(sk.ClassifierMixin, Network):
     loss_curve_ : list of float
         Of each pass.
     n_iter_ : int
-    device_ : str
+    device_, device_reason_ : str
 
     Raises
     ------
@@ -126,7 +127,7 @@ class MLPRegressor(sk.RegressorMixin, Network):
 
     Attributes
     ----------
-    coefs_, intercepts_, loss_, loss_curve_, n_iter_, device_
+    coefs_, intercepts_, loss_, loss_curve_, n_iter_, device_, device_reason_
         As in `MLPClassifier`.
     """
 

@@ -14,9 +14,15 @@ from xpgrad._errors import DataError, ShapeError, message
 from xpgrad._trees import flatten, tree_map
 from xpgrad.devices import asnumpy, to_device
 from xpgrad.learn import _sklearn as sk
+from xpgrad.learn.columns import Design
 from xpgrad.learn.files import Saved
-from xpgrad.learn.places import arrived, chosen_device, host
+from xpgrad.learn.places import Arrival, chosen_device, host
+from xpgrad.learn.reading import Reading
+from xpgrad.learn.where import choose_device
 from xpgrad.optim import minimize
+
+# Passes over the data that a fit is expected to take, for the choice of a device.
+_PASSES = 100
 
 
 class _Predict:
@@ -29,7 +35,7 @@ class _Predict:
         vars(model)["predict"] = function
 
 
-class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
+class Model(Reading, Saved, sk.BaseEstimator):
     """An estimator of a loss of your own.
 
     Parameters
@@ -41,7 +47,11 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
     init : tree or callable
         Where the parameters begin: a tree of arrays, or ``init(X, y)`` that gives one.
     predict : callable
-        ``predict(params, X)``, the prediction for each row.
+        ``predict(params, X)``, the prediction for each row. Of a classification: probabilities, float[n] of
+        the second of two classes, or float[n, k].
+    task : {"regression", "classification"}
+        In a classification ``y`` may be numbers or text; the loss is given the position of each class in
+        ``classes_``: 0.0 or 1.0 of two classes, int32 of more.
     penalty : callable, optional
         ``penalty(params)``, a scalar that is added to the mean loss.
     method : str
@@ -59,13 +69,20 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
     checkpoint : path, optional
         As in `xg.minimize`: a file from which a fit that was broken off goes on. It is of one fit: data of
         another one, as in a cross-validation, are refused.
+    categorical_features : sequence of int, str or bool, optional
+        Columns to read as categories, besides those whose type says so. Where there are any, the functions are
+        given ``X.numbers``, float[n, p], and ``X.codes``, one int32[n] for each of them, in place of an array;
+        at the fit a code runs up to the number of levels less 1.
     device : str
-        ``"cpu"``, ``"gpu"``, ``"gpu:1"``, or ``"auto"``: where ``X`` is.
+        ``"cpu"``, ``"gpu"``, ``"gpu:1"``, or ``"auto"``: where the fit is expected to end first, by measured
+        rates, with the copy of ``X``; a prediction is where its ``X`` is.
     dtype : {"float32", "float64"}, optional
         By default float32 stays float32, and all else is float64.
 
     Attributes
     ----------
+    classes_ : array[k]
+        Of a classification.
     params_ : tree
         NumPy arrays in the structure of ``init``.
     loss_ : float
@@ -73,14 +90,14 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
     n_iter_ : int
     message_ : str
         How the fit ended.
-    device_ : str
+    device_, device_reason_ : str
 
     Raises
     ------
     ShapeError
-        The loss is neither a scalar nor one number for each sample.
+        The loss is neither a scalar nor one number for each sample; probabilities that are not as above.
     DataError
-        Sample weights for a loss that is a scalar.
+        Sample weights for a loss that is a scalar; categories that are missing, or were not seen at fit.
 
     Examples
     --------
@@ -96,11 +113,13 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
 
     predict = _Predict()
     params_: Any
+    handle_unknown = "error"
 
     _parameter_constraints = {
         "loss": [callable],
         "init": "no_validation",
         "predict": [callable],
+        "task": [sk.StrOptions({"regression", "classification"})],
         "penalty": [callable, None],
         "method": [str],
         "max_iter": [sk.Interval(Integral, 1, None, closed="left")],
@@ -110,6 +129,7 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "checkpoint": [str, PathLike, None],
+        "categorical_features": ["array-like", None],
         "device": [str],
         "dtype": [sk.StrOptions({"float32", "float64"}), None],
     }
@@ -120,6 +140,7 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
         init: Any,
         predict: Callable[..., Any],
         *,
+        task: str = "regression",
         penalty: Callable[..., Any] | None = None,
         method: str = "lbfgs",
         max_iter: int = 1000,
@@ -129,12 +150,14 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
         random_state: Any = None,
         warm_start: bool = False,
         checkpoint: str | PathLike[str] | None = None,
+        categorical_features: Any = None,
         device: str = "auto",
         dtype: str | None = None,
     ) -> None:
         self.loss = loss
         self.init = init
         self.predict = predict
+        self.task = task
         self.penalty = penalty
         self.method = method
         self.max_iter = max_iter
@@ -144,6 +167,7 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
         self.random_state = random_state
         self.warm_start = warm_start
         self.checkpoint = checkpoint
+        self.categorical_features = categorical_features
         self.device = device
         self.dtype = dtype
 
@@ -157,24 +181,26 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
 
         Parameters
         ----------
-        X : float[n, p]
-        y : float[n]
+        X : table or float[n, p]
+        y : array[n]
         sample_weight : float[n], optional
         """
-        arrival = arrived(X, "Model")
-        dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
-        X, y = sk.validate_data(self, arrival.X, host(y), dtype=dtype, y_numeric=True, multi_output=False)
-        y = np.asarray(y, dtype=X.dtype)
+        classifies = self.task == "classification"
+        arrival, design, y = self._read(X, y, fit=True, numeric_y=not classifies)
+        dtype = design.numbers.dtype
+        y = self._codes(y, dtype) if classifies else np.asarray(y, dtype=dtype)
+        X = _as_given(design)
         data = {"X": X, "y": y}
-        if sample_weight is not None:
-            w = sk.check_sample_weight(host(sample_weight), X, dtype=X.dtype, ensure_non_negative=True)
+        w = self._weights(sample_weight, design)
+        if w is not None:
             data["w"] = w / w.mean()
         if self.warm_start and hasattr(self, "params_"):
             start: Any = self.params_
         else:
             start = self.init(X, y) if callable(self.init) else self.init
-        start = tree_map(lambda p: np.array(p, dtype=X.dtype), start)
-        self.device_ = chosen_device(self.device, arrival.device)
+        start = tree_map(lambda p: np.array(p, dtype=dtype), start)
+        passes = min(self.max_iter, _PASSES)
+        self.device_, self.device_reason_ = choose_device(self.device, arrival.device, design.nbytes, passes)
         seed = sk.check_random_state(self.random_state).randint(2**31 - 1)
         fit = minimize(
             _mean_loss(self.loss, self.penalty),
@@ -199,14 +225,73 @@ class Model(sk.RegressorMixin, Saved, sk.BaseEstimator):
             warnings.warn(f"Model did not converge: {fit.message}", sk.ConvergenceWarning, stacklevel=2)
         return self
 
-    def _predict(self, X: Any) -> Any:
-        """What the function ``predict`` gives for the rows of ``X``."""
+    def _codes(self, y: Any, dtype: Any) -> Any:
+        """The position of each class in ``classes_``, which are learnt."""
+        sk.check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"Model needs at least 2 classes, and y has only one class: {self.classes_.tolist()[0]!r}"
+            )
+        return codes.astype(dtype if len(self.classes_) == 2 else np.int32)
+
+    def _output(self, X: Any) -> tuple[Arrival, Any]:
+        """What the function ``predict`` gives for the rows of ``X``, on the host."""
         sk.check_is_fitted(self)
-        arrival = arrived(X, "Model")
-        X = sk.validate_data(self, arrival.X, dtype=[np.float64, np.float32], reset=False)
+        arrival, design, _ = self._read(X, fit=False)
         device = chosen_device(self.device, arrival.device)
-        params, X = to_device((self.params_, X), device)
-        return arrival.follow(asnumpy(vars(self)["predict"](params, X)))
+        params, X = to_device((self.params_, _as_given(design)), device)
+        return arrival, asnumpy(vars(self)["predict"](params, X))
+
+    def _predict(self, X: Any) -> Any:
+        """What the function ``predict`` gives for the rows of ``X``; the most probable class of each."""
+        arrival, out = self._output(X)
+        if self.task != "classification":
+            return arrival.follow(out)
+        p = self._probabilities(out)
+        return arrival.follow(self.classes_[p.argmax(axis=1)])
+
+    @sk.available_if(lambda self: self.task == "classification")
+    def predict_proba(self, X: Any) -> Any:
+        """The probability of each class, float[n, k]."""
+        arrival, out = self._output(X)
+        return arrival.follow(self._probabilities(out))
+
+    def _probabilities(self, out: Any) -> Any:
+        k = len(self.classes_)
+        if np.ndim(out) == 1 and k == 2:
+            return np.stack([1 - out, out], axis=1)
+        if np.ndim(out) == 2 and out.shape[1] == k:
+            return out
+        raise ShapeError(
+            message(
+                f"Model: predict must give the probability of each of {k} classes, (n, {k})"
+                + (", or of the second one, (n,)" if k == 2 else ""),
+                {"got": out},
+            )
+        )
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of right classes; of a regression the share of the variance that is explained, R²."""
+        from sklearn.metrics import accuracy_score, r2_score
+
+        measure = accuracy_score if self.task == "classification" else r2_score
+        found = host(self._predict(X))
+        return float(measure(host(y), found, sample_weight=sample_weight))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        classifies = self.task == "classification"
+        tags.estimator_type = "classifier" if classifies else "regressor"
+        tags.classifier_tags = sk.ClassifierTags() if classifies else None
+        tags.regressor_tags = None if classifies else sk.RegressorTags()
+        tags.target_tags.required = True
+        return tags
+
+
+def _as_given(design: Design) -> Any:
+    """What the user's functions are given: an array, or a `Design` where there are categories."""
+    return design if design.codes else design.numbers
 
 
 def _mean_loss(loss: Callable[..., Any], penalty: Callable[..., Any] | None) -> Callable[..., Any]:

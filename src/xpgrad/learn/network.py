@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from itertools import pairwise
 from math import sqrt
 from numbers import Integral, Real
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad import special
 from xpgrad._trees import flatten
 from xpgrad.devices import asnumpy, to_device, using
 from xpgrad.devices.sparse import csr_on, is_sparse
@@ -20,10 +18,12 @@ from xpgrad.learn import _sklearn as sk
 from xpgrad.learn.columns import Design
 from xpgrad.learn.families import Family
 from xpgrad.learn.files import Saved
+from xpgrad.learn.layers import ACTIVATIONS, first_weights, forward, onward
 from xpgrad.learn.linear import at_least
 from xpgrad.learn.passes import Progress, fit_in_passes
 from xpgrad.learn.places import Arrival, arrived, chosen_device, host
 from xpgrad.learn.watch import callback
+from xpgrad.learn.where import choose_device
 from xpgrad.optim import Optimizer, adam, cosine, minimize, momentum, warmup
 from xpgrad.optim.batches import Batches
 from xpgrad.optim.checkpoints import kept_in
@@ -31,39 +31,13 @@ from xpgrad.optim.evaluation import Objective
 from xpgrad.optim.linear.products import ThroughProducts, minimize_through_products
 from xpgrad.optim.schedules import inverse_scaling
 
-_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "identity": lambda x: x,
-    "logistic": special.expit,
-    "tanh": np.tanh,
-    "relu": lambda x: np.maximum(x, 0),
-}
-
-
-def forward(layers: Any, X: Any, activation: str) -> Any:
-    """The output of the last layer, without an activation: float[n, outputs], or float[n] of one output.
-
-    Parameters
-    ----------
-    layers : sequence of (float[inputs, outputs], float[outputs])
-    X : float[n, inputs]
-    """
-    return onward(layers, X @ layers[0][0], activation)
-
-
-def onward(layers: Any, product: Any, activation: str) -> Any:
-    """`forward` from the product of ``X`` with the weights of the first layer."""
-    out = product + layers[0][1]
-    for W, b in layers[1:]:
-        out = _ACTIVATIONS[activation](out) @ W + b
-    return out[:, 0] if out.shape[1] == 1 else out
-
 
 class Network(Saved, sk.BaseEstimator):
     """A network that is fitted by the loss of a family."""
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", at_least(1, Integral)],
-        "activation": [sk.StrOptions(set(_ACTIVATIONS))],
+        "activation": [sk.StrOptions(set(ACTIVATIONS))],
         "solver": [sk.StrOptions({"lbfgs", "sgd", "adam"})],
         "learning_rate": [sk.StrOptions({"constant", "cosine", "invscaling"}), callable],
         "warmup_iter": [at_least(0, Integral)],
@@ -150,7 +124,7 @@ class Network(Saved, sk.BaseEstimator):
         Parameters
         ----------
         X : float[n, p]
-        y : array[n]
+        y : array[n], or float[n, k] of several targets
         sample_weight : float[n], optional
         """
         arrival, X, y, weights = self._read(X, y, sample_weight, reset=True)
@@ -158,7 +132,7 @@ class Network(Saved, sk.BaseEstimator):
             self.classes_ = np.unique(y)
         going_on = self.warm_start and hasattr(self, "coefs_")
         data, layers = self._begin(X, y, weights, fresh=not going_on)
-        self.device_ = chosen_device(self.device, arrival.device)
+        self._choose(arrival, X, self.max_iter)
         if self.solver == "lbfgs":
             self._by_lbfgs(layers, data)
         else:
@@ -181,7 +155,7 @@ class Network(Saved, sk.BaseEstimator):
             elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
                 raise ValueError(f"classes are {classes!r}, and were {self.classes_!r} at the first call")
         data, layers = self._begin(X, y, weights, fresh=first)
-        self.device_ = chosen_device(self.device, arrival.device)
+        self._choose(arrival, X, 1)
         self._by_batches(layers, data, passes=1)
         return self
 
@@ -205,6 +179,10 @@ class Network(Saved, sk.BaseEstimator):
         if sample_weight is not None:
             weights = sk.check_sample_weight(host(sample_weight), X, dtype=X.dtype, ensure_non_negative=True)
         return arrival, X, y, weights
+
+    def _choose(self, arrival: Arrival, X: Any, passes: int) -> None:
+        size = Design(X).nbytes
+        self.device_, self.device_reason_ = choose_device(self.device, arrival.device, size, passes)
 
     def _begin(self, X: Any, y: Any, weights: Any, *, fresh: bool) -> tuple[dict[str, Any], Any]:
         """The data of the loss, and the layers to begin with."""
@@ -255,7 +233,7 @@ class Network(Saved, sk.BaseEstimator):
         if is_sparse(X):
             rest = {k: x for k, x in data.items() if k != "X"}
             X = csr_on(X, self.device_)
-            fit = minimize_through_products(loss, layers, X, (rest,), slopes=_first_weights, **options)
+            fit = minimize_through_products(loss, layers, X, (rest,), slopes=first_weights, **options)
         else:
             fit = minimize(
                 lambda layers, data: loss(layers, data["X"] @ layers[0][0], data),
@@ -320,7 +298,7 @@ class Network(Saved, sk.BaseEstimator):
         if X is None:
             dense = lambda layers, data: loss(layers, data["X"] @ layers[0][0], data)  # noqa: E731
             return Objective(dense, (data,), method=name)
-        through = ThroughProducts(loss, X, (data,), _first_weights)
+        through = ThroughProducts(loss, X, (data,), first_weights)
         return lambda layers, batch: through(layers, X[batch[0]["X"]], batch)
 
     def _facts(self, size: int) -> dict[str, Any]:
@@ -390,7 +368,3 @@ class Network(Saved, sk.BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _first_weights(layers: Any) -> Any:
-    return layers[0][0]

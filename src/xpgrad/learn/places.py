@@ -86,7 +86,7 @@ def host(x: Any) -> Any:
 
 
 def chosen_device(device: str, of_data: str) -> str:
-    """The device of the computation; "auto" is where the data are, so that nothing is moved."""
+    """The device of a prediction; "auto" is where the data are, because one pass does not pay for a copy."""
     return of_data if device == "auto" else resolve(device)
 
 

@@ -87,23 +87,29 @@ class Regressor(sk.RegressorMixin, LinearEstimator):
         """Set what a family has beside its coefficients."""
 
     def predict(self, X: Any, *, offset: Any = None) -> Any:
-        """The expected target of each sample, float[n]."""
+        """The expected target of each sample, float[n], or float[n, k] of several targets."""
         arrival, eta = self._eta(X, "predict", offset)
-        return arrival.follow(asnumpy(self._family().mean(eta)))
+        out = asnumpy(self._family().mean(eta))
+        return arrival.follow(out[:, None] if np.ndim(self.coef_) > np.ndim(out) else out)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = self._takes_targets
+        return tags
 
 
-def _center(y: Any, weights: Any, offset: Any, family: Family) -> float:
+def _center(y: Any, weights: Any, offset: Any, family: Family) -> Any:
     """The linear predictor of the mean target, and a finite number if that has none."""
-    mean = float(np.average(y, weights=weights))
+    mean = np.average(y, axis=0, weights=weights)
     with np.errstate(divide="ignore", invalid="ignore"):
-        center = float(family.link(mean))
-    if not np.isfinite(center):
+        center = family.link(mean)
+    if not np.all(np.isfinite(center)):
         center = 0.0 if family.lowest == 0 else mean
     return center if offset is None else center - float(np.average(offset, weights=weights))
 
 
 class LinearRegression(Regressor):
-    """Least squares.
+    """Least squares, of one target or of several, ``y`` of (n, k).
 
     Parameters
     ----------
@@ -118,11 +124,11 @@ class LinearRegression(Regressor):
 
     Attributes
     ----------
-    coef_ : float[P]
-    intercept_ : float
+    coef_ : float[P], or float[k, P] of several targets
+    intercept_ : float, or float[k]
     coef_names : list of str
     n_iter_ : int
-    device_ : str
+    device_, device_reason_ : str
 
     Notes
     -----
@@ -130,6 +136,7 @@ class LinearRegression(Regressor):
     reference, whose coefficient is 0.
     """
 
+    _takes_targets = True
     _parameter_constraints = {k: v for k, v in FITTING.items() if k != "warm_start"}
 
     def __init__(
@@ -163,7 +170,7 @@ class LinearRegression(Regressor):
 
 
 class Ridge(Regressor):
-    """Least squares with a penalty on the squares of the coefficients.
+    """Least squares with a penalty on the squares of the coefficients, of one target or of several.
 
     Parameters
     ----------
@@ -174,7 +181,7 @@ class Ridge(Regressor):
 
     Attributes
     ----------
-    coef_, intercept_, coef_names, n_iter_, device_
+    coef_, intercept_, coef_names, n_iter_, device_, device_reason_
         As in `LinearRegression`.
 
     Notes
@@ -182,6 +189,7 @@ class Ridge(Regressor):
     Minimises ``sum(w (y - z)²) + alpha |coef|²``.
     """
 
+    _takes_targets = True
     _parameter_constraints = {"alpha": [at_least(0)], **{k: v for k, v in FITTING.items() if k != "warm_start"}}
 
     def __init__(
@@ -233,7 +241,7 @@ class QuantileRegressor(Regressor):
 
     Attributes
     ----------
-    coef_, intercept_, coef_names, n_iter_, device_
+    coef_, intercept_, coef_names, n_iter_, device_, device_reason_
         As in `LinearRegression`.
 
     Notes
@@ -330,7 +338,7 @@ class HuberRegressor(Regressor):
         In units of the target.
     outliers_ : bool[n]
         The samples whose residual is larger than ``epsilon scale_``.
-    coef_, intercept_, coef_names, n_iter_, device_
+    coef_, intercept_, coef_names, n_iter_, device_, device_reason_
         As in `LinearRegression`.
 
     Notes

@@ -11,6 +11,7 @@ HEADINGS = ("", "coef", "std err", "statistic", "p", "2.5 %", "97.5 %")
 def _facts(found: Any) -> list[tuple[str, str]]:
     return [
         ("model", found.model),
+        ("fitted on", found.fitted_on),
         ("covariance", found.covariance),
         ("samples", f"{found.n:g}"),
         ("residual degrees of freedom", f"{found.df_resid:g}"),

@@ -10,7 +10,7 @@ are not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +42,8 @@ class Problem:
     design : Design
     sizes : tuple of int
         The number of levels of each categorical column.
-    y : float[n] or int[n]
+    y : float[n], int[n] or float[n, k]
+        Several targets are fitted one by one.
     outputs : int
         Columns of the linear predictor; with 1 it has no such axis.
     weights, offset : float[n] or None
@@ -122,6 +123,44 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
     DataError
         An l1 penalty with "lbfgs".
     """
+    if np.ndim(problem.y) == 2:
+        return _each_target(problem, method=method, tol=tol, max_iter=max_iter, device=device)
+    return _solve(problem, method, tol, max_iter, device, _Shared())
+
+
+def _each_target(problem: Problem, *, method: str, tol: float, max_iter: int, device: str) -> Solution:
+    """The solutions of several targets, side by side; what does not depend on the target is made once."""
+    shared, found = _Shared(), []
+    for k in range(problem.y.shape[1]):
+        start = problem.start._replace(
+            intercept=problem.start.intercept[k],
+            numbers=problem.start.numbers[:, k],
+            tables=tuple(t[:, k] for t in problem.start.tables),
+        )
+        path = None if problem.checkpoint is None else f"{problem.checkpoint}.{k}"
+        one = replace(problem, y=np.ascontiguousarray(problem.y[:, k]), start=start, checkpoint=path)
+        found.append(_solve(one, method, tol, max_iter, device, shared))
+    slow = [k for k, one in enumerate(found) if not one.converged]
+    return Solution(
+        np.stack([one.intercept for one in found]),
+        np.stack([one.numbers for one in found], axis=1),
+        tuple(np.stack(tables, axis=1) for tables in zip(*(one.tables for one in found), strict=True)),
+        n_iter=max(one.n_iter for one in found),
+        converged=not slow,
+        message=f"target {slow[0]}: {found[slow[0]].message}" if slow else found[0].message,
+    )
+
+
+@dataclass
+class _Shared:
+    """What the fits of several targets share: the design, and the Hessian if it is the same for all."""
+
+    design: Any = None
+    hessian: Any = None
+
+
+def _solve(problem: Problem, method: str, tol: float, max_iter: int, device: str, shared: _Shared) -> Solution:
+    """The solution for one target."""
     alone = not problem.start.shape
     sparse = is_sparse(problem.design.numbers)
     if method == "auto":
@@ -134,7 +173,7 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
             message("an l1 penalty has corners, which L-BFGS cannot pass", remedy='solver="newton"')
         )
     if method == "newton" and alone:
-        return _by_newton(problem, tol, max_iter, device)
+        return _by_newton(problem, tol, max_iter, device, shared)
     if method == "newton" and sparse:
         raise DataError(
             message(
@@ -151,13 +190,16 @@ def _columns(design: Design) -> float:
     return float(X.nnz / max(X.shape[0], 1) if is_sparse(X) else X.shape[1] + len(design.codes))
 
 
-def _by_newton(problem: Problem, tol: float, max_iter: int, device: str) -> Solution:
+def _by_newton(problem: Problem, tol: float, max_iter: int, device: str, shared: _Shared) -> Solution:
     """Newton's method on the quadratic that each step assembles from the columns."""
     n, dtype = len(problem.y), problem.design.numbers.dtype
-    X, codes = problem.design.on(device)
     y, weights, offset = to_device((problem.y, problem.weights, problem.offset), device)
     with using(device):
-        design = linear.Design(X if X.shape[1] else None, codes, problem.sizes, intercept=problem.intercept)
+        if shared.design is None:
+            X, codes = problem.design.on(device)
+            X = X if X.shape[1] else None
+            shared.design = linear.Design(X, codes, problem.sizes, intercept=problem.intercept)
+        design = shared.design
         objective = linear.LinearObjective(
             problem.family.unit,
             design,
@@ -169,6 +211,7 @@ def _by_newton(problem: Problem, tol: float, max_iter: int, device: str) -> Solu
             l2=problem.l2,
             l1=problem.l1,
         )
+        objective.known_hessian = shared.hessian if problem.family.quadratic else None
         start, fixed = problem.start, np.zeros(design.columns, dtype=bool)
         if not (problem.l2 or problem.l1):
             fixed[[at.start for at in design.of_levels[0 if problem.intercept else 1 :]]] = True
@@ -185,6 +228,7 @@ def _by_newton(problem: Problem, tol: float, max_iter: int, device: str) -> Solu
             callback=callback(max_iter),
             checkpoint=problem.checkpoint,
         )
+        shared.hessian = shared.hessian if objective.last_hessian is None else objective.last_hessian
     found = fit.params.astype(dtype)
     return Solution(
         found[0] if problem.intercept else np.zeros_like(start.intercept),

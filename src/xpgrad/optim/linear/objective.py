@@ -72,6 +72,10 @@ class LinearObjective:
         Of the coefficients.
     evaluations : int
         The number of evaluations of value and gradient.
+    known_hessian : float64[p, p] or None
+        The Hessian, if somebody knows that it is the same everywhere.
+    last_hessian : float64[p, p] or None
+        What `hessian` computed last.
     """
 
     remark = ""
@@ -100,6 +104,8 @@ class LinearObjective:
         self.l2 = self._penalty("l2", l2)
         self.l1 = self._penalty("l1", l1)
         self.evaluations = 0
+        self.known_hessian: Any = None
+        self.last_hessian: Any = None
         self._unit = unit
         self._codes = [design.joint(group) for group in design.groups]
 
@@ -172,6 +178,8 @@ class LinearObjective:
 
     def hessian(self, point: Point) -> Any:
         """The Hessian of the smooth part, of shape (p, p), or (p K, p K) for coefficients of shape (p, K)."""
+        if self.known_hessian is not None:
+            return self.known_hessian
         if len(self.shape) == 1:
             out = weighted_gram(self.design, point.curvature)
         else:
@@ -184,6 +192,7 @@ class LinearObjective:
             out = blocks.reshape(p * outputs, p * outputs)
         out *= self.scale
         out[np.diag_indices_from(out)] += self.l2.reshape(-1)
+        self.last_hessian = out
         return out
 
 

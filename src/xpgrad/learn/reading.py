@@ -1,0 +1,133 @@
+"""Reading ``X`` and ``y``: checked, with categorical columns as codes.
+
+In:  what a user gives to `fit` or `predict`.
+Out: a `Design`, the targets, and where results go.
+Holds: the layout of the columns is learnt at fit; names decide which column is which later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpgrad._errors import DataError, DTypeError, message
+from xpgrad.devices.sparse import is_sparse
+from xpgrad.learn import _sklearn as sk
+from xpgrad.learn.columns import Design, Layout, is_table, learn_layout, read
+from xpgrad.learn.places import Arrival, arrived, host
+
+
+class Reading:
+    """An estimator that reads tables and arrays.
+
+    It has the parameters ``dtype``, ``categorical_features`` and ``handle_unknown``.
+    """
+
+    columns_: Layout
+    n_features_in_: int
+    dtype: Any
+    categorical_features: Any
+    handle_unknown: str
+    _takes_sparse = False
+    _takes_targets = False  # several, side by side
+
+    def _read(self, X: Any, y: Any = None, *, fit: bool, numeric_y: bool = True) -> tuple[Arrival, Design, Any]:
+        """``X`` and, at fit, ``y``, both checked; the arrival of ``X`` says where results go."""
+        name = type(self).__name__
+        arrival = arrived(X, name, sparse=self._takes_sparse)
+        X, y = arrival.X, host(y)
+        if fit and y is None:
+            raise ValueError(f"{name} requires y to be passed, but the target y is None")
+        dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
+        plain = not is_table(X) and (self.categorical_features is None if fit else not self.columns_.levels)
+        if is_sparse(X) and not plain:
+            raise DTypeError(
+                message(
+                    f"{name}: sparse X has columns of numbers alone, and this model has categorical columns",
+                    {"X": X},
+                    remedy="give a table, or an array, in which a category is one column of codes",
+                )
+            )
+        if plain and fit:
+            X, y = sk.validate_data(
+                self,
+                X,
+                y,
+                accept_sparse="csr",
+                dtype=dtype,
+                order=None,
+                y_numeric=numeric_y,
+                multi_output=self._takes_targets,
+            )
+            self.columns_ = Layout(_names_seen(self), X.shape[1])
+            return arrival, Design(X), y
+        if plain:
+            X = sk.validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
+            return arrival, Design(X), None
+        if not is_table(X):
+            X = sk.check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
+        if fit:
+            layout = learn_layout(X, self.categorical_features, name)
+            y = sk.check_y(y, multi_output=self._takes_targets, y_numeric=numeric_y, estimator=self)
+            sk.check_consistent_length(X, y)
+            self.columns_, self.n_features_in_ = layout, layout.n_columns
+            self._remember_names(layout)
+        elif not is_table(X) and X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {name} is expecting {self.n_features_in_} features as input"
+            )
+        wide = None if self.dtype is None else np.dtype(self.dtype)
+        unknown = "error" if fit else self.handle_unknown
+        numbers, codes = read(X, self.columns_, name, wide, unknown)
+        if numbers.shape[1] or not codes:
+            numbers = sk.check_array(numbers, dtype=[np.float64, np.float32], input_name="X", estimator=self)
+        elif not len(numbers):
+            raise DataError(message(f"{name}: Found array with 0 sample(s) while a minimum of 1 is required."))
+        return arrival, Design(numbers, codes), y
+
+    def _remember_names(self, layout: Layout) -> None:
+        if layout.names is not None:
+            self.feature_names_in_ = np.array(layout.names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _per_sample(self, x: Any, design: Design, what: str) -> Any:
+        """An offset or the like as float[n]."""
+        x = sk.column_or_1d(host(x), dtype=design.numbers.dtype, input_name=what)
+        if len(x) != design.size:
+            raise ValueError(f"{what} has {len(x)} entries for {design.size} samples")
+        if not np.isfinite(x).all():
+            raise ValueError(f"{what} contains NaN or infinity")
+        return x
+
+    def _per_output(self, x: Any, design: Design, outputs: int) -> Any:
+        """An offset of several outputs as float[n, k]; float[n] is for each of them."""
+        x = np.asarray(host(x), dtype=design.numbers.dtype)
+        if x.shape == (design.size,):
+            x = np.repeat(x[:, None], outputs, axis=1)
+        if x.shape != (design.size, outputs):
+            raise ValueError(
+                f"offset has shape {x.shape}; it must be ({design.size},) or ({design.size}, {outputs})"
+            )
+        if not np.isfinite(x).all():
+            raise ValueError("offset contains NaN or infinity")
+        return x
+
+    def _weights(self, sample_weight: Any, design: Design) -> Any:
+        if sample_weight is None:
+            return None
+        dtype = design.numbers.dtype
+        return sk.check_sample_weight(
+            host(sample_weight), _sized(design), dtype=dtype, ensure_non_negative=True
+        )
+
+
+def _names_seen(estimator: Any) -> list[str] | None:
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else list(names)
+
+
+def _sized(design: Design) -> Any:
+    """An array with the samples of a design, for checks that count them."""
+    return design.numbers if design.numbers.shape[1] else np.empty((design.size, 1))
