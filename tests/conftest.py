@@ -25,6 +25,8 @@ for _name in ("XPGRAD_CACHE_DIR", "XPGRAD_SHIM_DIR"):
     if _name not in os.environ:
         os.environ[_name] = tempfile.mkdtemp(prefix="xpgrad-test-")
         atexit.register(shutil.rmtree, os.environ[_name], ignore_errors=True)
+# Tests start Python some hundred times; without bytecode each start compiles the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_addoption(parser):
@@ -58,9 +60,34 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for item in items if item.get_closest_marker("gpu")]
         items[:] = [item for item in items if not item.get_closest_marker("gpu")]
         config.hook.pytest_deselected(items=left_out)
+    if left_out := _turns_of_other_printers(config, items):
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
     for item in items:
         if item.get_closest_marker("sweep") and zlib.crc32(item.nodeid.encode()) % share:
             item.add_marker("slow")
+
+
+# Each prints the kernel IR, which a program is lowered to once for all of them.
+_PRINTERS = ("definition", "llvm", "cuda")
+
+
+def _turns_of_other_printers(config, items):
+    """The items that are marked ``rotated`` whose case another printer runs; none where tests are named."""
+    if os.environ.get("XPGRAD_TEST_PRINTERS") == "all" or any("::" in arg for arg in config.args):
+        return set()
+    left_out, cases = set(), {}
+    for item in items:
+        if mark := item.get_closest_marker("rotated"):
+            printers = mark.args or _PRINTERS
+            params = item.callspec.params
+            name = params.get("compiler", params.get("generator")).name
+            if name in printers:
+                of_test = cases.setdefault(item.nodeid.partition("[")[0], {})
+                k = of_test.setdefault(item.nodeid.replace(name, ""), len(of_test))
+                if printers[k % len(printers)] != name:
+                    left_out.add(item)
+    return left_out
 
 
 def pytest_terminal_summary(terminalreporter, config):

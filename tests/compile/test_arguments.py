@@ -62,6 +62,7 @@ def test_arguments_on_two_gpus_are_refused_with_what_is_where(monkeypatch):
 
 
 # ── trees ────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.rotated
 @pytest.mark.parametrize(
     "tree",
     [
@@ -219,6 +220,7 @@ def _loss(x, w):
     return np.sum(np.log1p(np.exp(-np.abs(z)))) + np.mean(x * 2), z, x[1:] - x[:-1]
 
 
+@pytest.mark.rotated
 @pytest.mark.sweep
 @pytest.mark.parametrize("m", [7, 4000])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -286,6 +288,7 @@ def test_a_label_outside_its_axis_is_refused_with_the_line(threaded, m, label):
 
 
 # ── dtypes and scalars ───────────────────────────────────────────────────────────────────────
+@pytest.mark.rotated
 @pytest.mark.sweep
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "c16", "i1", "i4", "i8", "u1", "u8", "?"])
 def test_any_dtype_gives_what_numpy_gives(compiler, dtype):
@@ -309,6 +312,7 @@ def test_any_dtype_gives_what_numpy_gives(compiler, dtype):
         assert np.asarray(a).dtype == np.asarray(b).dtype
 
 
+@pytest.mark.rotated
 @pytest.mark.parametrize(
     "c",
     [2.5, np.float32(2.5), np.float64(2.5), np.array(2.5), np.array(2.5, "f4"), 3, True, 2 + 1j, np.int64(3)],

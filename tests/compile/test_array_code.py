@@ -119,6 +119,7 @@ def test_each_routine_has_shapes_that_it_fits():
     assert (limited, (40, 18)) in CASES
 
 
+@pytest.mark.rotated
 @pytest.mark.parametrize(("f", "shape"), CASES, ids=lambda x: getattr(x, "__name__", str(x)))
 def test_a_routine_on_slices_has_numpys_values(compiler, both, f, shape):
     x = np.random.default_rng(1).uniform(-1, 1, shape)
@@ -131,6 +132,7 @@ def test_a_routine_on_slices_has_numpys_values(compiler, both, f, shape):
         assert_agrees(a, b, np.float64)
 
 
+@pytest.mark.rotated
 @pytest.mark.parametrize("f", ROUTINES, ids=lambda f: f.__name__)
 def test_its_compiled_gradient_is_that_of_finite_differences(compiler, both, f):
     x = np.random.default_rng(2).uniform(-1, 1, (5, 4))

@@ -15,6 +15,7 @@ OF_OP = {name: [case for case in CASES if case[1] == name] for name in dict.from
 OF_OP = {name: [case for case in CASES if case[1] == name] for name in dict.fromkeys(c[1] for c in CASES)}
 
 
+@pytest.mark.rotated
 @pytest.mark.sweep
 @pytest.mark.parametrize("name", OF_OP)
 def test_compiled_values_and_derivatives_are_those_of_the_loop(name, generator):

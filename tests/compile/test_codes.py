@@ -17,6 +17,7 @@ def drawn(low, high, size, dtype=np.int64):
     return RNG.integers(low, high, size).astype(dtype)
 
 
+@pytest.mark.rotated("definition", "llvm")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("of_codes", [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32])
 def test_a_table_and_its_gradient_for_codes_of_each_dtype(compiler, of_codes, dtype):
@@ -155,6 +156,7 @@ def test_a_large_table_is_as_exact_as_a_bincount(compiler):
     np.testing.assert_array_less(np.abs(got - wanted), tolerance(np.float32).value * (wanted + 1) / 20)
 
 
+@pytest.mark.rotated("definition", "llvm")
 @pytest.mark.parametrize("bad", [5, -6, 1 << 20, -(1 << 20)])
 @pytest.mark.parametrize("m", [40, 50_000])
 def test_a_code_outside_is_numpys_error_at_the_users_line(generator, bad, m):
@@ -223,6 +225,7 @@ def test_explain_says_that_one_loop_reads_and_adds_by_codes(generator):
     assert "sums scatter_add float64[5]" in text
 
 
+@pytest.mark.rotated
 @pytest.mark.parametrize("m", [M, 70_000])
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int8, np.uint16])
 def test_counts_are_integers(compiler, dtype, m):

@@ -50,6 +50,7 @@ def run(compiler, name, f, args):
     return None
 
 
+@pytest.mark.rotated("definition", "cuda")
 @pytest.mark.sweep
 @pytest.mark.parametrize(("m", "dtype"), KINDS_OF)
 @pytest.mark.parametrize("name", CASES)
@@ -60,6 +61,7 @@ def test_every_function_of_the_corpus_agrees_with_numpy(compiler, name, dtype, m
         expected(name, dtype, m).check(got)
 
 
+@pytest.mark.rotated("definition", "cuda")
 @pytest.mark.sweep
 @pytest.mark.parametrize("name", SCALARS)
 def test_gradients_of_the_corpus_agree_with_eager_ones(compiler, name):
@@ -73,6 +75,7 @@ def test_gradients_of_the_corpus_agree_with_differences(name):
     check_grads(lambda x: CASES[name].f(x, *rest), (first,), order=1)
 
 
+@pytest.mark.rotated("definition", "cuda")
 @pytest.mark.sweep
 @pytest.mark.parametrize("name", CASES)
 def test_every_function_of_the_corpus_leaves_its_arguments_alone(compiler, name):

@@ -66,6 +66,7 @@ def _has_hessians(compiler, subscripts, sizes):
     return compiler.name != "cuda"
 
 
+@pytest.mark.rotated("definition", "llvm")
 @pytest.mark.sweep
 @pytest.mark.parametrize(("subscripts", "sizes"), CASES)
 def test_value_gradient_and_hessian_are_those_of_numpys_einsum(compiler, subscripts, sizes):
@@ -95,6 +96,7 @@ def test_value_gradient_and_hessian_are_those_of_numpys_einsum(compiler, subscri
             assert_agrees(hessians[k], expected.reshape(x.shape * 2), np.float64)
 
 
+@pytest.mark.rotated("definition", "llvm")
 @pytest.mark.sweep
 @pytest.mark.parametrize(("subscripts", "constant"), list(itertools.product(TWO, (0, 1))))
 def test_an_operand_may_be_a_constant_of_the_function(compiler, subscripts, constant):
@@ -116,6 +118,7 @@ def test_an_operand_may_be_a_constant_of_the_function(compiler, subscripts, cons
     assert_agrees(gradient, expected.reshape(x.shape), np.float64)
 
 
+@pytest.mark.rotated("definition", "llvm")
 @pytest.mark.parametrize("scalar", [2.0, 2, np.float32(2), True])
 @pytest.mark.parametrize("subscripts", [",i->i", ",i->", ",->", ",ii->i"])
 def test_an_operand_may_be_a_number(compiler, subscripts, scalar):

@@ -10,6 +10,7 @@ ROWS = np.arange(3)
 LABELS = np.array([2, 0, 1])
 
 
+@pytest.mark.rotated("definition", "llvm")
 @pytest.mark.parametrize("rows", [0, 1, 3])
 @pytest.mark.parametrize("columns", [0, 1, 3])
 def test_products_of_empty_and_of_thin_matrices(compiler, rows, columns):
@@ -43,6 +44,7 @@ LOOKS = {
 }
 
 
+@pytest.mark.rotated("definition", "llvm")
 @pytest.mark.parametrize("made", [False, True], ids=["given", "made"])
 @pytest.mark.parametrize("look", LOOKS)
 def test_labels_choose_from_a_view_as_from_an_array(compiler, look, made):
@@ -65,6 +67,7 @@ def test_labels_choose_from_a_view_as_from_an_array(compiler, look, made):
     assert_agrees(compiler.compile(xg.grad(lambda x: np.sum(weights * chosen(x))))(x), slope, np.float64)
 
 
+@pytest.mark.rotated("definition", "llvm")
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64, np.float32, complex])
 def test_what_moves_nothing_is_a_copy_of_any_dtype(compiler, dtype):
     if compiler.name == "cuda" and dtype is not bool:

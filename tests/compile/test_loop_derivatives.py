@@ -109,6 +109,7 @@ def agrees(got, expected):
         assert_agrees(a, b, np.float64)
 
 
+@pytest.mark.rotated("definition", "llvm")
 @loops
 def test_gradients_are_those_of_the_python_loop(f, compiler):
     if compiler.name == "cuda":
@@ -130,6 +131,7 @@ def a_counter_beside_a_product_of_stacks(x, w, k):
     return np.where(k < np.array([4.5, 9.0])[:, None, None], y @ y, k * y)[0, 1]
 
 
+@pytest.mark.rotated
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n", [5, 14])
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def _same(a, b):
         assert np.shape(p) == np.shape(q)
 
 
+@pytest.mark.rotated
 @pytest.mark.sweep
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_a_compiled_transform_is_what_it_is_eagerly(compiler, name):

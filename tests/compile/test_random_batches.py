@@ -21,7 +21,7 @@ _settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=False,
-    max_examples=max(160 // _SHARE, 20),
+    max_examples=max(80 // _SHARE, 10),
 )
 # What each sample decides for itself; and a write into an array that no trace knows, or its index.
 _REFUSED = (

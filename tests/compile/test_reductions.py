@@ -60,6 +60,7 @@ def _shapes(compiler):
     return SHAPES if compiler.name != "cuda" else [(3, 5)]
 
 
+@pytest.mark.rotated("definition", "llvm")
 @pytest.mark.sweep
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_reductions_are_numpys(compiler, dtype):
@@ -162,6 +163,7 @@ def test_what_cuda_makes_of_sums_of_equal_terms_does_not_drift(name, for_cuda):
     assert np.all(np.abs(got - exact) <= 8 * np.finfo("f4").eps * exact)
 
 
+@pytest.mark.rotated("definition", "llvm")
 @pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("n", [3, 100, 5000])
 def test_a_sum_with_an_infinity_is_it(compiler, special, n):

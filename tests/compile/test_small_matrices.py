@@ -26,6 +26,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.rotated
 @pytest.mark.sweep
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (4, 4), (7, 2, 2), (2, 3, 3, 3)])
@@ -124,6 +125,7 @@ def likelihood(x, b):
     return b[:, 0] @ r + np.log(la.det(s)) + np.sum(la.inv(la.cholesky(s))) + la.slogdet(x)[1]
 
 
+@pytest.mark.rotated
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_gradients_agree_with_those_that_are_computed_line_by_line(compiler, n):
     args = RNG.normal(size=(n, n)), RNG.normal(size=(n, 1))
