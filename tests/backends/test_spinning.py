@@ -15,6 +15,7 @@ from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.backends.cpu.llvm.program import ready
 from xpgrad.backends.cpu.llvm.single_call import WORK_TYPE
 from xpgrad.backends.cpu.llvm.spinning import SPIN_WAIT, SharedWork
+from xpgrad.backends.cpu.llvm.spinning_text import STATES
 
 pytestmark = pytest.mark.skipif(available() is not None, reason=str(available()))
 
@@ -28,7 +29,7 @@ def spinning(monkeypatch):
     def start(turns: int = 1 << 40) -> None:
         monkeypatch.setattr(SPIN_WAIT, "_turns", turns)
         both = threading.Barrier(2, timeout=10)
-        pool.run_chunks(lambda chunk, worker: both.wait(), 2, 2)
+        pool.run_chunks(lambda chunk, worker: both.wait(), 2, 2, spins=True)
         time.sleep(0.05)
 
     yield start
@@ -40,6 +41,7 @@ class _Counted:
 
     def __init__(self) -> None:
         self.done: list[tuple[tuple[int, ...], int]] = []
+        self.waits = False
         self.native = WORK_TYPE(lambda *given: self.done.append((given[:7], threading.get_ident())))
 
     def shared(self, threads: int) -> SharedWork:
@@ -48,11 +50,15 @@ class _Counted:
 
     def _here(self, part: int, worker: int) -> None:
         self.done.append(((), threading.get_ident()))
+        until = time.monotonic() + 10 * self.waits
+        while self.done[-1][0] == () and time.monotonic() < until:
+            time.sleep(0)  # until the worker has taken it
 
 
 def test_a_worker_that_lingers_does_what_is_posted_each_time_once(spinning):
     spinning()
     counted = _Counted()
+    counted.waits = True
     share = counted.shared(2)
     for _ in range(50):
         share()
@@ -62,6 +68,20 @@ def test_a_worker_that_lingers_does_what_is_posted_each_time_once(spinning):
     assert len(set(posted)) == 1
     assert set(here) == {threading.get_ident()}
     assert not set(posted) & set(here)
+
+
+def test_what_no_worker_takes_is_withdrawn(spinning, monkeypatch):
+    spinning(turns=1)  # it sleeps
+    free = SPIN_WAIT._mailboxes[:1, :1]
+    monkeypatch.setattr(SPIN_WAIT, "_turns", 1 << 40)
+    free[...] = STATES["FREE"]  # as if it spun on a core that it does not get
+    try:
+        counted = _Counted()
+        counted.shared(2)()
+        assert counted.done == [((), threading.get_ident())]
+        assert free == STATES["FREE"]
+    finally:
+        free[...] = STATES["ASLEEP"]
 
 
 def test_nothing_is_posted_to_a_worker_that_sleeps(spinning):

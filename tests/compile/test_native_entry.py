@@ -3,13 +3,15 @@
 import gc
 import sys
 import threading
+import time
 import weakref
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 import xpgrad as xg
-from xpgrad.backends.cpu.llvm import build, entry
+from xpgrad.backends.cpu.llvm import build, entry, spinning
 from xpgrad.compiler.specialization import Specialization
 
 pytestmark = pytest.mark.skipif(
@@ -57,6 +59,54 @@ def test_the_native_call_has_the_bits_of_the_usual_one(features, samples, dtype)
     for a, b in ((value, again), (dw, dw2), (db, db2)):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_call_that_threads_share_enters_natively_while_they_spin(order, monkeypatch):
+    step = xg.compile(xg.value_and_grad(loss), threads=2)
+    args = data(300, 4000)
+    args = args[0], np.asarray(args[1], order=order), args[2]
+    value, (dw, db) = step(*args)
+    monkeypatch.setattr(spinning.SPIN_WAIT, "_turns", 1 << 40)
+    native = 0
+    for _ in range(200):
+        if is_native(step, *args):
+            native += 1
+            again, (dw2, db2) = step(*args)
+            assert value == again
+            assert db == db2
+            np.testing.assert_array_equal(dw, dw2)
+        if native == 5:
+            break
+    spinning.SPIN_WAIT.call()
+    assert native == 5
+
+
+def test_a_call_that_threads_share_takes_the_usual_way_while_they_sleep():
+    step = xg.compile(xg.value_and_grad(loss), threads=2)
+    args = data(300, 4000)
+    expected = step(*args)
+    for _ in range(3):
+        step(*args)
+    spinning.SPIN_WAIT.call()
+    until = time.monotonic() + 10
+    while spinning.SPIN_WAIT._mailboxes[:-1, 0].any() and time.monotonic() < until:
+        time.sleep(0.01)
+    with usual_calls() as runs:
+        value, (dw, db) = step(*args)
+    assert runs == [1]
+    assert value == expected[0]
+    assert db == expected[1][1]
+    np.testing.assert_array_equal(dw, expected[1][0])
+
+
+@contextmanager
+def usual_calls():
+    """Notes each call that takes the usual way."""
+    runs, run = [], Specialization.run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Specialization, "run", lambda self, arrays: (runs.append(1), run(self, arrays))[1])
+        yield runs
 
 
 FORMS = {

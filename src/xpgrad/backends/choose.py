@@ -43,6 +43,10 @@ CHUNK = 1 << 18
 READ_WHOLE = 1 << 20
 """Bytes of all sources of a program together, up to which they are read whole: less than one piece takes."""
 
+TILE = 1 << 18
+"""The most bytes of a tile. On an Intel CPU with 1 MiB of L2 cache, where the tiles of 784 features of 60,000
+samples in float32 had 768 KiB, the logistic step took 1.05 times as long, and 1.4 times with prefetching."""
+
 _SURELY_FITS = 256 << 20  # bytes; the device is asked about its free memory only above it
 
 
@@ -210,7 +214,7 @@ def _of_body(threads: int, graph: Graph, repeated: bool) -> Any:
 def _target_of_llvm() -> Target:
     from xpgrad.backends.cpu.llvm.sums import BLOCK
 
-    return Target(3 * cache_size() // 4, chunk=CHUNK, group=BLOCK)
+    return Target(min(3 * cache_size() // 4, TILE), chunk=CHUNK, group=BLOCK)
 
 
 def _planned(graph: Graph, memory: InMemory, target: Target) -> Plan:

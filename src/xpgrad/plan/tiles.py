@@ -20,14 +20,26 @@ CHUNKS = 64
 """The most chunks of a region: enough for the threads of a large machine to share them evenly."""
 
 
-_GROUP_BYTES = 1 << 20
-"""Bytes of a group at most, so that its tile is read twice from the second-level cache: it is smaller where a
-sample has many."""
+_GROUP_BYTES = 1 << 18
+"""Bytes of a group at most, so that its tile is read twice from the second-level cache of any machine."""
+
+
+_MANY_SUMS, _LONGER_GROUP = 1 << 15, 1 << 20
+"""Bytes of sums from which on a group along rows of memory is longer, and its bytes: to add all sums to those
+of other groups takes longer than to read a tile from the third-level cache."""
+
+
+_LEAST_GROUP = 16
+"""The least samples of a group; `Target.grain` where memory is read in runs along the samples."""
 
 
 _SHARES, _LINES = 8, 64
 """Tiles of a short axis at least, so that threads can share them, whatever the length of a run; but a few cache
 lines of a row are a tile at least."""
+
+
+_SUMS_SHARE = 4
+"""Bytes of a chunk at least, for each byte of its sums: these are cleared, and combined with other chunks'."""
 
 
 _FUNCTION = 64
@@ -72,25 +84,29 @@ def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Val
         region.tile = region.chunk = target.grain
         return
     per_entry = max(bytes_per_entry(region, axes), 1)
-    unit = _unit(region, per_entry, target)
-    tile = max(target.cache // per_entry // unit, 1) * unit
-    if _in_rows(region, axes, unit_axes):
+    in_rows = _in_rows(region, axes, unit_axes)
+    in_groups = bool(region.sums and target.group)
+    sums = sum(n.size * 8 for n in region.sums)
+    most = _LONGER_GROUP if in_rows and sums > _MANY_SUMS else _GROUP_BYTES
+    unit = _unit(per_entry, target, most, in_rows) if in_groups else target.grain
+    # A group that is smaller than others is a tile: sums are taken in stretches of whole groups.
+    tile = unit if unit < target.group and in_groups else max(target.cache // per_entry // unit, 1) * unit
+    if in_rows:
         tile = max(tile, min(target.run, max(region.extent // _SHARES, _LINES) // unit * unit))
     tile = min(tile, -(-region.extent // unit) * unit)
-    if not region.sums or not target.group:
+    if not in_groups:
         unit = tile
-    chunks = max(1, min(CHUNKS, region.extent * per_entry // target.chunk))
+    least = max(target.chunk, _SUMS_SHARE * sums)
+    chunks = max(1, min(CHUNKS, region.extent * per_entry // least))
     units = -(-region.extent // unit)
     region.chunk = -(-units // chunks) * unit
     region.tile = min(tile, region.chunk)
 
 
-def _unit(region: Region, per_entry: int, target: Target) -> int:
-    """The number of which a tile is a multiple; it depends on sizes alone."""
-    if not region.sums or not target.group:
-        return target.grain
+def _unit(per_entry: int, target: Target, most: int, in_rows: bool) -> int:
+    """The samples of a group, of which a tile with sums is a multiple; it depends on sizes alone."""
     unit = target.group
-    while unit > target.grain and unit * per_entry > _GROUP_BYTES:
+    while unit > (target.grain if in_rows else _LEAST_GROUP) and unit * per_entry > most:
         unit //= 2
     return unit
 

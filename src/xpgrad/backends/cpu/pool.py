@@ -57,7 +57,7 @@ def thread_count(threads: int | None = None) -> int:
     return count
 
 
-def run_chunks(task: Task, n_chunks: int, threads: int) -> None:
+def run_chunks(task: Task, n_chunks: int, threads: int, spins: bool = False) -> None:
     """Call ``task(chunk, worker)`` for each ``chunk < n_chunks``, on up to ``threads`` threads.
 
     Parameters
@@ -67,6 +67,9 @@ def run_chunks(task: Task, n_chunks: int, threads: int) -> None:
         in order, each to the next worker that is free.
     n_chunks, threads : int
         If either is 1, and inside another task, the caller runs all chunks itself.
+    spins : bool
+        Whether the workers spin afterwards, as there may soon be work that is posted to them. Where a library
+        with threads of its own comes next, they would keep its cores.
 
     Notes
     -----
@@ -78,7 +81,7 @@ def run_chunks(task: Task, n_chunks: int, threads: int) -> None:
         for chunk in range(n_chunks):
             task(chunk, 0)
         return
-    job = _Job(task, n_chunks)
+    job = _Job(task, n_chunks, spins)
     _here.working = True
     try:
         try:
@@ -97,8 +100,9 @@ def run_chunks(task: Task, n_chunks: int, threads: int) -> None:
 class _Job:
     """The chunks of one call, and the workers on them."""
 
-    def __init__(self, task: Task, n_chunks: int) -> None:
+    def __init__(self, task: Task, n_chunks: int, spins: bool) -> None:
         self._task = task
+        self.spins = spins
         self._n_chunks = n_chunks
         self._lock = threading.Lock()  # for the attributes below
         self._next = 0
@@ -233,9 +237,11 @@ class _Pool:
             self._bells.get()
             if spin_wait is not None:
                 spin_wait.begin(number)
+            spins = False
             while (job := self._opening()) is not None:
                 job.help()
-            if spin_wait is not None:
+                spins = job.spins
+            if spin_wait is not None and spins:
                 spin_wait.spin(number)
 
     def _opening(self) -> _Job | None:

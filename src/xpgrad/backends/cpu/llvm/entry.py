@@ -85,7 +85,7 @@ def entry(
     ready : callable
         It compiles and loads a module.
     """
-    if call.work or len(call.outputs) > MOST or not is_supported():
+    if len(call.outputs) > MOST or not is_supported():
         return None
     try:
         return _Entry(call, args, result, guards, missing, ready).function()
@@ -146,6 +146,13 @@ class _Entry:
             raise _NotHere
         size = len(self._records) + len(outputs)
         loaded, _ = ready(entry_text.text(), ("enter",))
+        run, table, end, enough = call.loaded[MAIN], address(memory.table), memory.end, 0
+        if call.work and call.threads > 1:
+            driver = memory.driver()
+            if driver is None:
+                raise _NotHere
+            self._held.append(driver)
+            run, table, end, enough = driver.drive, address(driver.words), len(driver.stages), driver.enough
         objects = np.zeros(size, np.int64)
         self._held.append(objects)
         loose = [k for k, x in self._leaves if type(x) is np.ndarray and k in self._loose]
@@ -162,14 +169,14 @@ class _Entry:
             "output_count": len(outputs),
             "patches": self._table(patches, PATCH),
             "patch_count": len(patches),
-            "main": call.loaded[MAIN],
-            "table": address(memory.table),
-            "end": memory.end,
+            "main": run,
+            "table": table,
+            "end": end,
             "flags": self._table([[address(x)] for x in memory.outside], "x"),
             "flag_count": len(memory.outside),
             "pieces": self._table(pieces, PIECE),
             "piece_count": len(pieces),
-            "release": 0 if call.is_brief else _python("PyEval_SaveThread"),
+            "release": 0 if call.is_brief and not enough else _python("PyEval_SaveThread"),
             "acquire": _python("PyEval_RestoreThread"),
             "none": id(None),
             "get_attribute": _python("PyObject_GetAttr"),
@@ -184,6 +191,7 @@ class _Entry:
             "exception": id(Exception),
             "held": self._table(held, "x"),
             "held_count": len(held),
+            "enough": enough,
         }
         self._leaves = []  # no argument is kept alive
         self._header = np.array([words[name] for name in HEADER], np.int64)

@@ -1,7 +1,7 @@
 """The tables of the native function through which a call enters a program: their words.
 
 In:  nothing.
-Out: names for the words, as `entry` writes them, and loads of them, as `entry_text` reads them.
+Out: names for the words, as `entry` writes them, and what `entry_text` does with each of them.
 Holds: each word has 8 bytes.
 """
 
@@ -9,7 +9,7 @@ HEADER = (
     *("busy", "guards", "guard_count", "records", "record_count", "objects", "addresses"),
     *("outputs", "output_count", "patches", "patch_count", "main", "table", "end", "flags", "flag_count"),
     *("pieces", "piece_count", "release", "acquire", "none", "get_attribute", "decref", "incref", "clear"),
-    *("call", "as_double", "next", "get_entry", "matches", "exception", "held", "held_count"),
+    *("call", "as_double", "next", "get_entry", "matches", "exception", "held", "held_count", "enough"),
 )
 """The words of the header."""
 
@@ -42,5 +42,22 @@ def words(name: str, base: str, fields: tuple[str, ...], kinds: str) -> str:
     return "\n".join(lines)
 
 
-_NUMBERS = frozenset(("busy", "end", "release", *[name for name in HEADER if name.endswith("_count")]))
+def references(name: str, before: str, function: str, then: str) -> str:
+    """A loop that takes or drops a reference to each array that is held while the program runs."""
+    return f"""{name}:
+  %{name}.k = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.one ]
+  %{name}.more = icmp slt i64 %{name}.k, %h.held_count
+  br i1 %{name}.more, label %{name}.one, label %{then}
+{name}.one:
+  %{name}.at = getelementptr ptr, ptr %h.held, i64 %{name}.k
+  %{name}.where = load ptr, ptr %{name}.at, align 8
+  %{name}.x = load ptr, ptr %{name}.where, align 8
+  call void %h.{function}(ptr %{name}.x)
+  %{name}.next = add i64 %{name}.k, 1
+  br label %{name}"""
+
+
+_NUMBERS = frozenset(
+    ("busy", "end", "release", "enough", *[name for name in HEADER if name.endswith("_count")])
+)
 HEADER_KINDS = " ".join("i64" if name in _NUMBERS else "ptr" for name in HEADER)

@@ -8,6 +8,7 @@ Holds: sizes, types and addresses are in the tables, so one text serves every pr
     for each guard:     if the attribute or entry is another object: return None
     for each argument:  if its type, shape, dtype or strides are others: return None
                         keep its address, or copy its number
+    if threads share it and too few workers spin: return None
     for each array in a list or dict: hold it, as other threads may put another there while the program runs
     for each output:    make an array
     put the addresses into the table of the program, and run it
@@ -32,23 +33,9 @@ from xpgrad.backends.cpu.llvm.entry_tables import (
     RECORD,
     SAME,
     SEQUENCE,
+    references,
     words,
 )
-
-
-def _references(name: str, before: str, function: str, then: str) -> str:
-    """A loop that takes or drops a reference to each array that is held while the program runs."""
-    return f"""{name}:
-  %{name}.k = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.one ]
-  %{name}.more = icmp slt i64 %{name}.k, %h.held_count
-  br i1 %{name}.more, label %{name}.one, label %{then}
-{name}.one:
-  %{name}.at = getelementptr ptr, ptr %h.held, i64 %{name}.k
-  %{name}.where = load ptr, ptr %{name}.at, align 8
-  %{name}.x = load ptr, ptr %{name}.where, align 8
-  call void %h.{function}(ptr %{name}.x)
-  %{name}.next = add i64 %{name}.k, 1
-  br label %{name}"""
 
 
 def text() -> str:
@@ -100,7 +87,7 @@ try:
 record:
   %k = phi i64 [ 0, %try ], [ %k.next, %record.done ]
   %k.more = icmp slt i64 %k, %h.record_count
-  br i1 %k.more, label %record.look, label %take
+  br i1 %k.more, label %record.look, label %workers
 record.look:
   %r.at = getelementptr [{len(RECORD)} x i64], ptr %h.records, i64 %k
 {words("r", "%r.at", RECORD, "i64 i64 i64 ptr ptr i64 ptr i64")}
@@ -215,10 +202,19 @@ record.done:
   %k.next = add i64 %k, 1
   br label %record
 
+workers:
+  %shares = icmp ne i64 %h.enough, 0
+  br i1 %shares, label %workers.look, label %take
+workers.look:
+  %enough = inttoptr i64 %h.enough to ptr
+  %are = call i64 %enough(ptr %h.table)
+  %are.enough = icmp ne i64 %are, 0
+  br i1 %are.enough, label %take, label %other
+
 take:
   store i64 1, ptr %h, align 8
   br label %hold
-{_references("hold", "take", "incref", "output")}
+{references("hold", "take", "incref", "output")}
 output:
   %o = phi i64 [ 0, %hold ], [ %o.next, %output.done ]
   %o.more = icmp slt i64 %o, %h.output_count
@@ -309,7 +305,7 @@ late.done:
   %l.next = add i64 %l, 1
   br label %late
 
-{_references("let", "late", "decref", "free")}
+{references("let", "late", "decref", "free")}
 free:
   store i64 0, ptr %h, align 8
   br label %piece
@@ -375,7 +371,7 @@ drop.one:
 drop.next:
   %z.next = add i64 %z, 1
   br label %drop
-{_references("unhold", "drop", "decref", "dropped")}
+{references("unhold", "drop", "decref", "dropped")}
 dropped:
   store i64 0, ptr %h, align 8
   %failing = icmp eq ptr %answer, null

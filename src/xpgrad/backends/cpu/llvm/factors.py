@@ -19,12 +19,10 @@ AHEAD = 16
 """Rows of a large factor that are read column by column, which no hardware prefetcher follows: while they are
 multiplied, as many of the next rows are prefetched."""
 
-LONG = 512
-"""Bytes of a row of a large factor from which on the next tile's row is always prefetched. Shorter rows are
-prefetched only for results of more than `FEW` rows, where the instructions cost little beside the work."""
-
-PAGE = 4096
-"""Bytes of a page."""
+RUN, PAGE = 1024, 4096
+"""The longest row of a large factor, in bytes, of which the rows that are read next are prefetched: a hardware
+prefetcher hardly follows it, and stops at the end of a page. Of longer rows it needs no help, and the
+instructions cost more than they save; less so beside the work of a result with more than `FEW` rows."""
 
 FEW = 4
 """The most rows of a result that is added up in memory, row by row of the large factor."""

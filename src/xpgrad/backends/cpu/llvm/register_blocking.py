@@ -19,8 +19,8 @@ from xpgrad.backends.cpu.llvm.factors import (
     FEW,
     FLUSHED,
     GROUP,
-    LONG,
     PAGE,
+    RUN,
     SKINNY,
     UNFLUSHED,
     Factor,
@@ -107,9 +107,7 @@ class RegisterBlocking:
         ``stretch`` is a result in the dtype, for `streams_apart`: each stretch of rows is added up in it.
         """
         if self.is_inner:
-            with self._stretches(w, factors, self.lanes * FLUSHED, self.adds) as found:
-                parts, n_r = found
-                self._inner(w, parts, goal, n_r)
+            self._inner(w, factors, goal)
         else:
             self._outer(w, factors, goal, stretch)
 
@@ -128,13 +126,16 @@ class RegisterBlocking:
                 here,
             )
 
-    def _inner(self, w: Writer, factors: list[Factor], goal: Result, n_r: str) -> None:
-        """``sum[a][b] += P[a][r] * Q[b][r]``, blocks of ``a`` by ``b``."""
+    def _inner(self, w: Writer, factors: list[Factor], goal: Result) -> None:
+        """``sum[a][b] += P[a][r] * Q[b][r]``, blocks of ``a`` by ``b``.
+
+        A block of rows of the large factor is read to its end before the next: rows that lie one after another
+        are read in the order of memory.
+        """
         few, many = (self.p, self.q), (self.q, self.p)
         # A block has all rows of the side with few rows, and as many of the other side as registers allow.
         side = 0 if (self._rows(self.p) or SKINNY + 1) <= (self._rows(self.q) or SKINNY + 1) else 1
         held, run = few[side], many[side]
-        held_factor, run_factor = (factors[0], factors[1]) if side == 0 else (factors[1], factors[0])
         n_held, n_run, rows = self._extent(w, held), self._extent(w, run), self._rows(held)
         most = self.blocks.square
         widths = parts_of(rows, most) if rows is not None else [most, *[1][: most - 1]]
@@ -142,25 +143,39 @@ class RegisterBlocking:
         done = "0"
         for block in dict.fromkeys((count, 1)):
             whole = w.plus(done, w.times(w.op(f"sdiv i64 {w.minus(n_run, done)}, {block}"), str(block)))
-            with w.loop(whole, done, str(block * GROUP)) as g:
-                end = w.least(w.plus(g, str(block * GROUP)), whole)
-                start = "0"
-                fetches = block > 1 and self._in_short_runs(run_factor, self.r)
-                for width, number in runs(widths, fetches):
-                    if rows is not None:
-                        stop = w.op(f"add i64 {start}, {width * number}")
-                    else:  # the number of rows is an argument: as many blocks of this width as fit
-                        room = w.op(f"sdiv i64 {w.minus(n_held, start)}, {width}")
-                        stop = w.plus(start, w.times(room, str(width)))
-                    with w.loop(stop, start, str(width)) as h, w.loop(end, g, str(block)) as b:
-                        ahead = ""
-                        if fetches and start == "0":
-                            ahead = w.times(run_factor.step(run), str(block))
-                        self._inner_block(
-                            w, held_factor, run_factor, goal, (held, run), (h, b), (width, block), n_r, ahead
-                        )
-                    start = stop
+            # With one block of the held side nothing is read twice, so that no group need stay in the cache.
+            group = block if len(widths) == 1 and rows is not None else block * GROUP
+            with w.loop(whole, done, str(group)) as g:
+                end = w.least(w.plus(g, str(group)), whole)
+                with self._stretches(w, factors, self.lanes * FLUSHED, self.adds) as (parts, n_r):
+                    pair = (parts[side], parts[1 - side])
+                    self._inner_group(w, pair, goal, (held, run), (n_held, widths, rows), (g, end, block), n_r)
             done = whole
+
+    def _inner_group(
+        self,
+        w: Writer,
+        pair: tuple[Factor, Factor],
+        goal: Result,
+        axes: tuple[Axis | None, Axis | None],
+        of_held: tuple[str, list[int], int | None],
+        of_run: tuple[str, str, int],
+        n_r: str,
+    ) -> None:
+        """All rows of the held side with the rows ``of_run``: begin, end, and how many at a time."""
+        (n_held, widths, rows), (begin, end, block) = of_held, of_run
+        start = "0"
+        fetches = block > 1 and self._in_short_runs(pair[1], self.r, rows)
+        for width, number in runs(widths, fetches):
+            if rows is not None:
+                stop = w.op(f"add i64 {start}, {width * number}")
+            else:  # the number of rows is an argument: as many blocks of this width as fit
+                room = w.op(f"sdiv i64 {w.minus(n_held, start)}, {width}")
+                stop = w.plus(start, w.times(room, str(width)))
+            with w.loop(stop, start, str(width)) as h, w.loop(end, begin, str(block)) as b:
+                ahead = w.times(pair[1].step(axes[1]), str(block)) if fetches and start == "0" else ""
+                self._inner_block(w, *pair, goal, axes, (h, b), (width, block), n_r, ahead)
+            start = stop
 
     def _inner_block(
         self,
@@ -211,7 +226,7 @@ class RegisterBlocking:
         rows = self._rows(across)
         if self.streams or stretch is not None:
             streams = Streams(self.ctype, self.lanes, (along, across, self.r), rows or 1)
-            beyond = self._next_tile(w, vectors, along, streams.rows) or self._next_rows(w, vectors)
+            beyond = self._next_rows(w, vectors)
             n_v, length = self._extent(w, along), FLUSHED * rows_at_once(streams.rows)
             with self._stretches(w, [vectors, scalars], length, stretch is not None) as found:
                 (vectors, scalars), n_r = found
@@ -219,7 +234,7 @@ class RegisterBlocking:
                 if stretch is not None:
                     goal.put_all(w, stretch, (along, across), streams.rows, n_v)
             return
-        ahead = rows is not None and self._is_first_to_read(vectors)
+        ahead = rows is not None and self._contracts_tile and self._is_first_to_read(vectors)
         apart = ahead or self.adds
         with self._stretches(w, [vectors, scalars], AHEAD if ahead else FLUSHED, apart) as found:
             parts, n_r = found
@@ -272,9 +287,9 @@ class RegisterBlocking:
             yield v, self.lanes, 1, mask
 
     def _is_first_to_read(self, factor: Factor) -> bool:
-        """Whether the tile axis is contracted, and no earlier nest has read this array."""
+        """Whether it is an array in memory that no earlier nest has read."""
         source = factor.buffer.source
-        if not isinstance(source, Value) or factor.buffer.space != "memory" or not self._contracts_tile:
+        if not isinstance(source, Value) or factor.buffer.space != "memory":
             return False
         before = takewhile(lambda nest: nest is not self.nest, self.k.ir.nests)
         read = [x.buffer.source for nest in before for x in nest.loads() if x.buffer.space != "workspace"]
@@ -284,31 +299,17 @@ class RegisterBlocking:
     def _contracts_tile(self) -> bool:
         return self.r is not None and self.r.is_tile
 
-    def _next_tile(self, w: Writer, factor: Factor, along: Axis | None, width: int) -> str:
-        """The prefetch distance to the same row of the next tile, or "".
-
-        A tile that is read a second time comes from the cache, so memory would be idle meanwhile.
-        """
-        if factor.buffer.space != "memory" or not self._contracts_tile:
-            return ""
+    def _in_short_runs(self, factor: Factor, along: Axis | None, rows: int | None) -> bool:
+        """Whether the next rows of ``factor``, which come from memory, are prefetched for so many rows."""
         size = SIZES[self.ctype] * (1 if along is None else self.k.length(along))
-        if (width <= FEW and size < LONG) or self._is_first_to_read(factor):
-            return ""
-        return w.times(self._extent(w, self.r), factor.step(self.r))
-
-    def _in_short_runs(self, factor: Factor, along: Axis | None) -> bool:
-        """Whether the hardware prefetcher, which stops at the end of a page, hardly follows rows of ``factor``.
-
-        Of rows that are longer it needs no help, and prefetching costs as much as reading from the L2 cache.
-        """
-        size = SIZES[self.ctype] * (1 if along is None else self.k.length(along))
-        return factor.buffer.space == "memory" and size <= PAGE
+        return size <= (RUN if rows is not None and rows <= FEW else PAGE) and self._is_first_to_read(factor)
 
     def _next_rows(self, w: Writer, factor: Factor) -> str:
         """The prefetch distance to the rows that are read next, if they are short, or ""."""
-        if self._contracts_tile or not self._in_short_runs(factor, self.along):
+        rows = self._rows(self._across) or 1
+        if self._contracts_tile or not self._in_short_runs(factor, self.along, rows):
             return ""
-        return w.times(str(rows_at_once(self._rows(self._across) or 1)), factor.step(self.r))
+        return w.times(str(rows_at_once(rows)), factor.step(self.r))
 
     def _fetch_ahead(self, w: Writer, factor: Factor, v: str, size: int, n_v: str, n_r: str) -> None:
         """Prefetch a part of the next rows, in proportion to the columns v to v + size."""
@@ -345,12 +346,9 @@ class RegisterBlocking:
             w.at(ctype, scalars.pointer, w.times(w.plus(at[1], str(i)), scalars.step(across)))
             for i in range(width)
         ]
-        beyond = self._next_tile(w, vectors, along, width) if lanes > 1 else ""
         with w.loop(n_r, unroll=lanes * width == 1) as r:
             line_at = w.at(ctype, first, w.times(r, vectors.step(self.r)))
             values = [w.load(ctype, line_at, str(b * lanes), lanes, mask) for b in range(block)]
-            for b in range(block if beyond else 0):
-                w.prefetch(w.at(ctype, line_at, w.plus(beyond, str(b * lanes))))
             for i, row in enumerate(rows):
                 s = w.load(ctype, row, w.times(r, scalars.step(self.r)))
                 s = spread(w, kind, lanes, ctype, s)

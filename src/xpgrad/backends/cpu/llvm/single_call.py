@@ -20,11 +20,10 @@ import numpy as np
 
 from xpgrad.backends.cpu.llvm.arguments import bits
 from xpgrad.backends.cpu.llvm.buffer_pool import Pinned, Workspaces, address
-from xpgrad.backends.cpu.llvm.kernel import TOTAL, WORK, Kernel, module
+from xpgrad.backends.cpu.llvm.kernel import WORK, Kernel, module
 from xpgrad.backends.cpu.llvm.repeated import MAIN, REPEAT, REPEATED
-from xpgrad.backends.cpu.llvm.scalars import converted, loaded
-from xpgrad.backends.cpu.llvm.spinning import SPIN_WAIT, SharedWork
-from xpgrad.backends.cpu.llvm.writer import Writer
+from xpgrad.backends.cpu.llvm.single_call_text import FIELDS, main_text, scalar_inputs, table_size
+from xpgrad.backends.cpu.llvm.spinning import SPIN_WAIT, Driver, SharedWork
 from xpgrad.backends.layouts import form_of_view
 from xpgrad.core import Const, Value
 from xpgrad.plan import Plan, Region
@@ -40,9 +39,6 @@ BRIEF = 1 << 18
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _REPEAT_TYPE = ctypes.CFUNCTYPE(None, _SIZE, _POINTER, _SIZE, _POINTER, _SIZE)
 WORK_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _SIZE, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER)
-
-FIELDS = ("args", "partials", "workspace", "chunks", "chunk", "extent", "stride", "counter")
-"""The numbers of a kernel in the table, before the addresses of its sums and scalars."""
 
 
 class SingleCall:
@@ -91,7 +87,7 @@ class SingleCall:
         pairs = zip(plan.graph.inputs, inputs, strict=True)
         self.given = [v for v, x in pairs if by_address or not _is_copied(x)]
         self.new = [v for v in outputs if by_address or v.size * v.dtype.itemsize > COPIED]
-        self.text = module(kernels, _main(kernels) + (REPEATED if by_address else ""))
+        self.text = module(kernels, main_text(kernels) + (REPEATED if by_address else ""))
         entries = [MAIN, *(WORK + kernel.name for kernel in kernels), *([REPEAT] if by_address else [])]
         self.loaded, self.fresh = ready(self.text, entries)
         self.repeat = _REPEAT_TYPE(self.loaded[REPEAT]) if by_address else None
@@ -177,7 +173,7 @@ class Memory:
         for value in (*graph.inputs, *program.made):
             if value not in self.spots and value not in program.taken_over:
                 self._places[value] = self._pinned.array(value.shape, value.dtype)
-        sizes = [_table_size(kernel) for kernel in program.kernels]
+        sizes = [table_size(kernel) for kernel in program.kernels]
         table = self._pinned.array((max(sum(sizes), 1),), np.dtype(np.int64))
         self._shared: list[_Chunks] = []
         at = 0
@@ -191,6 +187,24 @@ class Memory:
         self._copies = [(k, self._places[v]) for v, k in order.items() if v in self._places]
         self._new = [(v.shape, v.dtype, self.spots[v]) for v in new]
         self._takers = [self._taker(v, new) for v in program.outputs]
+
+    def driver(self) -> Driver | None:
+        """The stages behind one native function, for a caller that puts all addresses into ``spots``."""
+        program = self._program
+        rows: list[list[int]] = []
+        at = 0
+        for stage in self.stages:
+            if isinstance(stage, SharedWork):
+                words, held = stage.stage()
+                for array in held:
+                    self._pinned.keep(array)
+                rows.append(words)
+                at += 1
+            else:
+                first = 3 * self._shared[at - 1].kernel + 2 if at else 0
+                last = 3 * self._shared[at].kernel + 1 if at < len(self._shared) else self.end
+                rows.append([first, last, 0, 0, 0, 0, 0])
+        return SPIN_WAIT.driver(program.loaded[MAIN], address(self.table), rows)
 
     def place(self, value: Value) -> Any:
         """The kept array of an input that is copied."""
@@ -264,7 +278,7 @@ class Memory:
         for part in kernel.partials:
             self._put(table, at, part.node, 0)
             at += 1
-        for slot, source in _scalar_inputs(kernel):
+        for slot, source in scalar_inputs(kernel):
             table[at] = address(args) + 8 * slot
             self._put(table, at + 1, source, 0)
             at += 2
@@ -323,67 +337,5 @@ def _spread(program: SingleCall, shared: _Chunks) -> Callable[[], None]:
     return SharedWork(work, job, workspaces, threads)
 
 
-def _table_size(kernel: Kernel) -> int:
-    return len(FIELDS) + len(kernel.partials) + 2 * len(_scalar_inputs(kernel))
-
-
-def _scalar_inputs(kernel: Kernel) -> list[tuple[int, Value]]:
-    """The scalars among the inputs that a kernel reads, with their slots."""
-    return [(slot, source) for slot, source in kernel.args.scalars if isinstance(source, Value)]
-
-
 def _is_copied(x: Any) -> bool:
     return bool(x.nbytes <= COPIED and x.flags.c_contiguous)
-
-
-def _main(kernels: Sequence[Kernel]) -> str:
-    """The function that runs stages ``begin`` to ``end``, three for each kernel.
-
-    define void @main(ptr %table, i64 %begin, i64 %end)
-        if begin <= 0 < end:                    ; the scalars of kernel 0 are put into its arguments
-            args[3] = (double)scalar
-            counter = 0
-        if begin <= 1 < end:                    ; its chunks
-            call @work0(args, counter, chunks, chunk, extent, partials, stride, workspace)
-        if begin <= 2 < end:                    ; the sums of the chunks
-            call @total0(args, partials, chunks, stride, outs)
-    """
-    w = Writer(MAIN, ["ptr %table", "i64 %begin", "i64 %end"], public=True)
-    at = 0
-    for k, kernel in enumerate(kernels):
-        base = at
-        outs = base + len(FIELDS)
-        at = base + _table_size(kernel)
-
-        def number(slot: int) -> str:
-            return w.load("i64", "%table", str(slot))
-
-        def pointer(slot: int) -> str:
-            return w.op(f"inttoptr i64 {number(slot)} to ptr")
-
-        def field(name: str, base: int = base) -> str:
-            slot = base + FIELDS.index(name)
-            return f"ptr {pointer(slot)}" if name in FIELDS[:3] else f"i64 {number(slot)}"
-
-        def stage(number: int) -> str:
-            first, last = w.op(f"icmp sle i64 %begin, {number}"), w.op(f"icmp sgt i64 %end, {number}")
-            return w.op(f"and i1 {first}, {last}")
-
-        counter = base + FIELDS.index("counter")
-        with w.when(stage(3 * k)):
-            for j, (_, source) in enumerate(_scalar_inputs(kernel)):
-                slot = outs + len(kernel.partials) + 2 * j
-                to, place = pointer(slot), pointer(slot + 1)
-                kind = "i64" if source.dtype.kind in "biu" else "double"
-                w.store(kind, converted(w, loaded(w, source.dtype, place, "0"), kind), to)
-            w.store("i64", "0", "%table", str(counter))
-        with w.when(stage(3 * k + 1)):
-            sizes = ", ".join(map(field, ("chunks", "chunk", "extent", "partials", "stride", "workspace")))
-            where = w.at("i64", "%table", str(counter))
-            w.do(f"call void @{WORK}{kernel.name}({field('args')}, ptr {where}, {sizes})")
-        if kernel.partials:
-            with w.when(stage(3 * k + 2)):
-                sizes = ", ".join(map(field, ("args", "partials", "chunks", "stride")))
-                where = w.at("i64", "%table", str(outs))
-                w.do(f"call void @{TOTAL}{kernel.name}({sizes}, ptr {where})")
-    return w.text()

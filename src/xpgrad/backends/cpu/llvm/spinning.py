@@ -5,180 +5,33 @@ worker spins in `@spin` for `SPIN_S`, without the GIL, and the next program post
 
 A mailbox of `WORDS` words is what a worker and a caller have between them. Its first word is the state:
 
-    ASLEEP ─worker─> FREE ─caller─> HELD ─caller─> POSTED ─worker─> DONE ─caller─> FREE
-                      └─worker─> ASLEEP                              └─worker─> LEFT ─caller─> ASLEEP
+    ASLEEP ─worker─> FREE ─caller─> HELD ─caller─> POSTED ─worker─> TAKEN ─worker─> DONE ─caller─> FREE
+                      └─worker─> ASLEEP             └─caller─> FREE  └─worker─> LEFT ─caller─> ASLEEP
 
-Holds: work is posted only to workers that are FREE. Each then ends as DONE or LEFT, and its caller waits for
-that, whatever happens meanwhile.
+Holds: work is posted only to workers that are FREE. What a worker has TAKEN ends as DONE or LEFT, and its
+caller waits for that, whatever happens meanwhile. What none has taken when nothing is left to do is withdrawn:
+the worker may be waiting for a core.
 """
 
 from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from xpgrad.backends.cpu import pool
-from xpgrad.backends.cpu.llvm import build
 from xpgrad.backends.cpu.llvm.buffer_pool import Workspaces, address
+from xpgrad.backends.cpu.llvm.spinning_text import CALLED, STAGE, WORDS, text
 
 WORKERS = 64
 """The most workers that spin."""
 
-WORDS = 16
 SPIN_S = 500e-6
-ASLEEP, FREE, HELD, POSTED, DONE, LEFT = range(6)
-
-_JOB, _WORKSPACE, _CALLED = (
-    1,
-    2,
-    8,
-)  # words of a mailbox after its state; the last in a cache line of its own
-STATES = {"ASLEEP": ASLEEP, "FREE": FREE, "HELD": HELD, "POSTED": POSTED, "DONE": DONE, "LEFT": LEFT}
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
-
-_TEXT = """
-define void @spin(ptr %mailbox, i64 %turns) {{
-start:
-  %jobs = getelementptr i64, ptr %mailbox, i64 {job}
-  %spaces = getelementptr i64, ptr %mailbox, i64 {workspace}
-  %calls = getelementptr i64, ptr %mailbox, i64 {called}
-  %enter = cmpxchg ptr %mailbox, i64 {ASLEEP}, i64 {FREE} acq_rel acquire, align 8
-  %entered = extractvalue {{ i64, i1 }} %enter, 1
-  br i1 %entered, label %look, label %end ; otherwise a caller has not yet seen that the last job is done
-look:
-  %left = phi i64 [ %turns, %start ], [ %turns, %work ], [ %fewer, %idle ], [ 0, %leave ]
-  %state = load atomic i64, ptr %mailbox acquire, align 8
-  %posted = icmp eq i64 %state, {POSTED}
-  br i1 %posted, label %work, label %idle
-work:
-  %job = load ptr, ptr %jobs, align 8
-  %workspace = load ptr, ptr %spaces, align 8
-  call void @run(ptr %job, ptr %workspace)
-  store atomic i64 {DONE}, ptr %mailbox release, align 8
-  br label %look
-idle:
-  {pause}
-  %fewer = sub nsw i64 %left, 1
-  %called = load atomic i64, ptr %calls monotonic, align 8
-  %wanted = icmp ne i64 %called, 0
-  %over = icmp slt i64 %fewer, 0
-  %leaves = or i1 %wanted, %over
-  br i1 %leaves, label %leave, label %look
-leave:
-  %from.free = cmpxchg ptr %mailbox, i64 {FREE}, i64 {ASLEEP} acq_rel acquire, align 8
-  %slept = extractvalue {{ i64, i1 }} %from.free, 1
-  %from.done = cmpxchg ptr %mailbox, i64 {DONE}, i64 {LEFT} acq_rel acquire, align 8
-  %went = extractvalue {{ i64, i1 }} %from.done, 1
-  %gone = or i1 %slept, %went
-  br i1 %gone, label %end, label %look
-end:
-  ret void
-}}
-
-define internal void @run(ptr %job, ptr %workspace) {{
-  {loads}
-  call void %f(ptr %w1, ptr %w2, i64 %w3, i64 %w4, i64 %w5, ptr %w6, i64 %w7, ptr %workspace)
-  ret void
-}}
-
-define void @post(ptr %mailboxes, i64 %n, i64 %wanted, ptr %job, ptr %workspaces, ptr %taken) {{
-start:
-  br label %next
-next:
-  %k = phi i64 [ 0, %start ], [ %k1, %mailbox.end ]
-  %count = phi i64 [ 0, %start ], [ %count1, %mailbox.end ]
-  %more = icmp slt i64 %k, %n
-  %lack = icmp slt i64 %count, %wanted
-  %go = and i1 %more, %lack
-  br i1 %go, label %try, label %end
-try:
-  %at = mul nsw i64 %k, {words}
-  %mailbox = getelementptr i64, ptr %mailboxes, i64 %at
-  %x = cmpxchg ptr %mailbox, i64 {FREE}, i64 {HELD} acq_rel acquire, align 8
-  %held = extractvalue {{ i64, i1 }} %x, 1
-  br i1 %held, label %fill, label %mailbox.end
-fill:
-  %jobs = getelementptr i64, ptr %mailbox, i64 {job}
-  store ptr %job, ptr %jobs, align 8
-  %given = getelementptr ptr, ptr %workspaces, i64 %count
-  %workspace = load ptr, ptr %given, align 8
-  %spaces = getelementptr i64, ptr %mailbox, i64 {workspace}
-  store ptr %workspace, ptr %spaces, align 8
-  store atomic i64 {POSTED}, ptr %mailbox release, align 8
-  %mark = getelementptr i64, ptr %taken, i64 %count
-  store i64 %k, ptr %mark, align 8
-  %one.more = add nsw i64 %count, 1
-  br label %mailbox.end
-mailbox.end:
-  %count1 = phi i64 [ %count, %try ], [ %one.more, %fill ]
-  %k1 = add nsw i64 %k, 1
-  br label %next
-end:
-  %total = getelementptr i64, ptr %taken, i64 %wanted
-  store i64 %count, ptr %total, align 8
-  ret void
-}}
-
-define i64 @settled(ptr %mailboxes, ptr %taken, i64 %count, i64 %turns) {{
-start:
-  br label %next
-next:
-  %left = phi i64 [ %count, %start ], [ %last, %free ], [ %last, %asleep ]
-  %more = icmp sgt i64 %left, 0
-  br i1 %more, label %one, label %end
-one:
-  %last = sub nsw i64 %left, 1
-  %mark = getelementptr i64, ptr %taken, i64 %last
-  %k = load i64, ptr %mark, align 8
-  %at = mul nsw i64 %k, {words}
-  %mailbox = getelementptr i64, ptr %mailboxes, i64 %at
-  br label %wait
-wait:
-  %turn = phi i64 [ %turns, %one ], [ %turn, %done ], [ %turn1, %spin ]
-  %state = load atomic i64, ptr %mailbox acquire, align 8
-  switch i64 %state, label %spin [ i64 {DONE}, label %done
-                                   i64 {LEFT}, label %asleep ]
-done:
-  %x = cmpxchg ptr %mailbox, i64 {DONE}, i64 {FREE} acq_rel acquire, align 8
-  %freed = extractvalue {{ i64, i1 }} %x, 1
-  br i1 %freed, label %free, label %wait
-free:
-  br label %next
-asleep:
-  store atomic i64 {ASLEEP}, ptr %mailbox release, align 8
-  br label %next
-spin:
-  {pause}
-  %turn1 = sub nsw i64 %turn, 1
-  %over = icmp slt i64 %turn1, 0
-  br i1 %over, label %end, label %wait
-end:
-  ret i64 %left
-}}
-"""
-
-
-def _text() -> str:
-    kinds = ["ptr", "ptr", "ptr", "i64", "i64", "i64", "ptr", "i64"]
-    loads = [
-        f"%p{i} = getelementptr i64, ptr %job, i64 {i}\n  %{name} = load {kind}, ptr %p{i}, align 8"
-        for i, (kind, name) in enumerate(zip(kinds, ["f", *[f"w{i}" for i in range(1, 8)]], strict=True))
-    ]
-    pause = "call void @llvm.x86.sse2.pause()" if build.is_x86() else ""
-    text = _TEXT.format(
-        job=_JOB,
-        workspace=_WORKSPACE,
-        called=_CALLED,
-        words=WORDS,
-        pause=pause,
-        loads="\n  ".join(loads),
-        **STATES,
-    )
-    return text + ("declare void @llvm.x86.sse2.pause()\n" if pause else "")
 
 
 class SpinWait:
@@ -189,13 +42,14 @@ class SpinWait:
         start = -address(block) % (8 * WORDS)
         self._mailboxes = block[start : start + 8 * WORDS * (WORKERS + 1)].view(np.int64).reshape(-1, WORDS)
         self._at = address(self._mailboxes)
+        self._count = np.zeros(1, np.int64)  # the workers that have begun
         self._turns = 0
 
     def prepare(self, ready: Any) -> None:
         """Load the native functions, and let the pool's workers spin."""
         if pool.spin_wait is self:
             return
-        self._loaded, _ = ready(_text(), ("spin", "post", "settled"))
+        self._loaded, _ = ready(text(), ("spin", "post", "settled", "enough", "drive"))
         self._spin = ctypes.CFUNCTYPE(None, _POINTER, _SIZE)(self._loaded["spin"])
         self._post = ctypes.CFUNCTYPE(None, *[_POINTER, _SIZE, _SIZE, *[_POINTER] * 3])(self._loaded["post"])
         self._settled = ctypes.CFUNCTYPE(_SIZE, _POINTER, _POINTER, _SIZE, _SIZE)(self._loaded["settled"])
@@ -214,15 +68,17 @@ class SpinWait:
     def begin(self, worker: int) -> None:
         """The worker has seen what it was called for."""
         if worker < WORKERS:
-            self._mailboxes[worker, _CALLED] = 0
+            self._mailboxes[worker, CALLED] = 0
+            self._count[0] = max(self._count[0], worker + 1)
 
     def call(self) -> None:
         """End the spinning of all workers, since there is a job of Python's."""
-        self._mailboxes[:WORKERS, _CALLED] = 1
+        self._mailboxes[:WORKERS, CALLED] = 1
 
     def forget(self) -> None:
         """After a fork, in a process without these threads."""
         self._mailboxes[...] = 0
+        self._count[0] = 0
 
     # ── for a program ────────────────────────────────────────────────────────────────────────
     def post(self, wanted: int, job: int, workspaces: int, taken: int) -> None:
@@ -241,8 +97,46 @@ class SpinWait:
         left: int = self._settled(self._at, taken, count, self._turns)
         return left
 
+    def driver(self, main: int, table: int, stages: Sequence[Sequence[int]]) -> Driver | None:
+        """A program in stages behind one native function; None where no thread can let others run."""
+        yield_ = _yield()
+        if yield_ is None:
+            return None
+        rows = np.array(stages, np.int64).reshape(-1, len(STAGE))
+        most = int(rows[:, STAGE.index("wanted")].max())
+        words = (main, table, self._at, address(self._count), yield_, self._turns, most, address(rows))
+        return Driver(self._loaded["drive"], self._loaded["enough"], np.array(words, np.int64), rows)
+
 
 SPIN_WAIT = SpinWait()
+
+
+class Driver(NamedTuple):
+    """A program some of whose stages spinning workers share.
+
+    Attributes
+    ----------
+    drive, enough : int
+        The native functions that run it, and that say whether enough workers spin.
+    words, stages : int64[...]
+        What these take: `DRIVER`, and a row of `STAGE` for each stage.
+    """
+
+    drive: int
+    enough: int
+    words: Any
+    stages: Any
+
+
+@cache
+def _yield() -> int | None:
+    """The address of the function of the system by which a thread lets others run."""
+    for library, name in ((None, "sched_yield"), ("kernel32", "SwitchToThread")):
+        try:
+            return ctypes.cast(getattr(ctypes.CDLL(library), name), _POINTER).value
+        except (OSError, AttributeError, TypeError):
+            continue
+    return None
 
 
 class SharedWork:
@@ -271,6 +165,13 @@ class SharedWork:
         self._spaces, self._taken = np.zeros(self._others, np.int64), np.zeros(threads, np.int64)
         self._given = tuple(map(address, (self._job, self._spaces, self._taken)))
 
+    def stage(self) -> tuple[list[int], list[Any]]:
+        """The words of a stage of a `Driver`, and the arrays that they are the addresses of."""
+        blocks, spaces = zip(*[self._workspaces.take() for _ in range(self._others + 1)], strict=True)
+        others, taken = np.array(spaces[1:], np.int64), np.zeros(self._others + 1, np.int64)
+        words = [0, 0, address(self._job), self._others, address(others), spaces[0], address(taken)]
+        return words, [self._job, others, taken, *blocks]
+
     def __call__(self) -> None:
         if pool.is_working() or not self._others:
             self._work(0, 0)
@@ -283,7 +184,7 @@ class SharedWork:
             SPIN_WAIT.post(self._others, *self._given)
             lacking = self._others - int(self._taken[-1])
             if lacking:
-                pool.run_chunks(self._work, lacking + 1, lacking + 1)
+                pool.run_chunks(self._work, lacking + 1, lacking + 1, spins=True)
             else:
                 self._work(0, 0)
         finally:
