@@ -38,6 +38,7 @@ from xpgrad.transforms import (
 
 if _TYPE_CHECKING:
     from xpgrad import (
+        autograd,
         data,
         integrate,
         learn,
@@ -58,6 +59,7 @@ if _TYPE_CHECKING:
 # Where the names that are imported when they are first used come from; None: a module of that name.
 _LATER = {
     "Fit": "optim",
+    "autograd": None,
     "check_grads": "testing",
     "compile": "compiler",
     "data": None,
@@ -89,6 +91,7 @@ __all__ = [
     "XpgradError",
     "__version__",
     "asnumpy",
+    "autograd",
     "check_grads",
     "checkpoint",
     "compile",

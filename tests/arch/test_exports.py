@@ -16,6 +16,7 @@ PUBLIC = [
     "XpgradError",
     "__version__",
     "asnumpy",
+    "autograd",
     "check_grads",
     "checkpoint",
     "compile",

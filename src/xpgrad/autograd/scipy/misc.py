@@ -1,0 +1,5 @@
+"""``logsumexp``, where old programs look for it."""
+
+from xpgrad.special import logsumexp
+
+__all__ = ["logsumexp"]
