@@ -83,6 +83,7 @@ class _Rolling:
         self.place: dict[Value, int] = {n: k for k, n in enumerate(self.nodes)}
         self._in_loop: dict[Value, tuple[_Loop, int, int]] = {}
         self._read_until, self._readers = self._uses()
+        self._kept = 0  # the nodes before this place are made
 
     def _uses(self) -> tuple[list[int], list[tuple[int, int]]]:
         """For each node, the place of its last reader; and all pairs of node and reader, views seen through."""
@@ -117,18 +118,18 @@ class _Rolling:
         waiting = sorted((r for rs in starts.values() for r in rs), key=lambda r: (r.period, r.start))
         taken = self._chosen(waiting)
         k = 0
-        outputs = set(self.graph.outputs)
         while k < len(self.nodes):
+            self._kept = k
             repeat = taken.get(k)
             loop = None if repeat is None else self._try(repeat)
             if loop is not None:
                 while k < loop.start:
-                    self._keep(k, outputs)
+                    self._keep(k)
                     k += 1
                 self._emit_loop(loop)
                 k = loop.start + loop.period * loop.count
                 continue
-            self._keep(k, outputs)
+            self._keep(k)
             k += 1
         new = self._r.graph
         new.outputs = [self.now(u) for u in self.graph.outputs]
@@ -150,8 +151,10 @@ class _Rolling:
                 free[start:end] = [False] * (end - start)
         return chosen
 
-    def _keep(self, k: int, outputs: set[Any]) -> None:
+    def _keep(self, k: int) -> None:
         node = self.nodes[k]
+        if node in self._made:
+            return
         self._r.at = node.at
         new = self._fewer(node) if len(node.operands) >= LEAST else None
         if new is None:
@@ -167,6 +170,10 @@ class _Rolling:
             return found
         if u in self._views:
             found = self._r.copy(u, [self.now(u.operands[0])])
+        elif u not in self._in_loop:  # a node before the loop that is tried, of which it stacks several
+            for k in range(self._kept, self.place[u] + 1):
+                self._keep(k)
+            return self._made[u]
         else:
             loop, r, t = self._in_loop[u]
             body = loop.body
