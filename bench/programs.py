@@ -1,9 +1,9 @@
 """Time per gradient of everyday programs against HIPS autograd: ``python -m bench.programs [--json OUT]``.
 
 The programs are those of `tests/programs`, in plain NumPy. For autograd their imports are changed, and nothing
-else. One that autograd does not run has its error in place of a time. The contenders are in one process and take
-turns, after their gradients have been held against each other. ``--peers`` is a directory with autograd, if it
-is installed apart.
+else. One that autograd does not run has its error in place of a time. The contenders are in one process, and
+take turns after their gradients have been held against each other. ``--peers`` is a directory with autograd, if
+it is installed apart.
 """
 
 import argparse
