@@ -1,7 +1,7 @@
-"""The table of measured figures in the README: ``python -m bench.table [--write]``.
+"""The tables of measured figures in the README and docs/figures.md: ``python -m bench.table [--write]``.
 
-    python -m bench.table            print it
-    python -m bench.table --write    put it into README.md
+    python -m bench.table            print that of docs/figures.md, which has all lines
+    python -m bench.table --write    put both into their pages
 
 Each line is made of one committed file in `bench/results/`; nothing is measured here. A ratio is the time of a
 peer over that of the compiled function, in one run: above 1, the compiled function is faster.
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
-PAGE = ROOT / "README.md"
+README, FIGURES = ROOT / "README.md", ROOT / "docs" / "figures.md"
 BEGIN, END = "<!-- figures: python -m bench.table --write -->\n", "<!-- end of the figures -->\n"
 HAND, JAX, TORCH = "NumPy by hand", "jax.jit", "torch.compile"
 PEERS = (HAND, JAX, TORCH)
@@ -24,11 +24,12 @@ Times = dict[str, float]  # ms: of "ours" and of peers
 
 
 class Line(NamedTuple):
-    """A line: what was computed, the file, and the place in it."""
+    """A line: what was computed, the file, the place in it, and whether the README has it too."""
 
     title: str
     file: str
     times: Callable[[Any], Times]
+    in_readme: bool = False
 
 
 def _peers(workload: str) -> Callable[[Any], Times]:
@@ -77,34 +78,55 @@ def _named(ms: Mapping[str, float], ours: str, hand: str, jax: str = JAX) -> Tim
 
 
 LINES = (
-    Line("logistic regression, 32 x 2,000,000 float32", "peers_cpu.json", _peers("logistic-32")),
+    Line(
+        "logistic regression, 32 x 2,000,000 float32", "peers_cpu.json", _peers("logistic-32"), in_readme=True
+    ),
     Line("logistic regression, 784 x 60,000 float32", "peers_cpu.json", _peers("logistic-784")),
-    Line("softmax regression, 60,000 x 784 float32, 10 classes", "peers_cpu.json", _peers("softmax")),
-    Line("MLP 784-512-256-10, 8,192 samples float32", "peers_cpu.json", _peers("mlp")),
-    Line("Black-Scholes, 4,000,000 options float32", "peers_cpu.json", _peers("black-scholes")),
-    Line("flights, dense: 261,876 x 185 float32", "race.json", _race("xpgrad-compiled")),
+    Line(
+        "softmax regression, 60,000 x 784 float32, 10 classes",
+        "peers_cpu.json",
+        _peers("softmax"),
+        in_readme=True,
+    ),
+    Line("MLP 784-512-256-10, 8,192 samples float32", "peers_cpu.json", _peers("mlp"), in_readme=True),
+    Line("Black-Scholes, 4,000,000 options float32", "peers_cpu.json", _peers("black-scholes"), in_readme=True),
+    Line("flights, dense: 261,876 x 185 float32", "race.json", _race("xpgrad-compiled"), in_readme=True),
     Line("flights, as 8 columns of codes", "race.json", _race("xpgrad-compiled-codes")),
-    Line("7 columns of codes and 12 of numbers, 262,144 rows", "categories.json", _categories("columns")),
+    Line(
+        "7 columns of codes and 12 of numbers, 262,144 rows",
+        "categories.json",
+        _categories("columns"),
+        in_readme=True,
+    ),
     Line("embedding of 1,000,000 x 16", "categories.json", _categories("embedding")),
-    Line("Hessian of a logistic loss, 100,000 x 100", "batching.json", _batching("hessian, 100000 x 100")),
+    Line(
+        "Hessian of a logistic loss, 100,000 x 100",
+        "batching.json",
+        _batching("hessian, 100000 x 100"),
+        in_readme=True,
+    ),
     Line(
         "gradient of each of 100,000 samples, 50 features",
         "batching.json",
         _batching("per-sample gradients, 100000 x 50"),
     ),
-    Line("tracer advection in 3 dimensions, forward, one core", "arrays.json", _arrays("tracer")),
+    Line(
+        "tracer advection in 3 dimensions, forward, one core", "arrays.json", _arrays("tracer"), in_readme=True
+    ),
     Line("shallow water, forward, one core", "arrays.json", _arrays("shallow")),
 )
 
 
-def table() -> str:
-    """The table as Markdown, from the files as they are."""
-    reports = {name: json.loads((RESULTS / name).read_text()) for name in {line.file for line in LINES}}
+def table(path: Path = FIGURES) -> str:
+    """The table of a page as Markdown, from the files as they are."""
+    lines = [line for line in LINES if line.in_readme or path == FIGURES]
+    results = "bench/results" if path == README else "../bench/results"
+    reports = {name: json.loads((RESULTS / name).read_text()) for name in {line.file for line in lines}}
     rows = [("step", "compiled", *(f"{name} takes" for name in PEERS), "from")]
-    for line in LINES:
+    for line in lines:
         times = line.times(reports[line.file])
         ratios = [f"{times[p] / times['ours']:.2f} x" if p in times else "" for p in PEERS]
-        link = f"[{line.file}](bench/results/{line.file})"
+        link = f"[{line.file}]({results}/{line.file})"
         rows.append((line.title, _ms(times["ours"]), *ratios, link))
     head, *rest = (f"| {' | '.join(row)} |\n" for row in rows)
     return head + "|---|--:|--:|--:|--:|---|\n" + "".join(rest)
@@ -114,22 +136,26 @@ def _ms(x: float) -> str:
     return f"{x:.3g} ms" if x < 1000 else f"{x:,.0f} ms"
 
 
-def page(text: str) -> str:
-    """``text`` with the present table between the two markers."""
+def page(path: Path) -> str:
+    """The text of a page with the present table between the two markers."""
+    text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError("the page has no place for the table")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+        raise ValueError(f"{path.name} has no place for the table")
+    return f"{before}{BEGIN}\n{table(path)}\n{END}{after}"
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m bench.table", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    parser.add_argument(
+        "--write", action="store_true", help="put the tables into README.md and docs/figures.md"
+    )
     if parser.parse_args(argv).write:
-        PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        for path in (README, FIGURES):
+            path.write_text(page(path), encoding="utf-8")
     else:
         print(table(), end="")
 

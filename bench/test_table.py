@@ -1,13 +1,15 @@
-"""The figures in the README are those of the committed files."""
+"""The figures in the README and in docs/figures.md are those of the committed files."""
 
 import json
+
+import pytest
 
 from bench import table
 
 
-def test_the_readme_has_the_figures_of_the_files():
-    text = table.PAGE.read_text(encoding="utf-8")
-    assert table.page(text) == text, "run python -m bench.table --write"
+@pytest.mark.parametrize("path", [table.README, table.FIGURES], ids=lambda path: path.name)
+def test_a_page_has_the_figures_of_the_files(path):
+    assert table.page(path) == path.read_text(encoding="utf-8"), "run python -m bench.table --write"
 
 
 def test_a_ratio_is_the_time_of_the_peer_over_ours(tmp_path, monkeypatch):

@@ -171,11 +171,13 @@ def minimize_scipy(
         As in SciPy; None: "BFGS", or "L-BFGS-B" with bounds, or "SLSQP" with constraints. Every method that
         takes derivatives gets them: the gradient; "Newton-CG", "trust-ncg", "trust-krylov" and "trust-constr"
         products with the Hessian; "dogleg" and "trust-exact" the Hessian.
-    bounds, constraints, tol, options
+    bounds, constraints, tol
         As in SciPy, for the vector of parameters. The ``fun`` of a constraint that is a dict gets the tree, and
         its Jacobian is ours.
     callback : callable, optional
         ``callback(x)`` after each iteration, with the tree.
+    options : dict, optional
+        As in SciPy.
     compile : bool
         Whether value and gradient are compiled.
 

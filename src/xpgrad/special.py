@@ -115,7 +115,7 @@ log1mexp = _function(
     _ops.log1mexp,
     "x",
     "``log(1 - exp(-x))`` for positive ``x``.",
-    "Maechler 2012, Accurately computing log(1 - exp(-|a|))",
+    "Maechler 2012, Accurately computing ``log(1 - exp(-|a|))``",
 )
 expm1 = _function(ew.expm1, "x", "``exp(x) - 1``.", "DLMF 4.2.19")
 log1p = _function(ew.log1p, "x", "``log(1 + x)``.", "DLMF 4.2.2")

@@ -78,10 +78,12 @@ class Source(NDArrayOperatorsMixin):
     # ── what it is ───────────────────────────────────────────────────────────────────────────
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def samples(self) -> int:
+        """The length of the axis of the samples."""
         return self.shape[self.axis]
 
     @property
@@ -91,14 +93,17 @@ class Source(NDArrayOperatorsMixin):
 
     @property
     def sample_bytes(self) -> int:
+        """Bytes of one sample."""
         return int(math.prod(self.rest) * self.dtype.itemsize)
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all samples, as arrays in memory."""
         return self.samples * self.sample_bytes
 
     @property
     def size(self) -> int:
+        """The number of entries."""
         return math.prod(self.shape)
 
     @property
@@ -183,6 +188,7 @@ class Source(NDArrayOperatorsMixin):
         return shape, tuple(reversed(strides))
 
     def unreadable(self, begin: int, end: int, why: str) -> DataError:
+        """The error for samples that a file does not give, with the cause."""
         return DataError(message(f"data: samples {begin} to {end - 1} of {self.name} cannot be read: {why}"))
 
     # ── what it is not ───────────────────────────────────────────────────────────────────────

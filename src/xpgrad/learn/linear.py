@@ -198,17 +198,17 @@ class LinearEstimator(Reading, Saved, sk.BaseEstimator):
         groups : array[n]
             The group of each sample, for "cluster".
 
-        Notes
-        -----
-        Of more than two classes the coefficients are those of each class less those of the first, class by
-        class; "HC2" and "HC3" are not defined.
-
         Raises
         ------
         ValueError
             A model with a penalty, of several targets, or without a likelihood.
         DataError
             Collinear columns, by name; no more samples than coefficients.
+
+        Notes
+        -----
+        Of more than two classes the coefficients are those of each class less those of the first, class by
+        class; "HC2" and "HC3" are not defined.
         """
         sk.check_is_fitted(self)
         name = type(self).__name__

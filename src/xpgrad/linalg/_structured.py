@@ -16,7 +16,7 @@ def block_diag(*arrays: Any) -> Any:
 
     Parameters
     ----------
-    arrays : array[m, n], array[n] or scalar
+    *arrays : array[m, n], array[n] or scalar
         At least one. A vector is a row, a scalar a block of one entry.
 
     Returns

@@ -38,7 +38,7 @@ _PARAMETERS = """
 
     Returns
     -------
-    float[*shape]
+    array of ``shape`` and ``dtype``
 
     Raises
     ------

@@ -99,7 +99,7 @@ def vjp(f: Fun, *args: Any) -> tuple[Any, Fun]:
     ----------
     f : callable
         Returns a tree of arrays.
-    args : trees of float or complex arrays
+    *args : trees of float or complex arrays
 
     Returns
     -------

@@ -200,7 +200,7 @@ def linearize(f: Fun, *primals: Any) -> tuple[Any, Fun]:
     ----------
     f : callable
         Returns a tree of arrays.
-    primals : trees of float or complex arrays
+    *primals : trees of float or complex arrays
 
     Returns
     -------
