@@ -66,6 +66,22 @@ def _read(app, name, source):
     source[0] = re.sub(r"\]\((?:\.\./)?decisions/?\)", "](decisions/index.md)", source[0])
 
 
+def _index(app, error):
+    """`llms.txt`: each page with its title and first sentence, and where its source lies in the site."""
+    if error or app.builder.format != "html":
+        return
+    lines = ["# xpgrad", ""]
+    for name in sorted(app.env.found_docs):
+        if name == "index" or name.startswith("_generated/"):
+            continue
+        title = app.env.titles[name].astext()
+        text = Path(app.env.doc2path(name)).read_text(encoding="utf-8").partition("\n")[2].strip()
+        first = "" if text.startswith(("#", "`", "|", "-")) else " ".join(text.partition("\n\n")[0].split())
+        lines.append(f"- [{title}](_sources/{name}.md.txt)" + (f": {first}" if first else ""))
+    (Path(app.outdir) / "llms.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def setup(app):
     """Called by Sphinx."""
     app.connect("source-read", _read)
+    app.connect("build-finished", _index)
