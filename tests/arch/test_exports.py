@@ -41,6 +41,7 @@ PUBLIC = [
     "nn",
     "optim",
     "optimize",
+    "scale",
     "scan",
     "signal",
     "special",

@@ -195,7 +195,7 @@ def of_pass(source, kept, capacity=1_000):
 def test_what_fits_stays_in_memory_and_the_rest_is_read_again(monkeypatch):
     monkeypatch.setattr("xpgrad.data.reading._WORTH", float("inf"))  # all cost the same, but for noise
     source, asked = counted()
-    reserved = source.block_bytes + 3 * 8_000
+    reserved = 4 * source.block_bytes + 3 * 8_000
     for room, again in ((40, 0), (10, 30), (0, 40)):
         kept = Kept(reserved + room * 8_000)
         of_pass(source, kept)
@@ -219,7 +219,7 @@ def test_the_pieces_that_cost_most_to_read_are_kept():
 
 def test_a_limit_that_no_piece_fits_in_is_an_error_with_what_is_needed(table):
     with pytest.raises(
-        xg.DataError, match=r"(?s)memory_limit of 0 MB is less than reading takes.*MB for blocks"
+        xg.DataError, match=r"(?s)memory_limit of 0 MB is less than reading takes.*MB for two blocks"
     ):
         xg.compile(logistic, memory_limit="100kB")(W, table[NAMES], table["y"])
 

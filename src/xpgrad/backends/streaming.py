@@ -30,11 +30,11 @@ class Streaming:
     def __init__(self, memory_limit: Any = None) -> None:
         if memory_limit is not None:
             limit_of(memory_limit)  # which refuses what is none
-        self._memory_limit = memory_limit
+        self.memory_limit = memory_limit
 
     @cached_property
     def kept(self) -> Kept:
-        return Kept(self._memory_limit)
+        return Kept(self.memory_limit)
 
 
 class Runner(Protocol):

@@ -131,6 +131,7 @@ class _Opened(Files):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._local = threading.local()
+        self._stamps = [self._stamp(path) for path in self.paths]  # the digest says whether they are the same
 
     def check(self) -> None:
         for path, stamp in zip(self.paths, self._stamps, strict=True):
@@ -176,17 +177,10 @@ class _Opened(Files):
 class _Parquet(_Opened):
     def __init__(self, paths: list[str]) -> None:
         super().__init__(paths)
-        self._metadata: list[tuple[Any, ...]] = []
         for k in range(len(paths)):
             about = self._reader(k).metadata
             groups = [about.row_group(i) for i in range(about.num_row_groups)]
             self.parts += [Part(k, i, group.num_rows) for i, group in enumerate(groups) if group.num_rows]
-            sizes = [
-                (group.column(j).total_compressed_size, _statistics(group.column(j)))
-                for group in groups[:: max(len(groups) // 16, 1)]
-                for j in range(group.num_columns)
-            ]
-            self._metadata.append((about.num_rows, about.num_columns, len(groups), sizes))
 
     def types(self, file: int) -> dict[str, Any]:
         schema = self._reader(file).schema_arrow
@@ -202,7 +196,7 @@ class _Parquet(_Opened):
         )
 
     def facts(self) -> tuple[Any, ...]:
-        return tuple(self._metadata)
+        return tuple(_about(self._reader(k).metadata) for k in range(len(self.paths)))
 
     def _make(self, path: str) -> Any:
         import pyarrow.parquet as pq
@@ -210,8 +204,12 @@ class _Parquet(_Opened):
         return pq.ParquetFile(self._open(path))
 
 
-def _statistics(column: Any) -> str:
-    return "" if column.statistics is None else repr(column.statistics.to_dict())
+def _about(metadata: Any) -> tuple[Any, ...]:
+    """Sizes and statistics of the columns of at most 32 row groups of a file."""
+    groups = range(0, metadata.num_row_groups, max(metadata.num_row_groups // 16, 1))
+    columns = [metadata.row_group(i).column(j) for i in groups for j in range(metadata.num_columns)]
+    facts = [(x.total_compressed_size, x.statistics and x.statistics.to_dict()) for x in columns]
+    return metadata.num_rows, metadata.num_columns, metadata.num_row_groups, facts
 
 
 class _Arrow(_Opened):

@@ -77,6 +77,10 @@ class NpySource(Source):
             got = f"{os.path.getsize(self.path)} bytes, and {self._start + self.nbytes} by its header"
             raise DataError(message(f"data: {self.name} is shorter than its header says", {"got": got}))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._stamp = _stamp(self.path)  # the digest says whether it is the same file
+
     def facts(self) -> tuple[Any, ...]:
         size = os.path.getsize(self.path)
         checksum = 0

@@ -122,14 +122,19 @@ class Pass:
     ) -> None:
         self._sources, self._capacity, self._kept = sources, capacity, kept
         self._each = capacity * sum(x.sample_bytes for x in sources)
-        blocks = sum(x.block_bytes for x in sources)
-        for self.lanes, ahead in ((lanes, lanes + 1), (lanes, 1), (1, 1), (1, 0)):
-            reserved = blocks + (self.lanes + ahead) * self._each
+        one_of_each = sum(x.block_bytes for x in sources)
+        halves = [lanes >> k for k in range(lanes.bit_length() - 1)]
+        for self.lanes, ahead in (*((n, n + 1) for n in halves), (1, 2), (1, 1), (1, 0)):
+            # A thread goes from one block to the next; and each reader may have one that is being decoded.
+            blocks = 2 * self.lanes
+            reserved = (blocks + min(READERS, ahead)) * one_of_each + (self.lanes + ahead) * self._each
             if reserved <= kept.limit:
                 break
         else:
             raise self._too_little(reserved)
         kept.leave(reserved)
+        for source in sources:
+            source.hold(blocks)
         self._ahead = ahead
         self._next = iter([piece for piece in pieces if not self._has(piece)])
         self._free: list[list[Any]] = []
@@ -139,7 +144,7 @@ class Pass:
 
     def _too_little(self, reserved: int) -> DataError:
         widest = max(self._sources, key=lambda x: x.block_bytes)
-        blocks = f"{widest.block_bytes / 1e6:.0f} MB for blocks of {widest.name}"
+        blocks = f"{2 * widest.block_bytes / 1e6:.0f} MB for two blocks of {widest.name}"
         return DataError(
             message(
                 f"memory_limit of {self._kept.limit / 1e6:.0f} MB is less than reading takes",

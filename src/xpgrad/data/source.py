@@ -108,8 +108,11 @@ class Source(NDArrayOperatorsMixin):
 
     @property
     def block_bytes(self) -> int:
-        """Bytes that one block takes while it is read, beside the memory that it is read into."""
+        """Bytes that the largest block takes while it is read, beside the memory that it is read into."""
         return 0
+
+    def hold(self, blocks: int) -> None:
+        """Keep so many blocks while ranges are read out of them, at most."""
 
     @property
     def digest(self) -> str:
@@ -222,9 +225,6 @@ _OF_ARRAYS = frozenset("T mean sum dot reshape std var min max ravel transpose".
 class BlockSource(Source):
     """A source whose blocks are decoded whole: a few of them are kept while ranges are read out of them."""
 
-    KEPT = 3
-    """Blocks that are kept at a time: one for each of two readers, and one that lies between two ranges."""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._begin_to_hold()
@@ -232,11 +232,16 @@ class BlockSource(Source):
     def _begin_to_hold(self) -> None:
         self._lock = threading.Lock()
         self._held: OrderedDict[int, Any] = OrderedDict()
+        self._most = 2
         self._loading: dict[int, threading.Lock] = {}
         self._starts = np.array([begin for begin, _ in self.blocks])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_lock", "_held", "_loading", "_starts")}
+        return {
+            k: v
+            for k, v in self.__dict__.items()
+            if k not in ("_lock", "_held", "_loading", "_starts", "_most")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -252,7 +257,10 @@ class BlockSource(Source):
 
     @property
     def block_bytes(self) -> int:
-        return self.KEPT * max((end - begin for begin, end in self.blocks), default=0) * self.sample_bytes
+        return max((end - begin for begin, end in self.blocks), default=0) * self.sample_bytes
+
+    def hold(self, blocks: int) -> None:
+        self._most = max(blocks, 1)
 
     def forget(self) -> None:
         with self._lock:
@@ -290,7 +298,7 @@ class BlockSource(Source):
             with self._lock:
                 self._held[block] = loaded
                 self._loading.pop(block, None)
-                while len(self._held) > self.KEPT:
+                while len(self._held) > self._most:
                     self._held.popitem(last=False)
             return loaded
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -210,7 +209,9 @@ class ColumnSource(BlockSource):
     @property
     def block_bytes(self) -> int:
         widest = max((part.rows for part in self._files.parts), default=0)
-        return self.KEPT * widest * prod(self.shape[1:]) * 8
+        kinds = self._files.types(0)
+        width = 4 if self.levels is not None else sum(kinds[x].bit_width for x in self._columns) // 8
+        return widest * max(width, 1)
 
 
 def _codes(column: Any, levels: tuple[Any, ...], name: str, where: str) -> Any:

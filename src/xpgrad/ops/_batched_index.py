@@ -28,6 +28,9 @@ class _Array:
     def __repr__(self) -> str:
         return "ARRAY"
 
+    def __reduce__(self) -> str:
+        return "ARRAY"  # pickled by its name: it is told by identity
+
 
 ARRAY = _Array()
 

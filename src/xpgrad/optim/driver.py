@@ -8,6 +8,7 @@ Holds: arguments are checked before anything is computed or moved.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
 from os import PathLike
 from typing import Any
@@ -78,6 +79,7 @@ def minimize(
     validation: tuple[Any, ...] | None = None,
     patience: int = 10,
     memory_limit: int | str | None = None,
+    cluster: Any = None,
 ) -> Fit:
     """Find the parameters for which a loss is least.
 
@@ -155,7 +157,9 @@ def minimize(
     patience : int
     memory_limit : int or str, optional
         Bytes, or ``"800MB"``, for the sources among the data (`xpgrad.data`): what is read ahead, and what
-        stays in memory between two passes. By default a quarter of what is free.
+        stays in memory between two passes. By default a quarter of what is free, of each worker of a cluster.
+    cluster : distributed.Client, optional
+        Workers of Dask's share each pass over the sources, with the same bits; as within `xpgrad.scale.on`.
 
     Returns
     -------
@@ -243,6 +247,7 @@ def minimize(
         using(place),
         kept_in(checkpoint, params, (*data, *(validation or ())), options, place) as kept,
         progress_bar(method, max_iter, progress) as show,
+        _computing_on(cluster, reads and batch_size is None),
     ):
         run = Run(objective, params, callback, show, kept, held_out)
         if box is not None:
@@ -252,6 +257,19 @@ def minimize(
         if batches is None:
             return full_batch(objective, rule, params, run, max_iter=max_iter, tol=tol)
         return minibatches(objective, rule, params, batches, run, max_iter=max_iter, tol=tol, together=together)
+
+
+def _computing_on(cluster: Any, useful: bool) -> AbstractContextManager[None]:
+    """The context in which a cluster reads the sources."""
+    if cluster is None:
+        return nullcontext()
+    if not useful:
+        remedy = "leave batch_size out, and give data as sources: xg.data.parquet(...)"
+        what = "minimize: a cluster shares the passes over all samples of sources"
+        raise ValueError(message(what, remedy=remedy))
+    from xpgrad.scale import on
+
+    return on(cluster)
 
 
 def _placed(

@@ -62,7 +62,7 @@ class SourceBatches(Batches):
         self._wanted = max(WINDOW, BATCHES * batch_size)
         widest = min(max(end - begin for begin, end in self._blocks) + self._wanted, self.samples)
         takes = 2 * widest * sum(x.sample_bytes for x in self._sources) + sum(
-            x.block_bytes for x in self._sources
+            2 * x.block_bytes for x in self._sources
         )
         if takes > limit:
             raise DataError(

@@ -240,7 +240,8 @@ class StreamedProgram(Program):
     ) -> None:
         from xpgrad.backends.cpu.llvm.buffer_pool import BufferPool
 
-        self.streams, self.capacity, self._streaming, self._held = streams, capacity, streaming, memory.held
+        self.streams, self.capacity, self.streaming, self._held = streams, capacity, streaming, memory.held
+        self.laid_out = {v: memory.held[v] for v in plan.graph.inputs}
         held, fixed, pool = memory.held, views_of_constants(plan), BufferPool()
         views: dict[Value, tuple[Value, int]] = {
             node: (source, address(held[node]) - address(held[source]))
@@ -316,14 +317,14 @@ class StreamedProgram(Program):
         env = self.begin(inputs)
         results = set(self.plan.graph.outputs)
         between = [n for n in self.stored if n not in results]
-        takes, limit = sum(n.size * n.dtype.itemsize for n in between), self._streaming.kept.limit
+        takes, limit = sum(n.size * n.dtype.itemsize for n in between), self.streaming.kept.limit
         if takes > limit // 2:
             what = f"memory_limit of {limit / 1e6:.0f} MB is less than twice what is kept for each sample"
             got = {n.op.name: n.aval for n in between}
             raise DataError(message(what, got, at=between[0].at or "", remedy="raise memory_limit"))
         for step in self.steps:
             if isinstance(step, StreamedStep):
-                step.run_streamed(env, self._streaming, self)
+                step.run_streamed(env, self.streaming, self)
             else:
                 step.run(env)
         outputs = unshared([env[v] for v in self.plan.graph.outputs], inputs)

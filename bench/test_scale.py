@@ -1,0 +1,24 @@
+"""The benchmark of sources and of a cluster runs, and what it compares has the same bits."""
+
+import json
+
+import pytest
+
+from bench.scale import main
+
+
+def test_both_formats_are_read_within_the_limit_with_the_bits_in_memory(tmp_path):
+    out = tmp_path / "scale.json"
+    main(["--parts", "large", "--gigabytes", "1.0", "--passes", "1", "--json", str(out)])
+    found = json.loads(out.read_text())["large"]
+    assert {name: form["same_bits"] for name, form in found["forms"].items()} == {"npy": True, "parquet": True}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_workers_have_the_bits_of_one_thread(tmp_path):
+    out = tmp_path / "scale.json"
+    what = ["--parts", "cluster", "--cluster-gigabytes", "0.05", "--calls", "1", "--kills", "1", "--model"]
+    main([*what, "--json", str(out)])
+    found = json.loads(out.read_text())["cluster"]["workers"]
+    assert all(each["same_bits"] for each in found.values())
+    assert found["2"]["kills"]["same_bits"] == 1
