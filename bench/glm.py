@@ -11,6 +11,7 @@ that of xpgrad.
 """
 
 import argparse
+import importlib
 import json
 import math
 import time
@@ -78,17 +79,18 @@ def by_glum(table: Table) -> Any:
     return fit
 
 
-def by_sklearn(table: Table, solver: str) -> Any:
-    from sklearn.linear_model import LogisticRegression, PoissonRegressor
-
+def by_sklearn(table: Table, solver: str, package: str = "sklearn") -> Any:
+    models = importlib.import_module(f"{package}.linear_model")
+    if not hasattr(models, "PoissonRegressor") and table.family == "poisson":
+        raise Missing(f"{package} has no Poisson regression of its own")
     x, n = table.dense() if table.codes else table.numbers, len(table.y)
 
     def fit(tol: float) -> Any:
         if table.family == "logistic":
             c = 1 / (table.l2 * n) if table.l2 else np.inf
-            model: Any = LogisticRegression(C=c, tol=tol, solver=solver, max_iter=10_000)
+            model: Any = models.LogisticRegression(C=c, tol=tol, solver=solver, max_iter=10_000)
         else:
-            model = PoissonRegressor(alpha=table.l2, tol=tol, solver=solver, max_iter=10_000)
+            model = models.PoissonRegressor(alpha=table.l2, tol=tol, solver=solver, max_iter=10_000)
         model.fit(x, table.y)
         return float(np.ravel(model.intercept_)[0]), model.coef_.reshape(-1), int(np.max(model.n_iter_))
 
@@ -115,6 +117,7 @@ CONTENDERS = {
     "glum": by_glum,
     "sklearn newton-cholesky": lambda table: by_sklearn(table, "newton-cholesky"),
     "sklearn lbfgs": lambda table: by_sklearn(table, "lbfgs"),
+    "sklearnex lbfgs": lambda table: by_sklearn(table, "lbfgs", "sklearnex"),
     "statsmodels": by_statsmodels,
 }
 
@@ -208,7 +211,17 @@ def main(argv: list[str] | None = None) -> None:
         serve(Worker(args.worker))
         return
     report: dict[str, Any] = conditions(
-        ("numpy", "scipy", "xpgrad", "llvmlite", "glum", "tabmat", "scikit-learn", "statsmodels")
+        (
+            "numpy",
+            "scipy",
+            "xpgrad",
+            "llvmlite",
+            "glum",
+            "tabmat",
+            "scikit-learn",
+            "scikit-learn-intelex",
+            "statsmodels",
+        )
     )
     report |= {"rounds": args.rounds, "gap": GAP, "problems": []}
     for problem in args.problems:  # new processes: none has another problem's memory

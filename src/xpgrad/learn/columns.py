@@ -157,7 +157,9 @@ def learn_layout(X: Any, categorical: Any, name: str) -> Layout:
     return layout
 
 
-def read(X: Any, layout: Layout, name: str, dtype: Any, unknown: str = "error") -> Design:
+def read(
+    X: Any, layout: Layout, name: str, dtype: Any, unknown: str = "error", may_ignore: bool = True
+) -> Design:
     """The design of a table whose layout is known, not yet checked for NaN.
 
     Parameters
@@ -166,6 +168,8 @@ def read(X: Any, layout: Layout, name: str, dtype: Any, unknown: str = "error") 
         Of the numbers; None keeps float32 and makes everything else float64.
     unknown : {"error", "ignore"}
         What becomes of a category that the fit has not seen; ignored, its code is the number of levels.
+    may_ignore : bool
+        Whether the user can choose so, for the remedy.
 
     Raises
     ------
@@ -177,7 +181,8 @@ def read(X: Any, layout: Layout, name: str, dtype: Any, unknown: str = "error") 
     n = np.shape(X)[0]
     numbers = _stacked([columns[i].numbers for i in layout.numbers], layout, n, dtype, name)
     codes = tuple(
-        _coded(columns[i], levels, layout.name(i), name, unknown) for i, levels in layout.levels.items()
+        _coded(columns[i], levels, layout.name(i), name, unknown, may_ignore)
+        for i, levels in layout.levels.items()
     )
     return Design(numbers, codes)
 
@@ -284,7 +289,7 @@ def _of_values(values: Any) -> _Column:
     return _Column(None, codes, levels.tolist())
 
 
-def _coded(column: _Column, levels: list[Any], label: str, name: str, unknown: str) -> Any:
+def _coded(column: _Column, levels: list[Any], label: str, name: str, unknown: str, may_ignore: bool) -> Any:
     """The codes of a column in the order of the levels at fit."""
     _refuse_missing(column.codes, label, name)
     known = {level: code for code, level in enumerate(levels)}
@@ -296,7 +301,9 @@ def _coded(column: _Column, levels: list[Any], label: str, name: str, unknown: s
         raise DataError(
             message(
                 f"{name}: column {label!r} has categories that were not seen at fit: {_some(list(values))}",
-                remedy='handle_unknown="ignore" gives them a coefficient of 0',
+                remedy='handle_unknown="ignore" gives them a coefficient of 0'
+                if may_ignore
+                else "give them a level of their own in the data of the fit",
             )
         )
     return np.where(codes < 0, np.int32(len(levels)), codes)

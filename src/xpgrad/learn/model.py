@@ -114,6 +114,7 @@ class Model(Reading, Saved, sk.BaseEstimator):
     predict = _Predict()
     params_: Any
     handle_unknown = "error"
+    _may_ignore = False
 
     _parameter_constraints = {
         "loss": [callable],

@@ -15,6 +15,7 @@ from xpgrad._trees import flatten
 from xpgrad.devices import asnumpy, to_device, using
 from xpgrad.devices.sparse import csr_on, is_sparse
 from xpgrad.learn import _sklearn as sk
+from xpgrad.learn.checked import validated
 from xpgrad.learn.columns import Design
 from xpgrad.learn.families import Family
 from xpgrad.learn.files import Saved
@@ -130,6 +131,9 @@ class Network(Saved, sk.BaseEstimator):
         arrival, X, y, weights = self._read(X, y, sample_weight, reset=True)
         if not isinstance(self, sk.RegressorMixin):
             self.classes_ = np.unique(y)
+            if len(self.classes_) < 2:
+                name, only = type(self).__name__, self.classes_.tolist()[0]
+                raise ValueError(f"{name} needs at least 2 classes, and y has only one class: {only!r}")
         going_on = self.warm_start and hasattr(self, "coefs_")
         data, layers = self._begin(X, y, weights, fresh=not going_on)
         self._choose(arrival, X, self.max_iter)
@@ -163,10 +167,11 @@ class Network(Saved, sk.BaseEstimator):
         arrival = arrived(X, type(self).__name__, sparse=True)
         dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
         numeric = isinstance(self, sk.RegressorMixin)
-        X, y = sk.validate_data(
+        X, y = validated(
             self,
             arrival.X,
             host(y),
+            categories=False,
             accept_sparse="csr",
             dtype=dtype,
             y_numeric=numeric,
@@ -358,7 +363,7 @@ class Network(Saved, sk.BaseEstimator):
         sk.check_is_fitted(self)
         arrival = arrived(X, type(self).__name__, sparse=True)
         dtype = [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
-        X = sk.validate_data(self, arrival.X, accept_sparse="csr", dtype=dtype, reset=False)
+        X = validated(self, arrival.X, categories=False, accept_sparse="csr", dtype=dtype, reset=False)
         layers = tuple(zip(self.coefs_, self.intercepts_, strict=True))
         device = chosen_device(self.device, arrival.device)
         layers, design = to_device(layers, device), Design(X).on(device)

@@ -14,6 +14,7 @@ import numpy as np
 from xpgrad._errors import DataError, DTypeError, message
 from xpgrad.devices.sparse import is_sparse
 from xpgrad.learn import _sklearn as sk
+from xpgrad.learn.checked import finite_numbers, validated
 from xpgrad.learn.columns import Design, Layout, is_table, learn_layout, read
 from xpgrad.learn.places import Arrival, arrived, host
 
@@ -31,6 +32,7 @@ class Reading:
     handle_unknown: str
     _takes_sparse = False
     _takes_targets = False  # several, side by side
+    _may_ignore = True  # by handle_unknown="ignore"
 
     def _read(self, X: Any, y: Any = None, *, fit: bool, numeric_y: bool = True) -> tuple[Arrival, Design, Any]:
         """``X`` and, at fit, ``y``, both checked; the arrival of ``X`` says where results go."""
@@ -50,10 +52,11 @@ class Reading:
                 )
             )
         if plain and fit:
-            X, y = sk.validate_data(
+            X, y = validated(
                 self,
                 X,
                 y,
+                categories=True,
                 accept_sparse="csr",
                 dtype=dtype,
                 order=None,
@@ -63,7 +66,7 @@ class Reading:
             self.columns_ = Layout(_names_seen(self), X.shape[1])
             return arrival, Design(X), y
         if plain:
-            X = sk.validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
+            X = validated(self, X, categories=True, accept_sparse="csr", dtype=dtype, reset=False)
             return arrival, Design(X), None
         if not is_table(X):
             X = sk.check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
@@ -79,9 +82,9 @@ class Reading:
             )
         wide = None if self.dtype is None else np.dtype(self.dtype)
         unknown = "error" if fit else self.handle_unknown
-        numbers, codes = read(X, self.columns_, name, wide, unknown)
+        numbers, codes = read(X, self.columns_, name, wide, unknown, self._may_ignore)
         if numbers.shape[1] or not codes:
-            numbers = sk.check_array(numbers, dtype=[np.float64, np.float32], input_name="X", estimator=self)
+            numbers = finite_numbers(self, numbers, [self.columns_.name(i) for i in self.columns_.numbers])
         elif not len(numbers):
             raise DataError(message(f"{name}: Found array with 0 sample(s) while a minimum of 1 is required."))
         return arrival, Design(numbers, codes), y

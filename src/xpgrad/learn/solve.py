@@ -30,6 +30,7 @@ _NEWTON, _NEWTON_BESIDE = 3000, 200
 # Columns times pairs of outputs up to which Newton's few Hessians cost less than the gradients of L-BFGS, also
 # where that needs hundreds. The Hessian of 60 columns and 10 outputs has 3,300 products over the samples.
 _PAIRS = 500
+_SCALE = "divide the columns by their standard deviations"
 
 
 @dataclass(frozen=True)
@@ -283,6 +284,8 @@ def _by_minimize(problem: Problem, method: str, tol: float, max_iter: int, devic
             loss, start, (data,), method=method, device=device, sample_axis=0, progress=False, **common
         )
     found = asnumpy(fit.params)
+    if not np.isfinite(fit.value):
+        raise DataError(message(f"the loss is not finite where the fit begins: {fit.message}", remedy=_SCALE))
     b, w, tables = units.of_the_data(found["b"], found["w"], found["t"])
     return Solution(
         b if intercept else 0.0 * b, w, tables, tuple(found["shape"]), fit.n_iter, fit.converged, fit.message
@@ -313,6 +316,11 @@ class _Units:
         share = np.full(n, 1 / n) if w is None else np.asarray(w, dtype=np.float64) / np.sum(w)
         mean, spread = _moments(X, share)
         second = spread if problem.intercept else spread + mean**2
+        if not np.isfinite(second).all():
+            at = np.flatnonzero(~np.isfinite(second))
+            raise DataError(
+                message(f"the squares of the columns {at[:5].tolist()} overflow", {"X": X}, remedy=_SCALE)
+            )
         scale = np.sqrt(second + problem.l2)
         scale = np.where(scale > 0, scale, 1.0)
         self._scale = self._wide(scale, dtype)
@@ -353,5 +361,6 @@ def _moments(X: Any, share: Any) -> tuple[Any, Any]:
         return mean, np.maximum(columns.squares(share) - mean**2, 0)
     if not X.shape[1]:
         return np.zeros(0), np.zeros(0)
-    mean = share @ X
-    return mean, share @ np.square(X - mean)
+    with np.errstate(over="ignore"):  # is refused
+        mean = share @ X
+        return mean, share @ np.square(X - mean)

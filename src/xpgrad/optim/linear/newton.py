@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpgrad._errors import DataError, message
 from xpgrad.optim.checkpoints import kept_in
 from xpgrad.optim.line_search import C1
 from xpgrad.optim.linear.objective import LinearObjective, Point
@@ -197,6 +198,13 @@ class _Model:
         if self.is_fresh:
             return
         whole = self.objective.hessian(point)
+        if not np.isfinite(whole).all():
+            raise DataError(
+                message(
+                    "Newton's method: the Hessian is not finite: products of the columns overflow",
+                    remedy="divide the columns by their standard deviations",
+                )
+            )
         self._hessian = whole if self._free.all() else whole[np.ix_(self._free, self._free)]
         self.is_fresh = True
         if not self._has_l1:
