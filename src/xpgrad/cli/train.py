@@ -41,7 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="MODEL", help="save the model in this file; - is standard output")
     parser.add_argument("--report", metavar="HTML", type=Path, help="write one page with tables and plots")
     parser.add_argument("--json", metavar="JSON", help="write every number to this file; - is standard output")
-    parser.add_argument("--device", default="auto", help="cpu, gpu, gpu:1 or auto (default: %(default)s)")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="cpu, gpu, gpu:1 or auto, the one that is expected to end first (default: %(default)s)",
+    )
     add_reading(parser)
     columns = parser.add_argument_group("columns")
     columns.add_argument("--drop", metavar="COL", action="append", default=[], help="leave this column out")
@@ -99,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     from xpgrad.cli.models.stored import content_of
 
     _refuse_odd_options(args)
-    device = resolve(args.device)
+    device = args.device if args.device == "auto" else resolve(args.device)
     if args.report is not None:
         require("matplotlib", "--report")
     if args.out is not None:

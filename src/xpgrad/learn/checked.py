@@ -18,8 +18,8 @@ from xpgrad.learn import _sklearn as sk
 _SHOWN = 5
 
 
-def validated(estimator: Any, X: Any, y: Any = None, *, categories: bool, **options: Any) -> Any:
-    """``sk.validate_data``, of ``X`` alone where ``y`` is None.
+def validated(estimator: Any, X: Any, y: Any = "no_validation", *, categories: bool, **options: Any) -> Any:
+    """``sk.validate_data``, of ``X`` alone where no ``y`` is given.
 
     Parameters
     ----------
@@ -35,9 +35,8 @@ def validated(estimator: Any, X: Any, y: Any = None, *, categories: bool, **opti
     ValueError, TypeError
         What else scikit-learn refuses.
     """
-    given = (X,) if y is None else (X, y)
     try:
-        return sk.validate_data(estimator, *given, **options)
+        return sk.validate_data(estimator, X, y, **options)
     except ValueError as error:
         said = str(error)
         if "Input X contains" in said:

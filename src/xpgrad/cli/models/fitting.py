@@ -130,6 +130,7 @@ def fit(options: Options, target: Target, design: Any, y: Array) -> tuple[Any, d
             warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     record = {
         "device": model.device_,
+        "device_reason": model.device_reason_,
         "iterations": int(model.n_iter_),
         "seconds": seconds,
         "converged": not remarks,

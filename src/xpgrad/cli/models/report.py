@@ -242,7 +242,8 @@ def _fit(record: Record) -> str:
             f"{model['penalty']:g} / 2 times the squares of the coefficients" if model["penalty"] else "none",
         ),
         ("columns", f"{model['columns']:,} after preparation"),
-        ("iterations", f"{fit['iterations']:,} in {duration(fit['seconds'])}, on {fit['device']}"),
+        ("iterations", f"{fit['iterations']:,} in {duration(fit['seconds'])}"),
+        ("device", f"{fit['device']}: {fit['device_reason']}"),
         ("ended", "converged" if fit["converged"] else "not converged"),
     ]
     if found is not None and found["inference"] is not None:

@@ -19,7 +19,7 @@ from xpgrad.optim.linear.design import Design, Group, merged
 from xpgrad.optim.linear.programs import sums
 
 # Up to as many columns of numbers, their product is computed in the loop that adds up by code; above, by BLAS.
-_IN_LOOP = 24
+IN_LOOP = 24
 # Entries of a table with a row of numbers for each code, to which samples scatter.
 _WIDE = 1 << 12
 # Entries of a block of rows that BLAS multiplies.
@@ -42,7 +42,7 @@ def weighted_gram(design: Design, d: Any) -> Any:
     """
     q = 0 if design.numbers is None else design.numbers.shape[1]
     x = None if design.is_sparse else design.numbers
-    fused = x is not None and 0 < q <= _IN_LOOP
+    fused = x is not None and 0 < q <= IN_LOOP
     single = tuple((k,) for k in range(len(design.levels)))
     pairs = design.pairs or single
     wide = merged(design.levels, _WIDE // q) if x is not None and q else ()

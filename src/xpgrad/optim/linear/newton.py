@@ -26,6 +26,8 @@ from xpgrad.optim.records import Callback, Fit, Run
 # smaller by the share of the last one times a loss.
 _KEPT_STEPS, _KEPT_LOSS = 2, 3.0
 _SHORTENINGS = 40
+# A Hessian of some samples is good for as long as each step leaves less than this share of the gradient.
+_SAMPLED_RATE = 0.3
 
 # Where columns are collinear, two points that differ along their directions have the same value and gradient,
 # but for rounding.
@@ -107,7 +109,7 @@ def _descend(
         if k == max_iter:
             return run.out_of_iterations(point.coef, value, norm, max_iter)
         if norm * (_KEPT_LOSS * rate) ** _KEPT_STEPS > tol:
-            model.renew(point)
+            model.renew(point, rate if k else 0.0)
             if k == 0 and anew:
                 point = model.least_norm(point)
         along = model.step(point)
@@ -124,6 +126,7 @@ def _descend(
             if model.is_fresh:
                 return run.fit(point.coef, value, False, stuck(norm))
             rate = 1.0
+            model.need_all()
             continue
         point, value = found, found.value + objective.absolute(found.coef)
         before, norm = norm, model.norm(found)
@@ -173,30 +176,42 @@ class _Model:
         self._null: Any = None
         self._null_before: Any = None  # as it was when the Hessian was factorised
         self.is_fresh = False
+        self._needs_all = False  # samples, in every Hessian from now on
         self.remark = ""
 
     @property
-    def state(self) -> tuple[Any, Any]:
-        """What a fit goes on with: the Hessian, and the directions without curvature that were known before."""
+    def state(self) -> tuple[Any, Any, bool]:
+        """The Hessian, the directions without curvature known before it, and whether all samples are needed."""
         known = self._null_before
-        return self._hessian, np.empty((0, 0)) if known is None else known
+        return self._hessian, np.empty((0, 0)) if known is None else known, self._needs_all
 
-    def begin_at(self, state: tuple[Any, Any]) -> None:
+    def begin_at(self, state: tuple[Any, Any, bool]) -> None:
         """Be what the model was that had this `state`."""
-        self._hessian, known = state
+        self._hessian, known, self._needs_all = state
         self._null = known if known.size else None
         if self._hessian.size and not self._has_l1:
             self._factorise()
+
+    def need_all(self) -> None:
+        """Take all samples for every Hessian from now on."""
+        self._needs_all = True
 
     def norm(self, point: Point) -> float:
         """The largest entry of the gradient, or of the least subgradient."""
         found = subgradient(point.coef, point.gradient, self.objective.l1) if self._has_l1 else point.gradient
         return float(np.max(abs(found.reshape(-1)[self._free]), initial=0.0))
 
-    def renew(self, point: Point) -> None:
-        """Compute the Hessian at a point."""
+    def renew(self, point: Point, rate: float) -> None:
+        """Compute the Hessian at a point: of some samples, as long as the ``rate`` of such steps is small."""
         if self.is_fresh:
             return
+        self._needs_all = self._needs_all or rate > _SAMPLED_RATE
+        some = None if self._needs_all else self.objective.sampled_hessian(point)
+        if some is not None and np.isfinite(some).all():
+            self._hessian = self._of_free(some)
+            if self._has_l1 or self._factorise(some=True):
+                return
+        self._needs_all = True
         whole = self.objective.hessian(point)
         if not np.isfinite(whole).all():
             raise DataError(
@@ -205,12 +220,16 @@ class _Model:
                     remedy="divide the columns by their standard deviations",
                 )
             )
-        self._hessian = whole if self._free.all() else whole[np.ix_(self._free, self._free)]
+        self._hessian = self._of_free(whole)
         self.is_fresh = True
         if not self._has_l1:
             self._factorise()
 
-    def _factorise(self) -> None:
+    def _of_free(self, whole: Any) -> Any:
+        return whole if self._free.all() else whole[np.ix_(self._free, self._free)]
+
+    def _factorise(self, some: bool = False) -> bool:
+        """Factorise the Hessian; not one of ``some`` samples that is no positive definite matrix."""
         n, hessian = len(self._hessian), self._hessian
         self._null_before = self._null
         eps = float(np.finfo(self.objective.design.dtype).eps)
@@ -219,10 +238,14 @@ class _Model:
             # Collinear columns are so at each step. With curvature along their directions, in which the
             # gradient has no component, Cholesky gives the step of minimum norm.
             hessian = hessian + largest * (self._null @ self._null.T)
-        self._factored = Factored(hessian, eps)
+        factored = Factored(hessian, eps)
+        if some and (factored.null is not None or factored.is_indefinite):
+            return False
+        self._factored = factored
         if self._factored.null is not None:
             self._null = self._factored.null
         self.remark = remark(self._factored, n) or self.remark
+        return True
 
     def least_norm(self, point: Point) -> Point:
         """The point of least norm with the same objective, where the Hessian is singular."""

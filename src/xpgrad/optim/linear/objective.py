@@ -9,7 +9,7 @@ Holds: what has the length of the samples stays on their device; coefficients ar
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from xpgrad.devices import asnumpy, to_device
 from xpgrad.optim.linear.design import Design
 from xpgrad.optim.linear.gram import weighted_gram
 from xpgrad.optim.linear.programs import Unit, terms
+from xpgrad.optim.linear.sampling import Sampled, sampled
 from xpgrad.transforms import jvp, value_and_grad
 
 # For the start of a fit.
@@ -104,6 +105,7 @@ class LinearObjective:
         self.l2 = self._penalty("l2", l2)
         self.l1 = self._penalty("l1", l1)
         self.evaluations = 0
+        self._has_sample, self._sample = False, cast("Sampled | None", None)
         self.known_hessian: Any = None
         self.last_hessian: Any = None
         self._unit = unit
@@ -175,6 +177,20 @@ class LinearObjective:
     def absolute(self, coef: Any) -> float:
         """The l1 penalty."""
         return float((self.l1 * abs(coef)).sum())
+
+    def sampled_hessian(self, point: Point) -> Any:
+        """The Hessian as some of the samples tell it, or None where all are to be asked."""
+        if not self._has_sample:
+            self._has_sample = True
+            self._sample = sampled(self.design) if len(self.shape) == 1 else None
+        if self._sample is None or self.known_hessian is not None or not bool((point.curvature >= 0).all()):
+            return None
+        out = self._sample.gram(point.curvature)
+        if out is None:
+            return None
+        out *= self.scale
+        out[np.diag_indices_from(out)] += self.l2
+        return out
 
     def hessian(self, point: Point) -> Any:
         """The Hessian of the smooth part, of shape (p, p), or (p K, p K) for coefficients of shape (p, K)."""
