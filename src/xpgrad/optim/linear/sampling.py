@@ -1,4 +1,4 @@
-"""The Hessian from some of the samples, where all of them would cost many passes over the numbers.
+"""The Hessian from some of the samples, where all of them would cost many passes.
 
 In:  a Design of many columns of numbers, and the curvature of its samples.
 Out: ``X' D X`` as each ``step``-th sample tells it, scaled to all of them; or None where these tell too little.
