@@ -26,7 +26,7 @@ def make_plan(graph: Graph, target: Target, views: Sequence[Node], unit_axes: Ma
     axes = Axes(graph, {*graph.inputs, *views})
     seen = set(views)
     nodes = [n for n in graph.nodes if n not in seen]
-    plan = Plan(graph, axes, list(views), schedule(nodes, axes, graph.outputs, target.small))
+    plan = Plan(graph, axes, list(views), schedule(nodes, axes, graph.outputs, target, unit_axes))
     for step in plan.steps:
         if isinstance(step, Region):
             set_tiles(step, axes, target, unit_axes)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xpgrad.core import Graph, Node, Operand, Value
-from xpgrad.plan.relations import Relation, relation
+from xpgrad.plan.relations import Relation, relation, stays_whole
 
 
 def is_view(node: Node) -> bool:
@@ -29,10 +29,13 @@ class Axes:
         What lies in memory before the graph runs: its inputs, and views of these.
     extent : list of int
         The length of each loop axis.
+    by_library : set of Node
+        Products that the library computes faster, because of where their factors lie in memory.
     """
 
     def __init__(self, graph: Graph, memory: Iterable[Value]) -> None:
         self.memory = set(memory)
+        self.by_library: set[Node] = set()
         self.relations: dict[Value, Relation] = {}
         self.extent: list[int] = []
         # Elements, one for each axis of each node, in union-find sets; each set is then one loop axis.
@@ -63,6 +66,10 @@ class Axes:
         """The loop axes that ``node`` contracts or reduces."""
         return self._reduced[node]
 
+    def all_of(self, node: Node) -> tuple[int, ...]:
+        """The loop axes along which ``node`` is computed, and those that it contracts or reduces."""
+        return (*(e for e in self._loop_axes[node] if e is not None), *self._reduced[node])
+
     def axis(self, value: Value, loop_axis: int) -> int | None:
         """The axis of ``value`` that is ``loop_axis``."""
         loop_axes = self._loop_axes.get(value, ())
@@ -76,6 +83,10 @@ class Axes:
     def made_whole(self, node: Node) -> tuple[int, ...]:
         """The loop axes of the output along which the node cannot compute a part."""
         return self._whole[node]
+
+    def stays_whole(self, node: Node) -> bool:
+        """True if a loop over tiles would be slower than the library."""
+        return node in self.by_library or stays_whole(node)
 
     # ── building ─────────────────────────────────────────────────────────────────────────────
     def _enter(self, node: Node) -> None:

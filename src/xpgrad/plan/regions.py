@@ -8,14 +8,15 @@ associatively; what needs a finished reduction, or a whole value, is in a later 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from xpgrad.core import Node, Operand, Value
+from xpgrad.core import Const, Node, Operand, Value
 from xpgrad.plan.axes import Axes, is_view
 from xpgrad.plan.codes import has_large_table
 from xpgrad.plan.plan import Region, Step, Untiled
-from xpgrad.plan.relations import is_blas_sized, is_pointwise, stays_whole
+from xpgrad.plan.relations import is_blas_sized, is_pointwise
+from xpgrad.plan.tiles import Target
 
 _CHEAP_NODES = 6
 """The most nodes with the trait ``cheap`` that are computed again, and not stored and read."""
@@ -24,25 +25,34 @@ _NEARLY = 0.7
 """Loop axes carry as much as another if they have this part of its volume: those of an image, or of a grid."""
 
 
+_LEAST_BYTES = 1 << 20
+"""The least bytes of samples that are not taken tile by tile, because a tile is scattered over memory."""
+
+_FEW_ROWS, _FEW_SAMPLES = 4, 1 << 12
+"""The most rows of a result of such samples, and the most samples, that are taken feature by feature. More
+samples make long runs, and are read once."""
+
+_MANY_PRODUCTS, _MORE_SAMPLES = 1 << 15, 1 << 14
+"""The least bytes of a sample times rows of a result, and the most samples, that the library multiplies."""
+
+
 def schedule(
     nodes: Sequence[Node],
     axes: Axes,
     outputs: Iterable[Value],
-    small: int,
+    target: Target,
+    unit_axes: Mapping[Value, int],
 ) -> list[Step]:
-    """Cut ``nodes`` into steps.
+    """Cut ``nodes`` into steps for ``target``.
 
-    Parameters
-    ----------
-    small : int
-        Nodes that touch fewer entries than this along any one axis are not worth a loop over tiles.
+    ``unit_axes`` has the axis along which inputs, and views of them, are contiguous.
     """
     found: list[Step] = []
     waiting: list[Step | _Rest] = [_Rest(nodes, set(outputs), frozenset())]  # the first on top
     while waiting:
         part = waiting.pop()
         if isinstance(part, _Rest):
-            waiting += _cut(part, axes, small)[::-1]
+            waiting += _cut(part, axes, target, unit_axes)[::-1]
         else:
             found.append(part)
     return found
@@ -56,20 +66,44 @@ class _Rest(NamedTuple):
     banned: frozenset[int]
 
 
-def _cut(rest: _Rest, axes: Axes, small: int) -> list[Step | _Rest]:
+def _cut(rest: _Rest, axes: Axes, target: Target, unit_axes: Mapping[Value, int]) -> list[Step | _Rest]:
     nodes, outputs, banned = rest
     if not nodes:
         return []
     volumes = _volumes(nodes, axes, banned)
     if not volumes:
-        return [Untiled(list(nodes), _why_whole(nodes))]
-    if all(volume < small for volume in volumes.values()):
+        return [Untiled(list(nodes), _why_whole(nodes, axes))]
+    if all(volume < target.small for volume in volumes.values()):
         return [Untiled(list(nodes), "too small for a loop over tiles")]
     # An axis of a few classes or features makes few tiles: a long one that carries as much is better.
     scores = {e: volumes[e] * axes.extent[e].bit_length() for e in volumes}
     best = max(scores, key=lambda e: (scores[e], e))
     loop_axis = _outer(nodes, axes, best, [e for e in scores if _NEARLY * scores[best] <= scores[e]])
+    scattered = [n for n in nodes if _is_scattered(n, axes, loop_axis, target.scattered, unit_axes)]
+    if any(min(n.shape) > _FEW_ROWS for n in scattered):
+        axes.by_library.update(scattered)
+        return [rest]
+    if scattered:  # feature by feature, each a run of memory: the data are read twice, without gaps
+        loop_axis = next(e for e in axes.all_of(scattered[0]) if e != loop_axis)
     return _Cut(nodes, axes, outputs, loop_axis).steps(banned | {loop_axis})
+
+
+def _is_scattered(node: Node, axes: Axes, loop_axis: int, bytes_: int, unit_axes: Mapping[Value, int]) -> bool:
+    """Whether ``node`` multiplies few samples that are in memory in columns of at least ``bytes_``."""
+    if not bytes_ or node in axes.by_library or node.op.name not in ("dot", "matmul") or node.ndim != 2:
+        return False
+    samples, rows = axes.extent[loop_axis], min(node.shape)
+    for i, u in enumerate(node.operands):
+        if isinstance(u, Const) or u not in unit_axes or u.dtype != node.dtype or node.dtype.kind != "f":
+            continue
+        size = u.size * u.dtype.itemsize
+        if size < max(_LEAST_BYTES, samples * bytes_):
+            continue
+        few = rows <= _FEW_ROWS and samples <= _FEW_SAMPLES
+        many = rows > _FEW_ROWS and rows * size >= samples * _MANY_PRODUCTS and samples <= _MORE_SAMPLES
+        if few or many:
+            return axes.operand_loop_axes(node, i)[unit_axes[u]] == loop_axis
+    return False
 
 
 def _outer(nodes: Sequence[Node], axes: Axes, best: int, others: Sequence[int]) -> int:
@@ -90,9 +124,11 @@ def _outer(nodes: Sequence[Node], axes: Axes, best: int, others: Sequence[int]) 
     return max(free, key=lambda e: (outermost[e], e == best))
 
 
-def _why_whole(nodes: Sequence[Node]) -> str:
+def _why_whole(nodes: Sequence[Node], axes: Axes) -> str:
     if all(map(is_blas_sized, nodes)):
         return "large matrices are multiplied by the library"
+    if any(n in axes.by_library for n in nodes):
+        return "a few samples of many features, in columns, are multiplied by the library"
     if any(map(has_large_table, nodes)):
         return "a table is too large for a copy in each chunk"
     alone = all(n.size == 1 and all(u.size == 1 for u in n.operands) for n in nodes)
@@ -107,7 +143,7 @@ def _volumes(nodes: Sequence[Node], axes: Axes, banned: frozenset[int]) -> dict[
     """For each loop axis, the number of entries that the nodes touch which can be tiled along it."""
     volumes: dict[int, int] = {}
     for node in nodes:
-        if stays_whole(node):
+        if axes.stays_whole(node):
             continue
         whole = axes.made_whole(node)
         tiled = {e for e in axes.loop_axes(node) if e is not None and e not in whole}
@@ -134,10 +170,10 @@ class _Cut:
 
     def _place(self, node: Node) -> None:
         """Put the node in the earliest loop, or before it (``stage`` of a node outside the loops)."""
-        axis = None if stays_whole(node) else self.axes.axis(node, self.loop_axis)
+        axis = None if self.axes.stays_whole(node) else self.axes.axis(node, self.loop_axis)
         if axis is not None and self.loop_axis not in self.axes.made_whole(node):
             self.tiled[node] = axis
-        elif self.loop_axis in self.axes.reduced(node) and not stays_whole(node):
+        elif self.loop_axis in self.axes.reduced(node) and not self.axes.stays_whole(node):
             self.sums.add(node)
         stage = 0
         for i, u in enumerate(node.operands):

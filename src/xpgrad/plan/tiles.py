@@ -65,6 +65,9 @@ class Target(NamedTuple):
         Samples that are added up by themselves, before their sum is added to others. Where there are sums,
         tiles and chunks have whole groups, so that the bits of a sum do not depend on the tile. 0: a chunk has
         whole tiles.
+    scattered : int
+        Bytes of a sample in columns from which on few samples are taken feature by feature, or multiplied by
+        the library. 0: never.
     """
 
     cache: int
@@ -73,6 +76,7 @@ class Target(NamedTuple):
     small: int = 1 << 14
     chunk: int = 1
     group: int = 0
+    scattered: int = 0
 
 
 def set_tiles(region: Region, axes: Axes, target: Target, unit_axes: Mapping[Value, int]) -> None:

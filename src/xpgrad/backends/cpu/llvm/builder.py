@@ -74,6 +74,8 @@ class KernelBuilder:
 
         def checked(node: Node) -> None:
             _check(node)
+            if node in plan.axes.by_library:
+                raise Declined(node, "of a few samples of many features, in columns, is BLAS's")
             check_strides(node, layouts.held)
 
         self.ir = lower(step, plan, layouts.held, layouts.alive, checked, layouts.dying)
