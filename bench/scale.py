@@ -122,12 +122,11 @@ def contender(folder: Path, form: str, what: str, limit: int, passes: int) -> di
 
         few = pyarrow.parquet.ParquetFile(folder / "all.parquet")
         few.read_row_group(0, columns=["y"], use_threads=False)
-        lines = Path("/proc/self/status").read_text().splitlines()
-        before = int(next(x for x in lines if x.startswith("VmData")).split()[1]) << 10
+        before = status("VmData")
         most = before + limit + limit // 10
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         found["may_grow_mb"] = round((most - before) / 1e6)
-    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = status("VmHWM")
     for _ in range(passes):
         begin = time.perf_counter()
         if what == "alone":
@@ -135,8 +134,14 @@ def contender(folder: Path, form: str, what: str, limit: int, passes: int) -> di
         else:
             found["bits"] = digest(step(W, X, y))
         found["seconds"].append(round(time.perf_counter() - begin, 3))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found | {"peak_mb": round(peak * 1.024e-3), "peak_above_start_mb": round((peak - start) * 1.024e-3)}
+    peak = status("VmHWM")
+    return found | {"peak_mb": round(peak / 1e6), "peak_above_start_mb": round((peak - start) / 1e6)}
+
+
+def status(name: str) -> int:
+    """Bytes of a line of this process's status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(x for x in lines if x.startswith(name)).split()[1]) << 10
 
 
 def large(folder: Path, gigabytes: float, passes: int) -> dict[str, Any]:
