@@ -7,6 +7,7 @@ import pytest
 from bench.scale import main
 
 
+@pytest.mark.slow
 def test_both_formats_are_read_within_the_limit_with_the_bits_in_memory(tmp_path):
     out = tmp_path / "scale.json"
     main(["--parts", "large", "--gigabytes", "1.0", "--passes", "1", "--json", str(out)])
@@ -14,6 +15,7 @@ def test_both_formats_are_read_within_the_limit_with_the_bits_in_memory(tmp_path
     assert {name: form["same_bits"] for name, form in found["forms"].items()} == {"npy": True, "parquet": True}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_workers_have_the_bits_of_one_thread(tmp_path):
     out = tmp_path / "scale.json"
