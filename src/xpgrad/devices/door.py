@@ -3,8 +3,8 @@
 In:  a leaf of the arguments of a transform, `compile`, `minimize` or a transfer; or an operand that meets a
      traced array within a user's function.
 Out: a NumPy array of numbers in the byte order of the machine (``ndarray`` or ``memmap``, no other
-     subclass), an array of another backend, a traced array, a scalar; or, unchanged, an object that is no
-     data: a string, a function.
+     subclass), an array of another backend (of another library's array on a GPU, the same memory), a traced
+     array, a scalar; or, unchanged, an object that is no data: a string, a function.
 Holds: a converted object has the entries that ``np.asarray`` gives it, all of them numbers, and loses nothing
        that has a meaning in arithmetic (a mask, a unit, a product of its own); everything else is refused,
        with the type's name and what to write.
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import DTypeError, TraceError, message
+from xpgrad._errors import DeviceError, DTypeError, TraceError, message
 from xpgrad._trees import flatten, leaf, paths
 from xpgrad.core.op import is_dispatched
 
@@ -31,6 +31,7 @@ _INT64, _UINT64 = np.iinfo(np.int64), np.iinfo(np.uint64)
 _KINDS = frozenset("biufc")
 _USERS = 24  # from here on the numbers of dtypes that other packages define
 _PROTOCOLS = ("__array__", "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__")
+_CUDA = (2, 13)  # DLPack's numbers of CUDA devices and of memory that CUDA manages
 # What a subclass of ndarray may have of its own without being another kind of array.
 _HARMLESS = frozenset(
     """__new__ __init__ __init_subclass__ __array_finalize__ __repr__ __str__ __format__ __reduce__
@@ -45,7 +46,7 @@ _REMEDIES = {
     "pandas": "x.to_numpy(dtype=float), with na_value=np.nan where entries are missing; text as x.cat.codes",
     "polars": "x.cast(pl.Float64).to_numpy()",
     "pyarrow": 'x.cast("double").to_numpy(zero_copy_only=False), of a table column by column',
-    "torch": "x.detach().float().cpu().numpy(); cupy.from_dlpack(x.detach()) leaves it on the GPU",
+    "torch": "x.detach(), of bfloat16 x.detach().float(); cupy.from_dlpack(x.detach()) leaves it on the GPU",
     "jax": "np.asarray(x, dtype=np.float32), outside of what JAX traces",
     "jaxlib": "np.asarray(x, dtype=np.float32), outside of what JAX traces",
     "xarray": 'x.to_numpy(), of a Dataset one variable: x["name"].to_numpy()',
@@ -191,17 +192,42 @@ def _own_arithmetic(kind: Any) -> str:
 
 # ── arrays of other libraries ────────────────────────────────────────────────────────────────
 def _converted(x: Any, where: Where, of: Any) -> Any:
-    """``np.asarray(x)``."""
+    """``np.asarray(x)``; of an array on a GPU, CuPy's view of it, and of one that has DLPack alone, NumPy's."""
     if _is_sparse(type(x)):
         raise _refused(x, "is sparse, and has no counterpart among traced arrays", "x.toarray()", where, of)
+    kind: Any = type(x)
     try:
-        array = np.asarray(x)
+        if _on_gpu(x):
+            return _of_cupy(x)
+        array = np.from_dlpack(x) if _by_dlpack(kind) else np.asarray(x)
     except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, BufferError) as error:
-        if isinstance(error, TraceError):
+        if isinstance(error, (DeviceError, TraceError)):
             raise
         said = str(error).strip().partition("\n")[0]
         raise _refused(x, f"makes no array of NumPy's: {said}", _remedy(x), where, of) from error
     return _of_numbers(_plain(array, where, of), x, where, of)
+
+
+@lru_cache(256)
+def _by_dlpack(kind: Any) -> bool:
+    """Whether DLPack is the only way to the numbers of a type."""
+    others = [name for name in _PROTOCOLS if name not in ("__dlpack__", "__cuda_array_interface__")]
+    return hasattr(kind, "__dlpack_device__") and not any(hasattr(kind, name) for name in others)
+
+
+def _on_gpu(x: Any) -> bool:
+    """Whether ``x`` says that its numbers are on a CUDA device."""
+    if hasattr(x, "__dlpack_device__"):
+        return int(x.__dlpack_device__()[0]) in _CUDA
+    return bool(getattr(x, "__cuda_array_interface__", None))
+
+
+def _of_cupy(x: Any) -> Any:
+    """The memory of ``x`` as a CuPy array; a DeviceError where CuPy cannot be used."""
+    from xpgrad.devices import cupy  # which imports this module
+
+    cp = cupy()
+    return cp.from_dlpack(x) if hasattr(x, "__dlpack__") else cp.asarray(x)
 
 
 def _remedy(x: Any) -> str:
