@@ -264,3 +264,23 @@ def test_a_generator_in_a_closure_an_argument_or_an_object_is_seen():
 def test_random_numbers_passed_as_an_argument_are_fresh_in_each_call():
     f = compile(lambda x, noise: x + noise)
     assert f(np.ones(2), rng.normal(size=2)).tolist() != f(np.ones(2), rng.normal(size=2)).tolist()
+
+
+def test_dicts_whose_keys_stand_in_another_order_have_traces_of_their_own():
+    numbered = xg.compile(lambda d: [i * np.sum(v) for i, v in enumerate(d.values(), 1)])
+    one, other = {"a": np.ones(2), "b": np.full(2, 5.0)}, {"b": np.full(2, 5.0), "a": np.ones(2)}
+    for _ in range(3):  # the first calls take another way than later ones
+        assert numbered(one) == [2.0, 20.0]
+        assert numbered(other) == [10.0, 4.0]
+    inner = xg.compile(lambda pair: [i * v for i, v in enumerate(pair[0].values(), 1)])
+    for _ in range(2):
+        assert inner(({1: 2.0, 0: 3.0}, None)) == [2.0, 6.0]
+        assert inner(({0: 3.0, 1: 2.0}, None)) == [3.0, 4.0]
+
+
+def test_a_number_beyond_64_bits_is_a_float_beside_floats_and_refused_beside_integers():
+    x = np.array([1.0, 3.0])
+    assert np.array_equal(xg.compile(lambda x: np.maximum(x * 2**70, 10**25))(x), np.maximum(x * 2**70, 10**25))
+    assert np.array_equal(xg.compile(lambda x: x < 2**65)(x), [True, True])
+    with pytest.raises(xg.DTypeError, match=r"beyond 64 bits(.|\n)*write it as a float"):
+        xg.compile(lambda n: n * 2**70)(np.arange(3))

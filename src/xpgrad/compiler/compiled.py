@@ -26,7 +26,7 @@ from xpgrad.compiler.methods import CompiledMethod, Method, alive_of
 from xpgrad.compiler.pickling import copied, found_by_name, picklable
 from xpgrad.compiler.prior import Prior
 from xpgrad.compiler.requirements import Requirements
-from xpgrad.compiler.signature import is_traced, known_key, signature_of
+from xpgrad.compiler.signature import is_traced, known_key, order_of_call, signature_of
 from xpgrad.compiler.specialization import Specialization
 from xpgrad.core import Const, Graph
 from xpgrad.devices import device_of, resolve, to_device
@@ -143,7 +143,7 @@ class Compiled:
         if self._device is not None:
             leaves = self._placed(leaves)
         try:
-            trace, arrays = self._lookup(leaves, structure)
+            trace, arrays = self._lookup(leaves, structure, order_of_call(self._f, args, kwargs))
         except _ReachedFromOutside:
             return self._f(*args, **kwargs)
         if debugging.nans:
@@ -198,7 +198,7 @@ class Compiled:
         leaves = admitted_arguments(given, args, kwargs, "compile")
         if self._device is not None:
             leaves = self._placed(leaves)
-        return self._lookup(leaves, structure)
+        return self._lookup(leaves, structure, order_of_call(self._f, args, kwargs))
 
     def _placed(self, leaves: Sequence[Any]) -> list[Any]:
         """The arguments on the device; those that do not fit stay on the host, to be copied tile by tile."""
@@ -208,8 +208,8 @@ class Compiled:
         rest = iter(to_device([x for x, kept in zip(leaves, stays, strict=True) if not kept], place))
         return [x if kept else next(rest) for x, kept in zip(leaves, stays, strict=True)]
 
-    def _lookup(self, leaves: Sequence[Any], structure: Any) -> tuple[Specialization, list[Any]]:
-        key = (structure, tuple(map(signature_of, leaves)))
+    def _lookup(self, leaves: Sequence[Any], structure: Any, order: Any) -> tuple[Specialization, list[Any]]:
+        key = (structure, order, tuple(map(signature_of, leaves)))
         arrays = [x for x in leaves if is_traced(x)]
         try:
             trace = self._cache.get(key)

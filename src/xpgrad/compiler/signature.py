@@ -7,6 +7,7 @@ Holds: two calls with equal keys run the same program.
 
 from __future__ import annotations
 
+from inspect import CO_VARKEYWORDS
 from types import FunctionType
 from typing import Any
 
@@ -71,6 +72,29 @@ def signature_of(x: Any) -> Any:
     if is_source(x):
         return "source", x.shape, x.dtype, x.axis, x.layout
     return type(x), x, id(x) if isinstance(type(x).__eq__, FunctionType) else 0
+
+
+def order_of(tree: Any) -> Any:
+    """The keys of the dicts in ``tree``, in their order, which a loop over one sees; None where there are none.
+
+    The structure of a tree does not say it: its leaves come by sorted keys.
+    """
+    if isinstance(tree, dict):
+        return tuple([(key, order_of(x)) for key, x in tree.items()])
+    if isinstance(tree, (tuple, list)):
+        found = [order_of(x) for x in tree]
+        return tuple(found) if any(order is not None for order in found) else None
+    if hasattr(type(tree), "__dataclass_fields__"):
+        return order_of([getattr(tree, name, None) for name in type(tree).__dataclass_fields__])
+    return None
+
+
+def order_of_call(f: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """`order_of` the arguments of ``f``; the order of its keywords counts where it takes any."""
+    code = getattr(f, "__code__", None)
+    if code is not None and code.co_flags & CO_VARKEYWORDS:
+        return order_of((args, kwargs))
+    return order_of((args, [kwargs[name] for name in sorted(kwargs)]))
 
 
 def _number(x: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import user_line
+from xpgrad._errors import DTypeError, message, user_line
 from xpgrad._trees import flatten, unflatten
 from xpgrad.core import SCALAR_TYPES, Aval, Const, Graph, Input, Node, Op, Operand, aval_of
 from xpgrad.devices import device_of
@@ -89,9 +89,12 @@ class Symbols(Trace):
         if self.closed:
             self.check_open(op)
         operands = [_as_operand(x) for x in operands]
-        for x in operands:
-            if type(x) is Traced and x._view is not None:
-                x.refresh()
+        for i, x in enumerate(operands):
+            if type(x) is Traced:
+                if x._view is not None:
+                    x.refresh()
+            elif type(x) is int and x.bit_length() > 63:
+                operands[i] = _within_64_bits(op, x, operands)
         avals = [aval_under(x) for x in operands]
         known = None if params else self._ruled.get((op, *avals))
         ruled: Any = known
@@ -185,6 +188,22 @@ class _Kept:
 def _own(x: Any) -> Any:
     """A constant result as an array of the caller's own."""
     return x.copy() if type(x) is np.ndarray else x
+
+
+def _within_64_bits(op: Op, x: int, operands: Sequence[Any]) -> Any:
+    """``x``, an integer that no array holds, as the float that it is beside floats.
+
+    Raises
+    ------
+    DTypeError
+        It is beside no floats.
+    """
+    if x >= 0 and x.bit_length() == 64:
+        return x  # uint64 holds it
+    if any(aval_under(y).dtype.kind in "fc" for y in operands if y is not x):
+        return float(x)
+    got = {f"operand {i}": y for i, y in enumerate(operands) if y is not x}
+    raise DTypeError(message(f"{op.name}: the number {x} is beyond 64 bits", got, remedy="write it as a float"))
 
 
 def _counted(x: Any) -> Any:
