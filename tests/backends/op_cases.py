@@ -23,7 +23,7 @@ DECLINED = set(
     log_gammainc log_gammaincc gamma_score_below gamma_score_above gamma_curvature_below gamma_curvature_above
     log_betainc beta_score_a beta_score_b stdtr stdtrit
     jv yv iv ive k0 k0e k1 k1e kn kv kve expi exp1
-    gcd lcm
+    gcd lcm nextafter
     """.split()
 )
 OF_INTEGERS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert", "left_shift", "right_shift"}
