@@ -116,7 +116,7 @@ def test_the_sanitizer_can_be_left_out(script):
 def test_what_the_suite_lacks_is_named_before_it_starts(script):
     status, calls, said = script(SEES_NOTHING="yes")
     assert status == 1
-    assert "missing, of what the suite imports: array-api-strict cloudpickle hypothesis" in said
+    assert "missing, of what the suite imports: array-api-strict cloudpickle dask" in said
     assert "ruff" not in said
     assert not pytest_calls(calls)
 
