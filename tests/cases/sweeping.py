@@ -261,7 +261,7 @@ UNDEFINED = {"partition", "argpartition", "ndarray.partition", "empty_like"}
 # What these do depends on the numbers, which are not known while tracing.
 BY_NUMBERS = set(
     "allclose array_equal nonzero flatnonzero argwhere unique real_if_close linalg.eig linalg.eigvals "
-    "union1d setdiff1d ndarray.nonzero".split()
+    "union1d setdiff1d ndarray.nonzero unique_all unique_counts unique_inverse unique_values".split()
 )
 # Their derivative is that on Hermitian matrices.
 HERMITIAN = {"linalg.cholesky", "linalg.eigh", "linalg.eigvalsh"}

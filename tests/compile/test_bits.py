@@ -45,5 +45,7 @@ def test_bits_depend_on_neither_threads_nor_cache_nor_registers(name, dtype, ord
             f = compile(xg.value_and_grad(LOSSES[name]), threads=threads)
             found.add(b"".join(np.asarray(x).tobytes() for x in flatten(f(w, X))[0]))
             tiles.update(re.findall(r"over 9001 entries, (\d+) in a tile", f.explain(w, X)))
-    assert len(tiles) > 1
+    # A sample with much between its operations has tiles of one group of samples, whatever the cache.
+    of_one_group = dtype == np.float64 and name in ("many classes", "softmax")
+    assert (len(tiles) > 1) != of_one_group
     assert len(found) == 1

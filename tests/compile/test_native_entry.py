@@ -404,10 +404,3 @@ def test_many_outputs_take_the_usual_way(monkeypatch):
     monkeypatch.setattr(entry, "MOST", 4)
     assert not is_native(compiled, x)
     np.testing.assert_array_equal(compiled(x), [x * k for k in range(5)])
-
-
-def test_shared_steps_are_not_taken():
-    compiled = xg.compile(xg.value_and_grad(loss), threads=2)
-    args = data(200, 20_000)
-    assert not is_native(compiled, *args)
-    np.testing.assert_allclose(compiled(*args)[0], loss(*args), rtol=1e-10)

@@ -208,7 +208,7 @@ def unique(ar: Any, *args: Any, **kwargs: Any) -> Any:
     """The values keep their derivative; a repeated one takes that of its first occurrence."""
     plain = known(ar, "unique")
     axis = args[3] if len(args) > 3 else kwargs.get("axis")
-    _, first = np.unique(plain, return_index=True, axis=axis)
+    _, first = np.unique(plain, return_index=True, axis=axis, equal_nan=kwargs.get("equal_nan", True))
     outs = np.unique(plain, *args, **kwargs)
     values = reshape(ar, shape=(-1,))[first] if axis is None else take(ar, first, axis)
     return (values, *outs[1:]) if isinstance(outs, tuple) else values
@@ -256,4 +256,6 @@ def unique_inverse(x: Any, /) -> UniqueInverse:
 
 @implements(getattr(np, "unique_values", None))
 def unique_values(x: Any, /) -> Any:
-    return unique(x, equal_nan=False)
+    """In the order that NumPy gives them, which need not be sorted."""
+    places = np.argsort(np.argsort(np.unique_values(known(x, "unique")), kind="stable"))
+    return unique(x, equal_nan=False)[places]
