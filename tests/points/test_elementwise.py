@@ -183,7 +183,7 @@ def test_every_op_with_a_derivative_is_in_the_table():
     assert {n for n in elementwise if n not in NAMES and f'"{n}"' not in text} == IN_ANOTHER_TABLE
 
 
-# In tests/ops: inverses of functions of the table, an integer order for which mpmath is slow, tails, and the next
+# In tests/ops: inverses of functions of the table, an integer order for which mpmath is slow, tails, the next
 # number of a dtype.
 IN_ANOTHER_TABLE = {"gammaincinv", "gammainccinv", "betaincinv", "kn", "nextafter", *TAILS}
 
