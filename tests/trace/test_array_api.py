@@ -114,6 +114,8 @@ def test_a_function_of_the_standard_gives_what_the_strict_one_gives(name, strict
             assert type(ours) is Traced
             assert ours.dtype == np.asarray(right).dtype, dtype
             values, right = np.asarray(strip(ours)), np.asarray(right)
+            if name == "unique_values":  # the standard leaves their order open, and NumPy makes use of that
+                values, right = np.sort(values), np.sort(right)
             if values.dtype.kind in "fc":
                 narrow = values.dtype in (np.float32, np.complex64)
                 assert close(values, right, MINIMAL if narrow else EXACT), dtype
