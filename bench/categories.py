@@ -22,10 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.peers.contender import Missing
-from bench.peers.processes import Answering
+from bench.peers.processes import Answering, Missing, serve
 from bench.peers.report import conditions
-from bench.peers.worker import serve
 from xpgrad.testing.tolerances import tolerance
 
 LEVELS = (12, 31, 7, 24, 16, 105, 3)

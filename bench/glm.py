@@ -24,10 +24,8 @@ from typing import Any
 import numpy as np
 
 from bench.glm_problems import PROBLEMS, Table
-from bench.peers.contender import Missing
-from bench.peers.processes import Answering
+from bench.peers.processes import Answering, Missing, peak_of, serve
 from bench.peers.report import conditions
-from bench.peers.worker import peak_of, serve
 
 OURS = "xpgrad"
 GAP = 1e-8

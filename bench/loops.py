@@ -26,10 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.peers.contender import Missing
-from bench.peers.processes import Answering
+from bench.peers.processes import Answering, Missing, serve
 from bench.peers.report import conditions
-from bench.peers.worker import serve
 from xpgrad.testing.tolerances import tolerance
 
 ROUND_S = 0.02  # calls shorter than this are timed several at a time

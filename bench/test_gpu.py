@@ -10,8 +10,7 @@ from bench.gpu import card, clocks, measure, report
 from bench.gpu.__main__ import file_for, main
 from bench.gpu.contenders import CONTENDERS, REFERENCE
 from bench.gpu.table import WORKLOADS
-from bench.peers.contender import Missing
-from bench.peers.processes import Answering, Died
+from bench.peers.processes import Answering, Died, Missing
 from xpgrad.devices import GpuStatus, gpu_status
 
 CARD = {"name": "a card", "l2_bytes": 50 << 20, "flush_bytes": 256 << 20}

@@ -14,11 +14,10 @@ import pytest
 
 from bench.peers.__main__ import main
 from bench.peers.agreement import Disagreement, check
-from bench.peers.contender import CONTENDERS, Missing, make
-from bench.peers.processes import Process
+from bench.peers.contender import CONTENDERS, make
+from bench.peers.processes import PARENT, Missing, Process
 from bench.peers.report import render, verdict
 from bench.peers.table import WORKLOADS
-from bench.peers.worker import PARENT
 
 
 @pytest.fixture(autouse=True)

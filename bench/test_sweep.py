@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from bench.sweep import jobs, plot
+from bench.sweep import plot
 from bench.sweep.__main__ import HAND, OURS, main
+from xpgrad.cli.bench import steps
 
 
-@pytest.mark.parametrize("layout", jobs.LAYOUTS)
+@pytest.mark.parametrize("layout", steps.LAYOUTS)
 def test_every_job_is_measured_beside_numpy_by_hand(tmp_path, layout, capsys):
     out = tmp_path / "sweep.json"
     main(
@@ -18,6 +19,6 @@ def test_every_job_is_measured_beside_numpy_by_hand(tmp_path, layout, capsys):
     cells = json.loads(out.read_text())["cells"]
     plot.main([str(out), str(tmp_path / "sweep.png")])
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
-    assert [c["job"] for c in cells] == list(jobs.JOBS)
+    assert [c["job"] for c in cells] == list(steps.JOBS)
     assert all(c["us"][name] > 0 for c in cells for name in (HAND, OURS))
     assert f"{len(cells)} cells against NumPy by hand" in capsys.readouterr().out

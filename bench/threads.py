@@ -20,11 +20,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.peers.processes import Answering
+from bench.peers.processes import Answering, serve
 from bench.peers.report import conditions
-from bench.peers.worker import serve
-from bench.sweep.jobs import CONTENDERS as STEPS
-from bench.sweep.jobs import Cell
+from xpgrad.cli.bench.steps import CONTENDERS as STEPS
+from xpgrad.cli.bench.steps import Cell
 
 CONTENDERS = ("one", "sleeping", "spinning")
 CELLS = (

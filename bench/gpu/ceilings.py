@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.gpu import clocks
-from bench.peers.worker import serve
+from bench.peers.processes import serve
 
 REPETITIONS = 10
 # Bytes copied on the device, bytes to and from it, rows of a square matrix.

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bench.peers.contender import Missing
+from bench.peers.processes import Missing
 
 Step = Callable[[], Any]
 

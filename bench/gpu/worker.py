@@ -18,9 +18,9 @@ from bench.gpu import clocks
 from bench.gpu.contenders import CONTENDERS, REFERENCE, make
 from bench.gpu.table import WORKLOADS
 from bench.peers import by_numpy
-from bench.peers.contender import Missing
 from bench.peers.problems import Problem
-from bench.peers.worker import save, serve
+from bench.peers.processes import Missing, serve
+from bench.peers.worker import save
 
 WARMING_S, WARMING = 0.2, 10  # a variant is tried for this long, or this many calls
 MOST = 50  # repetitions in a round

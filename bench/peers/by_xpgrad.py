@@ -7,8 +7,9 @@ import numpy as np
 
 import xpgrad as xg
 from bench.peers import problems
-from bench.peers.contender import Contender, Missing, as_it_comes
+from bench.peers.contender import Contender, as_it_comes
 from bench.peers.problems import Problem
+from bench.peers.processes import Missing
 
 
 def _contender(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bench.peers.problems import Problem
+from bench.peers.processes import Missing
 
 
 def as_it_comes(result: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -28,10 +29,6 @@ class Contender(NamedTuple):
     build: Callable[[], Callable[[], Any]]
     unpack: Callable[[Any], tuple[Any, tuple[Any, ...]]] = as_it_comes
     explain: Callable[[], str] | None = None
-
-
-class Missing(Exception):
-    """The contender's library is not there; the message says which."""
 
 
 # Name: module here, what its functions are told, distributions whose version counts.

@@ -6,12 +6,6 @@ Out: one line of JSON for each, on what was standard output when it started; ``{
 Holds: nothing but NumPy and the contender's library is imported before the first call is timed.
 """
 
-import ctypes
-import gc
-import json
-import os
-import re
-import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -20,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.peers.contender import Missing, make
+from bench.peers.contender import make
+from bench.peers.processes import peak_of, serve, settled_bytes
 from bench.peers.table import WORKLOADS
 
 
@@ -91,24 +86,12 @@ class Worker:
         for _ in range(3):
             step()
         contender = self._made(self.size)
-        before = _settled()
+        before = settled_bytes()
         step = contender.build()
         for _ in range(3):
             step()
-        kept = max(_settled() - before, 0)
+        kept = max(settled_bytes() - before, 0)
         return peak_of(step) | {"kept_bytes": kept}
-
-
-def peak_of(step: Any) -> dict[str, Any]:
-    """Bytes that a call needs at most beyond what lay there before it."""
-    if not Path("/proc/self/clear_refs").exists():
-        return {"unknown": "this system has no /proc/self/clear_refs"}
-    settled = _settled()
-    Path("/proc/self/clear_refs").write_text("5")
-    result = step()
-    peak = _status("VmHWM")
-    del result
-    return {"step_bytes": max(peak - settled, 0)}
 
 
 def save(path: str, value: Any, gradient: Iterable[Any]) -> dict[str, Any]:
@@ -116,54 +99,6 @@ def save(path: str, value: Any, gradient: Iterable[Any]) -> dict[str, Any]:
     arrays = [np.asarray(g) for g in gradient]
     np.savez(path, np.float64(value), *arrays)
     return {"dtypes": [str(a.dtype) for a in arrays]}
-
-
-def _status(name: str) -> int:
-    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found, name
-    return 1024 * int(found[1])
-
-
-def _settled() -> int:
-    """Resident bytes, once what is free went back to the system: malloc would serve the next step from it."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-    if trim:
-        trim(0)
-    return _status("VmRSS")
-
-
-PARENT = "XPGRAD_BENCH_PARENT"  # the environment's name for the number of the process that asks
-PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
-
-
-def end_with_parent(parent: int) -> None:
-    """Have Linux kill this process when the thread that started it is gone, or end now if it is gone already.
-
-    A killed parent closes our standard input, but whoever is stopped does not see that.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    if prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL)):
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:
-        sys.exit("the process that started this one is gone")
-
-
-def serve(worker: Any) -> None:
-    """Have ``worker`` do what standard input says, and answer."""
-    if PARENT in os.environ:  # not where someone types the commands
-        end_with_parent(int(os.environ[PARENT]))
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
-    for line in sys.stdin:
-        command = json.loads(line)
-        try:
-            answer = getattr(worker, command.pop("do"))(**command)
-        except Missing as missing:
-            answer = {"missing": str(missing)}
-        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.peers.processes import Answering
 from bench.peers.report import conditions
-from bench.sweep.jobs import CONTENDERS, JOBS, LAYOUTS, Cell
+from xpgrad.cli.bench.steps import CONTENDERS, JOBS, LAYOUTS, Cell
 from xpgrad.testing.tolerances import tolerance
 
 FEATURES = (1, 2, 4, 8, 16, 32, 64, 185, 400, 784, 2000)
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     report |= {"rounds": args.rounds, "cells": []}
     with ExitStack() as stack:
         workers = {
-            name: stack.enter_context(Answering("bench.sweep.worker", name, name=name))
+            name: stack.enter_context(Answering("xpgrad.cli.bench.worker", name, name=name))
             for name in args.contenders
         }
         for cell in cells:

@@ -1,6 +1,6 @@
-"""One contender in a process of its own: ``python -m bench.sweep.worker CONTENDER``.
+"""One contender in a process of its own: ``python -m xpgrad.cli.bench.worker CONTENDER``.
 
-In:  commands on standard input, a line of JSON each (`bench.peers.worker.serve`).
+In:  commands on standard input, a line of JSON each (`xpgrad.cli.bench.processes.serve`).
 Out: seconds.
 """
 
@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.peers.contender import Missing
-from bench.peers.worker import serve
-from bench.sweep.jobs import CONTENDERS, Cell
+from xpgrad.cli.bench.processes import Missing, serve
+from xpgrad.cli.bench.steps import CONTENDERS, Cell
 
 
 class Worker:
