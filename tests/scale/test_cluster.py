@@ -6,11 +6,13 @@ import time
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from sklearn.base import clone
 
 import xpgrad as xg
 from xpgrad.backends import choose
 from xpgrad.backends.cpu.llvm.build import available
 from xpgrad.core import show
+from xpgrad.learn import files
 from xpgrad.scale import cluster, packing, worker
 
 pytestmark = [
@@ -136,10 +138,29 @@ def test_what_is_no_client_and_what_needs_no_cluster_is_refused(client, data):
         pass
 
 
-def test_a_value_for_each_sample_does_not_travel(client, data):
+def test_values_of_each_sample_travel_with_their_share(client, data):
     predict = xg.compile(lambda w, X: np.exp(X @ w))
-    with xg.scale.on(client), pytest.raises(xg.TraceError, match="exp gives a value for each sample"):
-        predict(W, data[0])
+    with xg.scale.on(client):
+        found = predict(W, data[0])
+    assert bits(found) == bits(predict(W, data[0]))
+
+
+def test_an_array_beside_the_sources_keeps_its_strides(client, data, step):
+    every_other = np.repeat(data[1].read(), 2)[::2]
+    with xg.scale.on(client):
+        found = step(W, data[0], every_other)
+    assert bits(found) == bits(step(W, data[0], every_other))
+
+
+def test_estimators_share_their_passes_with_the_bits_of_the_fit_in_memory(client, data):
+    X, y, _ = data
+    expected = xg.learn.LogisticRegression(tol=1e-8).fit(X.read(), y.read())
+    for targets in (y, y.read()):
+        model = xg.learn.LogisticRegression(tol=1e-8, cluster=client, memory_limit="50MB").fit(X, targets)
+        assert bits((model.coef_, model.intercept_)) == bits((expected.coef_, expected.intercept_))
+    assert clone(model).cluster is client
+    saved, _ = files.unpacked(files.packed(model), "model")
+    assert saved.cluster is None
 
 
 def test_without_workers_the_wait_ends_with_a_message():

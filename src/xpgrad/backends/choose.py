@@ -185,6 +185,7 @@ def _streamed(graph: Graph, arrays: Sequence[Any], threads: int, streaming: Stre
         raise DependencyError(message(f"sources are read by compiled kernels: {reason}", remedy=remedy))
     from xpgrad.backends.cpu.llvm import streamed
     from xpgrad.backends.cpu.llvm.program import LLVMProgram
+    from xpgrad.backends.cpu.llvm.read_whole import ReadWhole
 
     sources: dict[Value, Any] = {v: x for v, x in zip(graph.inputs, arrays, strict=True) if is_source(x)}
     if len({x.samples for x in sources.values()}) > 1:
@@ -201,7 +202,7 @@ def _streamed(graph: Graph, arrays: Sequence[Any], threads: int, streaming: Stre
     memory = laid_out(used[0].samples)
     plan = _planned(graph, memory, _target_of_llvm())
     if sum(x.nbytes for x in used) <= READ_WHOLE:
-        return streamed.ReadWhole(LLVMProgram(plan, memory.held, threads, partial(_of_body, threads)))
+        return ReadWhole(LLVMProgram(plan, memory.held, threads, partial(_of_body, threads)))
     capacity = streamed.capacity_of(plan, used)
     return streamed.StreamedProgram(plan, laid_out(capacity), sources, capacity, threads, streaming)
 

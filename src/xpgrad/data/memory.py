@@ -1,14 +1,18 @@
 """Memory that may be used: a limit in bytes or in words, and what is free.
 
 In:  ``None``, a number of bytes, or a text such as ``"800MB"``.
-Out: bytes.
+Out: bytes; or memory for an array.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import tempfile
 from typing import Any
+
+import numpy as np
 
 from xpgrad._errors import message
 
@@ -78,3 +82,13 @@ def _of_process() -> int | None:
             return most - int(file.read().split()[0]) * resource.getpagesize()
     except (OSError, ValueError):
         return most
+
+
+def room(shape: tuple[int, ...], dtype: Any, limit: int) -> Any:
+    """Memory for a value of each sample; where it is much beside the limit, a file that nobody else sees."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size <= limit // 4:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile(prefix="xpgrad-") as file:
+        file.truncate(size)
+        return np.asarray(np.memmap(file, dtype, "r+", shape=shape))

@@ -9,7 +9,7 @@ read is read by the thread that wants it, so that a wait always ends.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import prod
 from time import perf_counter
@@ -220,3 +220,29 @@ class Pass:
         size = sum(prod(x.shape) * x.itemsize for x in buffers)
         self._kept.offer(self._key(piece), self._sources, buffers, size, seconds)
         return buffers
+
+
+def in_order(sources: Sequence[Source], kept: Kept, multiple: int = 1) -> Iterator[tuple[int, int, list[Any]]]:
+    """Read all samples in order: first and last number, and the arrays of each source, until the next is read.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    kept : Kept
+    multiple : int
+        Samples of which each piece but the last has a whole number of times as many.
+
+    Raises
+    ------
+    DataError
+        As for a `Pass`.
+    """
+    each, samples = max(sum(x.sample_bytes for x in sources), 1), sources[0].samples
+    capacity = max(PIECE // each // multiple, 1) * multiple
+    pieces = [Piece(b, min(b + capacity, samples)) for b in range(0, samples, capacity)]
+    with Pass(sources, min(capacity, max(samples, 1)), pieces, 1, kept) as read:
+        for piece in pieces:
+            buffers, n = read.take(piece), piece.end - piece.begin
+            parts = [x[:n] if s.layout == "rows" else x[..., :n] for s, x in zip(sources, buffers, strict=True)]
+            yield piece.begin, piece.end, [s.shown(x) for s, x in zip(sources, parts, strict=True)]
+            read.give(piece, buffers)

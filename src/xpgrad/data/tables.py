@@ -72,10 +72,16 @@ class Table:
     columns : tuple of str
     """
 
-    def __init__(self, files: Files, columns: Sequence[str] | None, retries: int) -> None:
+    def __init__(
+        self,
+        files: Files,
+        columns: Sequence[str] | None,
+        retries: int,
+        levels: dict[str, tuple[Any, ...]] | None = None,
+    ) -> None:
         self._files, self._retries = files, retries
         self._types = files.types(0)
-        self._levels: dict[str, tuple[Any, ...]] = {}
+        self._levels = {} if levels is None else levels
         self.columns = tuple(self._types if columns is None else columns)
         for name in self.columns:
             self._check_known(name, self._types)
@@ -114,6 +120,14 @@ class Table:
             self._retries,
         )
 
+    def only(self, columns: Sequence[str]) -> Table:
+        """The same table with these columns."""
+        return Table(self._files, columns, self._retries, self._levels)
+
+    def is_text(self, column: str) -> bool:
+        """Whether a column has texts, or a dictionary."""
+        return _is_text(self._types[column])
+
     def levels(self, column: str) -> tuple[Any, ...]:
         """The different entries of a column of texts, sorted; the column is read once for them."""
         if column not in self._levels:
@@ -150,7 +164,12 @@ class Table:
 
 
 class ColumnSource(BlockSource):
-    """Columns of a table side by side; or one, as codes of its levels."""
+    """Columns of a table side by side; or one, as codes of its levels.
+
+    Attributes
+    ----------
+    columns : tuple of str
+    """
 
     def __init__(
         self,
@@ -163,6 +182,7 @@ class ColumnSource(BlockSource):
         retries: int,
     ) -> None:
         self._files, self._columns, self.levels = files, list(columns), levels
+        self.columns = tuple(columns)
         blocks: list[Range] = []
         at = 0
         for part in files.parts:

@@ -12,7 +12,8 @@ from xpgrad.learn.files import load
 from xpgrad.learn.glms import GammaRegressor, NegativeBinomialRegressor, PoissonRegressor, TweedieRegressor
 from xpgrad.learn.mlp import MLPClassifier, MLPRegressor
 from xpgrad.learn.model import Model
-from xpgrad.learn.regressors import HuberRegressor, LinearRegression, QuantileRegressor, Ridge
+from xpgrad.learn.regressors import LinearRegression, Ridge
+from xpgrad.learn.robust import HuberRegressor, QuantileRegressor
 
 __all__ = [
     "GammaRegressor",

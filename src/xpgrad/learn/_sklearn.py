@@ -3,7 +3,7 @@
 from xpgrad._errors import DependencyError, message
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _clone_parametrized, _fit_context
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
     from sklearn.utils import ClassifierTags, RegressorTags, check_array, compute_class_weight
     from sklearn.utils._array_api import check_same_namespace, get_namespace_and_device, move_to
@@ -27,6 +27,7 @@ except ImportError as error:
         )
     ) from error
 
+clone_parametrized = _clone_parametrized
 fit_context = _fit_context
 check_sample_weight = _check_sample_weight
 check_y = _check_y
@@ -51,6 +52,7 @@ __all__ = [
     "check_same_namespace",
     "check_sample_weight",
     "check_y",
+    "clone_parametrized",
     "column_or_1d",
     "compute_class_weight",
     "fit_context",

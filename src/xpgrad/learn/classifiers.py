@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from xpgrad import special
+from xpgrad.data.derived import converted
 from xpgrad.devices import asnumpy
+from xpgrad.devices.door import is_source
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn import families
 from xpgrad.learn.linear import COMMON, SOLVERS, LinearEstimator, at_least
 from xpgrad.learn.places import host
-from xpgrad.learn.solve import predictor
+from xpgrad.learn.streamed import classes_of, counts_of, in_memory
 
 
 class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
@@ -51,6 +53,10 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         rates, with the copy of ``X``; a prediction is where its ``X`` is.
     dtype : {"float32", "float64"}, optional
         By default float32 stays float32, and all else is float64.
+    memory_limit : int or str, optional
+        Bytes, or ``"800MB"``, where ``X`` is a source or a table of `xpgrad.data`, as in `xg.minimize`.
+    cluster : distributed.Client, optional
+        Workers of Dask's share the passes over the sources, with the same bits. It is not saved.
 
     Attributes
     ----------
@@ -117,6 +123,8 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
+        memory_limit: int | str | None = None,
+        cluster: Any = None,
     ) -> None:
         self.penalty = penalty
         self.C = C
@@ -133,6 +141,8 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
+        self.memory_limit = memory_limit
+        self.cluster = cluster
 
     @sk.fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> LogisticRegression:
@@ -141,16 +151,20 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         Parameters
         ----------
         X : table or float[n, p]
+            Or a source or table of `xpgrad.data`, read by parts, with the bits of the same samples in memory.
         y : array[n]
-            Classes: numbers or text.
+            Classes: numbers or text. Of a table of `xpgrad.data` also the name of a column.
         sample_weight : float[n], optional
         offset : float[n] or float[n, k], optional
             Added to the linear predictor with a coefficient of 1.
         """
         arrival, design, y = self._read(X, y, fit=True, numeric_y=False)
-        sk.check_classification_targets(y)
         weights = self._weights(sample_weight, design)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        if is_source(y):
+            self.classes_, codes = classes_of(y, self.memory_limit)
+        else:
+            sk.check_classification_targets(y)
+            self.classes_, codes = np.unique(y, return_inverse=True)
         k = len(self.classes_)
         if k < 2:
             raise ValueError(
@@ -159,7 +173,8 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
             )
         weights = self._class_weights(y, codes, weights, design.numbers.dtype)
         family = families.logistic if k == 2 else families.softmax
-        target = codes.astype(design.numbers.dtype) if k == 2 else codes.astype(np.int32)
+        wanted = design.numbers.dtype if k == 2 else np.dtype(np.int32)
+        target = converted(codes, wanted) if is_source(codes) else codes.astype(wanted)
         total = len(codes) if weights is None else float(weights.sum())
         strength = 0.0 if self.penalty is None else 1 / (self.C * total)
         share = {"l1": 1.0, "l2": 0.0}.get(self.penalty or "", float(self.l1_ratio))
@@ -182,8 +197,11 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         """The weights of the samples times those of their classes."""
         if self.class_weight is None:
             return weights
-        of_class = sk.compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=weights)
-        of_sample = of_class.astype(dtype)[codes]
+        given = {"y": y, "sample_weight": weights}
+        if is_source(codes):  # a sample of each class, which weighs as much as all of it
+            given = {"y": self.classes_, "sample_weight": counts_of(codes, weights, len(self.classes_))}
+        of_class = sk.compute_class_weight(self.class_weight, classes=self.classes_, **given)
+        of_sample = of_class.astype(dtype)[host(codes)]
         return of_sample if weights is None else weights * of_sample
 
     def _follow(self, arrival: Any, coef: Any, intercept: Any) -> None:
@@ -191,15 +209,17 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
 
     def _say_if_separable(self, found: Any, design: Any, codes: Any, weights: Any) -> None:
         """Warn if the fitted hyperplanes tell all samples apart: then no finite coefficients are the best."""
-        eta = predictor(found.intercept, found.numbers, found.tables, design)
-        if eta.ndim == 1:
-            apart = np.where(codes == 1, eta > 0, eta < 0)
-        else:
-            own = np.take_along_axis(eta, codes[:, None], axis=1)
-            apart = (eta < own).sum(axis=1) == eta.shape[1] - 1
-        if weights is not None:
-            apart = apart | (weights == 0)
-        if apart.all():
+        for at, eta in self._eta_of(found, design):
+            own = codes.read(at.start, at.stop) if is_source(codes) else codes
+            if eta.ndim == 1:
+                apart = np.where(own == 1, eta > 0, eta < 0)
+            else:
+                apart = (eta < np.take_along_axis(eta, own[:, None], axis=1)).sum(axis=1) == eta.shape[1] - 1
+            if weights is not None:
+                apart = apart | (weights[at] == 0)
+            if not apart.all():
+                return
+        if design.size:
             warnings.warn(
                 "LogisticRegression: the classes are separable, so that without a penalty the coefficients "
                 "grow without bound; these are where the fit ended. A penalty (a finite C) makes them finite",
@@ -212,6 +232,10 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
         """The linear predictor: float[n] of two classes, float[n, k] of more."""
         arrival, eta = self._eta(X, "decision_function", offset)
         return arrival.follow(asnumpy(eta))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of right classes."""
+        return float(super().score(X, in_memory(X, y), sample_weight))
 
     def predict(self, X: Any, *, offset: Any = None) -> Any:
         """The class of the largest probability, for each sample."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from xpgrad._errors import DataError, DTypeError, message
 from xpgrad.devices import to_device
+from xpgrad.devices.door import is_source
 from xpgrad.devices.sparse import csr_on, is_sparse
 
 _SHOWN = 5  # names or values in an error
@@ -28,7 +29,7 @@ class Design(NamedTuple):
     Attributes
     ----------
     numbers : float[n, p]
-        Or sparse, in compressed rows; there are then no codes.
+        Or sparse, in compressed rows; there are then no codes. Or a source, as codes may be.
     codes : tuple of int32[n]
         One array for each categorical column: the position of its level in `Layout.levels`.
     """
@@ -45,8 +46,15 @@ class Design(NamedTuple):
     def nbytes(self) -> int:
         """Bytes of the data."""
         X = self.numbers
+        if is_source(X):
+            return int(X.nbytes + sum(codes.nbytes for codes in self.codes))
         own = sum(x.nbytes for x in (X.data, X.indices, X.indptr)) if is_sparse(X) else X.nbytes
         return int(own + sum(codes.nbytes for codes in self.codes))
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether sources are among the data."""
+        return any(map(is_source, (self.numbers, *self.codes)))
 
     def on(self, device: str) -> Design:
         """The same data on a device."""

@@ -68,7 +68,9 @@ def packed(model: Any, table: Any = None) -> bytes:
         "estimator": name,
         "version": __version__,
         "parameters": {
-            k: _stored(v, f"parameter.{k}", arrays, name) for k, v in model.get_params(False).items()
+            k: _stored(v, f"parameter.{k}", arrays, name)
+            for k, v in model.get_params(False).items()
+            if k != "cluster"
         },
         "attributes": {
             k: _stored(v, f"attribute.{k}", arrays, name)

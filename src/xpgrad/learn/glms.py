@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from xpgrad.devices import asnumpy
+from xpgrad.devices.door import is_source
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn import families
 from xpgrad.learn.families import Family
 from xpgrad.learn.linear import at_least, refuse_targets
 from xpgrad.learn.places import host
 from xpgrad.learn.regressors import FITTING, Regressor
-from xpgrad.learn.solve import Solution, predictor
+from xpgrad.learn.solve import Solution
+from xpgrad.learn.streamed import average, in_memory, variance
 from xpgrad.transforms import grad
 
 _NO_DISPERSION = log(1e-4)
@@ -57,7 +59,7 @@ class GeneralizedLinearRegressor(Regressor):
         family = self._scored()
         _, eta = self._eta(X, "score")
         eta = asnumpy(eta)
-        y = sk.check_array(host(y), dtype=eta.dtype, ensure_2d=False)
+        y = sk.check_array(host(in_memory(X, y)), dtype=eta.dtype, ensure_2d=False)
         refuse_targets(y, family, type(self).__name__)
         w = None
         if sample_weight is not None:
@@ -91,7 +93,7 @@ class PoissonRegressor(GeneralizedLinearRegressor):
         For the largest entry of the gradient of the mean loss; with "lbfgs", the columns being standardised.
     warm_start : bool
         Begin where the last fit ended.
-    categorical_features, handle_unknown, checkpoint, device, dtype
+    categorical_features, handle_unknown, checkpoint, device, dtype, memory_limit, cluster
         As in `LogisticRegression`.
 
     Attributes
@@ -126,6 +128,8 @@ class PoissonRegressor(GeneralizedLinearRegressor):
         checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
+        memory_limit: int | str | None = None,
+        cluster: Any = None,
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -138,6 +142,8 @@ class PoissonRegressor(GeneralizedLinearRegressor):
         self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
+        self.memory_limit = memory_limit
+        self.cluster = cluster
 
     def _family(self) -> Family:
         return families.poisson
@@ -150,7 +156,7 @@ class GammaRegressor(PoissonRegressor):
     ----------
     alpha, fit_intercept, solver, max_iter, tol, warm_start
         As in `PoissonRegressor`.
-    categorical_features, handle_unknown, checkpoint, device, dtype
+    categorical_features, handle_unknown, checkpoint, device, dtype, memory_limit, cluster
         As in `PoissonRegressor`.
 
     Attributes
@@ -186,7 +192,8 @@ class TweedieRegressor(GeneralizedLinearRegressor):
     fit_intercept : bool
     link : {"auto", "identity", "log"}
         "auto" is "identity" up to a power of 0, and "log" above.
-    solver, max_iter, tol, warm_start, categorical_features, handle_unknown, checkpoint, device, dtype
+    solver, max_iter, tol, warm_start, categorical_features, handle_unknown,
+    checkpoint, device, dtype, memory_limit, cluster
         As in `PoissonRegressor`.
 
     Attributes
@@ -228,6 +235,8 @@ class TweedieRegressor(GeneralizedLinearRegressor):
         checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
+        memory_limit: int | str | None = None,
+        cluster: Any = None,
     ) -> None:
         self.power = power
         self.alpha = alpha
@@ -242,6 +251,8 @@ class TweedieRegressor(GeneralizedLinearRegressor):
         self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
+        self.memory_limit = memory_limit
+        self.cluster = cluster
 
     @property
     def _log_link(self) -> bool:  # type: ignore[override]
@@ -269,7 +280,7 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
         The variance is ``mean + dispersion mean²``. None: it is fitted along, by maximum likelihood.
     fit_intercept, solver, max_iter, tol, warm_start
         As in `PoissonRegressor`.
-    categorical_features, handle_unknown, checkpoint, device, dtype
+    categorical_features, handle_unknown, checkpoint, device, dtype, memory_limit, cluster
         As in `PoissonRegressor`.
 
     Attributes
@@ -306,6 +317,8 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
         checkpoint: Any = None,
         device: str = "auto",
         dtype: str | None = None,
+        memory_limit: int | str | None = None,
+        cluster: Any = None,
     ) -> None:
         self.alpha = alpha
         self.dispersion = dispersion
@@ -319,6 +332,8 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
         self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
+        self.memory_limit = memory_limit
+        self.cluster = cluster
 
     def _family(self) -> Family:
         if self.dispersion is None:
@@ -329,9 +344,9 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
         """By the method of moments, as if all had one mean."""
         if self.dispersion is not None:
             return ()
-        mean = float(np.average(y, weights=weights))
-        variance = float(np.average((y - mean) ** 2, weights=weights))
-        return (log(min(max((variance - mean) / mean**2, 0.01), 10.0)) if mean > 0 else 0.0,)
+        mean = float(average(y, weights, self.memory_limit))
+        spread = variance(y, mean, weights, self.memory_limit)
+        return (log(min(max((spread - mean) / mean**2, 0.01), 10.0)) if mean > 0 else 0.0,)
 
     def _fit_predictor(self, arrival: Any, design: Any, y: Any, family: Family, **options: Any) -> Solution:
         """Begin with Poisson regression, and end there if the counts vary no more than it says."""
@@ -340,9 +355,13 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
             return super()._fit_predictor(arrival, design, y, family, **options)
         plain = {**options, "shape": (), "stage": ".poisson"}
         poisson = super()._fit_predictor(arrival, design, y, families.poisson, **plain)
-        eta = predictor(poisson.intercept, poisson.numbers, poisson.tables, design)
-        eta = eta if options["offset"] is None else eta + options["offset"]
-        if not _overdispersed(eta, y, options["weights"]):
+        slope = 0.0
+        offset, weights = options["offset"], options["weights"]
+        for at, eta in self._eta_of(poisson, design):
+            eta = eta if offset is None else eta + offset[at]
+            own = y.read(at.start, at.stop) if is_source(y) else y
+            slope += _slope_at_no_dispersion(eta, own, None if weights is None else weights[at])
+        if not slope < 0:
             self.dispersion_ = 0.0
             return poisson
         found = super()._fit_predictor(arrival, design, y, family, **{**options, "start": poisson})
@@ -355,12 +374,12 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
         return families.with_shape(families.negative_binomial, log(self.dispersion_))
 
 
-def _overdispersed(eta: Any, y: Any, weights: Any) -> bool:
-    """Whether the likelihood rises with the dispersion from near 0, at the means of a Poisson fit."""
+def _slope_at_no_dispersion(eta: Any, y: Any, weights: Any) -> float:
+    """The derivative of the loss in the dispersion near 0; negative where the likelihood rises with it."""
     eta, y = np.asarray(eta, dtype=np.float64), np.asarray(y, dtype=np.float64)
 
     def loss(log_dispersion: Any) -> Any:
         each = families.negative_binomial.unit(eta, y, log_dispersion)
-        return np.mean(each if weights is None else weights * each)
+        return np.sum(each if weights is None else weights * each)
 
-    return bool(grad(loss)(_NO_DISPERSION) < 0)
+    return float(grad(loss)(_NO_DISPERSION))

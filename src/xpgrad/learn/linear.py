@@ -7,7 +7,8 @@ level of each categorical column, in the order of the columns; `coef_names` name
 from __future__ import annotations
 
 import warnings
-from numbers import Real
+from collections.abc import Iterator
+from numbers import Integral, Real
 from os import PathLike, fspath
 from typing import Any
 
@@ -24,7 +25,7 @@ from xpgrad.learn.multinomial import infer_classes
 from xpgrad.learn.places import Arrival, chosen_device, host
 from xpgrad.learn.reading import Reading
 from xpgrad.learn.solve import Problem, Solution, predictor, solve
-from xpgrad.learn.where import choose_device
+from xpgrad.learn.streamed import blocks, is_streamed
 from xpgrad.optim import linear
 
 # The constraints of parameters that every estimator has.
@@ -34,6 +35,8 @@ COMMON = {
     "checkpoint": [str, PathLike, None],
     "device": [str],
     "dtype": [sk.StrOptions({"float32", "float64"}), None],
+    "memory_limit": [Integral, str, None],
+    "cluster": "no_validation",
 }
 # Passes over the data that a fit of each solver is expected to take, for the choice of a device.
 _PASSES = {"newton": 15, "lbfgs": 60}
@@ -96,8 +99,8 @@ class LinearEstimator(Reading, Saved, sk.BaseEstimator):
         """
         dtype = design.numbers.dtype
         passes = _PASSES["newton" if self.solver == "auto" else self.solver]
-        self.device_, self.device_reason_ = choose_device(self.device, arrival.device, design.nbytes, passes)
-        many = np.shape(y)[1:] or ((outputs,) if outputs > 1 else ())
+        self.device_, self.device_reason_ = self._chosen_device(arrival, design, passes)
+        many = y.shape[1:] or ((outputs,) if outputs > 1 else ())
         start = self._warm(outputs) if start is None else start
         if start is None:
             center = center if center is not None and self.fit_intercept else 0.0
@@ -117,6 +120,8 @@ class LinearEstimator(Reading, Saved, sk.BaseEstimator):
             l1=l1,
             start=start,
             checkpoint=None if self.checkpoint is None else f"{fspath(self.checkpoint)}{stage}",
+            memory_limit=self.memory_limit,
+            cluster=self.cluster,
         )
         found = solve(
             problem, method=self.solver, tol=self.tol, max_iter=self.max_iter or 1000, device=self.device_
@@ -131,6 +136,15 @@ class LinearEstimator(Reading, Saved, sk.BaseEstimator):
         coef, intercept = self._joined(found)
         self._follow(arrival, coef, intercept)
         return found
+
+    def _eta_of(self, found: Solution, design: Design) -> Iterator[tuple[slice, Any]]:
+        """The linear predictor of each stretch of the samples; of an array, of all at once."""
+        if not design.is_streamed:
+            yield slice(0, design.size), predictor(found.intercept, found.numbers, found.tables, design)
+            return
+        for begin, end, (x, *codes) in blocks([design.numbers, *design.codes], self.memory_limit):
+            part = Design(x, tuple(codes))
+            yield slice(begin, end), predictor(found.intercept, found.numbers, found.tables, part)
 
     def _follow(self, arrival: Arrival, coef: Any, intercept: Any) -> None:
         self.coef_ = arrival.follow(coef)
@@ -217,6 +231,9 @@ class LinearEstimator(Reading, Saved, sk.BaseEstimator):
             raise ValueError(f"{name}: inference is of one target; fit each by itself, as y of shape (n,)")
         if self._is_penalised():
             raise ValueError(f"{name}: a penalty biases the coefficients; inference needs a fit without one")
+        if is_streamed(X):
+            remedy = "X.read() of a source that fits"
+            raise DataError(message(f"{name}: inference reads all samples in memory", remedy=remedy))
         _, design, _ = self._read(X, fit=False)
         y = self._numbers_of(y)
         sk.check_consistent_length(design.numbers, y)
@@ -257,7 +274,7 @@ class LinearEstimator(Reading, Saved, sk.BaseEstimator):
     def _eta(self, X: Any, method: str, offset: Any = None, exposure: Any = None) -> tuple[Arrival, Any]:
         """The linear predictor, float[n] or float[n, k], on the device of the computation."""
         sk.check_is_fitted(self)
-        if not is_table(X):
+        if not is_table(X) and not is_streamed(X):
             sk.check_same_namespace(X, self, attribute="coef_", method=method)
         arrival, design, _ = self._read(X, fit=False)
         coef = host(self.coef_)
@@ -268,7 +285,13 @@ class LinearEstimator(Reading, Saved, sk.BaseEstimator):
         tables = tuple(np.concatenate([t, np.zeros_like(t[:1])]) for t in at.tables)
         device = chosen_device(self.device, arrival.device)
         intercept, slopes, tables = to_device((at.intercept, at.numbers, tables), device)
-        eta = predictor(intercept, slopes, tables, design.on(device))
+        if design.is_streamed:
+            parts = self._eta_of(Solution(intercept, slopes, tables), design)
+            eta = np.concatenate(
+                [np.broadcast_to(x, (at.stop - at.start, *np.shape(x)[1:])) for at, x in parts]
+            )
+        else:
+            eta = predictor(intercept, slopes, tables, design.on(device))
         offset = self._offset(offset, exposure, design, len(coef) if coef.ndim == 2 else 1)
         if offset is not None:
             eta = eta + to_device(offset, device)
@@ -286,10 +309,14 @@ class LinearEstimator(Reading, Saved, sk.BaseEstimator):
 
 def refuse_targets(y: Any, family: Family, name: str) -> None:
     """Raise where a target is out of the range of the family."""
-    wrong = y <= family.lowest if family.open else y < family.lowest
-    if wrong.any():
+    for begin, _, (part,) in blocks([y]) if is_streamed(y) else [(0, len(y), (y,))]:
+        wrong = part <= family.lowest if family.open else part < family.lowest
+        if is_streamed(y) and not np.isfinite(part).all():
+            raise DataError(message(f"{name}: Input y contains NaN or infinity: {y.name}"))
+        if not wrong.any():
+            continue
         i = int(np.flatnonzero(wrong)[0])
         rule = "positive" if family.open else "0 or more"
         others = int(wrong.sum()) - 1
         more = f", and {others} others are not" if others else ""
-        raise DataError(message(f"{name}: targets must be {rule}; y[{i}] is {y[i]}{more}"))
+        raise DataError(message(f"{name}: targets must be {rule}; y[{begin + i}] is {part[i]}{more}"))

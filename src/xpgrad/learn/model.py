@@ -12,13 +12,15 @@ import numpy as np
 
 from xpgrad._errors import DataError, ShapeError, message
 from xpgrad._trees import flatten, tree_map
+from xpgrad.data.derived import converted
 from xpgrad.devices import asnumpy, to_device
+from xpgrad.devices.door import is_source
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn.columns import Design
 from xpgrad.learn.files import Saved
 from xpgrad.learn.places import Arrival, chosen_device, host
 from xpgrad.learn.reading import Reading
-from xpgrad.learn.where import choose_device
+from xpgrad.learn.streamed import blocks, classes_of, in_memory
 from xpgrad.optim import minimize
 
 # Passes over the data that a fit is expected to take, for the choice of a device.
@@ -78,6 +80,8 @@ class Model(Reading, Saved, sk.BaseEstimator):
         rates, with the copy of ``X``; a prediction is where its ``X`` is.
     dtype : {"float32", "float64"}, optional
         By default float32 stays float32, and all else is float64.
+    memory_limit, cluster : optional
+        As in `xg.minimize`, where ``X`` is a source or a table of `xpgrad.data`. The cluster is not saved.
 
     Attributes
     ----------
@@ -133,6 +137,8 @@ class Model(Reading, Saved, sk.BaseEstimator):
         "categorical_features": ["array-like", None],
         "device": [str],
         "dtype": [sk.StrOptions({"float32", "float64"}), None],
+        "memory_limit": [Integral, str, None],
+        "cluster": "no_validation",
     }
 
     def __init__(
@@ -154,6 +160,8 @@ class Model(Reading, Saved, sk.BaseEstimator):
         categorical_features: Any = None,
         device: str = "auto",
         dtype: str | None = None,
+        memory_limit: int | str | None = None,
+        cluster: Any = None,
     ) -> None:
         self.loss = loss
         self.init = init
@@ -171,6 +179,8 @@ class Model(Reading, Saved, sk.BaseEstimator):
         self.categorical_features = categorical_features
         self.device = device
         self.dtype = dtype
+        self.memory_limit = memory_limit
+        self.cluster = cluster
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name."""
@@ -189,7 +199,7 @@ class Model(Reading, Saved, sk.BaseEstimator):
         classifies = self.task == "classification"
         arrival, design, y = self._read(X, y, fit=True, numeric_y=not classifies)
         dtype = design.numbers.dtype
-        y = self._codes(y, dtype) if classifies else np.asarray(y, dtype=dtype)
+        y = self._codes(y, dtype) if classifies else y if is_source(y) else np.asarray(y, dtype=dtype)
         X = _as_given(design)
         data = {"X": X, "y": y}
         w = self._weights(sample_weight, design)
@@ -201,7 +211,7 @@ class Model(Reading, Saved, sk.BaseEstimator):
             start = self.init(X, y) if callable(self.init) else self.init
         start = tree_map(lambda p: np.array(p, dtype=dtype), start)
         passes = min(self.max_iter, _PASSES)
-        self.device_, self.device_reason_ = choose_device(self.device, arrival.device, design.nbytes, passes)
+        self.device_, self.device_reason_ = self._chosen_device(arrival, design, passes)
         seed = sk.check_random_state(self.random_state).randint(2**31 - 1)
         fit = minimize(
             _mean_loss(self.loss, self.penalty),
@@ -217,6 +227,8 @@ class Model(Reading, Saved, sk.BaseEstimator):
             seed=int(seed),
             progress=False,
             checkpoint=self.checkpoint,
+            memory_limit=self.memory_limit,
+            cluster=self.cluster,
         )
         self.params_ = asnumpy(fit.params)
         self.loss_, self.n_iter_, self.message_ = fit.value, max(fit.n_iter, 1), fit.message
@@ -228,18 +240,30 @@ class Model(Reading, Saved, sk.BaseEstimator):
 
     def _codes(self, y: Any, dtype: Any) -> Any:
         """The position of each class in ``classes_``, which are learnt."""
+        if is_source(y):
+            self.classes_, codes = classes_of(y, self.memory_limit)
+            return converted(codes, self._code_dtype(dtype))
         sk.check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
+        return codes.astype(self._code_dtype(dtype))
+
+    def _code_dtype(self, dtype: Any) -> Any:
         if len(self.classes_) < 2:
-            raise ValueError(
-                f"Model needs at least 2 classes, and y has only one class: {self.classes_.tolist()[0]!r}"
-            )
-        return codes.astype(dtype if len(self.classes_) == 2 else np.int32)
+            only = self.classes_.tolist()[0]
+            raise ValueError(f"Model needs at least 2 classes, and y has only one class: {only!r}")
+        return np.dtype(dtype if len(self.classes_) == 2 else np.int32)
 
     def _output(self, X: Any) -> tuple[Arrival, Any]:
         """What the function ``predict`` gives for the rows of ``X``, on the host."""
         sk.check_is_fitted(self)
         arrival, design, _ = self._read(X, fit=False)
+        if design.is_streamed:
+            parts = blocks([design.numbers, *design.codes], self.memory_limit)
+            found = [
+                asnumpy(vars(self)["predict"](self.params_, _as_given(Design(x, tuple(codes)))))
+                for _, _, (x, *codes) in parts
+            ]
+            return arrival, np.concatenate(found)
         device = chosen_device(self.device, arrival.device)
         params, X = to_device((self.params_, _as_given(design)), device)
         return arrival, asnumpy(vars(self)["predict"](params, X))
@@ -278,7 +302,7 @@ class Model(Reading, Saved, sk.BaseEstimator):
 
         measure = accuracy_score if self.task == "classification" else r2_score
         found = host(self._predict(X))
-        return float(measure(host(y), found, sample_weight=sample_weight))
+        return float(measure(host(in_memory(X, y)), found, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

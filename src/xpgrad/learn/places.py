@@ -16,7 +16,7 @@ import numpy as np
 
 from xpgrad._errors import DTypeError, message
 from xpgrad.devices import asnumpy, cupy, device_of, resolve
-from xpgrad.devices.door import is_cupy
+from xpgrad.devices.door import is_cupy, is_source
 from xpgrad.devices.sparse import csr_on, is_sparse, sparse_device
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn.columns import is_table
@@ -74,7 +74,9 @@ def arrived(X: Any, name: str, *, sparse: bool = False) -> Arrival:
 
 
 def host(x: Any) -> Any:
-    """An array of any library as a NumPy array; what is no array as it is."""
+    """An array of any library, or a source, as a NumPy array; what is no array as it is."""
+    if is_source(x):
+        return x.read()
     if not hasattr(x, "shape") or isinstance(x, (np.ndarray, np.generic)):
         return x
     if is_cupy(x):

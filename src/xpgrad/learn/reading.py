@@ -7,23 +7,33 @@ Holds: the layout of the columns is learnt at fit; names decide which column is 
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import DataError, DTypeError, message
+from xpgrad._errors import DataError, DeviceError, DTypeError, ShapeError, message
+from xpgrad.data.derived import converted
+from xpgrad.devices.door import is_source
 from xpgrad.devices.sparse import is_sparse
 from xpgrad.learn import _sklearn as sk
 from xpgrad.learn.checked import finite_numbers, validated
 from xpgrad.learn.columns import Design, Layout, is_table, learn_layout, read
 from xpgrad.learn.places import Arrival, arrived, host
+from xpgrad.learn.streamed import check_finite, design_of, is_streamed, layout_of, table_of
+from xpgrad.learn.where import choose_device
 
 
 class Reading:
     """An estimator that reads tables and arrays.
 
-    It has the parameters ``dtype``, ``categorical_features`` and ``handle_unknown``.
+    It has the parameters ``dtype``, ``categorical_features`` and ``handle_unknown``; those that read
+    sources have ``memory_limit`` and ``cluster`` as well.
     """
+
+    memory_limit: Any = None
+    cluster: Any = None
+    device: str
 
     columns_: Layout
     n_features_in_: int
@@ -37,6 +47,8 @@ class Reading:
     def _read(self, X: Any, y: Any = None, *, fit: bool, numeric_y: bool = True) -> tuple[Arrival, Design, Any]:
         """``X`` and, at fit, ``y``, both checked; the arrival of ``X`` says where results go."""
         name = type(self).__name__
+        if is_streamed(X):
+            return self._read_parts(X, y, fit=fit, numeric_y=numeric_y)
         arrival = arrived(X, name, sparse=self._takes_sparse)
         X, y = arrival.X, host(y)
         if fit and y is None:
@@ -89,6 +101,51 @@ class Reading:
             raise DataError(message(f"{name}: Found array with 0 sample(s) while a minimum of 1 is required."))
         return arrival, Design(numbers, codes), y
 
+    def _read_parts(self, X: Any, y: Any, *, fit: bool, numeric_y: bool) -> tuple[Arrival, Design, Any]:
+        """A source, or a table of sources, as ``X``: all but the targets stay where they are."""
+        name = type(self).__name__
+        arrival = Arrival(X, _same, "cpu")
+        if not fit:
+            return arrival, design_of(X, self.columns_, self.dtype), None
+        if y is None:
+            raise ValueError(f"{name} requires y to be passed, but the target y is None")
+        X, y = table_of(X, y)
+        limit = self.memory_limit
+        self.columns_ = layout_of(X, self.categorical_features, name, limit)
+        self.n_features_in_ = self.columns_.n_columns
+        self._remember_names(self.columns_)
+        design = design_of(X, self.columns_, self.dtype)
+        y = y if is_source(y) else sk.check_y(host(y), y_numeric=numeric_y, estimator=self)
+        if y.ndim != 1 or len(y) != design.size:
+            rule = "y must be one target for each sample of X"
+            raise ShapeError(message(f"{name}: {rule}", {"X": f"{design.size} samples", "y": list(y.shape)}))
+        if numeric_y and is_source(y):
+            y = converted(y, design.numbers.dtype)
+        check_finite(design, self.columns_, name, limit)
+        return arrival, design, y
+
+    def _chosen_device(self, arrival: Arrival, design: Design, passes: int) -> tuple[str, str]:
+        if not is_streamed(arrival.X):
+            if self.cluster is not None:
+                raise ValueError(
+                    f"{type(self).__name__}: a cluster reads sources: give X as xg.data.parquet(...)"
+                )
+            return choose_device(self.device, arrival.device, design.nbytes, passes)
+        if self.device not in ("auto", "cpu"):
+            remedy = 'device="cpu", or X.read() puts it into memory'
+            raise DeviceError(message(f"{type(self).__name__}: sources are read on the CPU", remedy=remedy))
+        return "cpu", "sources are read on the CPU"
+
+    def __sklearn_clone__(self) -> Any:
+        """A clone with the same cluster, which cannot be copied."""
+        if self.cluster is None:
+            return sk.clone_parametrized(self)
+        without: Any = copy(self)
+        without.cluster = None
+        found = sk.clone_parametrized(without)
+        found.cluster = self.cluster
+        return found
+
     def _remember_names(self, layout: Layout) -> None:
         if layout.names is not None:
             self.feature_names_in_ = np.array(layout.names, dtype=object)
@@ -126,6 +183,10 @@ class Reading:
         )
 
 
+def _same(x: Any) -> Any:
+    return x
+
+
 def _names_seen(estimator: Any) -> list[str] | None:
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else list(names)
@@ -133,4 +194,5 @@ def _names_seen(estimator: Any) -> list[str] | None:
 
 def _sized(design: Design) -> Any:
     """An array with the samples of a design, for checks that count them."""
-    return design.numbers if design.numbers.shape[1] else np.empty((design.size, 1))
+    dense = design.numbers.shape[1] and not is_source(design.numbers)
+    return design.numbers if dense else np.empty((design.size, 1))

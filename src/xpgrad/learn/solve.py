@@ -10,19 +10,24 @@ are not
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from xpgrad._errors import DataError, message
+from xpgrad.backends.streaming import Streaming
 from xpgrad.devices import asnumpy, to_device, using
+from xpgrad.devices.door import is_source
 from xpgrad.devices.sparse import is_sparse
 from xpgrad.learn.columns import Design
 from xpgrad.learn.families import Family
+from xpgrad.learn.streamed import blocks, counts_of
 from xpgrad.learn.watch import callback
 from xpgrad.optim import linear, minimize
 from xpgrad.optim.linear.sparse import SparseNumbers
+from xpgrad.scale import on
 
 # Coefficients up to which the Hessian is a matrix: of a linear predictor alone, and with scalars beside it.
 _NEWTON, _NEWTON_BESIDE = 3000, 200
@@ -55,6 +60,8 @@ class Problem:
         Where to begin.
     checkpoint : path or None
         A file of this fit alone, as in `xpgrad.minimize`.
+    memory_limit, cluster
+        As in `xpgrad.minimize`, if there are sources.
     """
 
     family: Family
@@ -69,6 +76,13 @@ class Problem:
     l1: float
     start: Solution
     checkpoint: Any = None
+    memory_limit: Any = None
+    cluster: Any = None
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether sources are among the data."""
+        return self.design.is_streamed or is_source(self.y)
 
 
 class Solution(NamedTuple):
@@ -124,7 +138,7 @@ def solve(problem: Problem, *, method: str, tol: float, max_iter: int, device: s
     DataError
         An l1 penalty with "lbfgs".
     """
-    if np.ndim(problem.y) == 2:
+    if problem.y.ndim == 2:
         return _each_target(problem, method=method, tol=tol, max_iter=max_iter, device=device)
     return _solve(problem, method, tol, max_iter, device, _Shared())
 
@@ -195,7 +209,8 @@ def _by_newton(problem: Problem, tol: float, max_iter: int, device: str, shared:
     """Newton's method on the quadratic that each step assembles from the columns."""
     n, dtype = len(problem.y), problem.design.numbers.dtype
     y, weights, offset = to_device((problem.y, problem.weights, problem.offset), device)
-    with using(device):
+    streaming = Streaming(problem.memory_limit) if problem.is_streamed else None
+    with using(device), nullcontext() if problem.cluster is None else on(problem.cluster):
         if shared.design is None:
             X, codes = problem.design.on(device)
             X = X if X.shape[1] else None
@@ -211,6 +226,7 @@ def _by_newton(problem: Problem, tol: float, max_iter: int, device: str, shared:
             scale=1 / (n if problem.weights is None else float(np.sum(problem.weights, dtype=np.float64))),
             l2=problem.l2,
             l1=problem.l1,
+            streaming=streaming,
         )
         objective.known_hessian = shared.hessian if problem.family.quadratic else None
         start, fixed = problem.start, np.zeros(design.columns, dtype=bool)
@@ -281,7 +297,16 @@ def _by_minimize(problem: Problem, method: str, tol: float, max_iter: int, devic
     else:
         data = _data(problem) | {"numbers": problem.design.numbers, "codes": problem.design.codes}
         fit = minimize(
-            loss, start, (data,), method=method, device=device, sample_axis=0, progress=False, **common
+            loss,
+            start,
+            (data,),
+            method=method,
+            device=device,
+            sample_axis=0,
+            progress=False,
+            memory_limit=problem.memory_limit,
+            cluster=problem.cluster,
+            **common,
         )
     found = asnumpy(fit.params)
     if not np.isfinite(fit.value):
@@ -314,7 +339,7 @@ class _Units:
         dtype = X.dtype
         n = problem.design.size
         share = np.full(n, 1 / n) if w is None else np.asarray(w, dtype=np.float64) / np.sum(w)
-        mean, spread = _moments(X, share)
+        mean, spread = _moments(X, share, problem.memory_limit)
         second = spread if problem.intercept else spread + mean**2
         if not np.isfinite(second).all():
             at = np.flatnonzero(~np.isfinite(second))
@@ -327,7 +352,7 @@ class _Units:
         self._mean = (mean if problem.intercept else 0 * mean).astype(dtype)
         self._tables = []
         for k, (size, codes) in enumerate(zip(problem.sizes, problem.design.codes, strict=True)):
-            counts = np.bincount(codes, weights=share, minlength=size)
+            counts = counts_of(codes, share, size, problem.memory_limit)
             inverse = 1 / np.sqrt(np.maximum(counts, 1 / n) + problem.l2)
             if not problem.l2 and (problem.intercept or k):
                 inverse[0] = 0.0
@@ -353,8 +378,11 @@ class _Units:
         return {"b": b, "w": at.numbers * self._scale, "t": tuple(tables), "shape": at.shape}
 
 
-def _moments(X: Any, share: Any) -> tuple[Any, Any]:
-    """Mean and variance of each column, float64[p], with shares of the samples that sum to 1."""
+def _moments(X: Any, share: Any, memory_limit: Any) -> tuple[Any, Any]:
+    """Mean and variance of each column, float64[p], with shares of the samples that sum to 1.
+
+    In blocks, so that a source has the bits of an array.
+    """
     if is_sparse(X):
         columns = SparseNumbers(X)
         mean = columns.transposed(share)
@@ -362,5 +390,9 @@ def _moments(X: Any, share: Any) -> tuple[Any, Any]:
     if not X.shape[1]:
         return np.zeros(0), np.zeros(0)
     with np.errstate(over="ignore"):  # is refused
-        mean = share @ X
-        return mean, share @ np.square(X - mean)
+        mean, spread = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+        for _, _, (x, s) in blocks([X, share], memory_limit):
+            mean += s @ x
+        for _, _, (x, s) in blocks([X, share], memory_limit):
+            spread += s @ np.square(x - mean)
+        return mean, spread

@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad._errors import DependencyError, DeviceError, TraceError, XpgradError, message
+from xpgrad._errors import DependencyError, DeviceError, XpgradError, message
 from xpgrad.backends.cpu.llvm.single_call import chunks_of
 from xpgrad.backends.cpu.llvm.streamed import StreamedProgram
 from xpgrad.backends.streaming import run_by
 from xpgrad.data.source import Source
 from xpgrad.scale import worker
-from xpgrad.scale.packing import Packed, packed, places
+from xpgrad.scale.packing import Packed, Part, packed, places
 
 _LOST = 15.0
 """Seconds without a scheduler after which it is given up."""
@@ -84,13 +84,9 @@ class Cluster:
         self._check_workers()
 
     def partials(self, program: StreamedProgram, step: int, env: Any) -> Any:
-        """The partials of all chunks of a step, uint8[chunks, bytes]."""
-        for node in program.steps[step].kernel.outs:
-            what = f"cluster: {node.op.name} gives a value for each sample, and workers give sums alone"
-            remedy = "without a cluster such values are kept in memory"
-            raise TraceError(message(what, {"value": node.aval}, at=node.at or "", remedy=remedy))
-        at = places(program.plan.graph)
-        values = {at[v]: env[v] for v in program.steps[step].values()}
+        """The partials of all chunks of a step, uint8[chunks, bytes]; values of samples go into ``env``."""
+        work, at = program.steps[step], places(program.plan.graph)
+        for_all = {at[v]: env[v] for v in work.values() if v not in work.of_samples}
         about = self._of_program(program, {v: env[v] for v in program.streams})
         count = chunks_of(program.steps[step].kernel)[0]
         there = self._workers()
@@ -101,11 +97,17 @@ class Cluster:
         def submit(begin: int, end: int, where: str | None) -> Any:
             """A share: of the worker that has had it before, whose memory has its samples, or of any."""
             preferred = {} if where is None else {"workers": [where], "allow_other_workers": True}
-            given = about, self._expected, step, values, (begin, end), limit
+            first, last = work.samples_of((begin, end))
+            own = {at[v]: Part(first, env[v][first:last], env[v].shape) for v in work.of_samples}
+            given = about, self._expected, step, for_all | own, (begin, end), limit
             return self._client.submit(worker.share, *given, pure=False, **preferred)
 
         shares = [(*of, where) for of, where in zip(pairwise(bounds), there, strict=True) if of[0] < of[1]]
-        return np.concatenate(self._results(submit, shares))
+        results = self._results(submit, shares)
+        for (begin, end, _), (_, outs) in zip(shares, results, strict=True):
+            for node, part in zip(work.kernel.outs, outs, strict=True):
+                work.part_of(node, env[node], (begin, end))[...] = part
+        return np.concatenate([partials for partials, _ in results])
 
     # ── workers ──────────────────────────────────────────────────────────────────────────────
     def _workers(self) -> dict[str, int]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from xpgrad._errors import DataError, DeviceError, TraceError, message
 from xpgrad.backends import choose
 from xpgrad.backends.cpu.llvm.single_call import chunks_of
@@ -31,6 +33,28 @@ class Packed(NamedTuple):
 
     content: bytes
     digest: str
+
+
+class Part(NamedTuple):
+    """The samples of an array that a share needs.
+
+    Attributes
+    ----------
+    begin : int
+    entries : array
+    shape : tuple of int
+        Of all samples.
+    """
+
+    begin: int
+    entries: Any
+    shape: tuple[int, ...]
+
+    def whole(self) -> Any:
+        """The array, with arbitrary entries elsewhere: memory that is never touched is never taken."""
+        found = np.empty(self.shape, self.entries.dtype)
+        found[self.begin : self.begin + len(self.entries)] = self.entries
+        return found
 
 
 def packed(program: StreamedProgram, sources: dict[Value, Source]) -> Packed:

@@ -18,7 +18,7 @@ import numpy as np
 from xpgrad._errors import DeviceError, message
 from xpgrad._version import __version__
 from xpgrad.core import Value
-from xpgrad.scale.packing import Packed, Place, places, unpacked
+from xpgrad.scale.packing import Packed, Part, Place, places, unpacked
 
 KEPT = 8
 """Programs that a process keeps: those of a fit, and of the one before it."""
@@ -47,13 +47,30 @@ def share(
     chunks: tuple[int, int],
     memory_limit: Any,
 ) -> Any:
-    """The partials of chunks ``chunks[0]`` to ``chunks[1]`` of a step, uint8[chunks, bytes]."""
+    """The partials of chunks ``chunks[0]`` to ``chunks[1]`` of a step, and what it gives for each sample."""
     refuse_other(facts(), expected, "a worker that has come later")
     with _turn:
         made, sources, at = _program(program, memory_limit)
-        env: dict[Value, Any] = {at[place]: x for place, x in values.items()} | sources
-        found = made.steps[step].partials(env, range(*chunks), made.streaming)
-    return np.array(found)
+        env: dict[Value, Any] = {at[k]: x.whole() if isinstance(x, Part) else x for k, x in values.items()}
+        env |= {v: _laid_out(env[v], like) for v, like in made.laid_out.items() if v in env}
+        env |= sources
+        work = made.steps[step]
+        env |= {node: np.empty(node.shape, node.dtype) for node in work.kernel.outs}
+        found = np.array(work.partials(env, range(*chunks), made.streaming))
+        outs = [np.ascontiguousarray(work.part_of(node, env[node], chunks)) for node in work.kernel.outs]
+    return found, outs
+
+
+def _laid_out(x: Any, like: Any) -> Any:
+    """The array with the strides that the program was made for; travelling makes it contiguous."""
+    if getattr(x, "strides", None) in (None, like.strides):
+        return x
+    least = sum((n - 1) * s for n, s in zip(like.shape, like.strides, strict=True) if s < 0)
+    most = sum((n - 1) * s for n, s in zip(like.shape, like.strides, strict=True) if s > 0)
+    memory = np.empty(most - least + like.itemsize, np.uint8)
+    found: Any = np.ndarray(like.shape, like.dtype, memory, -least, like.strides)
+    found[...] = x
+    return found
 
 
 def refuse_other(found: dict[str, str], expected: dict[str, str], who: str) -> None:

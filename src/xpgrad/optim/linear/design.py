@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from xpgrad._errors import DTypeError, OutOfBoundsError, ShapeError, message
+from xpgrad.data.derived import Derived, Joint
 from xpgrad.devices import common_device, to_device
+from xpgrad.devices.door import is_source
 from xpgrad.devices.sparse import is_sparse
 from xpgrad.optim.linear.sparse import SparseNumbers
 
@@ -35,9 +37,11 @@ class Design:
     Parameters
     ----------
     numbers : float[n, q] or sparse float[n, q], optional
-        Sparse ones in compressed rows, as `xpgrad.devices.sparse.csr_on` gives them; they stay so.
+        Sparse ones in compressed rows, as `xpgrad.devices.sparse.csr_on` gives them; they stay so. A source
+        is read by parts, in each pass.
     codes : sequence of int[n]
-        A code in ``range(levels[k])`` for each sample, of each category ``k``.
+        A code in ``range(levels[k])`` for each sample, of each category ``k``. Those of
+        sources are not checked.
     levels : sequence of int, optional
         The number of levels of each category; by default the largest code and one more.
     intercept : bool
@@ -51,6 +55,8 @@ class Design:
         The number ``p`` of coefficients.
     is_sparse : bool
         Whether ``numbers`` are `SparseNumbers`.
+    is_streamed : bool
+        Whether numbers or codes are sources.
     dtype : dtype
         Of the predictor: that of ``numbers``, float64 without.
     groups : tuple of tuple of int
@@ -80,6 +86,7 @@ class Design:
         self.numbers: Any = SparseNumbers(numbers) if self.is_sparse else numbers
         self.codes = tuple(codes)
         self.intercept = intercept
+        self.is_streamed = any(map(is_source, (numbers, *self.codes)))
         self.size = _checked(self.numbers, self.codes, levels)
         self.levels = _levels(self.codes, levels)
         self.dtype = np.dtype(np.float64) if numbers is None else numbers.dtype
@@ -101,11 +108,20 @@ class Design:
         if group not in self._joint:
             n = prod(self.levels[k] for k in group)
             first, *rest = group
+            if is_source(self.codes[first]):
+                self._joint[group] = self._joint_source(group, n)
+                return self._joint[group]
             code = self.codes[first].astype(np.int64 if n > 1 << 31 else np.int32)
             for k in rest:
                 code = code * self.levels[k] + self.codes[k]
             self._joint[group] = code.astype(np.min_scalar_type(max(n - 1, 0)) if n <= 1 << 16 else code.dtype)
         return self._joint[group]
+
+    def _joint_source(self, group: Group, n: int) -> Any:
+        wide = np.dtype(np.int64 if n > 1 << 31 else np.int32)
+        dtype = np.min_scalar_type(max(n - 1, 0)) if n <= 1 << 16 else wide
+        join = Joint(tuple(self.levels[k] for k in group), str(wide), str(dtype))
+        return Derived(join, [self.codes[k] for k in group], dtype)
 
     def ones(self, step: int) -> Any:
         """A vector of ones on the device, with an entry for each ``step``-th sample."""
@@ -218,6 +234,10 @@ def _checked(numbers: Any, codes: Sequence[Any], levels: Sequence[int] | None) -
 def _levels(codes: Sequence[Any], levels: Sequence[int] | None) -> tuple[int, ...]:
     found = []
     for k, code in enumerate(codes):
+        if is_source(code):
+            assert levels is not None, "the codes of a source are not looked at"
+            found.append(int(levels[k]))
+            continue
         least, most = (int(code.min()), int(code.max())) if len(code) else (0, -1)
         count = most + 1 if levels is None else int(levels[k])
         if least < 0 or most >= count:

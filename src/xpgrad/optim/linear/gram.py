@@ -8,15 +8,18 @@ code; what another block's sums over levels give is not summed again over the sa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from xpgrad.data.reading import in_order
 from xpgrad.devices import asnumpy, namespace, to_device
+from xpgrad.devices.door import is_source
 from xpgrad.optim.linear.design import Design, Group, merged
-from xpgrad.optim.linear.programs import sums
+from xpgrad.optim.linear.programs import Programs, sums
 
 # Up to as many columns of numbers, their product is computed in the loop that adds up by code; above, by BLAS.
 IN_LOOP = 24
@@ -26,7 +29,7 @@ _WIDE = 1 << 12
 _BLOCK = 1 << 17
 
 
-def weighted_gram(design: Design, d: Any) -> Any:
+def weighted_gram(design: Design, d: Any, programs: Programs | None = None) -> Any:
     """``X' diag(d) X``.
 
     Parameters
@@ -34,6 +37,8 @@ def weighted_gram(design: Design, d: Any) -> Any:
     design : Design
     d : float[n]
         On the device of the design.
+    programs : Programs, optional
+        Of the fit, which says how its sources are read.
 
     Returns
     -------
@@ -46,8 +51,9 @@ def weighted_gram(design: Design, d: Any) -> Any:
     single = tuple((k,) for k in range(len(design.levels)))
     pairs = design.pairs or single
     wide = merged(design.levels, _WIDE // q) if x is not None and q else ()
+    program = sums() if programs is None else programs.sums()
     total, moments, square, tables, blocks = asnumpy(
-        sums()(
+        program(
             d,
             x if fused or wide else None,
             fused,
@@ -62,7 +68,7 @@ def weighted_gram(design: Design, d: Any) -> Any:
         wide = single
         blocks = [design.numbers.by_code(d, design.codes[k], design.levels[k]) for (k,) in single]
     elif q and not fused:
-        moments, square = by_blocks(x, d)
+        moments, square = by_blocks(x, d, programs)
     out = np.zeros((design.columns, design.columns))
     if design.intercept:
         out[0, 0] = total
@@ -100,12 +106,13 @@ def _zeros(design: Design, groups: tuple[Group, ...], tail: tuple[int, ...]) -> 
     return to_device(tables, design.device) if tables else []
 
 
-def by_blocks(x: Any, d: Any) -> tuple[Any, Any]:
+def by_blocks(x: Any, d: Any, programs: Programs | None = None) -> tuple[Any, Any]:
     """``x' d`` and ``x' diag(d) x`` by BLAS, in blocks of rows; half of the work where no weight is negative.
 
     Parameters
     ----------
     x : float[n, q]
+        Of a source, pieces are read ahead.
     d : float[n]
 
     Returns
@@ -113,19 +120,32 @@ def by_blocks(x: Any, d: Any) -> tuple[Any, Any]:
     float64[q], float64[q, q]
         On the host; the products of each block are in the dtype of ``x``, their sum is in float64.
     """
-    xp = namespace(x)
+    xp = np if is_source(x) else namespace(x)
     n, q = x.shape
     rows = max(256, _BLOCK // q) if xp is np else max(1, n)
-    roots = xp.sqrt(d) if bool((d >= 0).all()) else None
+    has_roots = bool(d.min() >= 0)
     moments, square = np.zeros(q), np.zeros((q, q))
-    for start in range(0, n, rows):
-        part = slice(start, start + rows)
-        scaled = x[part] * (d if roots is None else roots)[part, None]
-        if roots is None:
-            both = scaled.sum(axis=0), scaled.T @ x[part]
+    for part, weights in _blocks(x, d, rows, programs):
+        factor = xp.sqrt(weights) if has_roots else weights
+        scaled = part * factor[:, None]
+        if has_roots:
+            both = factor @ scaled, scaled.T @ scaled
         else:
-            both = roots[part] @ scaled, scaled.T @ scaled
+            both = scaled.sum(axis=0), scaled.T @ part
         first, second = both if xp is np else asnumpy(both)
         moments += first
         square += second
     return moments, square
+
+
+def _blocks(x: Any, d: Any, rows: int, programs: Programs | None) -> Iterator[tuple[Any, Any]]:
+    """So many rows of ``x``, and their weights; of a source with the same blocks as of an array."""
+    whole: Any = [(0, len(x), [x])]
+    if is_source(x):
+        assert programs is not None
+        assert programs.streaming is not None
+        whole = in_order([x], programs.streaming.kept, rows)
+    for begin, end, (part,) in whole:
+        for start in range(0, end - begin, rows):
+            stop = min(start + rows, end - begin)
+            yield part[start:stop], d[begin + start : begin + stop]

@@ -15,10 +15,11 @@ import numpy as np
 
 from xpgrad._errors import DataError, ShapeError, message
 from xpgrad._trees import tree_map
+from xpgrad.backends.streaming import Streaming
 from xpgrad.devices import asnumpy, to_device
 from xpgrad.optim.linear.design import Design
 from xpgrad.optim.linear.gram import weighted_gram
-from xpgrad.optim.linear.programs import Unit, terms
+from xpgrad.optim.linear.programs import Programs, Unit
 from xpgrad.optim.linear.sampling import Sampled, sampled
 from xpgrad.transforms import jvp, value_and_grad
 
@@ -66,6 +67,8 @@ class LinearObjective:
         Of the sum over the samples.
     l2, l1 : float or float[p] or float[p, K]
         Penalties, not negative. A number is for all coefficients but the intercept.
+    streaming : Streaming, optional
+        How sources are read, if the design or the data are such.
 
     Attributes
     ----------
@@ -93,6 +96,7 @@ class LinearObjective:
         scale: float = 1.0,
         l2: Any = 0.0,
         l1: Any = 0.0,
+        streaming: Streaming | None = None,
     ) -> None:
         if not design.size:
             raise DataError(message("LinearObjective: the design holds no samples"))
@@ -109,6 +113,7 @@ class LinearObjective:
         self.known_hessian: Any = None
         self.last_hessian: Any = None
         self._unit = unit
+        self._programs = Programs(unit, streaming)
         self._codes = [design.joint(group) for group in design.groups]
 
     def _penalty(self, name: str, given: Any) -> Any:
@@ -127,7 +132,7 @@ class LinearObjective:
         """Value, gradient and, if asked for, curvature at coefficients: one pass over the samples."""
         self.evaluations += 1
         parts = to_device(self.design.parts(coef), self.design.device)
-        program = terms(self._unit)
+        program = self._programs.terms()
         numbers = self.design.numbers
         if self.design.is_sparse:
             parts, numbers = (parts[0], numbers.times(parts[1]), parts[2]), None
@@ -182,8 +187,8 @@ class LinearObjective:
         """The Hessian as some of the samples tell it, or None where all are to be asked."""
         if not self._has_sample:
             self._has_sample = True
-            self._sample = sampled(self.design) if len(self.shape) == 1 else None
-        if self._sample is None or self.known_hessian is not None or not bool((point.curvature >= 0).all()):
+            self._sample = sampled(self.design, self._programs) if len(self.shape) == 1 else None
+        if self._sample is None or self.known_hessian is not None or not bool(point.curvature.min() >= 0):
             return None
         out = self._sample.gram(point.curvature)
         if out is None:
@@ -197,13 +202,13 @@ class LinearObjective:
         if self.known_hessian is not None:
             return self.known_hessian
         if len(self.shape) == 1:
-            out = weighted_gram(self.design, point.curvature)
+            out = weighted_gram(self.design, point.curvature, self._programs)
         else:
             p, outputs = self.shape
             blocks = np.empty((p, outputs, p, outputs))
             for k in range(outputs):
                 for j in range(k, outputs):
-                    block = weighted_gram(self.design, point.curvature[k, :, j].copy())
+                    block = weighted_gram(self.design, point.curvature[k, :, j].copy(), self._programs)
                     blocks[:, k, :, j] = blocks[:, j, :, k] = block
             out = blocks.reshape(p * outputs, p * outputs)
         out *= self.scale

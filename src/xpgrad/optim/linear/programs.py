@@ -14,12 +14,38 @@ from typing import Any
 
 import numpy as np
 
-from xpgrad.compiler import compile
+from xpgrad.backends.streaming import Streaming
+from xpgrad.compiler import compile, compile_step
 from xpgrad.transforms import grad, jvp, value_and_grad, vjp, vmap
 
 Unit = Callable[..., Any]
 
 _TRACES = 48  # of one program; then another takes its place, before `compile` warns of many
+
+
+class Programs:
+    """The two programs of a fit: those that all fits share, or where it reads sources, its own.
+
+    Parameters
+    ----------
+    unit : callable
+    streaming : Streaming or None
+        How sources are read.
+    """
+
+    def __init__(self, unit: Unit, streaming: Streaming | None) -> None:
+        self.streaming, self._unit = streaming, unit
+        if streaming is not None:
+            self._terms = compile_step(Terms(unit), None, streaming=streaming)
+            self._sums = compile_step(weighted_sums, None, streaming=streaming)
+
+    def terms(self) -> Any:
+        """The compiled `Terms` of the loss."""
+        return terms(self._unit) if self.streaming is None else self._terms
+
+    def sums(self) -> Any:
+        """The compiled `weighted_sums`."""
+        return sums() if self.streaming is None else self._sums
 
 
 def terms(unit: Unit) -> Any:

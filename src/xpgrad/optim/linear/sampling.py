@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from xpgrad.data.reading import in_order
 from xpgrad.devices import asnumpy
+from xpgrad.devices.door import is_source
 from xpgrad.optim.linear.design import Design
 from xpgrad.optim.linear.gram import IN_LOOP, weighted_gram
+from xpgrad.optim.linear.programs import Programs
 
 # Rows for each column, and at least; a Hessian of p columns from m rows is right to about sqrt(p / m).
 _ROWS_PER_COLUMN, _ROWS = 200, 1 << 14
@@ -30,11 +33,19 @@ class Sampled:
     ----------
     design : Design
     step : int
+    programs : Programs
+        Of the fit. A source is read once.
     """
 
-    def __init__(self, design: Design, step: int) -> None:
+    def __init__(self, design: Design, step: int, programs: Programs) -> None:
         self._step = step
-        numbers = design.numbers[::step].copy()
+        numbers = design.numbers
+        if is_source(numbers):
+            assert programs.streaming is not None
+            parts = in_order([numbers], programs.streaming.kept, step)
+            numbers = np.concatenate([part[::step].copy() for _, _, (part,) in parts])
+        else:
+            numbers = numbers[::step].copy()
         self._squares = numbers**2
         self._design = Design(numbers, intercept=design.intercept)
 
@@ -55,10 +66,10 @@ class Sampled:
         return weighted_gram(self._design, part) * (whole / some)
 
 
-def sampled(design: Design) -> Sampled | None:
+def sampled(design: Design, programs: Programs) -> Sampled | None:
     """Some of the samples of a Design, if they spare much and say enough."""
     numbers = design.numbers
     if numbers is None or design.is_sparse or design.codes or numbers.shape[1] <= IN_LOOP:
         return None
     step = design.size // max(_ROWS, _ROWS_PER_COLUMN * design.columns)
-    return Sampled(design, step) if step >= _LESS else None
+    return Sampled(design, step, programs) if step >= _LESS else None

@@ -31,6 +31,7 @@ from xpgrad.backends.program import LibraryStep, Program, StepLowering, views_of
 from xpgrad.backends.streaming import Streaming, not_a_sum, runner
 from xpgrad.codegen.kernel_ir import Gather, Load
 from xpgrad.core import Node, Value
+from xpgrad.data.memory import room
 from xpgrad.data.reading import PIECE, Pass, Piece
 from xpgrad.data.source import Source
 from xpgrad.plan import Plan, Region, Untiled
@@ -66,6 +67,11 @@ class StreamedStep(KernelStep):
         The inputs that are sources.
     capacity : int
         The samples of a piece at most, for which the layouts were made.
+
+    Attributes
+    ----------
+    of_samples : frozenset of Value
+        The arrays in memory that are read at the sample that the loop is at, along their first axis.
     """
 
     resumes = True
@@ -93,15 +99,22 @@ class StreamedStep(KernelStep):
         self._check(layouts, sources)
 
     def _check(self, layouts: Layouts, sources: dict[Value, tuple[Value, int]]) -> None:
-        """Refuse a region that needs a sample beside the one that it is at."""
+        """Refuse a region that needs a sample beside the one that it is at; note which arrays it reads so."""
+        elsewhere: set[Value] = set()
         for nest in self.kernel.ir.nests:
             loads = [*nest.loads(), *(s.load for s in nest.assignments() if isinstance(s, Gather))]
             for load in loads:
                 value = load.buffer.source
                 base, offset = sources.get(value, (value, 0))
+                if base not in self.streams and not (base is value and _at_its_row(load)):
+                    elsewhere.add(base)
                 if base in self.streams and not self._is_at_its_sample(load, layouts.held[value], base, offset):
                     nodes = [s.node for s in (*nest.assignments(), *nest.reductions())]
                     raise not_a_sum(nodes, "reads other samples than the one that it is at", self.streams[base])
+        extent = chunks_of(self.kernel)[2]
+        arrays = [v for v in self.values() if v.shape[:1] == (extent,) and v not in elsewhere]
+        odd = [v for v in arrays if v in layouts.held and not layouts.held[v].flags.c_contiguous]
+        self.of_samples = frozenset(v for v in arrays if v in self._pointers and v not in odd)
 
     def _is_at_its_sample(self, load: Load, held: Any, base: Value, offset: int) -> bool:
         source = self.streams[base]
@@ -152,7 +165,18 @@ class StreamedStep(KernelStep):
     def values(self) -> list[Value]:
         """The values that it reads, without the sources."""
         scalars = [value for _, value in self._scalars]
-        return list(dict.fromkeys([*scalars, *(v for v in self._pointers if v not in self.streams)]))
+        arrays = [v for v in self._pointers if v not in self.streams and v not in self.kernel.outs]
+        return list(dict.fromkeys([*scalars, *arrays]))
+
+    def samples_of(self, chunks: tuple[int, int]) -> tuple[int, int]:
+        """The first sample of a range of chunks, and the end of the last."""
+        _, length, extent = chunks_of(self.kernel)
+        return chunks[0] * length, min(chunks[1] * length, extent)
+
+    def part_of(self, node: Node, array: Any, chunks: tuple[int, int]) -> Any:
+        """The entries of a value of each sample that belong to a range of chunks, a view."""
+        axis = node.shape.index(chunks_of(self.kernel)[2])
+        return array[(slice(None),) * axis + (slice(*self.samples_of(chunks)),)]
 
     def partials(self, env: Env, chunks: Sequence[int], streaming: Streaming) -> Any:
         """The partials of these chunks, uint8[chunks, bytes]: one pass over their samples."""
@@ -208,7 +232,7 @@ class StreamedStep(KernelStep):
         """Put the sums over the samples into ``env``."""
         by = runner.get()
         for node in self.kernel.outs:
-            env[node] = np.empty(node.shape, node.dtype)
+            env[node] = room(node.shape, node.dtype, streaming.kept.limit)
         if by is None:
             partials = self.partials(env, range(chunks_of(self.kernel)[0]), streaming)
         else:
@@ -338,29 +362,11 @@ class StreamedProgram(Program):
         return [*lines, f"sources are read {each}, in at most memory_limit bytes; what fits stays in memory"]
 
 
-class ReadWhole:
-    """A program for sources so small that they are read whole: once, and again when they are other sources."""
-
-    def __init__(self, program: Any) -> None:
-        self._program, self.compiled = program, program.compiled
-        self._read: dict[int, tuple[Source, Any]] = {}
-
-    def run(self, inputs: Sequence[Any]) -> list[Any]:
-        """Outputs of the graph, computed in memory."""
-        return list(self._program.run([self._array(x) if isinstance(x, Source) else x for x in inputs]))
-
-    def _array(self, source: Source) -> Any:
-        found = self._read.get(id(source))
-        if found is None:
-            if len(self._read) > 64:
-                self._read.clear()
-            found = self._read[id(source)] = source, source.read()
-        source.check()
-        return found[1]
-
-    def describe(self, source: bool) -> list[str]:
-        """The lines of `explain` about each step."""
-        return ["the sources are small and are read whole, once", *self._program.describe(source)]
+def _at_its_row(load: Load) -> bool:
+    """Whether an array is read along its first axis at the sample of the loop, and along no other by it."""
+    tiled = [p.axis is not None and p.axis.is_tile for p in load.at]
+    at_it = bool(tiled) and tiled[0] and not any(tiled[1:])
+    return at_it and (load.at[0].step, load.at[0].offset) == (1, 0)
 
 
 def _no_kernel(node: Node, why: str, source: Source) -> TraceError:
