@@ -33,14 +33,15 @@ class Sampled:
     ----------
     design : Design
     step : int
-    programs : Programs
-        Of the fit. A source is read once.
+    programs : Programs, optional
+        Of the fit, which says how a source is read: once.
     """
 
-    def __init__(self, design: Design, step: int, programs: Programs) -> None:
+    def __init__(self, design: Design, step: int, programs: Programs | None = None) -> None:
         self._step = step
         numbers = design.numbers
         if is_source(numbers):
+            assert programs is not None
             assert programs.streaming is not None
             parts = in_order([numbers], programs.streaming.kept, step)
             numbers = np.concatenate([part[::step].copy() for _, _, (part,) in parts])
@@ -66,7 +67,7 @@ class Sampled:
         return weighted_gram(self._design, part) * (whole / some)
 
 
-def sampled(design: Design, programs: Programs) -> Sampled | None:
+def sampled(design: Design, programs: Programs | None = None) -> Sampled | None:
     """Some of the samples of a Design, if they spare much and say enough."""
     numbers = design.numbers
     if numbers is None or design.is_sparse or design.codes or numbers.shape[1] <= IN_LOOP:
