@@ -26,7 +26,7 @@ def asked(monkeypatch):
     """The numbers of rows of the Hessians that a fit computes."""
     rows = []
     for module in (objective, sampling):
-        monkeypatch.setattr(module, "weighted_gram", lambda d, w: rows.append(d.size) or weighted_gram(d, w))
+        monkeypatch.setattr(module, "weighted_gram", lambda d, *w: rows.append(d.size) or weighted_gram(d, *w))
     return rows
 
 
