@@ -202,6 +202,7 @@ def test_a_toeplitz_matrix_is_scipys(r):
     for c in ([1.0, 5.0, 6.0], np.array([1 + 1j, 2 - 1j]), [4]):
         np.testing.assert_array_equal(xg.linalg.toeplitz(c, r), sl.toeplitz(c, r))
     check_grads(lambda c: xg.linalg.toeplitz(c, r) ** 2, [np.array([1.0, 5.0])])
+    check_grads(xg.compile(lambda c: xg.linalg.toeplitz(c, r) ** 2), [np.array([1.0, 5.0])], order=1)
 
 
 def test_everything_is_on_the_device(put, device):

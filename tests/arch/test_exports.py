@@ -30,6 +30,7 @@ PUBLIC = [
     "hvp",
     "implicit",
     "integrate",
+    "interpolate",
     "jacobian",
     "jvp",
     "learn",

@@ -20,7 +20,7 @@ BEGIN, END = "<!-- the tree: python -m tests.arch.tree --write -->\n", "<!-- end
 ORDER = [
     "_version", "_errors", "_files", "_trees", "core", "devices", "data", "ops", "trace", "autodiff", "passes",
     "plan", "codegen", "backends", "scale", "compiler", "transforms", "testing", "special", "stats", "linalg",
-    "integrate", "signal", "nn", "losses", "optim", "optimize", "autograd", "learn", "cli",
+    "integrate", "interpolate", "signal", "nn", "losses", "optim", "optimize", "autograd", "learn", "cli",
 ]  # fmt: skip
 
 

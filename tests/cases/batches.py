@@ -183,6 +183,16 @@ def other_cases():
     for name in ("solve", "apply_inverse"):
         yield name, [s, floats(3, 2)], {}
         yield name, [s, floats(4, 3, 2)], {}
+    yield (
+        "solve_banded",
+        [lambda rng: floats(3, 5)(rng) + [[0], [5], [0]], floats(5, 2)],
+        {"lower": 1, "upper": 1},
+    )
+    yield (
+        "solve_banded",
+        [lambda rng: floats(4, 2, 5)(rng) + [[5], [0]], floats(5, 2)],
+        {"lower": 1, "upper": 0},
+    )
     yield "adjugate_change", [s, m], {}
     for norm in ("ortho", "backward"):
         yield "fftn", [complexes(2, 3)], {"axes": (1,), "inverse": True, "norm": norm}

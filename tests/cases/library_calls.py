@@ -138,11 +138,23 @@ CALLS = {
     "integrate.trapezoid": Call("si.trapezoid(x)", "v", False, "works", "xg.integrate.trapezoid"),
     "interpolate.AAA": Call("ip.AAA(np.arange(8.0), x)(2.5)", "v", False, "plain"),
     "interpolate.BSpline": Call("ip.BSpline(np.arange(12.0), x, 3)(4.5)", "v", False, "mixed"),
-    "interpolate.CubicSpline": Call("ip.CubicSpline(np.arange(8.0), x)(2.5)", "v", False, "mixed"),
-    "interpolate.PchipInterpolator": Call("ip.PchipInterpolator(np.arange(8.0), x)(2.5)", "v", False, "mixed"),
+    "interpolate.CubicSpline": Call(
+        "ip.CubicSpline(np.arange(8.0), x)(2.5)", "v", False, "mixed", "xg.interpolate.CubicSpline"
+    ),
+    "interpolate.PchipInterpolator": Call(
+        "ip.PchipInterpolator(np.arange(8.0), x)(2.5)", "v", False, "mixed", "xg.interpolate.PchipInterpolator"
+    ),
     "interpolate.RBF": Call("ip.RBFInterpolator(np.arange(8.0)[:, None], x)([[2.5]])", "v", False, "mixed"),
-    "interpolate.RGI": Call("ip.RegularGridInterpolator((np.arange(8.0),), x)([[2.5]])", "v", False, "mixed"),
-    "interpolate.interp1d": Call("ip.interp1d(np.arange(8.0), x)(2.5)", "v", False, "plain"),
+    "interpolate.RGI": Call(
+        "ip.RegularGridInterpolator((np.arange(8.0),), x)([[2.5]])",
+        "v",
+        False,
+        "mixed",
+        "xg.interpolate.RegularGridInterpolator",
+    ),
+    "interpolate.interp1d": Call(
+        "ip.interp1d(np.arange(8.0), x)(2.5)", "v", False, "plain", "xg.interpolate.interp1d"
+    ),
     "linalg.block_diag": Call("sl.block_diag(x, x)", "A", False, "works"),
     "linalg.cho_solve": Call(
         "sl.cho_solve(sl.cho_factor(x), x[0])", "A", False, "number", "xg.linalg.cho_solve"
@@ -221,19 +233,23 @@ CALLS = {
     "signal.detrend": Call("sg.detrend(x)", "v", False, "plain"),
     "signal.envelope": Call("sg.envelope(x)[0]", "v", False, "works"),
     "signal.fftconvolve": Call("sg.fftconvolve(x, x)", "v", False, "works"),
-    "signal.filtfilt": Call("sg.filtfilt([1.0], [1.0, 0.5], x, padlen=2)", "v", False, "mixed"),
+    "signal.filtfilt": Call(
+        "sg.filtfilt([1.0], [1.0, 0.5], x, padlen=2)", "v", False, "mixed", "xg.signal.filtfilt"
+    ),
     "signal.freqz": Call("abs(sg.freqz(x)[1])", "v", False, "works"),
     "signal.gaussian": Call("sg.windows.gaussian(5, 1) * x[0]", "v", True, "works"),
     "signal.gausspulse": Call("sg.gausspulse(x)", "v", True, "works"),
     "signal.hilbert": Call("abs(sg.hilbert(x))", "v", False, "works"),
-    "signal.lfilter": Call("sg.lfilter([1.0], [1.0, 0.5], x)", "v", False, "mixed"),
+    "signal.lfilter": Call("sg.lfilter([1.0], [1.0, 0.5], x)", "v", False, "mixed", "xg.signal.lfilter"),
     "signal.medfilt": Call("sg.medfilt(x)", "v", False, "plain"),
     "signal.oaconvolve": Call("sg.oaconvolve(x, x)", "v", False, "works"),
     "signal.periodogram": Call("sg.periodogram(x)[1]", "v", False, "plain"),
     "signal.resample": Call("sg.resample(x, 4)", "v", False, "works"),
     "signal.savgol_filter": Call("sg.savgol_filter(x, 5, 2)", "v", False, "plain"),
     "signal.sawtooth": Call("sg.sawtooth(x)", "v", False, "plain"),
-    "signal.sosfilt": Call('sg.sosfilt(sg.butter(2, 0.3, output="sos"), x)', "v", False, "mixed"),
+    "signal.sosfilt": Call(
+        'sg.sosfilt(sg.butter(2, 0.3, output="sos"), x)', "v", False, "mixed", "xg.signal.sosfilt"
+    ),
     "signal.square": Call("sg.square(x)", "v", False, "plain"),
     "signal.stft": Call("abs(sg.stft(x, nperseg=4)[2])", "v", False, "plain"),
     "signal.welch": Call("sg.welch(x, nperseg=4)[1]", "v", False, "plain"),

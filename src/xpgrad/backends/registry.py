@@ -14,7 +14,7 @@ import numpy as np
 
 from xpgrad._errors import XpgradError, message
 from xpgrad.backends.cpu.numpy import numpy_implementations
-from xpgrad.backends.cpu.scipy import scipy_implementation
+from xpgrad.backends.cpu.scipy import banded_implementation, scipy_implementation
 from xpgrad.backends.special import LIBRARY
 from xpgrad.core import OPS, Dispatcher, Implementation, Op, register_dispatcher
 from xpgrad.devices import cupy
@@ -76,7 +76,9 @@ def _composed(function: Implementation) -> Implementation:
 
 @cache
 def cpu_backend() -> Backend:
-    return Backend("numpy", numpy_implementations(), late=dict.fromkeys(LIBRARY, scipy_implementation))
+    late: dict[str, Callable[[str], Implementation]] = dict.fromkeys(LIBRARY, scipy_implementation)
+    late["solve_banded"] = banded_implementation
+    return Backend("numpy", numpy_implementations(), late=late)
 
 
 @cache

@@ -8,7 +8,7 @@ import numpy as np
 
 from xpgrad.core import aval_of
 from xpgrad.ops import linalg as la
-from xpgrad.ops.shape import astype
+from xpgrad.ops.shape import astype, concatenate
 from xpgrad.trace.functions._table import array
 
 
@@ -24,3 +24,8 @@ def square(name: str, x: Any) -> Any:
     x = floats(x)
     la.square(name, aval_of(x))
     return x
+
+
+def joined(*xs: Any) -> Any:
+    """Arrays of as many axes, one after the other along the last."""
+    return concatenate(*xs, axis=len(xs[0].shape) - 1)

@@ -70,5 +70,5 @@ def toeplitz(c: Any, r: Any = None) -> Any:
     m, n = c.shape[-1], r.shape[-1]
     stack = np.broadcast_shapes(c.shape[:-1], r.shape[:-1])
     c, r = (broadcast_to(x, shape=(*stack, x.shape[-1])) for x in (c, r))
-    entries = concatenate(np.flip(c, -1), r[..., 1:], axis=-1)
+    entries = concatenate(np.flip(c, -1), r[..., 1:], axis=len(c.shape) - 1)
     return entries[..., np.arange(m)[::-1, None] + np.arange(n)]

@@ -5,6 +5,7 @@ are positional, parameters keyword-only.
 """
 
 from xpgrad.ops import (
+    banded,
     bessel,
     complex,
     contraction,
@@ -20,6 +21,7 @@ from xpgrad.ops import (
 )
 
 __all__ = [
+    "banded",
     "bessel",
     "complex",
     "contraction",

@@ -16,6 +16,7 @@ _CHECKED = [
     "inv_lower",
     "solve",
     "apply_inverse",
+    "solve_banded",
     "det",
     "slogdet",
     "adjugate",
@@ -41,7 +42,16 @@ def cupy_linalg_implementations(cp: Any) -> dict[str, Implementation]:
         a, b = (x if x.shape[:-2] == stack else cp.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
         return cp.linalg.solve(a, b)
 
-    table |= {"solve": solve, "apply_inverse": solve}
+    def solve_banded(ab: Any, b: Any, *, lower: int, upper: int) -> Any:
+        """By elimination in the whole matrix, of order n^3: CUDA's libraries have no banded one."""
+        n = ab.shape[-1]
+        a = cp.zeros((*ab.shape[:-2], n, n), ab.dtype)
+        for d in range(-upper, lower + 1):
+            j = cp.arange(max(0, -d), min(n, n - d))
+            a[..., j + d, j] = ab[..., upper + d, j]
+        return solve(a, b)
+
+    table |= {"solve": solve, "apply_inverse": solve, "solve_banded": solve_banded}
     return table | {name: _checked(table[name], cupyx.errstate) for name in _CHECKED}
 
 

@@ -1,8 +1,4 @@
-"""Convolutions by SciPy's names, differentiable.
-
-They are products of Fourier transforms, which have derivatives of every order in both modes, on either device,
-compiled and in `vmap`. Integers become float64.
-"""
+"""Convolutions, as products of Fourier transforms."""
 
 from __future__ import annotations
 
@@ -12,10 +8,7 @@ import numpy as np
 
 from xpgrad._errors import ShapeError, message
 from xpgrad.core import aval_of
-from xpgrad.ops.shape import astype
-from xpgrad.trace.functions._table import array
-
-__all__ = ["convolve", "correlate", "fftconvolve"]
+from xpgrad.linalg._operands import floats
 
 _MODES = ("full", "same", "valid")
 
@@ -48,7 +41,7 @@ def fftconvolve(in1: Any, in2: Any, mode: str = "full") -> Any:
     ``sum over j of in1[j] in2[k - j]``. The error is that of rounding of the largest entry of the result.
     Oppenheim, Schafer, *Discrete-Time Signal Processing*, section 8.7.
     """
-    return _convolved("fftconvolve", _floats(in1), _floats(in2), mode)
+    return _convolved("fftconvolve", floats(in1), floats(in2), mode)
 
 
 def convolve(in1: Any, in2: Any, mode: str = "full") -> Any:
@@ -56,7 +49,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full") -> Any:
 
     Parameters, results, errors and notes are those of `fftconvolve`.
     """
-    return _convolved("convolve", _floats(in1), _floats(in2), mode)
+    return _convolved("convolve", floats(in1), floats(in2), mode)
 
 
 def correlate(in1: Any, in2: Any, mode: str = "full") -> Any:
@@ -64,7 +57,7 @@ def correlate(in1: Any, in2: Any, mode: str = "full") -> Any:
 
     Parameters, results, errors and notes are those of `fftconvolve`.
     """
-    in1, in2 = _floats(in1), _floats(in2)
+    in1, in2 = floats(in1), floats(in2)
     kernel = np.flip(np.conjugate(in2))
     if mode == "valid" and _holds(in2, in1) and not _holds(in1, in2):
         return np.flip(np.conjugate(_convolved("correlate", in2, np.flip(np.conjugate(in1)), mode)))
@@ -100,9 +93,3 @@ def _convolved(name: str, a: Any, b: Any, mode: str) -> Any:
 def _holds(a: Any, b: Any) -> bool:
     """Whether ``a`` is as long as ``b`` along every axis."""
     return all(m >= n for m, n in zip(a.shape, b.shape, strict=False))
-
-
-def _floats(x: Any) -> Any:
-    x = array(x)
-    x = x if hasattr(x, "shape") else np.asarray(x)
-    return x if aval_of(x).dtype.kind in "fc" else astype(x, dtype=np.dtype(np.float64))
