@@ -5,8 +5,9 @@ import json
 import pytest
 
 from bench.sweep import plot
-from bench.sweep.__main__ import HAND, OURS, main
+from bench.sweep.__main__ import main
 from xpgrad.cli.bench import steps
+from xpgrad.cli.bench.cells import HAND, OURS
 
 
 @pytest.mark.parametrize("layout", steps.LAYOUTS)

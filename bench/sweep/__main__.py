@@ -13,7 +13,6 @@ test suite, or twice the first one's own error where that is larger (a sum of 10
 import argparse
 import json
 import math
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -21,13 +20,11 @@ from typing import Any
 
 from bench.peers.processes import Answering
 from bench.peers.report import conditions
+from xpgrad.cli.bench.cells import HAND, OURS, PEERS, Disagreement, measured, ratio
 from xpgrad.cli.bench.steps import CONTENDERS, JOBS, LAYOUTS, Cell
-from xpgrad.testing.tolerances import tolerance
 
 FEATURES = (1, 2, 4, 8, 16, 32, 64, 185, 400, 784, 2000)
 SAMPLES = (10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-ROUND_S = 0.01  # calls shorter than this are timed several at a time
-OURS, HAND, PEERS = "xpgrad.compile", "numpy", ("jax.jit", "torch.compile")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -62,51 +59,14 @@ def main(argv: list[str] | None = None) -> None:
             for name in args.contenders
         }
         for cell in cells:
-            report["cells"].append(measured(cell, workers, args.rounds))
+            try:
+                report["cells"].append(measured(cell, workers, args.rounds))
+            except Disagreement as error:
+                raise SystemExit(str(error)) from error
             print(line(report["cells"][-1]), flush=True)
             if args.out:
                 args.out.write_text(json.dumps(report, indent=1) + "\n")
     print(summary(report["cells"]))
-
-
-def measured(cell: Cell, workers: dict[str, Answering], rounds: int) -> dict[str, Any]:
-    """The medians of one cell, in us by contender, and the seconds of the first calls."""
-    found: dict[str, Any] = {**cell._asdict(), "us": {}, "first_s": {}, "missing": {}}
-    calls: dict[str, int] = {}
-    by_hand = next(iter(workers.values()))
-    exact = by_hand.ask("prepare", cell=list(cell._replace(dtype="float64")))
-    first: dict[str, Any] = {}
-    for name, worker in workers.items():
-        answer = worker.ask("prepare", cell=list(cell))
-        if "missing" in answer:
-            found["missing"][name] = answer["missing"]
-            continue
-        first = first or answer
-        _check(cell, name, answer, first, exact)
-        found["first_s"][name] = round(answer["first_s"], 3)
-        calls[name] = max(1, math.ceil(ROUND_S / answer["warm_s"]))
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for k in range(rounds):
-        names = list(calls) if k % 2 else list(calls)[::-1]
-        for name in names:
-            times[name] += workers[name].ask("time", repetitions=1, calls=calls[name])["seconds"]
-    found["us"] = {name: round(1e6 * median(ts), 2) for name, ts in times.items()}
-    return found
-
-
-def _check(cell: Cell, name: str, answer: dict[str, Any], first: dict[str, Any], exact: dict[str, Any]) -> None:
-    """End if a contender computes something else: further from float64 than rounding, and than the first."""
-    bound = tolerance(cell.dtype).value
-    values = [(each["value"], *each["norms"]) for each in (answer, first, exact)]
-    for got, of_first, wanted in zip(*values, strict=True):
-        if not abs(got - wanted) <= max(bound * max(1, abs(wanted)), 2 * abs(of_first - wanted)):
-            sys.exit(f"{name} differs at {cell}: {got} where NumPy by hand in float64 gives {wanted}")
-
-
-def ratio(cell: dict[str, Any], name: str) -> float | None:
-    """The time of ``name`` over ours."""
-    us = cell["us"]
-    return us[name] / us[OURS] if name in us and OURS in us else None
 
 
 def line(cell: dict[str, Any]) -> str:

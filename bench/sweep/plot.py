@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from bench.sweep.__main__ import HAND, PEERS, ratio
+from xpgrad.cli.bench.cells import HAND, PEERS, ratio
 
 WIDEST = 8.0  # the ratio at which the colours end, and its reciprocal
 

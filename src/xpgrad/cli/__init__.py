@@ -24,6 +24,7 @@ COMMANDS = {
     "race": "time one training step as a loop, by hand and by xpgrad, then train, on real flights",
     "train": "fit a model to a table, judge it on held-out rows, save it",
     "predict": "predict with a model that xpgrad train saved",
+    "bench": "measure this machine, beside NumPy and other libraries, and write one page about it",
     "explain": "say what a model is, and what it was trained on",
 }
 

@@ -23,7 +23,7 @@ def table(head: tuple[str, ...], html: list[str]) -> str:
     """A table of ``<tr>`` elements; on a narrow screen it scrolls by itself."""
     cells = "".join(f"<th scope='col'>{escape(cell)}</th>" if cell else "<td></td>" for cell in head)
     head_row = f"<thead><tr>{cells}</tr></thead>"
-    return f"<div class='table'><table>{head_row}<tbody>{''.join(html)}</tbody></table></div>"
+    return f"<div class='table' tabindex='0'><table>{head_row}<tbody>{''.join(html)}</tbody></table></div>"
 
 
 def figure(html: str, caption: str, css: str = "") -> str:
@@ -61,9 +61,11 @@ _PAGE = """<!doctype html>
 _STYLE = """
 :root {
   --paper: #fdfdfb; --ink: #1c1f24; --muted: #6a717c; --grid: #e4e5e3; --accent: #0b63c5; --tint: #eef4fb;
+  --loss: #c2570c;
 }
 @media (prefers-color-scheme: dark) { :root {
   --paper: #15181c; --ink: #e6e8ea; --muted: #959da8; --grid: #2c3138; --accent: #6db3ff; --tint: #1b2530;
+  --loss: #f0883e;
 } }
 * { box-sizing: border-box; }
 body {
@@ -90,6 +92,12 @@ small { display: block; color: var(--muted); font-size: .82rem; font-weight: 400
 .ours { background: var(--tint); }
 .ours th[scope=row], .ours td { font-weight: 600; }
 .absent td, .absent th[scope=row] { color: var(--muted); text-align: left; white-space: normal; }
+.maps { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem 2rem; }
+h3 { margin: .6rem 0 0; font-size: 1rem; }
+.heat th[scope=row] { min-width: 4rem; text-align: right; color: var(--muted); }
+.heat th, .heat td { padding: .4rem .6rem; border: 2px solid var(--paper); font-size: .88rem; }
+.faster { background: color-mix(in srgb, var(--accent) var(--strength), var(--paper)); }
+.slower { background: color-mix(in srgb, var(--loss) var(--strength), var(--paper)); }
 .warning { padding: .6rem .9rem; border-left: 3px solid var(--accent); background: var(--tint); }
 td.text { text-align: left; white-space: normal; }
 th[scope=row].name { min-width: 7rem; overflow-wrap: anywhere; }

@@ -69,7 +69,7 @@ def times(race: dict[str, Any], alt: str) -> str:
         axes.tick_params(axis="y", length=0)
         axes.grid(False, axis="y")
         axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_formatter(lambda value, _: _tick(value))
+        axes.xaxis.set_major_formatter(lambda value, _: tick(value))
         axes.xaxis.set_minor_formatter(lambda value, _: "")
         axes.set_xlabel("time per step (logarithmic scale)")
     return drawing.svg
@@ -131,7 +131,7 @@ def diagonal(axes: Any) -> None:
     axes.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
 
 
-def _tick(seconds: float) -> str:
+def tick(seconds: float) -> str:
     """A power of ten of seconds: ``10 ms``."""
     return duration(seconds).replace(".00", "").replace(".0", "")
 

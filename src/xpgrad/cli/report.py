@@ -28,7 +28,7 @@ def render(record: Record) -> str:
                 "The model", _model_text(training), _model_table(test), _model_plots(data, training, test)
             ),
             page.section("The data", page.facts(_data_facts(data)), _columns(data)),
-            page.section("The machine", page.facts(_machine_facts(record))),
+            page.section("The machine", page.facts(machine_facts(record))),
         ]
     )
     return page.page(title, body)
@@ -159,7 +159,7 @@ def _columns(data: Record) -> str:
     return f"<details><summary>All {len(data['columns'])} columns</summary><p>{names}</p></details>"
 
 
-def _machine_facts(record: Record) -> list[tuple[str, str]]:
+def machine_facts(record: Record) -> list[tuple[str, str]]:
     machine = record["machine"]
     cpu, gpu = machine["cpu"], machine["gpu"]
     blas = ", ".join(

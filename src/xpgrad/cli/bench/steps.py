@@ -14,6 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpgrad.cli.bench.processes import Missing
+from xpgrad.cli.contenders import loop
+from xpgrad.devices import gpu_status, synchronize, to_device
+
 JOBS = ("logistic", "linear", "softmax", "mlp")
 LAYOUTS = ("columns", "rows")
 CLASSES, HIDDEN = 10, 32
@@ -159,14 +163,36 @@ def by_numpy(cell: Cell) -> Step:
     return {"logistic": logistic, "linear": linear, "softmax": softmax, "mlp": mlp}[cell.job]
 
 
+def by_loop(cell: Cell) -> Step:
+    """One sample at a time, in plain Python: the notes' slow beginning, of the logistic loss alone."""
+    assert (cell.job, cell.layout) == ("logistic", "columns")
+    (W, b), (X, Y) = data(cell)
+    given = W[0].tolist(), float(b[0, 0]), X.T.tolist(), Y[0].tolist()
+
+    def step() -> Any:
+        value, (dW, db) = loop(*given)
+        return value, (np.array(dW), np.array(db))
+
+    return step
+
+
 # ── libraries ────────────────────────────────────────────────────────────────────────────────
-def by_xpgrad(cell: Cell, compiled: bool) -> Step:
+def by_xpgrad(cell: Cell, compiled: bool, device: str = "cpu", threads: int | None = None) -> Step:
     import xpgrad as xg
 
-    params, given = data(cell)
+    status = gpu_status()
+    if device == "gpu" and not status.available:
+        raise Missing(status.reason)
+    params, given = to_device(data(cell), device)
     f = xg.value_and_grad(loss(cell, np))
-    g = xg.compile(f) if compiled else f
-    return lambda: g(params, *given)
+    g = xg.compile(f, threads=threads) if compiled else f
+
+    def step() -> Any:
+        result = g(params, *given)
+        synchronize(device)
+        return result
+
+    return step
 
 
 def by_jax(cell: Cell) -> Step:
@@ -219,9 +245,19 @@ class _Torch:
 
 CONTENDERS: dict[str, Callable[[Cell], Step]] = {
     "numpy": by_numpy,
+    "loop": by_loop,
     "xpgrad": lambda cell: by_xpgrad(cell, False),
     "xpgrad.compile": lambda cell: by_xpgrad(cell, True),
+    "xpgrad, GPU": lambda cell: by_xpgrad(cell, False, "gpu"),
+    "xpgrad.compile, GPU": lambda cell: by_xpgrad(cell, True, "gpu"),
     "jax.jit": by_jax,
     "torch": lambda cell: by_torch(cell, False),
     "torch.compile": lambda cell: by_torch(cell, True),
 }
+THREADS = " threads="  # after "xpgrad.compile": on so many
+
+
+def step_of(name: str, cell: Cell) -> Step:
+    """The step of a contender, which may be ``"xpgrad.compile threads=2"``."""
+    base, _, threads = name.partition(THREADS)
+    return by_xpgrad(cell, True, threads=int(threads)) if threads else CONTENDERS[base](cell)
