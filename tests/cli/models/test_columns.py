@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cli.tabular import write
 from xpgrad._errors import DataError
 from xpgrad.cli.frames import Table, read_table
 from xpgrad.cli.models.columns import Applied, weekday_of
-from xpgrad.cli.models.learn_columns import LeftOut, learn_column, rare
+from xpgrad.cli.models.learn_columns import LeftOut, Summary, rare
 from xpgrad.cli.models.preparation import Preparation, learn_preparation, preparation_of
 from xpgrad.cli.models.targets import Target
 from xpgrad.cli.models.values import kind_of
@@ -22,6 +23,31 @@ from xpgrad.cli.sources import Source, source_of
 
 def table(**columns):
     return Table(Source(Path("t.parquet")), pd.DataFrame(columns))
+
+
+def learn_column(t, name, rows, most_levels=100, **options):
+    """What is learned of a column, of one part or of three with the same result."""
+    found = []
+    for parts in (1, 3):
+        summary = Summary(t, name, **options)
+        for part in np.array_split(np.arange(len(t.frame)), parts):
+            of_part = Table(t.source, t.frame.iloc[part].reset_index(drop=True), rows=part)
+            summary.add(of_part, np.flatnonzero(np.isin(part, rows)))
+        found.append(summary.column(t, most_levels))
+    first, second = (json.loads(json.dumps(asdict(column))) for column in found)
+    first, second = leaves(first), leaves(second)
+    assert first.keys() == second.keys()
+    for place, x in first.items():
+        assert second[place] == (pytest.approx(x, rel=1e-9, abs=1e-9) if type(x) is float else x)
+    return found[0]
+
+
+def leaves(x):
+    """The numbers and texts of nested lists and dicts, by their place."""
+    if isinstance(x, (dict, list)):
+        items = x.items() if isinstance(x, dict) else enumerate(x)
+        return {f"{k}.{path}": leaf for k, y in items for path, leaf in leaves(y).items()}
+    return {"": x}
 
 
 def prepared(values, rows=None, **options):
@@ -191,7 +217,7 @@ def test_flags_that_follow_from_others_are_left_out():
     b = np.where(np.arange(60) % 3 == 1, np.nan, np.arange(60.0) ** 2)
     c = np.where(np.arange(60) % 3 == 2, np.nan, np.sqrt(np.arange(60.0)))
     t = table(a=a, b=b, c=c, y=np.arange(60))
-    found = learn_preparation(t, Target("y", "number", []), np.arange(60))
+    found = learn_preparation(lambda: [(t, np.arange(60))], Target("y", "number", []))
     # Where a and b are there, c is missing: the flags of all three add up to 1.
     assert [column.flag for column in found.columns] == ["a is missing", "b is missing", None]
 
@@ -210,7 +236,7 @@ def everything():
 
 def test_a_preparation_survives_json():
     t = everything()
-    first = learn_preparation(t, Target("y", "classes", [0, 1]), np.arange(30))
+    first = learn_preparation(lambda: [(t, np.arange(30))], Target("y", "classes", [0, 1]))
     again = preparation_of(json.loads(json.dumps(first.to_json())))
     assert isinstance(again, Preparation)
     assert again == first
@@ -219,7 +245,7 @@ def test_a_preparation_survives_json():
 
 def test_names_that_would_meet_are_refused():
     t = table(**{"on": DAYS, "on: days": np.arange(40.0) ** 2, "y": np.arange(40)})
-    found = learn_preparation(t, Target("y", "number", []), np.arange(40))
+    found = learn_preparation(lambda: [(t, np.arange(40))], Target("y", "number", []))
     with pytest.raises(DataError, match="two columns would be called 'on: days'"):
         found.apply(t)
 

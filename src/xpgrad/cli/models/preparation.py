@@ -7,7 +7,7 @@ Holds: names decide which column is which. A Preparation becomes JSON and comes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -17,9 +17,12 @@ from xpgrad._errors import DataError, message
 from xpgrad.cli.extras import require
 from xpgrad.cli.frames import Table, like, listed
 from xpgrad.cli.models.columns import KINDS, Applied, Category, Column, Date, Number, Scaled
-from xpgrad.cli.models.learn_columns import MOST_LEVELS, LeftOut, learn_column, without_copies
+from xpgrad.cli.models.learn_columns import MOST_LEVELS, LeftOut, Summary, without_copies
 from xpgrad.cli.models.targets import Target
 from xpgrad.cli.problem import Array
+
+Parts = Callable[[], Iterable[tuple[Table, Array]]]
+"""Gives the parts of a table, each with the positions of some of its rows, from the beginning."""
 
 
 @dataclass(frozen=True)
@@ -90,20 +93,19 @@ class Preparation:
 
 
 def learn_preparation(
-    table: Table,
+    parts: Parts,
     target: Target,
-    rows: Array,
     *,
     categories: Sequence[str] = (),
     dates: Mapping[str, str] | None = None,
     most_levels: int = MOST_LEVELS,
 ) -> Preparation:
-    """Learn the preparation of all columns but the target.
+    """Learn the preparation of all columns but the target, by a pass over the parts of a table.
 
     Parameters
     ----------
-    rows : int[k]
-        The rows of training.
+    parts : callable
+        The parts, each with the positions of its rows of training; called again if there are missing values.
     categories : sequence of str
         Columns of numbers that are categories.
     dates : mapping
@@ -113,28 +115,23 @@ def learn_preparation(
     Raises
     ------
     DataError
-        See `learn_column`; no column is left.
+        See `Summary`; no column is left.
     """
-    learned = [
-        learn_column(
-            table,
-            name,
-            rows,
-            as_category=name in categories,
-            written=(dates or {}).get(name, ""),
-            most_levels=most_levels,
-        )
-        for name in table.frame.columns
-        if name != target.name
-    ]
+    summaries: list[Summary] = []
+    for table, rows in parts():
+        if not summaries:
+            written = dates or {}
+            summaries = [
+                Summary(table, name, as_category=name in categories, written=written.get(name, ""))
+                for name in table.frame.columns
+                if name != target.name
+            ]
+        for summary in summaries:
+            summary.add(table, rows)
+    learned = [summary.column(table, most_levels) for summary in summaries]
     columns = [c for c in learned if not isinstance(c, LeftOut)]
     left_out = [c for c in learned if isinstance(c, LeftOut)]
-    flags = {
-        c.flag: table.frame[c.name].isna().to_numpy()[rows].astype(np.float64)
-        for c in columns
-        if not isinstance(c, Category) and c.flag is not None
-    }
-    kept = without_copies(columns, flags)
+    kept = without_copies(columns, *_flags(columns, parts))
     used = {c.name for c in kept}
     left_out += [
         LeftOut(c.name, "says no more than where others are missing") for c in columns if c.name not in used
@@ -145,6 +142,22 @@ def learn_preparation(
             message(f"{table} has no column to learn from", reasons or {"columns": "only the target"}, at="")
         )
     return Preparation(kept, left_out, target)
+
+
+def _flags(
+    columns: Sequence[Column], parts: Callable[[], Iterable[tuple[Table, Array]]]
+) -> tuple[Array, Array]:
+    """How often two columns are missing together, and how often each is, as shares of the rows of training."""
+    flagged = [c.name for c in columns if not isinstance(c, Category) and c.flag is not None]
+    together, means, n = np.zeros((len(flagged), len(flagged))), np.zeros(len(flagged)), 0
+    if len(flagged) > 1:
+        for table, rows in parts():
+            flags = table.frame[flagged].isna().to_numpy()[rows].astype(np.float64)
+            together += flags.T @ flags
+            means += flags.sum(axis=0)
+            n += len(rows)
+        return together / n, means / n
+    return np.eye(len(flagged)), means
 
 
 def preparation_of(stored: Any) -> Preparation:

@@ -99,9 +99,8 @@ def train(table: Table, request: Request) -> Trained:
     if name == "mlp" and not by_class:
         target, fitted_y = standardised(y, target)
     preparation = learn_preparation(
-        table,
+        lambda: [(table, train_rows)],
         target,
-        train_rows,
         categories=request.categories,
         dates=request.dates,
         most_levels=request.most_levels,
