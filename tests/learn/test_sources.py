@@ -78,6 +78,20 @@ def test_the_bits_are_those_of_the_fit_in_memory(model, target, data):
     assert list(found.feature_names_in_) == NAMES
 
 
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [(learn.LogisticRegression(None, tol=1e-8), "late"), (learn.HuberRegressor(max_iter=9), "value")],
+    ids=repr,
+)
+@pytest.mark.filterwarnings("ignore:HuberRegressor did not converge")
+def test_targets_in_memory_stand_beside_a_source(model, target, data):
+    y = getattr(data, target)
+    found, expected = (clone(model).fit(X, y) for X in (data.table[NAMES], data.X))
+    assert bits(found) == bits(expected)
+    if target == "value":
+        assert (found.outliers_ == expected.outliers_).all()
+
+
 def test_texts_are_categories_of_a_table_and_y_may_be_a_name(data):
     frame = data.frame[NAMES].assign(city=pandas.Categorical(CITIES[data.city]))
     X = data.table.only([*NAMES, "city", "late"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 
 from xpgrad.cli.frames import Csv
+from xpgrad.data.memory import limit_of
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +20,24 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     reading.add_argument(
         "--missing", metavar="TEXT", action="append", default=[], help="a text that stands for a missing value"
     )
+
+
+def add_memory(parser: argparse._ActionsContainer) -> None:
+    """Declare the limit of memory."""
+    parser.add_argument(
+        "--memory-limit",
+        metavar="BYTES",
+        type=memory,
+        help="for what is read, as 800MB or 2GiB (default: a quarter of what is free)",
+    )
+
+
+def memory(text: str) -> str:
+    try:
+        limit_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 800MB or 2GiB") from error
+    return text
 
 
 def csv_of(args: argparse.Namespace) -> Csv:

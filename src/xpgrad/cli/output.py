@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from xpgrad._errors import XpgradError, message
 from xpgrad.cli.extras import installed, require
@@ -56,9 +57,22 @@ def write_bytes(word: str | Path, content: bytes) -> None:
     XpgradError
         The file cannot be written, on a full disk for example; what was there before stays.
     """
+    with opened(word) as file:
+        file.write(content)
+
+
+@contextmanager
+def opened(word: str | Path) -> Iterator[IO[bytes]]:
+    """A file that is there, whole, when the context ends without an error; with ``-`` standard output.
+
+    Raises
+    ------
+    XpgradError
+        As `write_bytes`.
+    """
     if str(word) == "-":
         sys.stdout.flush()
-        sys.stdout.buffer.write(content)
+        yield sys.stdout.buffer
         sys.stdout.buffer.flush()  # `main` speaks of what fails here
         return
     path = Path(word).resolve()
@@ -66,7 +80,7 @@ def write_bytes(word: str | Path, content: bytes) -> None:
     beside = path if special else _beside(path)
     try:
         with open(beside, "wb") as file:
-            file.write(content)
+            yield file
             if not special:
                 file.flush()
                 os.fsync(file.fileno())

@@ -10,16 +10,19 @@ from __future__ import annotations
 import argparse
 import io
 import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from xpgrad._errors import DataError, message
-from xpgrad.cli.arguments import add_reading, csv_of, status_text
+from xpgrad.cli.arguments import add_memory, add_reading, csv_of, status_text
 from xpgrad.cli.extras import require
-from xpgrad.cli.frames import ARROW, NPZ, PARQUET, read_table
-from xpgrad.cli.output import Lines, check_writable, write_bytes
+from xpgrad.cli.frames import ARROW, NPZ, PARQUET, Table, read_table
+from xpgrad.cli.output import Lines, check_writable, opened, write_bytes
+from xpgrad.cli.parts import by_parts
 from xpgrad.cli.sources import source_of
 from xpgrad.devices import resolve
 
@@ -32,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", metavar="MODEL", help="a file that xpgrad train saved; - is standard input")
     parser.add_argument(
-        "data", metavar="DATA", help="CSV, Parquet, Arrow (Feather) or .npz; - is standard input"
+        "data",
+        metavar="DATA",
+        help="CSV, Parquet, Arrow (Feather) or .npz; 'part*.parquet'; - is standard input",
     )
     parser.add_argument(
         "--out",
@@ -51,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", metavar="JSON", help="write counts and metrics to this file; - is standard output"
     )
     parser.add_argument("--device", default="cpu", help="cpu, gpu, gpu:1 or auto (default: %(default)s)")
+    add_memory(parser)
     add_reading(parser)
 
 
@@ -68,16 +74,19 @@ def run(args: argparse.Namespace) -> int:
     saved = "nothing was saved"
     try:
         trained = read_model(source_of(args.model))
-        table = read_table(source_of(args.data), csv_of(args))
-        for name in args.keep:
-            table.require(name)
-        columns, record = predicting.predictions(trained, table, device)
-        kept = {name: table.frame[name] for name in args.keep}
-        taken = [name for name in args.keep if name in columns]
-        if taken:
-            raise DataError(message(f"--keep {taken[0]}: a column of the predictions is called so", at=""))
-        lines.say(predicting.said(trained, record))
-        write_bytes(args.out, _content({**kept, **columns}, args.out))
+        in_parts = by_parts(args.data, args.memory_limit)
+        found = predicting.Predictions(trained, device)
+        if in_parts is not None:
+            with opened(args.out) as file, written_in_parts(file, args.out) as writer:
+                for table in in_parts.parts():
+                    writer(_columns(found, table, args.keep))
+            record = found.record()
+            lines.say(predicting.said(trained, record))
+        else:
+            columns = _columns(found, read_table(source_of(args.data), csv_of(args)), args.keep)
+            record = found.record()
+            lines.say(predicting.said(trained, record))
+            write_bytes(args.out, _content(columns, args.out))
         if args.out != "-":
             saved = f"{args.out} was written"
             lines.say(f"wrote {args.out}")
@@ -86,6 +95,55 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(saved) from None
     return 0
+
+
+def _columns(found: Any, table: Table, keep: Sequence[str]) -> dict[str, Any]:
+    """The columns of the result, for a table or a part of it."""
+    for name in keep:
+        table.require(name)
+    columns: dict[str, Any] = found.of(table)
+    taken = [name for name in keep if name in columns]
+    if taken:
+        raise DataError(message(f"--keep {taken[0]}: a column of the predictions is called so", at=""))
+    return {name: table.frame[name] for name in keep} | columns
+
+
+@contextmanager
+def written_in_parts(file: IO[bytes], out: str) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A function that appends columns to a table in the format of the ending of ``out``."""
+    name = out.lower()
+    if name.endswith(NPZ):
+        raise DataError(
+            message(f"predict: {out} cannot be written by parts", at="", remedy="--out FILE.parquet")
+        )
+    frame_of = require("pandas", "writing a table").DataFrame
+    begun = False
+
+    def as_csv(columns: dict[str, Any]) -> None:
+        nonlocal begun
+        file.write(frame_of(columns).to_csv(index=False, header=not begun).encode())
+        begun = True
+
+    if not name.endswith((*PARQUET, *ARROW)):
+        yield as_csv
+        return
+    remedy = "pip install pyarrow, or write .csv"
+    pa = require("pyarrow", "writing Parquet", remedy=remedy)
+    if name.endswith(PARQUET):
+        make = require("pyarrow.parquet", "writing Parquet", remedy=remedy).ParquetWriter
+    else:
+        make = require("pyarrow.ipc", "writing Arrow", remedy=remedy).new_file
+    writer: Any = None
+
+    def as_arrow(columns: dict[str, Any]) -> None:
+        nonlocal writer
+        table = pa.Table.from_pandas(frame_of(columns), preserve_index=False)
+        writer = writer or make(file, table.schema)
+        writer.write_table(table)
+
+    yield as_arrow
+    if writer is not None:
+        writer.close()
 
 
 def _content(columns: dict[str, Any], out: str) -> bytes:

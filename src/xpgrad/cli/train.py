@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from xpgrad._errors import DataError, message
-from xpgrad.cli.arguments import add_reading, csv_of, fraction, integers, positive, status_text
+from xpgrad.cli.arguments import add_memory, add_reading, csv_of, fraction, integers, positive, status_text
 from xpgrad.cli.extras import require
 from xpgrad.cli.frames import read_table
 from xpgrad.cli.output import Lines, check_writable, progress, write, write_bytes
+from xpgrad.cli.parts import by_parts
 from xpgrad.cli.sources import source_of
 from xpgrad.devices import resolve
+from xpgrad.scale import workers
 
 # The models, and what each predicts; stated here so that --help needs no other package.
 CHOICES = ("auto", "logistic", "softmax", "linear", "ridge", "poisson", "gamma", "tweedie", "mlp")
@@ -34,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _STATUS
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "data", metavar="DATA", help="CSV, Parquet, Arrow (Feather) or .npz; - is standard input"
+        "data",
+        metavar="DATA",
+        help="CSV, Parquet, Arrow (Feather) or .npz; 'part*.parquet'; - is standard input",
     )
     parser.add_argument("--target", metavar="COL", required=True, help="the column to predict")
     parser.add_argument("--model", choices=CHOICES, default="auto", help="by default what the target asks for")
@@ -93,6 +99,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hidden", metavar="N,...", type=integers, default=(100,), help="layers of mlp (default: 100)"
     )
     fit.add_argument("--max-iter", metavar="N", type=positive, help="iterations, or passes of mlp")
+    large = parser.add_argument_group(
+        "Parquet that does not fit into memory, which is read by row groups; DATA may be a quoted glob"
+    )
+    add_memory(large)
+    large.add_argument(
+        "--cluster", metavar="ADDRESS", help="workers of this scheduler of Dask's share each pass"
+    )
+    large.add_argument("--workers", metavar="N", type=positive, help="so many processes here share each pass")
     fit.add_argument("--seed", type=int, default=0, help="of the split and of mlp (default: %(default)s)")
 
 
@@ -100,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, train, report."""
     from xpgrad.cli.models import report, text, training
     from xpgrad.cli.models.fitting import Options
+    from xpgrad.cli.models.in_parts import train_in_parts
     from xpgrad.cli.models.stored import content_of
 
     _refuse_odd_options(args)
@@ -127,9 +142,16 @@ def run(args: argparse.Namespace) -> int:
     )
     saved = "nothing was saved"
     try:
-        with progress("reading the data"):
-            table = read_table(source_of(args.data), csv_of(args))
-        trained = training.train(table, request)
+        forced = args.cluster is not None or args.workers is not None
+        in_parts = by_parts(args.data, args.memory_limit, forced)
+        if in_parts is not None:
+            with workers(args.cluster, args.workers) if forced else nullcontext() as client:
+                with_them = replace(options, cluster=client, memory_limit=args.memory_limit)
+                trained = train_in_parts(in_parts, replace(request, options=with_them))
+        else:
+            with progress("reading the data"):
+                table = read_table(source_of(args.data), csv_of(args))
+            trained = training.train(table, request)
         record = trained.record
         parts = (
             text.of_data(record),
@@ -179,6 +201,11 @@ def _refuse_odd_options(args: argparse.Namespace) -> None:
         headline, remedy = f"train: the result would be written over the data, {args.data}", "name another file"
     elif args.model == "tweedie" and 0 < args.power < 1:
         headline, remedy = f"train: no distribution has a power between 0 and 1, got {args.power:g}", None
+    elif args.cluster is not None and args.workers is not None:
+        headline, remedy = (
+            "train: --cluster has workers already, and --workers starts others",
+            "give one of them",
+        )
     elif args.model == "ridge" and args.penalty == 0:
         headline, remedy = "train: ridge has a penalty; it is 0", "--model linear has none"
     if headline is not None:

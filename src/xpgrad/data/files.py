@@ -195,6 +195,9 @@ class _Parquet(_Opened):
             ),
         )
 
+    def uncompressed(self) -> list[int]:
+        return [self._reader(p.file).metadata.row_group(p.number).total_byte_size for p in self.parts]
+
     def facts(self) -> tuple[Any, ...]:
         return tuple(_about(self._reader(k).metadata) for k in range(len(self.paths)))
 

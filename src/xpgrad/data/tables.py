@@ -57,6 +57,10 @@ class Files:
         """Raise the DataError of a file that has changed."""
         raise NotImplementedError
 
+    def uncompressed(self) -> list[int]:
+        """Bytes of each part, not compressed."""
+        raise NotImplementedError
+
     def name(self, file: int) -> str:
         return os.path.basename(self.paths[file])
 
@@ -70,6 +74,7 @@ class Table:
     Attributes
     ----------
     columns : tuple of str
+    files : Files
     """
 
     def __init__(
@@ -79,7 +84,8 @@ class Table:
         retries: int,
         levels: dict[str, tuple[Any, ...]] | None = None,
     ) -> None:
-        self._files, self._retries = files, retries
+        self._files = self.files = files
+        self._retries = retries
         self._types = files.types(0)
         self._levels = {} if levels is None else levels
         self.columns = tuple(self._types if columns is None else columns)

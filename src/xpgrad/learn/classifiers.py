@@ -210,7 +210,7 @@ class LogisticRegression(sk.ClassifierMixin, LinearEstimator):
     def _say_if_separable(self, found: Any, design: Any, codes: Any, weights: Any) -> None:
         """Warn if the fitted hyperplanes tell all samples apart: then no finite coefficients are the best."""
         for at, eta in self._eta_of(found, design):
-            own = codes.read(at.start, at.stop) if is_source(codes) else codes
+            own = codes.read(at.start, at.stop) if is_source(codes) else codes[at]
             if eta.ndim == 1:
                 apart = np.where(own == 1, eta > 0, eta < 0)
             else:

@@ -359,7 +359,7 @@ class NegativeBinomialRegressor(GeneralizedLinearRegressor):
         offset, weights = options["offset"], options["weights"]
         for at, eta in self._eta_of(poisson, design):
             eta = eta if offset is None else eta + offset[at]
-            own = y.read(at.start, at.stop) if is_source(y) else y
+            own = y.read(at.start, at.stop) if is_source(y) else y[at]
             slope += _slope_at_no_dispersion(eta, own, None if weights is None else weights[at])
         if not slope < 0:
             self.dispersion_ = 0.0

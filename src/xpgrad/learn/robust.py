@@ -198,6 +198,6 @@ class HuberRegressor(Regressor):
         outliers = np.empty(design.size, bool)
         for at, eta in self._eta_of(found, design):
             eta = eta if offset is None else eta + offset[at]
-            own = y.read(at.start, at.stop) if is_source(y) else y
+            own = y.read(at.start, at.stop) if is_source(y) else y[at]
             outliers[at] = np.abs(own - eta) > self.epsilon * self.scale_
         self.outliers_ = arrival.follow(outliers)

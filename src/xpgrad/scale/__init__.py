@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from xpgrad.scale.cluster import on
+from xpgrad.scale.connecting import workers
 
-__all__ = ["on"]
+__all__ = ["on", "workers"]

@@ -62,6 +62,8 @@ def coefficients(
 
 
 def _inference(model: Any, design: Any, y: Array, is_separable: bool) -> tuple[Any, str | None]:
+    if not hasattr(design, "iloc"):
+        return None, "the rows were read by parts, and intervals need them in memory"
     if is_separable:
         return None, "the classes are separable, so that the best coefficients are infinite"
     if len(getattr(model, "classes_", ())) > 2:

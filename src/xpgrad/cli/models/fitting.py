@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from xpgrad.learn.watch import watching
 
 # Where no penalty is asked for. That of the network is its estimator's default.
 PENALTIES = {"softmax": 1.0, "ridge": 1.0, "mlp": 1e-4}
+Frames = Callable[[], Iterable[tuple[Any, Array]]]
 TOLERANCE = 1e-8  # for the largest entry of the gradient of the mean loss
 
 
@@ -47,6 +49,8 @@ class Options:
     seed : int
     device : str
         ``"cpu"``, ``"gpu"``, ...
+    memory_limit, cluster
+        As in `xpgrad.minimize`, for a table that is read by parts.
     """
 
     model: str
@@ -56,6 +60,8 @@ class Options:
     max_iter: int | None = None
     seed: int = 0
     device: str = "cpu"
+    memory_limit: str | None = None
+    cluster: Any = None
 
     @property
     def strength(self) -> float:
@@ -80,6 +86,7 @@ def estimator(options: Options, target: Target, rows: int) -> Any:
         )
     common: dict[str, Any] = {"handle_unknown": "ignore", "device": options.device}
     common |= {"max_iter": most, "tol": TOLERANCE, "solver": solver}
+    common |= {"memory_limit": options.memory_limit, "cluster": options.cluster}
     if target.kind == CLASSES:
         return learn.LogisticRegression(
             "l2" if strength else None, C=1 / strength if strength else np.inf, **common
@@ -94,14 +101,18 @@ def estimator(options: Options, target: Target, rows: int) -> Any:
     return glm(alpha=strength / rows, **common)
 
 
-def fit(options: Options, target: Target, design: Any, y: Array) -> tuple[Any, dict[str, Any]]:
+def fit(
+    options: Options, target: Target, design: Any, y: Array, frames: Frames | None = None
+) -> tuple[Any, dict[str, Any]]:
     """Fit, and say how it went.
 
     Parameters
     ----------
-    design : pandas.DataFrame
+    design : pandas.DataFrame, or table of sources
         Of the rows of training.
     y : float[k] or labels[k]
+    frames : callable, optional
+        The design in parts, each with its targets; by default it is one part.
 
     Returns
     -------
@@ -123,7 +134,7 @@ def fit(options: Options, target: Target, design: Any, y: Array) -> tuple[Any, d
         except ValueError as error:
             raise DataError(message(f"train: {error}", at="")) from error
     seconds = time.perf_counter() - begun
-    without_bound = unbounded(model, design, y) if not options.strength else []
+    without_bound = unbounded(model, frames or (lambda: [(design, y)])) if not options.strength else []
     remarks = [str(w.message) for w in said if issubclass(w.category, ConvergenceWarning)]
     for other in said:
         if not issubclass(other.category, ConvergenceWarning):
@@ -139,6 +150,8 @@ def fit(options: Options, target: Target, design: Any, y: Array) -> tuple[Any, d
         "loss": [loss for loss in watch.losses if np.isfinite(loss)],
     }
     model.set_params(device="auto")
+    if options.cluster is not None:
+        model.set_params(cluster=None)
     return model, record
 
 
@@ -156,33 +169,42 @@ def _for_the_command(text: str) -> str:
     return f"the fit did not converge: {text}"
 
 
-def unbounded(model: Any, design: Any, y: Array) -> list[str]:
+def unbounded(model: Any, frames: Frames) -> list[str]:
     """The columns of zeros and ones, and the levels, whose best coefficient is infinite.
 
     In all their rows of training there is one of two classes alone, or a target of 0 whose mean is positive.
     """
-    if len(getattr(model, "classes_", ())) == 2:
-        extremes: tuple[float, ...] = (0.0, 1.0)
-        values = (y == model.classes_[1]).astype(np.float64)
-    elif isinstance(model, (learn.PoissonRegressor, learn.TweedieRegressor)):
-        extremes, values = (0.0,), np.asarray(y, dtype=np.float64)
-    else:
+    by_class = len(getattr(model, "classes_", ())) == 2
+    if not by_class and not isinstance(model, (learn.PoissonRegressor, learn.TweedieRegressor)):
         return []
-    found = []
-    for name in design.columns:
-        series = design[name]
-        if series.dtype == "category":
-            codes, labels = series.cat.codes.to_numpy(), [f"{name}[{c}]" for c in series.cat.categories]
-        else:
-            numbers = series.to_numpy()
-            if not np.isin(numbers, (0.0, 1.0)).all():
-                continue
-            codes, labels = numbers.astype(int), [f"{name} = 0", name]
-        rows, sums = np.bincount(codes, minlength=len(labels)), np.bincount(codes, values, len(labels))
-        found += [
-            label for label, n, total in zip(labels, rows, sums, strict=True) if n and total / n in extremes
-        ]
-    return found
+    extremes = (0.0, 1.0) if by_class else (0.0,)
+    rows: dict[str, Array] = {}
+    sums: dict[str, Array] = {}
+    labels: dict[str, list[str]] = {}
+    for design, y in frames():
+        values = (y == model.classes_[1]).astype(np.float64) if by_class else np.asarray(y, dtype=np.float64)
+        for name in design.columns:
+            series = design[name]
+            if series.dtype == "category":
+                codes, of = series.cat.codes.to_numpy(), [f"{name}[{c}]" for c in series.cat.categories]
+            else:
+                numbers = series.to_numpy()
+                if name in labels and not labels[name]:
+                    continue
+                if not np.isin(numbers, (0.0, 1.0)).all():
+                    labels[name] = []
+                    continue
+                codes, of = numbers.astype(int), [f"{name} = 0", name]
+            labels[name] = of
+            rows[name] = rows.get(name, 0) + np.bincount(codes, minlength=len(of))
+            sums[name] = sums.get(name, 0) + np.bincount(codes, values, len(of))
+    return [
+        label
+        for name, of in labels.items()
+        if of
+        for label, n, total in zip(of, rows[name], sums[name], strict=True)
+        if n and total / n in extremes
+    ]
 
 
 def _said(without_bound: list[str], remarks: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ Out: the columns of predictions, and a record: rows, values that were missing or
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -23,46 +24,92 @@ from xpgrad.cli.problem import Array
 _LISTED = 20  # values without a level
 
 
-def predictions(trained: Trained, table: Table, device: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Predict each row.
+class Predictions:
+    """The predictions for the parts of a table, one after another.
 
-    Returns
-    -------
-    columns : dict
-        ``prediction``; of classes also ``probability[CLASS]`` for each.
-    record : dict
-
-    Raises
-    ------
-    DataError
-        See `Preparation.apply`.
+    Parameters
+    ----------
+    trained : Trained
+    device : str
     """
-    preparation, target = trained.preparation, trained.preparation.target
-    design, applied = preparation.apply(table)
-    trained.model.set_params(device=device)
-    found = fitting.predict(trained.model, target, design)
-    columns: dict[str, Array]
-    if target.kind == CLASSES:
+
+    def __init__(self, trained: Trained, device: str) -> None:
+        self._trained = trained
+        trained.model.set_params(device=device)
+        self._rows, self._imputed = 0, Counter[str]()
+        self._unseen: dict[str, Counter[str]] = {}
+        self._names: list[str] = []
+        self._found: list[dict[str, Array]] = []
+        self._truth: list[Array] = []
+        self._why_no_test: str | None = None
+
+    def of(self, table: Table) -> dict[str, Array]:
+        """``prediction`` for each row of a part; of classes also ``probability[CLASS]`` for each.
+
+        Raises
+        ------
+        DataError
+            See `Preparation.apply`.
+        """
+        preparation, target = self._trained.preparation, self._trained.preparation.target
+        design, applied = preparation.apply(table)
+        found = fitting.predict(self._trained.model, target, design)
+        self._rows, self._names = self._rows + len(table.frame), list(table.frame.columns)
+        self._imputed.update(applied.imputed)
+        for name, counts in applied.unseen.items():
+            self._unseen.setdefault(name, Counter()).update(counts)
+        if target.name in self._names and self._why_no_test is None:
+            self._compare(table, found)
+        if target.kind != CLASSES:
+            return {"prediction": found["value"]}
         columns = {"prediction": found["label"]}
-        columns |= {f"probability[{c}]": found["probability"][:, k] for k, c in enumerate(target.classes)}
-    else:
-        columns = {"prediction": found["value"]}
-    known = {c.name for c in (*preparation.columns, *preparation.left_out)} | {target.name}
-    record: dict[str, Any] = {
-        "rows": len(table.frame),
-        "target": target.name,
-        "imputed": applied.imputed,
-        "unseen": {
-            name: {"rows": sum(counts.values()), "values": dict(counts.most_common(_LISTED))}
-            for name, counts in applied.unseen.items()
-        },
-        "ignored": [name for name in table.frame.columns if name not in known],
-        "test": None,
-        "why_no_test": None,
-    }
-    if target.name in table.frame.columns:
-        record["test"], record["why_no_test"] = _judged(trained, table, found)
-    return columns, record
+        return columns | {f"probability[{c}]": found["probability"][:, k] for k, c in enumerate(target.classes)}
+
+    def record(self) -> dict[str, Any]:
+        """What there is to say of all parts together."""
+        preparation, target = self._trained.preparation, self._trained.preparation.target
+        known = {c.name for c in (*preparation.columns, *preparation.left_out)} | {target.name}
+        test = None
+        if self._truth and self._why_no_test is None:
+            test, self._why_no_test = _judged(self._trained, np.concatenate(self._truth), joined(self._found))
+        return {
+            "rows": self._rows,
+            "target": target.name,
+            "imputed": dict(self._imputed),
+            "unseen": {
+                name: {"rows": sum(counts.values()), "values": dict(counts.most_common(_LISTED))}
+                for name, counts in self._unseen.items()
+            },
+            "ignored": [name for name in self._names if name not in known],
+            "test": test,
+            "why_no_test": self._why_no_test,
+        }
+
+    def _compare(self, table: Table, found: dict[str, Array]) -> None:
+        """Keep predictions and targets, or the reason why there are no metrics."""
+        target = self._trained.preparation.target
+        missing = int(table.frame[target.name].isna().sum())
+        try:
+            if not missing:
+                self._truth.append(_truth(target, table))
+                self._found.append(found)
+                return
+            self._why_no_test = f"{missing:,} rows have no target"
+        except DataError as error:
+            self._why_no_test = str(error).splitlines()[0]
+        self._truth, self._found = [], []
+
+
+def predictions(trained: Trained, table: Table, device: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The predictions for a table, and the record of them, as `Predictions` of one part."""
+    found = Predictions(trained, device)
+    columns = found.of(table)
+    return columns, found.record()
+
+
+def joined(found: list[dict[str, Array]]) -> dict[str, Array]:
+    """Predictions of several parts as those of one."""
+    return {name: np.concatenate([x[name] for x in found]) for name in found[0]}
 
 
 def said(trained: Trained, record: dict[str, Any]) -> str:
@@ -101,16 +148,9 @@ def _meaning(trained: Trained, name: str) -> str:
     return " with a coefficient of 0" + ("" if penalised else f", that of {column.levels[0]!r}")
 
 
-def _judged(trained: Trained, table: Table, found: dict[str, Array]) -> tuple[Any, str | None]:
-    """Metrics where the target is there, or why there are none."""
+def _judged(trained: Trained, truth: Array, found: dict[str, Array]) -> tuple[Any, str | None]:
+    """Metrics, or why there are none."""
     target, record = trained.preparation.target, trained.record
-    missing = int(table.frame[target.name].isna().sum())
-    if missing:
-        return None, f"{missing:,} rows have no target"
-    try:
-        truth = _truth(target, table)
-    except DataError as error:
-        return None, str(error).splitlines()[0]
     described = record["data"]["target_of_training"]
     if target.kind == CLASSES:
         new = sorted({str(c) for c in np.unique(truth)} - {str(c) for c in target.classes})

@@ -23,7 +23,7 @@ from xpgrad.cli.models.fitting import Options
 from xpgrad.cli.models.judge import base_of, judge
 from xpgrad.cli.models.preparation import Preparation, learn_preparation
 from xpgrad.cli.models.split import split
-from xpgrad.cli.models.targets import CLASSES, read_target, standardised
+from xpgrad.cli.models.targets import CLASSES, Target, read_target, standardised
 from xpgrad.cli.problem import Array
 from xpgrad.devices import synchronize
 
@@ -71,6 +71,40 @@ class Trained:
     record: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What is predicted from which rows.
+
+    Attributes
+    ----------
+    target : Target
+    values : labels[n] or float[n]
+    options : Options
+    reason : str
+        Why it is this model.
+    train_rows, held : int[k]
+    y, fitted_y : labels[k] or float[k]
+        Of the rows of training; as the model takes them.
+    """
+
+    target: Target
+    values: Array
+    options: Options
+    reason: str
+    train_rows: Array
+    held: Array
+    y: Array
+    fitted_y: Array
+
+    def judged(self, record: dict[str, Any], predicted: dict[str, Array] | None) -> dict[str, Any]:
+        """The record with what the predictions of held-out rows are worth."""
+        if predicted is None:
+            return record
+        model, power = self.options.model, self.options.power
+        base = base_of(self.target, self.y)
+        return record | {"test": judge(self.target, predicted, self.values[self.held], base, model, power)}
+
+
 def train(table: Table, request: Request) -> Trained:
     """Prepare the table, fit, and judge on the rows that were held out.
 
@@ -79,7 +113,33 @@ def train(table: Table, request: Request) -> Trained:
     DataError
         See `read_target`, `split`, `learn_preparation` and `Preparation.apply`.
     """
-    table, notes = _asked_for(table, request)
+    table, notes = asked_for(table, request)
+    chosen = chosen_rows(table, request)
+    preparation = learn_preparation(
+        lambda: [(table, chosen.train_rows)],
+        chosen.target,
+        categories=request.categories,
+        dates=request.dates,
+        most_levels=request.most_levels,
+    )
+    design, applied = preparation.apply(table)
+    X = design.iloc[chosen.train_rows]
+    model, fit = fitting.fit(chosen.options, chosen.target, X, chosen.fitted_y)
+    synchronize(fit["device"])
+    about = told(table, request, notes)
+    record = recorded(about, chosen, model, fit, preparation, applied.imputed, X, design.shape[1])
+    found = fitting.predict(model, chosen.target, design.iloc[chosen.held]) if len(chosen.held) else None
+    return Trained(model, preparation, chosen.judged(record, found))
+
+
+def chosen_rows(table: Table, request: Request) -> Chosen:
+    """The target, the model, and which rows are held out.
+
+    Raises
+    ------
+    DataError
+        See `read_target` and `split`; a class that no row of training has.
+    """
     target, values, name, reason = read_target(table, request.target, request.model, request.options.power)
     options = replace(request.options, model=name)
     by_class = target.kind == CLASSES
@@ -98,70 +158,81 @@ def train(table: Table, request: Request) -> Trained:
     fitted_y = y
     if name == "mlp" and not by_class:
         target, fitted_y = standardised(y, target)
-    preparation = learn_preparation(
-        lambda: [(table, train_rows)],
-        target,
-        categories=request.categories,
-        dates=request.dates,
-        most_levels=request.most_levels,
-    )
-    design, applied = preparation.apply(table)
-    X = design.iloc[train_rows]
-    model, fit = fitting.fit(options, target, X, fitted_y)
-    synchronize(fit["device"])
-    record: dict[str, Any] = {
+    return Chosen(target, values, options, reason, train_rows, held, y, fitted_y)
+
+
+def told(table: Any, request: Request, notes: list[str]) -> dict[str, Any]:
+    """What a record says of the data, whatever the rows."""
+    return {"source": str(table), "split": request.split, "seed": request.options.seed, "notes": notes}
+
+
+def recorded(
+    about: dict[str, Any],
+    chosen: Chosen,
+    model: Any,
+    fit: dict[str, Any],
+    preparation: Preparation,
+    imputed: dict[str, int],
+    design: Any,
+    columns: int,
+) -> dict[str, Any]:
+    """The record of a fit, without what held-out rows say."""
+    options, by_class = chosen.options, chosen.target.kind == CLASSES
+    return {
         "format": FORMAT,
         "version": __version__,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": {
-            "source": str(table),
-            "target": target.name,
-            "rows": len(values),
-            "train_rows": len(train_rows),
-            "held_out": len(held),
-            "split": request.split,
-            "seed": options.seed,
-            "target_of_training": _described(y, by_class),
-            "notes": notes,
+            "source": about["source"],
+            "target": chosen.target.name,
+            "rows": len(chosen.values),
+            "train_rows": len(chosen.train_rows),
+            "held_out": len(chosen.held),
+            "split": about["split"],
+            "seed": about["seed"],
+            "target_of_training": _described(chosen.y, by_class),
+            "notes": about["notes"],
         },
         "model": {
-            "name": name,
+            "name": options.model,
             "estimator": type(model).__name__,
-            "reason": reason,
+            "reason": chosen.reason,
             "penalty": options.strength,
-            "power": options.power if name == "tweedie" else None,
-            "hidden": list(options.hidden) if name == "mlp" else None,
-            "columns": int(design.shape[1]),
+            "power": options.power if options.model == "tweedie" else None,
+            "hidden": list(options.hidden) if options.model == "mlp" else None,
+            "columns": int(columns),
         },
         "preparation": preparation.to_json(),
-        "imputed": applied.imputed,
+        "imputed": imputed,
         "fit": fit,
-        "coefficients": coefficients(model, preparation, X, fitted_y, is_separable=fit["separable"]),
+        "coefficients": coefficients(
+            model, preparation, design, chosen.fitted_y, is_separable=fit["separable"]
+        ),
         "test": None,
     }
-    if len(held):
-        predicted = fitting.predict(model, target, design.iloc[held])
-        record["test"] = judge(target, predicted, values[held], base_of(target, y), name, options.power)
-    return Trained(model, preparation, record)
 
 
-def _asked_for(table: Table, request: Request) -> tuple[Table, list[str]]:
-    """The table without the columns and rows that are not wanted."""
+def asked_for(
+    table: Table, request: Request, *, columns_too: bool = True, rows_too: bool = True
+) -> tuple[Table, list[str]]:
+    """The table without the columns and the rows that are not wanted, or without one of both."""
     notes = []
-    for name in (request.target, *request.drop, *request.categories, *request.dates):
-        table.require(name)
-    if request.target in request.drop:
-        raise DataError(
-            message(
-                f"{request.target!r} of {table} is both the target and left out",
-                at="",
-                remedy=f"take {request.target!r} out of --drop",
+    frame = table.frame
+    if columns_too:
+        for name in (request.target, *request.drop, *request.categories, *request.dates):
+            table.require(name)
+        if request.target in request.drop:
+            raise DataError(
+                message(
+                    f"{request.target!r} of {table} is both the target and left out",
+                    at="",
+                    remedy=f"take {request.target!r} out of --drop",
+                )
             )
-        )
-    if request.drop:
-        notes.append(f"left out, as asked: {', '.join(request.drop)}")
-    frame = table.frame.drop(columns=list(dict.fromkeys(request.drop)))
-    if request.skip_missing:
+        if request.drop:
+            notes.append(f"left out, as asked: {', '.join(request.drop)}")
+        frame = frame.drop(columns=list(dict.fromkeys(request.drop)))
+    if rows_too and request.skip_missing:
         there = frame[request.target].notna().to_numpy()
         lacking = int((~there).sum())
         if lacking and there.any():
