@@ -151,12 +151,14 @@ def test_an_initial_value_problem_is_scipys(t_eval):
     def f(t, y, k):
         return np.stack([y[1], -k * y[0]])
 
-    ours = xg.integrate.solve_ivp(f, (0.0, 2.0), Y0, t_eval, (3.0,), rtol=1e-10, atol=1e-10)
+    ours = xg.integrate.solve_ivp(f, (0.0, 2.0), Y0, "RK45", t_eval, (3.0,), rtol=1e-10, atol=1e-10)
     theirs = si.solve_ivp(f, (0.0, 2.0), Y0, t_eval=ours.t, args=(3.0,), rtol=1e-12, atol=1e-12)
     assert ours.y.shape == theirs.y.shape
     np.testing.assert_allclose(ours.y, theirs.y, atol=1e-8)
     g = xg.grad(
-        lambda k: xg.integrate.solve_ivp(f, (0.0, 2.0), Y0, t_eval, (k,), rtol=1e-10, atol=1e-10).y[0, -1]
+        lambda k: xg.integrate.solve_ivp(f, (0.0, 2.0), Y0, "RK45", t_eval, (k,), rtol=1e-10, atol=1e-10).y[
+            0, -1
+        ]
     )
     w = 3.0**0.5
     slope = (-Y0[0] * 2 * np.sin(2 * w) + Y0[1] * (2 * w * np.cos(2 * w) - np.sin(2 * w)) / w**2) / (2 * w)

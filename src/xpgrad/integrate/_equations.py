@@ -1,4 +1,4 @@
-"""Differential equations by Dormand's and Prince's steps: discretised, then differentiated.
+"""Differential equations: discretised, then differentiated, or by the adjoint equation.
 
 Holds: how long a step is depends on numbers alone and is no part of what is differentiated, but that it is a
 fraction of the time between two outputs; a derivative is that of the steps that were made, to rounding.
@@ -7,6 +7,7 @@ fraction of the time between two outputs; a derivative is that of the steps that
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from xpgrad._errors import DataError, NumericsError, ShapeError, TraceError, mes
 from xpgrad._trees import flatten, tree_map, unflatten
 from xpgrad.core import is_inexact
 from xpgrad.devices import asnumpy
+from xpgrad.integrate._adjoint import by_adjoint
+from xpgrad.integrate._radau import Radau, fixed_step
 from xpgrad.trace.functions._table import array
 from xpgrad.trace.traced import Traced
 from xpgrad.transforms import scan, stop_gradient
@@ -53,6 +56,7 @@ def odeint(
     atol: float = 1.49012e-8,
     tfirst: bool = False,
     steps: int | None = None,
+    adjoint: bool = False,
 ) -> Any:
     """The solution of ``dy/dt = func(y, t, *args)``, differentiable in ``y0``, ``t`` and ``args``.
 
@@ -70,6 +74,10 @@ def odeint(
         What the estimated error of a step may be, relative and absolute, as a root mean square of the entries.
     steps : int, optional
         So many equal steps between two times, whatever the error. None: as many as the tolerances ask for.
+    adjoint : bool
+        Whether gradients come from the adjoint equation, solved backward in time, and not from the steps that
+        were made: memory of the outputs alone, and an error of the size of the tolerances. There is no forward
+        mode then, and what is differentiated must be in ``y0``, ``t`` or ``args``.
 
     Returns
     -------
@@ -85,7 +93,7 @@ def odeint(
     TraceError
         Compiled or in `vmap` without ``steps``: the error of a step is not known there.
     NumericsError
-        The steps become too small, as before a pole: SciPy's methods for stiff equations are not here.
+        The steps become too small, as before a pole. For stiff equations there is "Radau" of `solve_ivp`.
 
     Notes
     -----
@@ -93,23 +101,25 @@ def odeint(
     memory for a gradient grows with the number of steps. SciPy's `odeint` is LSODA, which is of another order.
     """
     args = args if type(args) is tuple else (args,)
-    given = (lambda t, y: func(t, y, *args)) if tfirst else (lambda t, y: func(y, t, *args))
-    t = _times("odeint", t)
-    return _solved("odeint", given, _start(y0), t, rtol, atol, steps)[1]
+    given = func if tfirst else (lambda t, y, *args: func(y, t, *args))
+    limits = _Limits("odeint", "RK45", rtol, atol, steps)
+    return _answer(limits, given, _start(y0), _times("odeint", t), args, adjoint)
 
 
 def solve_ivp(
     fun: Fun,
     t_span: Any,
     y0: Any,
+    method: str = "RK45",
     t_eval: Any = None,
     args: Any = (),
     *,
     rtol: float = 1e-3,
     atol: float = 1e-6,
     steps: int | None = None,
+    adjoint: bool = False,
 ) -> IvpResult:
-    """The solution of ``dy/dt = fun(t, y, *args)`` by SciPy's "RK45", differentiable as by `odeint`.
+    """The solution of ``dy/dt = fun(t, y, *args)``, differentiable as by `odeint`.
 
     Parameters
     ----------
@@ -118,10 +128,12 @@ def solve_ivp(
     t_span : tuple of two floats
         From when to when.
     y0 : float or complex[...]
+    method : {"RK45", "Radau"}
+        "RK45" takes explicit steps, "Radau" implicit ones, for stiff equations.
     t_eval : float[m], optional
         When the solution is wanted, within ``t_span``; None: at its ends, and after each step between.
-    args, rtol, atol, steps
-        As in `odeint`.
+    args, rtol, atol, steps, adjoint
+        As in `odeint`; ``adjoint`` needs ``t_eval``.
 
     Returns
     -------
@@ -132,23 +144,36 @@ def solve_ivp(
     ------
     ShapeError, DataError, TraceError, NumericsError
         As of `odeint`.
+    ValueError
+        An unknown method; ``adjoint`` without ``t_eval``.
 
     Notes
     -----
     As of `odeint`. SciPy steps over the times of ``t_eval`` and interpolates; here a step ends at each.
-    """
-    args = args if type(args) is tuple else (args,)
 
-    def given(t: Any, y: Any) -> Any:
+    Radau IIA of order 5 solves equations by Newton's method in each step, with the Jacobian of ``fun``; with n
+    entries of ``y`` that takes time of order ``27 n^3``. It needs numbers: within `compile` and
+    `vmap` it is refused. Hairer, Wanner, *Solving Ordinary Differential Equations II*, section IV.8.
+    """
+    if method not in ("RK45", "Radau"):
+        raise ValueError(message(f"solve_ivp: method must be 'RK45' or 'Radau', not {method!r}"))
+    args = args if type(args) is tuple else (args,)
+    limits = _Limits("solve_ivp", method, rtol, atol, steps)
+
+    def given(t: Any, y: Any, *args: Any) -> Any:
         return fun(t, y, *args)
 
     begin, end = t_span
     if t_eval is None:
-        t, y = _solved("solve_ivp", given, _start(y0), np.stack([begin, end]) * 1.0, rtol, atol, steps, True)
+        if adjoint:
+            raise ValueError(message("solve_ivp: adjoint=True needs t_eval: the steps are no part of it"))
+        times = np.stack([begin, end]) * 1.0
+        plain = _on_numbers(given, args)
+        t, y = _solved(limits, lambda t, y: given(t, y, *args), _start(y0), times, True, plain)
         return IvpResult(t, np.moveaxis(y, 0, -1))
     t = _times("solve_ivp", t_eval)
     times = np.concatenate([np.reshape(begin, (1,)) * 1.0, t])
-    y = _solved("solve_ivp", given, _start(y0), times, rtol, atol, steps)[1]
+    y = _answer(limits, given, _start(y0), times, args, adjoint)
     return IvpResult(t, np.moveaxis(y[1:], 0, -1))
 
 
@@ -164,10 +189,35 @@ def _start(y0: Any) -> Any:
     return tree_map(lambda x: x if is_inexact(x) else array(x) * 1.0, y0)
 
 
+class _Limits(NamedTuple):
+    """How an equation is to be solved."""
+
+    name: str
+    method: str
+    rtol: float
+    atol: float
+    steps: int | None
+
+
+def _answer(limits: _Limits, f: Fun, y0: Any, t: Any, args: tuple[Any, ...], adjoint: bool) -> Any:
+    """The solution at the times ``t`` of ``dy/dt = f(t, y, *args)``."""
+    if not adjoint:
+        return _solved(limits, lambda t, y: f(t, y, *args), y0, t, plain=_on_numbers(f, args))[1]
+    return by_adjoint(lambda f, y, t: _solved(limits, f, y, t)[1], f, y0, t, args)
+
+
+def _on_numbers(f: Fun, args: Any) -> Fun:
+    """``f(t, y)`` with the numbers of ``args``: what chooses the steps, and is not differentiated."""
+    numbers = stop_gradient(args)
+    return lambda t, y: f(t, y, *numbers)
+
+
 def _solved(
-    name: str, f: Fun, y: Any, t: Any, rtol: float, atol: float, steps: int | None, all_: bool = False
+    limits: _Limits, f: Fun, y: Any, t: Any, all_: bool = False, plain: Fun | None = None
 ) -> tuple[Any, Any]:
     """Times and the solution there: at the entries of ``t``, with ``all_`` after each step between too."""
+    plain = f if plain is None else plain
+    name, method, rtol, atol, steps = limits
     _check_like(name, y, f(t[0], y))
     if steps is not None:
         if steps < 1:
@@ -175,9 +225,11 @@ def _solved(
         if all_:
             t = t[0] + (t[1] - t[0]) * np.linspace(0.0, 1.0, steps + 1)
             steps = 1
+        step = partial(fixed_step, f, plain) if method == "Radau" else partial(_explicit_step, f)
         pairs = (t[:-1], t[1:])
-        return t, _with_first(y, scan(lambda y, p: _interval(f, y, p[0], p[1], steps), y, pairs)[1])
-    control = _Control(name, f, rtol, atol)
+        return t, _with_first(y, scan(lambda y, p: _interval(step, y, p[0], p[1], steps), y, pairs)[1])
+    control: Any = _Control(name, f, plain, rtol, atol)
+    control = Radau(control, f, plain) if method == "Radau" else control
     times, found = [t[0]], [y]
     for i in range(t.shape[0] - 1):
         begin, length = t[i], t[i + 1] - t[i]
@@ -192,20 +244,24 @@ def _solved(
     return np.stack(times), unflatten(flatten(y)[1], [np.stack(column) for column in columns])
 
 
-def _interval(f: Fun, y: Any, begin: Any, end: Any, steps: int) -> tuple[Any, Any]:
+def _interval(step: Fun, y: Any, begin: Any, end: Any, steps: int) -> tuple[Any, Any]:
     """The solution at ``end``, after equal steps."""
     h = (end - begin) / steps
 
     def once(carry: Any, _: Any) -> tuple[Any, None]:
         t, y = carry
-        return (t + h, _step(f, t, y, h)[0]), None
+        return (t + h, step(t, y, h)), None
 
-    y = scan(once, (begin, y), length=steps)[0][1] if steps > 1 else _step(f, begin, y, h)[0]
+    y = scan(once, (begin, y), length=steps)[0][1] if steps > 1 else step(begin, y, h)
     return y, y
 
 
 def _with_first(first: Any, rest: Any) -> Any:
     return tree_map(lambda a, b: np.concatenate([np.reshape(a, (1, *np.shape(a))), b]), first, rest)
+
+
+def _explicit_step(f: Fun, t: Any, y: Any, h: Any) -> Any:
+    return _step(f, t, y, h)[0]
 
 
 def _step(f: Fun, t: Any, y: Any, h: Any) -> tuple[Any, list[Any]]:
@@ -234,17 +290,18 @@ def _moved(y: Any, h: Any, weights: Sequence[float], slopes: Sequence[Any]) -> A
 class _Control:
     """Chooses the steps by their estimated errors; what it computes for that is no part of a derivative."""
 
-    def __init__(self, name: str, f: Fun, rtol: float, atol: float) -> None:
-        self._name, self._f, self._rtol, self._atol = name, f, rtol, atol
+    def __init__(self, name: str, f: Fun, plain: Fun, rtol: float, atol: float) -> None:
+        self._f, self._plain = f, plain
+        self.name, self.rtol, self.atol = name, rtol, atol
         self._h: float | None = None
 
     def steps(self, begin: Any, length: Any, y: Any) -> Any:
         """Where each step begins and how long it is, as shares of the interval, and the solution after it."""
-        start, whole = self._number(begin), self._number(length)
+        start, whole = self.number(begin), self.number(length)
         if whole == 0:
             return
         if self._h is None:
-            self._h = self._first(start, whole, y)
+            self._h = self.first(start, whole, y)
         low = 0.0
         while low < 1:
             share = min(abs(self._h / whole), 1 - low)
@@ -256,7 +313,7 @@ class _Control:
             if not error <= 1:
                 self._h = share * abs(whole) * (max(factor, _LEAST) if error == error else _LEAST)
                 if self._h < 10 * np.spacing(max(abs(start), abs(whole))):
-                    at = f"{self._name}: the steps become too small at t = {start + low * whole:.6g}"
+                    at = f"{self.name}: the steps become too small at t = {start + low * whole:.6g}"
                     raise NumericsError(message(at, remedy="the equation is stiff there, or has a pole"))
                 continue
             proposed = share * abs(whole) * min(max(factor, _LEAST), _MOST)
@@ -265,12 +322,12 @@ class _Control:
             yield low, share, y
             low = 1.0 if share == 1 - low else low + share
 
-    def _number(self, x: Any) -> float:
+    def number(self, x: Any) -> float:
         x = stop_gradient(x)
         if type(x) is Traced:
             raise TraceError(
                 message(
-                    f"{self._name}: how long the steps are depends on numbers, which are not known here",
+                    f"{self.name}: how long the steps are depends on numbers, which are not known here",
                     remedy="steps=n makes n equal steps between two times",
                 )
             )
@@ -279,32 +336,32 @@ class _Control:
     def _error(self, t: float, y: Any, h: float) -> float:
         """The error of a step, over what is allowed."""
         with np.errstate(all="ignore"):
-            new, slopes = _step(self._f, t, y, h)
-            slopes.append(self._f(t + h, new))
+            new, slopes = _step(self._plain, t, y, h)
+            slopes.append(self._plain(t + h, new))
             zero = tree_map(lambda x: x * 0.0, y)
-            return self._size(_moved(zero, h, _E, slopes), y, new)
+            return self.size(_moved(zero, h, _E, slopes), y, new)
 
-    def _size(self, e: Any, *ys: Any) -> float:
+    def size(self, e: Any, *ys: Any) -> float:
         """The root mean square of ``e`` over the allowed error of values like ``ys``."""
         total, n = 0.0, 0
         for x, *around in zip(flatten(e)[0], *[flatten(y)[0] for y in ys], strict=True):
             size = abs(around[0])
             for other in around[1:]:
                 size = np.maximum(size, abs(other))
-            total = total + np.sum(abs(x / (self._atol + self._rtol * size)) ** 2)
+            total = total + np.sum(abs(x / (self.atol + self.rtol * size)) ** 2)
             n += int(np.prod(np.shape(x)))
-        return float((self._number(total) / max(n, 1)) ** 0.5)
+        return float((self.number(total) / max(n, 1)) ** 0.5)
 
-    def _first(self, t: float, whole: float, y: Any) -> float:
+    def first(self, t: float, whole: float, y: Any) -> float:
         """The length of the first step: Hairer, Norsett, Wanner, section II.4."""
         y = stop_gradient(y)
-        slope = self._f(t, y)
-        d0, d1 = self._size(y, y), self._size(slope, y)
+        slope = self._plain(t, y)
+        d0, d1 = self.size(y, y), self.size(slope, y)
         h = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
         h = min(h, abs(whole))
         sign = 1.0 if whole > 0 else -1.0
-        later = self._f(t + sign * h, tree_map(lambda x, k: x + sign * h * k, y, slope))
-        d2 = self._size(tree_map(lambda a, b: a - b, later, slope), y) / h
+        later = self._plain(t + sign * h, tree_map(lambda x, k: x + sign * h * k, y, slope))
+        d2 = self.size(tree_map(lambda a, b: a - b, later, slope), y) / h
         most = max(d1, d2)
         return float(min(100 * h, max(1e-6, h * 1e-3) if most <= 1e-15 else (0.01 / most) ** 0.2))
 

@@ -182,6 +182,14 @@ def check_operands(op: Op, operands: Sequence[Any]) -> None:
         admitted(x, _operand, op, i)
 
 
+def levels(x: Any) -> int:
+    """How many levels of tracing have numbers under them: of one derivative each, or of one batch."""
+    n = 0
+    while type(x) is Traced and x._below is not None:
+        n, x = n + 1, x._below
+    return n
+
+
 def strip(x: Any) -> Any:
     """The array under every level of tracing; a symbolic array stays as it is."""
     while type(x) is Traced and x._below is not None:
