@@ -51,8 +51,8 @@ _LIBRARIES = {
     "numpy._core._methods": "write np.mean(np.stack([x0, x1])) for np.mean([x0, x1]); np.var, np.std likewise",
     "pandas": "write s.to_numpy(dtype=float) for a Series or DataFrame s",
     "scipy.sparse": "write S.toarray() for a sparse S, or state the product with xg.custom_vjp",
-    "scipy": "xg.special, xg.stats, xg.linalg, xg.interpolate and xg.signal have its functions; many of "
-    "SciPy's own work where SCIPY_ARRAY_API=1 is set before SciPy is imported",
+    "scipy": "xg.special, xg.stats, xg.linalg, xg.interpolate and xg.signal have SciPy's functions; "
+    "many of SciPy's own work where SCIPY_ARRAY_API=1 is set before SciPy is imported",
     "sklearn": "write the formula in NumPy; xg.learn has scikit-learn's estimators; some functions work where "
     "SCIPY_ARRAY_API=1 is set before SciPy is imported, by sklearn.set_config(array_api_dispatch=True)",
 }
