@@ -1,15 +1,17 @@
 """Data larger than memory, and a cluster on this machine: ``python -m bench.scale [--json OUT]``.
 
-    large      a logistic regression on 32 features in float32, as .npy and as Parquet, of --gigabytes each,
-               with memory_limit a tenth of it. Each contender has a process of its own: reading alone (into a
-               buffer; pyarrow's row groups to nothing), value and gradient over the source, the same in memory.
-               Where the source is read, private memory may grow by the limit and a tenth of it from when all
-               is imported and compiled (RLIMIT_DATA); the peak of the resident set is reported.
-    cluster    steps over a source that stays in memory: on one thread, and on 1, 2 and 4 Dask workers of one
-               thread each; what n tasks cost that do nothing (--model predicts a step as the kernel's time by
-               the workers that have a core, and those tasks); kill -9 of a worker in mid-fit, --kills times.
+    npy, parquet   a logistic regression on 32 features in float32, in files of --gigabytes, with memory_limit a
+                   tenth of it. Each contender has a process of its own: reading alone (into a buffer; pyarrow's
+                   row groups to nothing), value and gradient over the source, the same in memory. Where the
+                   source is read, private memory may grow by the limit and a tenth of it from when all is
+                   imported and compiled (RLIMIT_DATA); the peak of the resident set is reported.
+    cluster        steps over a source that stays in memory: on one thread, and on 1, 2 and 4 Dask workers of
+                   one thread each; what n empty tasks cost (--model predicts a step as the kernel's time by
+                   the workers that have a core, and those tasks).
+    kills          kill -9 of a worker in mid-fit, --kills times in a row.
 
-Bits are compared in all of it. Everything is read from the page cache, where reading costs least.
+Each part is a run of its own, which --json adds to the file: `--parts kills --json OUT`. Bits are compared in
+all of it. Everything is read from the page cache, where reading costs least.
 """
 
 import argparse
@@ -42,6 +44,8 @@ def loss(w: Any, X: Any, y: Any) -> Any:
     return np.mean(np.log(1 + np.exp(z)) - y * z)
 
 
+FORMS = ("npy", "parquet")
+PARTS = (*FORMS, "cluster", "kills")
 W = np.linspace(-0.1, 0.1, FEATURES, dtype=np.float32)
 
 
@@ -144,11 +148,11 @@ def status(name: str) -> int:
     return int(next(x for x in lines if x.startswith(name)).split()[1]) << 10
 
 
-def large(folder: Path, gigabytes: float, passes: int) -> dict[str, Any]:
+def large(folder: Path, gigabytes: float, passes: int, forms: tuple[str, ...]) -> dict[str, Any]:
     m = write(folder, gigabytes)
     size = 4 * FEATURES * m
     report: dict[str, Any] = {"samples": m, "bytes": size, "memory_limit": size // 10, "forms": {}}
-    for form in ("npy", "parquet"):
+    for form in forms:
         found = report["forms"][form] = {}
         for what in ("alone", "source", "memory"):
             command = [sys.executable, "-m", "bench.scale", "--contender", form, what, str(folder)]
@@ -181,7 +185,7 @@ def timed(call: Any, calls: int) -> float:
     return round(median(times), 2)
 
 
-def cluster(folder: Path, gigabytes: float, kills: int, calls: int, model: bool) -> dict[str, Any]:
+def cluster(folder: Path, gigabytes: float, calls: int, model: bool) -> dict[str, Any]:
     from distributed import Client, LocalCluster
 
     write(folder, gigabytes)
@@ -210,34 +214,50 @@ def cluster(folder: Path, gigabytes: float, kills: int, calls: int, model: bool)
             found["overhead_ms"] = round(found["step_ms"] - busy, 2)
             if model:
                 found["model_ms"] = round(busy + found["tasks_ms"], 2)
-            if n == 2 and kills:
-                found["kills"] = killed(client, X, y, kills)
             print(n, "workers", found, flush=True)
     return report
 
 
-def killed(client: Any, X: Any, y: Any, kills: int) -> dict[str, Any]:
-    """Fits in which a worker is killed in mid-pass, and whether each has the bits of the fit without."""
+def killed(folder: Path, gigabytes: float, kills: int, budget: float) -> dict[str, Any]:
+    """Fits in which a worker is killed in mid-pass, one after another, and whether each has the bits without.
+
+    So many, or as many as begin within ``budget`` seconds.
+    """
     from threading import Timer
+
+    from distributed import Client, LocalCluster
+
+    write(folder, gigabytes)
+    X, y = sources(folder, "npy")
 
     def fit(**more: Any) -> Any:
         return xg.minimize(
             loss, np.zeros(FEATURES, np.float32), (X, y), method="lbfgs", max_iter=6, tol=0, **more
         )
 
-    expected, same, seconds = fit().params.tobytes(), 0, []
-    for _ in range(kills):
-        client.wait_for_workers(2, timeout=60)
-        victim = next(iter(client.run(os.getpid).values()))
+    expected, same, seconds, began = fit().params.tobytes(), 0, [], time.perf_counter()
+    started = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+    with started, Client(started) as client:
+        while len(seconds) < kills and time.perf_counter() - began < budget:
+            client.wait_for_workers(2, timeout=60)
+            victim = next(iter(client.run(os.getpid).values()))
 
-        def kill(info: Any, victim: int = victim) -> None:
-            if info.iteration == 2:
-                Timer(0.02, os.kill, (victim, signal.SIGKILL)).start()
+            def kill(info: Any, victim: int = victim) -> None:
+                if info.iteration == 2:
+                    Timer(0.02, os.kill, (victim, signal.SIGKILL)).start()
 
-        begin = time.perf_counter()
-        same += fit(cluster=client, callback=kill).params.tobytes() == expected
-        seconds.append(round(time.perf_counter() - begin, 2))
-    return {"times": kills, "same_bits": same, "median_s": median(seconds), "longest_s": max(seconds)}
+            begin = time.perf_counter()
+            same += fit(cluster=client, callback=kill).params.tobytes() == expected
+            seconds.append(round(time.perf_counter() - begin, 2))
+            print("killed", len(seconds), "same bits", same, seconds[-1], "s", flush=True)
+    return {
+        "bytes": X.nbytes,
+        "times": len(seconds),
+        "same_bits": same,
+        "median_s": median(seconds),
+        "longest_s": max(seconds),
+        "seconds": seconds,
+    }
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -246,12 +266,15 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--parts", nargs="+", choices=("large", "cluster"), default=("large", "cluster"))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--gigabytes", type=float, default=4.0, help="of each format")
     parser.add_argument("--cluster-gigabytes", type=float, default=0.2)
     parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--calls", type=int, default=30)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument(
+        "--budget", type=float, default=240.0, help="seconds after which no further kill begins"
+    )
     parser.add_argument("--model", action="store_true", help="predict the steps of a cluster")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--contender", nargs=3, help=argparse.SUPPRESS)
@@ -266,11 +289,15 @@ def main(argv: list[str] | None = None) -> None:
         report = json.loads(args.json.read_text()) | {"conditions_of_the_latest_part": report}
     for part in args.parts:
         with tempfile.TemporaryDirectory() as folder:
-            if part == "large":
-                report[part] = large(Path(folder), args.gigabytes, args.passes)
-            else:
-                more = args.kills, args.calls, args.model
+            if part in FORMS:
+                found = large(Path(folder), args.gigabytes, args.passes, (part,))
+                before = report.get("large", {}).get("forms", {})
+                report["large"] = found | {"forms": before | found["forms"]}
+            elif part == "cluster":
+                more = args.calls, args.model
                 report[part] = cluster(Path(folder), args.cluster_gigabytes, *more)
+            else:
+                report[part] = killed(Path(folder), args.cluster_gigabytes, args.kills, args.budget)
         if args.json:
             args.json.write_text(json.dumps(report, indent=1) + "\n")
 
