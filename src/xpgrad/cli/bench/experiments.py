@@ -7,7 +7,6 @@ Holds: one process computes at a time; a contender that is not there is named wi
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from xpgrad.cli.bench.floors import least_seconds, operations
 from xpgrad.cli.bench.processes import Answering, Died
 from xpgrad.cli.bench.solvers import SOLVERS
 from xpgrad.cli.bench.steps import JOBS, THREADS, Cell
+from xpgrad.cli.info import usable_cores
 
 MODULE = "xpgrad.cli.bench.worker"
 GPU = ("xpgrad, GPU", "xpgrad.compile, GPU")
@@ -147,7 +147,7 @@ def ladder(bench: Bench) -> dict[str, Any]:
     cell = Cell("logistic", "columns", "float32", sizes.features, sizes.samples)
     slow = cell._replace(samples=min(LOOP_SAMPLES, cell.samples))
     loop = bench.measure(slow, (HAND, "loop"))["us"]["loop"]
-    threads = [f"{OURS}{THREADS}{n}" for n in _powers(len(os.sched_getaffinity(0)))]
+    threads = [f"{OURS}{THREADS}{n}" for n in _powers(usable_cores())]
     found = bench.measure(cell, (HAND, "xpgrad", OURS, *GPU, *threads), memory=True)
     found["us"] = {"loop": loop * cell.samples / slow.samples} | found["us"]
     return found | {"loop_samples": slow.samples}
