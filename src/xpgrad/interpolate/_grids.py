@@ -179,9 +179,11 @@ def interpn(
 
     Parameters
     ----------
-    points, values, method, bounds_error, fill_value
+    points, values
         As of `RegularGridInterpolator`.
     xi : float[..., d], or a tuple of d arrays that broadcast
+    method, bounds_error, fill_value
+        As of `RegularGridInterpolator`.
 
     Returns
     -------

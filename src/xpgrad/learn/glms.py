@@ -192,7 +192,8 @@ class TweedieRegressor(GeneralizedLinearRegressor):
     fit_intercept : bool
     link : {"auto", "identity", "log"}
         "auto" is "identity" up to a power of 0, and "log" above.
-    solver, max_iter, tol, warm_start, categorical_features, handle_unknown,
+    solver, max_iter, tol, warm_start, categorical_features, handle_unknown
+        As in `PoissonRegressor`.
     checkpoint, device, dtype, memory_limit, cluster
         As in `PoissonRegressor`.
 

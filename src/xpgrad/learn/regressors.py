@@ -185,7 +185,8 @@ class Ridge(Regressor):
     ----------
     alpha : float
         The strength of the penalty.
-    fit_intercept, tol, solver, max_iter, categorical_features, handle_unknown,
+    fit_intercept, tol, solver, max_iter, categorical_features, handle_unknown
+        As in `LinearRegression`.
     checkpoint, device, dtype, memory_limit, cluster
         As in `LinearRegression`.
 

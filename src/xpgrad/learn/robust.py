@@ -28,7 +28,8 @@ class QuantileRegressor(Regressor):
     smoothing : float
         The width of the rounded corner, in standard deviations of the target. The loss of a sample exceeds the
         pinball loss by 0.7 of that at most.
-    fit_intercept, solver, max_iter, tol, categorical_features, handle_unknown,
+    fit_intercept, solver, max_iter, tol, categorical_features, handle_unknown
+        As in `LinearRegression`.
     checkpoint, device, dtype, memory_limit, cluster
         As in `LinearRegression`.
 
@@ -126,7 +127,8 @@ class HuberRegressor(Regressor):
     alpha : float
         The strength of the penalty on the squares of the coefficients.
     warm_start : bool
-    fit_intercept, tol, solver, categorical_features, handle_unknown,
+    fit_intercept, tol, solver, categorical_features, handle_unknown
+        As in `LinearRegression`.
     checkpoint, device, dtype, memory_limit, cluster
         As in `LinearRegression`.
 

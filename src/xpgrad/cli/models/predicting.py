@@ -41,6 +41,7 @@ class Predictions:
         self._names: list[str] = []
         self._found: list[dict[str, Array]] = []
         self._truth: list[Array] = []
+        self._missing = 0  # rows without a target
         self._why_no_test: str | None = None
 
     def of(self, table: Table) -> dict[str, Array]:
@@ -70,6 +71,8 @@ class Predictions:
         preparation, target = self._trained.preparation, self._trained.preparation.target
         known = {c.name for c in (*preparation.columns, *preparation.left_out)} | {target.name}
         test = None
+        if self._missing and self._why_no_test is None:
+            self._why_no_test = f"{self._missing:,} rows have no target"
         if self._truth and self._why_no_test is None:
             test, self._why_no_test = _judged(self._trained, np.concatenate(self._truth), joined(self._found))
         return {
@@ -88,13 +91,12 @@ class Predictions:
     def _compare(self, table: Table, found: dict[str, Array]) -> None:
         """Keep predictions and targets, or the reason why there are no metrics."""
         target = self._trained.preparation.target
-        missing = int(table.frame[target.name].isna().sum())
+        self._missing += int(table.frame[target.name].isna().sum())
         try:
-            if not missing:
+            if not self._missing:
                 self._truth.append(_truth(target, table))
                 self._found.append(found)
                 return
-            self._why_no_test = f"{missing:,} rows have no target"
         except DataError as error:
             self._why_no_test = str(error).splitlines()[0]
         self._truth, self._found = [], []
